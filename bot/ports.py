@@ -1,0 +1,194 @@
+"""What the core asks of the outside. Each promise here is tested on every registered adapter.
+
+All: errors only from bot/errors.py; each creating call takes a name that the caller chose and gives the same thing when
+called twice; each removal succeeds when the thing is gone. Calls may come from several threads.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bot.model import (
+    Capabilities,
+    Entry,
+    ObjectInfo,
+    PartDone,
+    PartLimits,
+    Snapshot,
+    Task,
+    Upload,
+    Vm,
+    VMstoreInfo,
+)
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class VMstore(Protocol):
+    """One array and, once logged in, one session on it. Every call has a time-out.
+
+    All raise TransientError (unreachable, 5xx, inventory busy), PermanentError with the VMstore's own code, DeniedError.
+    """
+
+    name: str
+
+    def info(self) -> VMstoreInfo:
+        """Ask what it is, without login. PermanentError: not a VMstore, or an API that Cloudy does not speak."""
+
+    def login(self) -> None:
+        """Open the session; repeating is safe. DeniedError: the VMstore refused the user or password."""
+
+    def logout(self) -> None:
+        """Close the session; repeating is safe, and so is a session that has expired."""
+
+    def find_vm(self, name: str) -> Vm:
+        """Look a live VM up by the exact name, disks included.
+
+        NotFound carries the nearest names; AmbiguousName carries one line for each VM of that name.
+        """
+
+    def get_vm(self, uuid: str) -> Vm:
+        """Get a live VM by uuid, disks included. MissingError: gone, or not live any more."""
+
+    def list_vms(self) -> Iterator[Vm]:
+        """All live VMs, page by page, without disks."""
+
+    def create_snapshot(
+        self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int
+    ) -> Snapshot:
+        """Take a snapshot whose description is "<label> <note>". One with that label on that VM is found, not made twice."""
+
+    def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
+        """All snapshots whose description begins with the label."""
+
+    def delete_snapshot(self, uuid: str) -> None:
+        """Remove it. TransientError while a clone of it is still present; gone already is fine."""
+
+    def clone_files(self, snapshot_uuid: str, directory: str) -> str:
+        """Start a copy-out clone into /<export>/<directory>, which must not exist; returns the task's id.
+
+        Not repeatable by itself: the caller looks first (see bot/actions/vmstore.py).
+        """
+
+    def task(self, task_id: str) -> Task:
+        """Where a task stands. MissingError: the VMstore does not know it (any more)."""
+
+    def open_clone_tasks(self) -> tuple[Task, ...]:
+        """Clone tasks that have not ended."""
+
+
+class Reader(Protocol):
+    """One open file. Close it."""
+
+    size: int
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer from offset. IntegrityError: the file ends before; TransientError, PermanentError."""
+
+    def close(self) -> None:
+        """Let go of the file; repeating is safe."""
+
+
+class Share(Protocol):
+    """The files of one export. Paths are relative to the export, with `/`, never leaving it (PermanentError if they try)."""
+
+    export: str  # "/tintri": the prefix of every full path
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        """Entries directly in it ("" is the export itself), sorted by path. MissingError: no such directory."""
+
+    def walk(self, directory: str) -> tuple[Entry, ...]:
+        """All files below it, sorted by path. MissingError: no such directory."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory."""
+
+    def open(self, path: str) -> Reader:
+        """Open a file for reading. MissingError; DeniedError says whose file it is and its mode."""
+
+    def remove_tree(self, directory: str) -> None:
+        """Remove a directory and all in it; gone already is fine. DeniedError on a share that may not be written."""
+
+
+class ObjectStore(Protocol):
+    """One bucket under one prefix; keys are relative to the prefix. CRCs are CRC-64/NVME as unsigned integers."""
+
+    name: str  # the target's name
+    limits: PartLimits
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people: "s3://bucket/prefix". No secret."""
+
+    def capabilities(self) -> Capabilities:
+        """What the store really does; probed at the first call (a few small objects under .cloudy/), kept in memory."""
+
+    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Write a whole object at once. IntegrityError: the store got other bytes."""
+
+    def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
+        """Open a multipart upload; an open one of that key is found, not made twice."""
+
+    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+        """Send a part and return its etag; sending a number again replaces it. MissingError: no such upload."""
+
+    def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
+        """Parts that the store has: number -> (etag, size). MissingError: no such upload."""
+
+    def complete_upload(
+        self, upload: Upload, parts: Sequence[PartDone], *, size: int, crc64: int, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """Make the object of its parts. Called again after success it gives the object that is there.
+
+        IntegrityError: the store says that checksum or size differ. MissingError: no such upload and no such object.
+        """
+
+    def abort_upload(self, upload: Upload) -> None:
+        """Give an upload up; parts are freed."""
+
+    def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
+        """Unfinished uploads whose key begins with prefix."""
+
+    def head(self, key: str) -> ObjectInfo:
+        """Ask the store anew for size, etag, CRC, metadata. MissingError."""
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a range, or all from offset. MissingError."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects whose key begins with prefix, in order of key, without CRC and metadata."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; gone already is fine."""
+
+
+class Systems(Protocol):
+    """The configured systems by name. NotFound carries the names there are."""
+
+    @property
+    def vmstore_names(self) -> tuple[str, ...]:
+        """In the order of the configuration."""
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """In the order of the configuration."""
+
+    def open_vmstore(self, name: str) -> VMstore:
+        """A client of its own, not logged in; the caller logs out."""
+
+    def share(self, vmstore: str) -> Share:
+        """The share that clones are read through."""
+
+    def cleanup_share(self, vmstore: str) -> Share | None:
+        """The writable share that clones are removed through; None: an operator does it by hand."""
+
+    def target(self, name: str) -> ObjectStore:
+        """The object store behind a target's name; the same object each time."""

@@ -1,0 +1,1 @@
+"""Slack, both directions: listeners in, the outbox's sender out."""

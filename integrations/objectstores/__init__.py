@@ -1,0 +1,1 @@
+"""Object stores; the registry line of each goes here."""

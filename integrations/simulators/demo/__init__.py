@@ -1,0 +1,1 @@
+"""The demo's world: stand-ins, an S3 server, the unchanged bot, and the script that drives them."""

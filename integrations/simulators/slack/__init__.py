@@ -1,0 +1,1 @@
+"""A Slack on loopback: Web API and Socket Mode."""

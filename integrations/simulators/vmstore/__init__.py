@@ -1,0 +1,1 @@
+"""A VMstore on loopback: REST API plus export folder."""

@@ -1,0 +1,1 @@
+"""VMstore adapters; the registry line of each goes here."""
