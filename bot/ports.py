@@ -35,7 +35,8 @@ class Clock(Protocol):
 class VMstore(Protocol):
     """One array and, once logged in, one session on it. Every call has a time-out.
 
-    All raise TransientError (unreachable, 5xx, inventory busy), PermanentError with the VMstore's own code, DeniedError.
+    All raise TransientError (unreachable, 5xx, inventory busy), PermanentError with the VMstore's own code, or
+    DeniedError.
     """
 
     name: str
@@ -64,7 +65,10 @@ class VMstore(Protocol):
     def create_snapshot(
         self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int
     ) -> Snapshot:
-        """Take a snapshot whose description is "<label> <note>". One with that label on that VM is found, not made twice."""
+        """Take a snapshot whose description is "<label> <note>".
+
+        One with that label on that VM is found, not made twice.
+        """
 
     def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
         """All snapshots whose description begins with the label."""
@@ -98,7 +102,10 @@ class Reader(Protocol):
 
 
 class Share(Protocol):
-    """The files of one export. Paths are relative to the export, with `/`, never leaving it (PermanentError if they try)."""
+    """The files of one export.
+
+    Paths are relative to the export, with `/`. A path that would leave it is a PermanentError.
+    """
 
     export: str  # "/tintri": the prefix of every full path
 
