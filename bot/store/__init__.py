@@ -1,0 +1,7 @@
+"""Cloudy's own database: nouns in, nouns out; rows and SQL stay inside."""
+
+from bot.store.audit import decode_audit_key, load_audit_key
+from bot.store.database import Database
+from bot.store.unit import Unit
+
+__all__ = ["Database", "Unit", "decode_audit_key", "load_audit_key"]

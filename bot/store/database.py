@@ -1,0 +1,148 @@
+"""The database file: how it is opened, how units of work begin and end, and what its errors mean to a person.
+
+Sources: SQLite's write-ahead log and its PRAGMAs (sqlite.org/wal.html, sqlite.org/pragma.html); SQLAlchemy, SQLite
+dialect, "Serializable isolation": the driver's own transaction control is off and BEGIN is ours, because the driver
+would begin only at the first write and a unit that read first could then fail to become a writer.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session
+
+from bot.clock import SystemClock
+from bot.errors import BusyError, OperatorError
+from bot.ports import Clock
+from bot.store import schema
+from bot.store.unit import Unit
+
+_CLOCK = SystemClock()
+_WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_READING = ("query_only=ON",)
+_READERS = 32
+
+
+class Database:
+    """Cloudy's own database; may be used from many threads, each with units of its own."""
+
+    def __init__(self, path: Path, *, audit_key: bytes | None, busy_timeout_s: float, clock: Clock) -> None:
+        self.path = path
+        self._audit_key = audit_key
+        self._busy_timeout_s = busy_timeout_s
+        self._clock = clock
+        self._writing = threading.Lock()
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pragmas=_WRITING, connections=1)
+        self._reader = _engine(path, begin="BEGIN", pragmas=_READING, connections=_READERS)
+
+    @classmethod
+    def open(
+        cls, path: Path, *, audit_key: bytes | None, busy_timeout_s: float = 30.0, clock: Clock = _CLOCK
+    ) -> "Database":
+        """Get ready to use the file; it is neither made nor changed before the first unit."""
+        return cls(path, audit_key=audit_key, busy_timeout_s=busy_timeout_s, clock=clock)
+
+    @staticmethod
+    def migrate(path: Path) -> None:
+        """Make the file, or bring it to this version after copying it; repeating is safe.
+
+        OperatorError: written by a newer Cloudy, or not Cloudy's. BusyError.
+        """
+        with _in_words(path):
+            schema.upgrade(path)
+
+    def ready(self) -> str | None:
+        """Tell why the file cannot be used as it is (absent, older, newer); None: it can."""
+        with _in_words(self.path):
+            return schema.obstacle(self.path)
+
+    def close(self) -> None:
+        """Let go of the file; repeating is safe."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    @contextmanager
+    def unit(self, *, wait_s: float | None = None) -> Iterator[Unit]:
+        """Read and write as one: kept at the end, undone on an exception.
+
+        Waits for other writers at most wait_s (None: the database's busy_timeout_s), then BusyError. Units do not nest.
+        """
+        wait_s = self._busy_timeout_s if wait_s is None else wait_s
+        deadline = time.monotonic() + wait_s
+        # Writers of this process queue here: SQLite's own waiting is by chance and would starve some of them.
+        if not self._writing.acquire(timeout=wait_s):
+            raise BusyError
+        try:
+            with _in_words(self.path), self._writer.connect() as connection:
+                _wait_at_most(connection, deadline - time.monotonic())
+                with Session(connection, expire_on_commit=False) as session:
+                    session.connection()  # begins, so that the lock is held before anything is read
+                    yield Unit(session, self._clock, self._audit_key)
+                    session.commit()
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """Read one state of everything, whoever writes meanwhile; writing in it fails."""
+        with _in_words(self.path), self._reader.connect() as connection:
+            _wait_at_most(connection, self._busy_timeout_s)
+            with Session(connection, expire_on_commit=False) as session:
+                yield Unit(session, self._clock, self._audit_key)
+
+
+def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], connections: int) -> Engine:
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # rw: a file that is not there is an error, not a new database
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=30.0)
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=connections, max_overflow=0, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _wait_at_most(connection: Connection, seconds: float) -> None:
+    raw = connection.connection.driver_connection
+    if raw is not None:
+        raw.execute(f"PRAGMA busy_timeout={max(0, round(seconds * 1000))}")
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what the driver says into an error for the person who must act; mistakes of ours pass as they are."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise BusyError from error
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise _worded(path, error.orig) or error from error
+        raise
+    except sqlite3.Error as error:
+        raise _worded(path, error) or error from error
+
+
+def _worded(path: Path, error: sqlite3.Error) -> OperatorError | None:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return BusyError()
+    if name.startswith("SQLITE_CANTOPEN"):
+        return OperatorError(f"The database {path} cannot be opened: look at its folder, its owner and its mode.")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return OperatorError(f"The database {path} cannot be used: {error}. Nothing was kept of what was being done.")
+    return None

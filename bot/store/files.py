@@ -1,0 +1,44 @@
+"""The files of each transaction as they lie in a target."""
+
+from sqlmodel import Session, col, delete, select
+
+from bot.model import StoredFile
+from bot.store.rows import FileRow
+
+
+class Files:
+    """Files by transaction, target and key."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, tx_id: str, target: str, file: StoredFile) -> None:
+        """Keep a file; one of that key is replaced."""
+        self._session.merge(
+            FileRow(
+                transaction_id=tx_id,
+                target=target,
+                key=file.key,
+                path=file.path,
+                name=file.name,
+                size=file.size,
+                crc64=f"{file.crc64:016x}",
+                etag=file.etag,
+            )
+        )
+        self._session.flush()
+
+    def of(self, tx_id: str, target: str) -> tuple[StoredFile, ...]:
+        """Give the files in order of path."""
+        rows = self._session.exec(
+            select(FileRow).where(FileRow.transaction_id == tx_id, FileRow.target == target).order_by(col(FileRow.path))
+        )
+        return tuple(_file(row) for row in rows)
+
+    def forget(self, tx_id: str) -> None:
+        """Remove all files of a transaction, in every target; repeating is safe."""
+        self._session.exec(delete(FileRow).where(col(FileRow.transaction_id) == tx_id))
+
+
+def _file(row: FileRow) -> StoredFile:
+    return StoredFile(path=row.path, name=row.name, key=row.key, size=row.size, crc64=int(row.crc64, 16), etag=row.etag)

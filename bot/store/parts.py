@@ -1,0 +1,58 @@
+"""The part ledger: which parts of which object a store has, so that an upload goes on where it ended."""
+
+from sqlmodel import Session, col, delete, select
+
+from bot.model import PartDone, PartSource
+from bot.store.rows import PartRow
+
+
+class Parts:
+    """Parts by transaction, target, key and number."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, tx_id: str, target: str, key: str, part: PartDone) -> None:
+        """Keep a part; one of that number is replaced."""
+        self._session.merge(
+            PartRow(
+                transaction_id=tx_id,
+                target=target,
+                key=key,
+                number=part.number,
+                offset=part.offset,
+                length=part.length,
+                etag=part.etag,
+                crc64=f"{part.crc64:016x}",
+                source=part.source.value,
+            )
+        )
+        self._session.flush()
+
+    def of(self, tx_id: str, target: str, key: str) -> dict[int, PartDone]:
+        """Give the parts by number, in order."""
+        rows = self._session.exec(
+            select(PartRow)
+            .where(PartRow.transaction_id == tx_id, PartRow.target == target, PartRow.key == key)
+            .order_by(col(PartRow.number))
+        )
+        return {row.number: _part(row) for row in rows}
+
+    def forget(self, tx_id: str, target: str, key: str) -> None:
+        """Remove all parts of an object from the ledger; repeating is safe."""
+        self._session.exec(
+            delete(PartRow).where(
+                col(PartRow.transaction_id) == tx_id, col(PartRow.target) == target, col(PartRow.key) == key
+            )
+        )
+
+
+def _part(row: PartRow) -> PartDone:
+    return PartDone(
+        number=row.number,
+        offset=row.offset,
+        length=row.length,
+        etag=row.etag,
+        crc64=int(row.crc64, 16),
+        source=PartSource(row.source),
+    )

@@ -1,0 +1,62 @@
+"""The catalogue: recovery points, a cache of the manifests."""
+
+from sqlmodel import Session, col, delete, select
+
+from bot.model import RecoveryPoint
+from bot.store.rows import PointRow
+
+
+class Points:
+    """Recovery points by transaction and target."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, point: RecoveryPoint) -> None:
+        """Keep a recovery point; one of that transaction and target is replaced."""
+        self._session.merge(
+            PointRow(
+                transaction_id=point.transaction_id,
+                target=point.target,
+                vm_uuid=point.vm_uuid,
+                vm_name=point.vm_name,
+                manifest_key=point.manifest_key,
+                taken_at=point.taken_at,
+                consistency=point.consistency,
+                size=point.size,
+            )
+        )
+        self._session.flush()
+
+    def get(self, tx_id: str, target: str) -> RecoveryPoint | None:
+        """Give the recovery point, None if the catalogue has none."""
+        row = self._session.get(PointRow, (tx_id, target))
+        return _point(row) if row else None
+
+    def of_vm(self, vm_uuid: str) -> tuple[RecoveryPoint, ...]:
+        """Give the recovery points of a VM, newest first."""
+        rows = self._session.exec(
+            select(PointRow)
+            .where(PointRow.vm_uuid == vm_uuid)
+            .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
+        )
+        return tuple(_point(row) for row in rows)
+
+    def forget(self, tx_id: str, target: str) -> None:
+        """Remove it from the catalogue; repeating is safe."""
+        self._session.exec(
+            delete(PointRow).where(col(PointRow.transaction_id) == tx_id, col(PointRow.target) == target)
+        )
+
+
+def _point(row: PointRow) -> RecoveryPoint:
+    return RecoveryPoint(
+        transaction_id=row.transaction_id,
+        target=row.target,
+        vm_uuid=row.vm_uuid,
+        vm_name=row.vm_name,
+        manifest_key=row.manifest_key,
+        taken_at=row.taken_at,
+        consistency=row.consistency,
+        size=row.size,
+    )

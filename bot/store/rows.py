@@ -1,0 +1,208 @@
+"""The tables; private to this package. What stands in them is read and written by one repository each.
+
+JSON columns get new values, never changes in place: those would silently not be saved. A CRC is kept as 16 hex digits,
+since it is unsigned and SQLite's integers are not. States are plain text, so that a new state needs no migration.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Index, MetaData, Text, text
+from sqlmodel import Field, SQLModel
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_RUNNING = text("state = 'running' AND vm_uuid <> ''")
+
+
+class Table(SQLModel):
+    """What the tables have in common: metadata of their own, so that no other library's tables get in."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=_NAMES)
+
+
+class TransactionRow(Table, table=True):
+    """One transaction; `number` is the order of arrival."""
+
+    __tablename__ = "transactions"
+    __table_args__ = (
+        Index(
+            "uq_transactions_running_vm_uuid",
+            "vm_uuid",
+            unique=True,
+            sqlite_where=_RUNNING,
+            postgresql_where=_RUNNING,
+        ),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    request_key: str = Field(unique=True)
+    workflow: str
+    vm: str
+    targets: list[str] = Field(sa_type=JSON)
+    actor_id: str
+    actor_name: str
+    actor_source: str
+    state: str = Field(index=True)
+    created_at: datetime
+    consistency: str
+    channel: str
+    thread: str
+    vm_uuid: str
+    vmstore: str
+    frozen: dict[str, Any] = Field(sa_type=JSON)
+    plan: dict[str, Any] = Field(sa_type=JSON)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stop_asked_by: str
+    bytes: dict[str, Any] = Field(sa_type=JSON)
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    left_behind: list[str] = Field(sa_type=JSON)
+
+
+class StepRow(Table, table=True):
+    """One step of one transaction."""
+
+    __tablename__ = "steps"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    id: str = Field(primary_key=True)
+    title: str
+    position: int
+    state: str
+    attempt: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    done: int = Field(default=0, sa_type=BigInteger)
+    total: int = Field(default=0, sa_type=BigInteger)
+    outputs: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class ResourceRow(Table, table=True):
+    """One thing to clean up; `number` is the order of registration."""
+
+    __tablename__ = "resources"
+    __table_args__ = (Index("uq_resources_name", "transaction_id", "kind", "system", "name", unique=True),)
+
+    number: int | None = Field(default=None, primary_key=True)
+    transaction_id: str = Field(foreign_key="transactions.id")
+    kind: str
+    system: str
+    name: str
+    detail: dict[str, Any] = Field(sa_type=JSON)
+    registered_at: datetime
+    released_at: datetime | None = Field(default=None, index=True)
+
+
+class PartRow(Table, table=True):
+    """One part that a store has."""
+
+    __tablename__ = "parts"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    target: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    offset: int = Field(sa_type=BigInteger)
+    length: int = Field(sa_type=BigInteger)
+    etag: str
+    crc64: str
+    source: str
+
+
+class FileRow(Table, table=True):
+    """One file as it lies in a target; may be older than this database."""
+
+    __tablename__ = "files"
+
+    transaction_id: str = Field(primary_key=True)
+    target: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    path: str
+    name: str
+    size: int = Field(sa_type=BigInteger)
+    crc64: str
+    etag: str
+
+
+class PointRow(Table, table=True):
+    """One recovery point; may be older than this database."""
+
+    __tablename__ = "recovery_points"
+
+    transaction_id: str = Field(primary_key=True)
+    target: str = Field(primary_key=True)
+    vm_uuid: str = Field(index=True)
+    vm_name: str
+    manifest_key: str
+    taken_at: datetime
+    consistency: str
+    size: int = Field(sa_type=BigInteger)
+
+
+class InventoryRow(Table, table=True):
+    """One VM as last seen on a VMstore."""
+
+    __tablename__ = "inventory"
+
+    vmstore: str = Field(primary_key=True)
+    vm_uuid: str = Field(primary_key=True)
+    name: str
+    seen_at: datetime
+
+
+class MessageRow(Table, table=True):
+    """One message that should stand in the chat."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_channel_ts", "channel", "ts"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    channel: str
+    view: dict[str, Any] = Field(sa_type=JSON)
+    thread_key: str
+    thread_ts: str
+    only_for: str
+    version: int
+    sent_version: int = 0
+    ts: str = ""
+    intent: str = ""
+    attempts: int = 0
+    not_before: datetime | None = None
+    last_sent_at: datetime | None = None
+    failed: bool = False
+    error: str = Field(default="", sa_type=Text)
+
+
+class AuditLink(Table, table=True):
+    """One link of the audit chain; triggers in the database refuse any change."""
+
+    __tablename__ = "audit"
+
+    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime
+    key: str = Field(unique=True)
+    action: str
+    actor_id: str
+    actor_name: str
+    source: str
+    transaction_id: str = Field(index=True)
+    body: dict[str, Any] = Field(sa_type=JSON)
+    prev: str
+    hash: str
+
+
+class SettingRow(Table, table=True):
+    """One small fact of this installation."""
+
+    __tablename__ = "settings"
+
+    name: str = Field(primary_key=True)
+    value: str

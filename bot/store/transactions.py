@@ -1,0 +1,209 @@
+"""The transactions: what was asked for and how it stands."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
+from bot.model import Actor, Bytes, Failure, Json, Place, State, Transaction
+from bot.ports import Clock
+from bot.store.rows import TransactionRow
+
+_SHORTEST_PART = 4  # characters of an id that may stand for it
+_MOST_CANDIDATES = 10
+_ACTIVE = tuple(state.value for state in State if not state.is_final)
+
+
+class Transactions:
+    """Transactions by id and by request key."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    def insert(self, tx: Transaction) -> Transaction:
+        """Keep a new transaction. The same request key again: the one that is there, unchanged."""
+        row = self._session.exec(
+            select(TransactionRow).where(TransactionRow.request_key == tx.request_key)
+        ).one_or_none()
+        return _transaction(row) if row else self._save(_row(tx))
+
+    def get(self, tx_id: str) -> Transaction:
+        """Give a transaction by its whole id. MissingError."""
+        return _transaction(self._row(tx_id))
+
+    def resolve(self, text: str) -> Transaction:
+        """Find what a person means: "last", or a part of an id, at least 4 characters, in any case.
+
+        UsageError: too short. NotFound carries near ids, AmbiguousName all that fit (ten at most).
+        """
+        wanted = text.strip().lower()
+        if wanted == "last":
+            return self._last()
+        if len(wanted) < _SHORTEST_PART:
+            raise UsageError(f"“{text}” is too short for a transaction id: give at least 4 of its characters, or last.")
+        found = self._containing(wanted)
+        exact = [row for row in found if row.id.lower() == wanted]
+        if not found:
+            raise NotFound(f"There is no transaction “{text}”.", self._near(wanted))
+        if len(found) > 1 and not exact:
+            raise AmbiguousName(f"“{text}” fits several transactions; give more of the id.", [row.id for row in found])
+        return _transaction((exact or found)[0])
+
+    def list(
+        self, *, states: Collection[State] | None = None, vm: str | None = None, limit: int = 50
+    ) -> tuple[Transaction, ...]:
+        """Give the newest first."""
+        query = select(TransactionRow).order_by(col(TransactionRow.number).desc()).limit(limit)
+        if states is not None:
+            query = query.where(col(TransactionRow.state).in_([state.value for state in states]))
+        if vm is not None:
+            query = query.where(TransactionRow.vm == vm)
+        return tuple(_transaction(row) for row in self._session.exec(query))
+
+    def active(self) -> tuple[Transaction, ...]:
+        """Give all that are not final, oldest first."""
+        rows = self._session.exec(
+            select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
+        )
+        return tuple(_transaction(row) for row in rows)
+
+    def update(self, tx_id: str, **changes: Any) -> Transaction:
+        """Change fields that `Transaction` has, by their names there. MissingError."""
+        row = self._row(tx_id)
+        for name, value in changes.items():
+            for column, kept in _COLUMNS[name](value).items():
+                setattr(row, column, kept)
+        return self._save(row)
+
+    def claim(self, tx_id: str) -> bool:
+        """Take it from queued to running; False if it is not queued or another of its VM is running. MissingError."""
+        row = self._row(tx_id)
+        if row.state != State.QUEUED.value or self._is_busy(row.vm_uuid):
+            return False
+        row.state = State.RUNNING.value
+        row.started_at = self._clock.now()
+        self._save(row)
+        return True
+
+    def ask_stop(self, tx_id: str, by: str) -> Transaction:
+        """Note who wants it stopped; the first one stays. MissingError."""
+        row = self._row(tx_id)
+        row.stop_asked_by = row.stop_asked_by or by
+        return self._save(row)
+
+    def stop_asked(self, tx_id: str) -> bool:
+        """Whether somebody wants it stopped. MissingError."""
+        return bool(self._row(tx_id).stop_asked_by)
+
+    def _last(self) -> Transaction:
+        newest = self.list(limit=1)
+        if not newest:
+            raise NotFound("There is no transaction yet.")
+        return newest[0]
+
+    def _containing(self, part: str) -> tuple[TransactionRow, ...]:
+        return tuple(
+            self._session.exec(
+                select(TransactionRow)
+                .where(func.lower(TransactionRow.id).contains(part, autoescape=True))
+                .order_by(col(TransactionRow.number).desc())
+                .limit(_MOST_CANDIDATES)
+            )
+        )
+
+    def _near(self, wanted: str) -> tuple[str, ...]:
+        ids = {tx.id.lower(): tx.id for tx in self.list(limit=100)}
+        ends = {each.rpartition("-")[2]: each for each in ids}
+        near = get_close_matches(wanted, [*ids, *ends], n=3)
+        return tuple(dict.fromkeys(ids[ends.get(each, each)] for each in near))
+
+    def _is_busy(self, vm_uuid: str) -> bool:
+        query = select(TransactionRow.id).where(
+            TransactionRow.vm_uuid == vm_uuid, TransactionRow.state == State.RUNNING.value
+        )
+        return bool(vm_uuid) and self._session.exec(query).first() is not None
+
+    def _row(self, tx_id: str) -> TransactionRow:
+        row = self._session.exec(select(TransactionRow).where(TransactionRow.id == tx_id)).one_or_none()
+        if row is None:
+            raise MissingError(f"There is no transaction {tx_id}.", system="database", operation="find transaction")
+        return row
+
+    def _save(self, row: TransactionRow) -> Transaction:
+        self._session.add(row)
+        self._session.flush()
+        return _transaction(row)
+
+
+def _as_is(name: str) -> Callable[[Any], Json]:
+    return lambda value: {name: value}
+
+
+_COLUMNS: Mapping[str, Callable[[Any], Json]] = {
+    **{name: _as_is(name) for name in ("vm", "vm_uuid", "vmstore", "started_at", "ended_at", "consistency")},
+    "state": lambda state: {"state": State(state).value},
+    "frozen": lambda frozen: {"frozen": dict(frozen)},
+    "plan": lambda plan: {"plan": dict(plan)},
+    "bytes": lambda moved: {"bytes": asdict(moved)},
+    "failure": lambda failure: {"failure": asdict(failure) if failure else None},
+    "left_behind": lambda lines: {"left_behind": list(lines)},
+    "place": lambda place: {"channel": place.channel, "thread": place.thread},
+}
+
+
+def _row(tx: Transaction) -> TransactionRow:
+    return TransactionRow(
+        id=tx.id,
+        request_key=tx.request_key,
+        workflow=tx.workflow,
+        vm=tx.vm,
+        targets=list(tx.targets),
+        actor_id=tx.actor.id,
+        actor_name=tx.actor.name,
+        actor_source=tx.actor.source,
+        state=tx.state.value,
+        created_at=tx.created_at,
+        consistency=tx.consistency,
+        channel=tx.place.channel,
+        thread=tx.place.thread,
+        vm_uuid=tx.vm_uuid,
+        vmstore=tx.vmstore,
+        frozen=dict(tx.frozen),
+        plan=dict(tx.plan),
+        started_at=tx.started_at,
+        ended_at=tx.ended_at,
+        stop_asked_by=tx.stop_asked_by,
+        bytes=asdict(tx.bytes),
+        failure=asdict(tx.failure) if tx.failure else None,
+        left_behind=list(tx.left_behind),
+    )
+
+
+def _transaction(row: TransactionRow) -> Transaction:
+    return Transaction(
+        id=row.id,
+        request_key=row.request_key,
+        workflow=row.workflow,
+        vm=row.vm,
+        targets=tuple(row.targets),
+        actor=Actor(id=row.actor_id, name=row.actor_name, source=row.actor_source),
+        state=State(row.state),
+        created_at=row.created_at,
+        consistency=row.consistency,
+        place=Place(channel=row.channel, thread=row.thread),
+        vm_uuid=row.vm_uuid,
+        vmstore=row.vmstore,
+        frozen=row.frozen,
+        plan=row.plan,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        stop_asked_by=row.stop_asked_by,
+        bytes=Bytes(**row.bytes),
+        failure=Failure(**row.failure) if row.failure else None,
+        left_behind=tuple(row.left_behind),
+    )

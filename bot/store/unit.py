@@ -1,0 +1,31 @@
+"""One unit of work: the repositories over one session."""
+
+from sqlmodel import Session
+
+from bot.ports import Clock
+from bot.store.audit import Audit
+from bot.store.files import Files
+from bot.store.inventory import Inventory
+from bot.store.ledger import Ledger
+from bot.store.outbox import Outbox
+from bot.store.parts import Parts
+from bot.store.points import Points
+from bot.store.settings import Settings
+from bot.store.steps import Steps
+from bot.store.transactions import Transactions
+
+
+class Unit:
+    """All that is read and written together; belongs to one thread and ends with its `with`."""
+
+    def __init__(self, session: Session, clock: Clock, audit_key: bytes | None) -> None:
+        self.transactions = Transactions(session, clock)
+        self.steps = Steps(session, clock)
+        self.ledger = Ledger(session, clock)
+        self.parts = Parts(session)
+        self.files = Files(session)
+        self.points = Points(session)
+        self.inventory = Inventory(session, clock)
+        self.outbox = Outbox(session, clock)
+        self.settings = Settings(session)
+        self.audit = Audit(session, clock, audit_key)
