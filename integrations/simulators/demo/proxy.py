@@ -92,7 +92,7 @@ class S3Proxy:
 
     def start(self) -> None:
         """Serve in threads of its own."""
-        for work in (self._server.serve_forever, self._write_counts):
+        for work in (self._serve, self._write_counts):
             threading.Thread(target=work, name="s3-proxy", daemon=True).start()
 
     def stop(self) -> None:
@@ -110,6 +110,9 @@ class S3Proxy:
     def fail(self, status: int, count: int) -> None:
         """Answer the next count requests with status instead of passing them on."""
         self.faults.plan(status, count)
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
 
     def _write_counts(self) -> None:
         while not self._stopping.wait(_WRITE_EVERY_S):

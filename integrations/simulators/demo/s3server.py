@@ -17,9 +17,8 @@ from integrations.simulators.demo.ports import free_ports
 _VOLUMES = 100  # of _VOLUME_MB each, filled as needed: room for far more than 10 GiB
 _VOLUME_MB = 1024
 _TRIES = 3
-_WEED_PORTS = tuple(
-    f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")
-)
+_WEED_PARTS = ("s3", "master", "volume", "filer", "admin")
+_WEED_PORTS = tuple(f"{part}.port{kind}" for part in _WEED_PARTS for kind in ("", ".grpc"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,8 @@ class S3Server:
     def _weed_command(self) -> list[str]:
         """Give the quickest start of all its parts in one process, every port given and bound to loopback.
 
-        Source: `weed mini -h` of 4.48. Without the flags it reports statistics to its maker and listens on all addresses.
+        Without the flags it listens on all addresses and reports statistics to its maker.
+        Source: `weed mini -h` of 4.48.
         """
         return [
             str(self._weed),

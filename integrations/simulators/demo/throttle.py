@@ -4,6 +4,7 @@ import threading
 import time
 
 _SLICE_S = 0.05  # a transfer is cut so that no piece takes longer than this
+_SHORTEST_WAIT_S = 0.001  # so that a rounding error of a token is not waited for for ever
 
 
 class TokenBucket:
@@ -23,7 +24,7 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         if self._tokens < 0:
-            return -self._tokens / self._rate
+            return max(-self._tokens / self._rate, _SHORTEST_WAIT_S)
         self._tokens -= size
         return 0.0
 
