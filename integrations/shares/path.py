@@ -1,0 +1,298 @@
+"""A share that the operating system has mounted: `path:/mnt/tintri`."""
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from bot.errors import (
+    ConfigError,
+    DeniedError,
+    IntegrityError,
+    MissingError,
+    PermanentError,
+    RemoteError,
+    TransientError,
+)
+from bot.model import Entry
+from bot.ports import Reader
+
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What a network file system says while its server is away or has moved on.
+_PASSING = (
+    errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH, errno.EHOSTUNREACH,
+    errno.EHOSTDOWN, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOTCONN, errno.EMFILE, errno.ENFILE,
+)  # fmt: skip
+# Without O_NONBLOCK, opening a pipe would wait for its writer.
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def open_path(url: str, *, export: str) -> "PathShare":
+    """Open `path:/absolute/directory`. Nothing is touched yet, so it may be mounted later."""
+    root = Path(url.removeprefix("path:"))
+    if not url.startswith("path:") or not root.is_absolute():
+        raise ConfigError([f"share {url!r}: must be path: and an absolute directory, as in path:/mnt/tintri"])
+    return PathShare(root, export=export)
+
+
+class PathShare:
+    """The files below one directory. Links are followed only when a file is opened, and never out of the export."""
+
+    def __init__(self, root: Path, *, export: str) -> None:
+        self.export = export
+        self._root = root
+
+    def __repr__(self) -> str:
+        return f"PathShare({str(self._root)!r})"
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        """Entries directly in it, sorted; links, pipes and devices are left out."""
+        with self._told("list", directory):
+            return tuple(sorted(self._entries(directory), key=lambda entry: entry.path))
+
+    def walk(self, directory: str) -> tuple[Entry, ...]:
+        """All files below it, sorted; what vanishes meanwhile is left out."""
+        waiting, files = list(self.list(directory)), []
+        while waiting:
+            entry = waiting.pop()
+            if entry.is_dir:
+                waiting += self._list_if_there(entry.path)
+            else:
+                files.append(entry)
+        return tuple(sorted(files, key=lambda entry: entry.path))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory. A share that is not mounted is an error, not a no."""
+        try:
+            with self._told("look for", path):
+                self._real(path).stat()
+        except MissingError:
+            return False
+        return True
+
+    def open(self, path: str) -> Reader:
+        """Open a regular file."""
+        with self._told("open", path):
+            descriptor = os.open(self._real(path), _OPEN)
+        try:
+            with self._told("open", path):
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise PermanentError(f"{self._full(path)} is not a file.", system="share", operation="open")
+            return PathReader(self, path, descriptor, status.st_size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def remove_tree(self, directory: str) -> None:
+        """Remove a directory and all in it; repeating is safe.
+
+        A link on the way or as the directory itself is refused, because it would remove what is elsewhere; links inside
+        are removed, not what they point to. TransientError: something is still being written there.
+        """
+        with self._told("remove", directory):
+            parts = self._parts(directory)
+            if not parts:
+                raise self._refused(directory, "the export itself is never removed")
+            top = self._real_root().joinpath(*parts)
+            if Path(os.path.realpath(top)) != top:
+                raise self._refused(directory, "it is, or lies behind, a link")
+            if self._is_there(top):
+                self._remove(top)
+
+    def _remove(self, top: Path) -> None:
+        try:
+            # Names relative to open directories: a directory that is replaced by a link meanwhile leads nowhere.
+            for _, directories, files, descriptor in os.fwalk(top, topdown=False, onerror=_fail_unless_gone):
+                for name in files:
+                    _unlink(name, descriptor)
+                for name in directories:
+                    _rmdir(name, descriptor)
+            top.rmdir()
+        except FileNotFoundError:
+            self._remove_rest(top)
+
+    def _remove_rest(self, top: Path) -> None:
+        """Somebody else is removing it too; what is left then is for the next try."""
+        if self._is_there(top):
+            raise TransientError(f"{top} changes while it is being removed.", system="share", operation="remove")
+
+    def _is_there(self, path: Path) -> bool:
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _entries(self, directory: str) -> Iterator[Entry]:
+        with os.scandir(self._real(directory)) as found:
+            for item in found:
+                path = str(PurePosixPath(*self._parts(directory), item.name))
+                if item.is_dir(follow_symlinks=False):
+                    yield Entry(path=path, is_dir=True)
+                elif item.is_file(follow_symlinks=False):
+                    try:
+                        size = item.stat(follow_symlinks=False).st_size
+                    except FileNotFoundError:
+                        continue
+                    yield Entry(path=path, size=size)
+
+    def _list_if_there(self, directory: str) -> tuple[Entry, ...]:
+        try:
+            return self.list(directory)
+        except MissingError:
+            return ()
+
+    def _parts(self, path: str) -> tuple[str, ...]:
+        parts = PurePosixPath(path).parts
+        if path.startswith("/") or ".." in parts or "\0" in path:
+            raise self._refused(path, "it would leave the export")
+        return parts
+
+    def _real_root(self) -> Path:
+        return Path(os.path.realpath(self._root, strict=True))
+
+    def _real(self, path: str) -> Path:
+        root = self._real_root()
+        real = Path(os.path.realpath(root.joinpath(*self._parts(path))))
+        if not real.is_relative_to(root):
+            raise self._refused(path, "it is, or lies behind, a link out of the export")
+        return real
+
+    def _refused(self, path: str, why: str) -> PermanentError:
+        return PermanentError(f"{path!r} on {self.export} is refused: {why}.", system="share", operation="check path")
+
+    def _full(self, path: str) -> str:
+        return f"{self.export.rstrip('/')}/{path}"
+
+    @contextmanager
+    def _told(self, operation: str, path: str) -> Iterator[None]:
+        """Turn what the operating system says into our errors."""
+        try:
+            yield
+        except OSError as error:
+            raise self.failure(error, operation, path) from error
+
+    def failure(self, error: OSError, operation: str, path: str) -> RemoteError:
+        """What the operating system's error means for the one who must act."""
+        kind, words = self._diagnosis(error, operation, path)
+        return kind(words, system="share", operation=operation, code=errno.errorcode.get(error.errno or 0, ""))
+
+    def _diagnosis(
+        self, error: OSError, operation: str, path: str
+    ) -> tuple[type[TransientError | PermanentError], str]:
+        full = self._full(path)
+        if not self._root.is_dir():
+            return PermanentError, (
+                f"The share is not mounted: there is no directory {self._root}. Mount the VMstore's export there "
+                "(NFS version 3), or correct `share` in the configuration."
+            )
+        if error.errno in _GONE:
+            return MissingError, f"{full} is not there{self._unmounted_hint()}."
+        if error.errno in _DENIED:
+            return DeniedError, f"The share does not let Cloudy {operation} {full}: {self._rights(path, error)}"
+        if error.errno == errno.ENOTEMPTY:
+            return TransientError, f"{full} is still in use: files appear while it is being removed."
+        kind = TransientError if error.errno in _PASSING else PermanentError
+        return kind, f"Could not {operation} {full}: {error.strerror or error}."
+
+    def _unmounted_hint(self) -> str:
+        try:
+            empty = not any(True for _ in self._root.iterdir())
+        except OSError:
+            return ""
+        return f" ({self._root} is empty: is the export mounted there?)" if empty else ""
+
+    def _rights(self, path: str, error: OSError) -> str:
+        if error.errno == errno.EROFS:
+            return "it is mounted read-only. Removing needs `cleanup_share`, a mount that may be written."
+        try:
+            status = self._real(path).stat()
+        except (OSError, PermanentError):
+            return f"{error.strerror}; Cloudy runs as uid {os.geteuid()} and may not even look at it."
+        return (
+            f"{error.strerror}; owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}, and Cloudy runs as "
+            f"uid {os.geteuid()}. Let it run as that owner, or export without root squash."
+        )
+
+
+class PathReader:
+    """One open file, read at any offset by any number of threads."""
+
+    def __init__(self, share: PathShare, path: str, descriptor: int, size: int) -> None:
+        self.size = size
+        self._share = share
+        self._path = path
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._reading = 0
+        self._closed = False
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer, however many reads that takes."""
+        with self._held() as descriptor:
+            done = 0
+            while done < buffer.nbytes:
+                got = self._read(descriptor, buffer[done:], offset + done)
+                if not got:
+                    raise IntegrityError(
+                        f"{self._path} is shorter than announced: it ends at {offset + done} bytes of {self.size}."
+                    )
+                done += got
+
+    def close(self) -> None:
+        """Let go of the file; reads under way end well first."""
+        with self._lock:
+            unused = not self._closed and not self._reading
+            self._closed = True
+        if unused:
+            os.close(self._descriptor)
+
+    def _read(self, descriptor: int, buffer: memoryview, offset: int) -> int:
+        try:
+            return os.preadv(descriptor, [buffer], offset)
+        except OSError as error:
+            raise self._share.failure(error, "read", self._path) from error
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        """Keep the descriptor open while it is used: its number could be another file's the moment it is closed."""
+        with self._lock:
+            if self._closed:
+                raise PermanentError(f"{self._path} was closed.", system="share", operation="read")
+            self._reading += 1
+        try:
+            yield self._descriptor
+        finally:
+            if self._is_last():
+                os.close(self._descriptor)
+
+    def _is_last(self) -> bool:
+        with self._lock:
+            self._reading -= 1
+            return self._closed and not self._reading
+
+
+def _fail_unless_gone(error: OSError) -> None:
+    if error.errno != errno.ENOENT:
+        raise error
+
+
+def _unlink(name: str, descriptor: int) -> None:
+    try:
+        os.unlink(name, dir_fd=descriptor)
+    except FileNotFoundError:
+        return
+
+
+def _rmdir(name: str, descriptor: int) -> None:
+    try:
+        os.rmdir(name, dir_fd=descriptor)
+    except NotADirectoryError:  # a link to a directory
+        _unlink(name, descriptor)
+    except FileNotFoundError:
+        return
