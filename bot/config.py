@@ -1,0 +1,227 @@
+"""The configuration: cloudy.toml, the environment, and secrets.env beside the file; nobody else reads them.
+
+The environment goes before secrets.env, and that before cloudy.toml. Secrets never stand in cloudy.toml.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from bot import mistakes
+from bot.errors import ConfigError
+from bot.mistakes import Raw
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class DatabaseSettings(_Section):
+    """Where the two SQLite files are; absolute once loaded."""
+
+    path: Path = Field(default=Path("cloudy.db"), description='a file, like path = "cloudy.db"')
+    engine: Path = Field(default=Path("engine.db"), description='a file, like engine = "engine.db"')
+
+
+class SlackSettings(_Section):
+    """The Slack app; without its tokens only the command line works."""
+
+    api_url: str = Field(default="https://slack.com/api/", description="an address that ends with /api/")
+    bot_token: SecretStr | None = Field(default=None, description="the bot token, xoxb-..., of the Slack app")
+    app_token: SecretStr | None = Field(default=None, description="the app-level token, xapp-..., of the Slack app")
+    signing_secret: SecretStr | None = Field(default=None, description="the signing secret of the Slack app")
+    admin_channel: str = Field(default="", description='a channel id, like admin_channel = "C0123456789"')
+
+
+class VMstoreSettings(_Section):
+    """One VMstore and the ways to the files of its export."""
+
+    kind: str = Field(default="tintri", description='the kind of array: kind = "tintri"')
+    url: str = Field(description='its address, like url = "https://vmstore.example.com"')
+    user: str = Field(description='a user of the VMstore, like user = "cloudy"')
+    password: SecretStr | None = Field(default=None, description="the password of that user")
+    ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
+    share: str = Field(description='how its files are read, like share = "path:/mnt/tintri"')
+    cleanup_share: str | None = Field(
+        default=None, description='a writable way to its files, like cleanup_share = "path:/mnt/tintri-rw"'
+    )
+    cleanup: Literal["auto", "manual"] = Field(default="auto", description='cleanup = "auto" or "manual"')
+    export: str = Field(default="/tintri", description='the name of its export, like export = "/tintri"')
+    parallel: int = Field(default=4, ge=1, le=64, description="a number of transactions at once, like parallel = 4")
+    timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
+
+
+class TargetSettings(_Section):
+    """One place in a cloud; without keys the store's own library looks for them in its own way."""
+
+    url: str = Field(description='a bucket and prefix, like url = "s3://bucket/prefix"')
+    endpoint: str | None = Field(default=None, description='an address, like endpoint = "https://s3.example.com"')
+    region: str | None = Field(default=None, description='a region, like region = "eu-central-1"')
+    path_style: bool = Field(default=False, description="true where buckets have no host name of their own")
+    access_key: SecretStr | None = Field(default=None, description="the id of the access key")
+    secret_key: SecretStr | None = Field(default=None, description="the secret of the access key")
+    ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
+    storage_class: str | None = Field(default=None, description='a storage class, like storage_class = "STANDARD_IA"')
+    threads: int = Field(default=4, ge=1, le=64, description="a number of parts in flight, like threads = 4")
+    part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
+
+
+class Settings(BaseSettings):
+    """All settings, checked; paths are absolute. Printing it shows no secret."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix="CLOUDY_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    folder: Path
+    database: DatabaseSettings = DatabaseSettings()
+    slack: SlackSettings = SlackSettings()
+    vmstores: dict[str, VMstoreSettings] = Field(default_factory=dict, description="sections like [vmstores.vmstore]")
+    targets: dict[str, TargetSettings] = Field(default_factory=dict, description="sections like [targets.s3]")
+    audit_key: SecretStr | None = Field(default=None, description="64 hex digits; without it audit.key is used")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings calls it so
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the reading of the environment to `load`, which knows where each value came from."""
+        return (init_settings,)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for the log's redaction."""
+        sections = (self, self.slack, *self.vmstores.values(), *self.targets.values())
+        values = (getattr(section, name) for section in sections for name in type(section).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+    def require_secrets(self, *, slack: bool = False, vmstores: bool = False, targets: bool = False) -> None:
+        """Refuse to go on without the secrets of what is to be used. ConfigError names each variable to set."""
+        problems: list[str] = []
+        if slack:
+            problems += mistakes.missing_secrets(self.slack, ("slack",), ("bot_token", "app_token"))
+        for name, vmstore in self.vmstores.items() if vmstores else ():
+            problems += mistakes.missing_secrets(vmstore, ("vmstores", name), ("password",))
+        for name, target in self.targets.items() if targets else ():
+            if target.access_key or target.secret_key:
+                problems += mistakes.missing_secrets(target, ("targets", name), ("access_key", "secret_key"))
+        if problems:
+            raise ConfigError(problems)
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the configuration: the file given, else the one CLOUDY_CONFIG names, else ./cloudy.toml.
+
+    Secrets may still be missing (see `require_secrets`). ConfigError tells every mistake at once.
+    """
+    file = (path or Path(os.environ.get("CLOUDY_CONFIG") or "cloudy.toml")).absolute()
+    written = _read_toml(file)
+    told, problems = _read_environment(file.with_name("secrets.env"), written)
+    problems += mistakes.written_secrets(Settings, written, file.name)
+    raw = _merge(mistakes.without_secrets(Settings, written), told)
+    problems += mistakes.rule_breaks(raw, file.name)
+    try:
+        settings = Settings(**_resolved(raw, file.parent))
+    except ValidationError as error:
+        problems += mistakes.in_words(Settings, error, file.name, told)
+        raise ConfigError(problems) from None  # the cause would show values
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+class _SecretsFile(EnvSettingsSource):
+    """The lines of secrets.env, read as if they stood in the environment."""
+
+    def __init__(self, variables: Mapping[str, str | None]) -> None:
+        self._variables = {name.lower(): value for name, value in variables.items() if value}
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._variables
+
+
+def _read_toml(file: Path) -> Raw:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"{file}: there is no such file; name one with --config or in CLOUDY_CONFIG, or go to its folder"]
+        ) from None
+    except OSError as error:
+        raise ConfigError([f"{file}: it cannot be read: {error.strerror}; look at its owner and mode"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{file}: it is not UTF-8 text (byte {error.start}); save it as UTF-8"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{file}: it is not TOML: {error}; correct that line"]) from error
+
+
+def _read_environment(secrets_file: Path, written: Raw) -> tuple[Raw, list[str]]:
+    """Give what environment and secrets.env say, by the names of cloudy.toml, and their mistakes."""
+    told: Raw = {}
+    problems: list[str] = []
+    try:
+        lines = dotenv_values(secrets_file, interpolate=False) if secrets_file.exists() else {}
+        problems += mistakes.unknown_variables(Settings, lines, secrets_file.name)
+        told = _merge(_SecretsFile(lines)(), EnvSettingsSource(Settings)())
+    except OSError as error:
+        problems.append(f"{secrets_file}: it cannot be read: {error.strerror}; look at its owner and mode")
+    except SettingsError as error:
+        problems.append(f"environment: {error}; set the single values, like CLOUDY_SLACK__BOT_TOKEN")
+    told.pop("folder", None)
+    return mistakes.known_systems(told, written, problems), problems
+
+
+def _merge(below: Raw, above: Raw) -> Raw:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merge(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
+    return merged
+
+
+def _resolved(raw: Raw, folder: Path) -> Raw:
+    """Make paths absolute, as seen from the file's folder; what is not text is left for the check."""
+    resolved = {**raw, "folder": folder}
+    database = raw.get("database", {})
+    if isinstance(database, dict):
+        resolved["database"] = _with_paths({"path": "cloudy.db", "engine": "engine.db", **database}, folder)
+    for family in ("vmstores", "targets"):
+        systems = raw.get(family)
+        if isinstance(systems, dict):
+            resolved[family] = {name: _with_paths(system, folder) for name, system in systems.items()}
+    return resolved
+
+
+def _with_paths(section: Any, folder: Path) -> Any:
+    if not isinstance(section, dict):
+        return section
+    resolved = dict(section)
+    for key in ("path", "engine", "ca"):
+        if isinstance(section.get(key), str):
+            resolved[key] = folder / section[key]
+    for key in ("share", "cleanup_share"):
+        scheme, _, place = str(section.get(key, "")).partition(":")
+        if scheme == "path":
+            resolved[key] = f"path:{folder / place}"
+    return resolved
