@@ -143,7 +143,7 @@ class PartLimits:
     smallest: int = 5 << 20  # the last part is free of it
     largest: int = 5 << 30
     most: int = 10_000
-    largest_object: int = 50 * 10**12
+    largest_object: int = 10_000 * (5 << 30)  # 48.8 TiB: S3, since December 2025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

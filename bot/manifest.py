@@ -1,0 +1,242 @@
+"""The manifest's format: what is written last into a target and read back first. Pure.
+
+A recovery point exists if and only if its manifest does. Format 1 is JSON, UTF-8, fields always in the same order.
+Fields that this version does not know are ignored; those it knows must be there and right.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from bot.checksum import from_hex, to_hex
+from bot.errors import IntegrityError, OperatorError
+from bot.model import Actor, Disk, Json, StoredFile
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedVm:
+    """Whose recovery point it is, and what the VM was made of."""
+
+    uuid: str
+    name: str
+    vmstore: str
+    hypervisor: str
+    disks: tuple[Disk, ...]  # in bus order; paths as they were on the export
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file of the VM's directory that was left out on purpose."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything that a restore needs to know of one recovery point."""
+
+    transaction_id: str
+    created_at: datetime  # when this was written
+    taken_at: datetime  # when the snapshot was taken
+    installation: str
+    requester: Actor
+    consistency: str  # what was really got
+    vm: ProtectedVm
+    snapshot_uuid: str
+    target: str  # the target's url, without secrets
+    files: tuple[StoredFile, ...]  # in the order in which they are restored
+    skipped: tuple[Skipped, ...]
+    cloudy: str  # version of Cloudy
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def key(transaction_id: str) -> str:
+    """Where the manifest of a transaction lies, relative to the target's prefix."""
+    return f"{transaction_id}/manifest.json"
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Write it down; the same manifest gives the same bytes.
+
+    IntegrityError: it would not be readable again, so nothing must be stored.
+    """
+    _check(manifest)
+    document = {
+        "format": FORMAT,
+        "transaction_id": manifest.transaction_id,
+        "created_at": _time_text(manifest.created_at),
+        "taken_at": _time_text(manifest.taken_at),
+        "installation": manifest.installation,
+        "requester": asdict(manifest.requester),
+        "consistency": manifest.consistency,
+        "vm": asdict(manifest.vm),
+        "snapshot_uuid": manifest.snapshot_uuid,
+        "target": manifest.target,
+        "files": [asdict(file) | {"crc64": to_hex(file.crc64)} for file in manifest.files],
+        "skipped": [asdict(each) for each in manifest.skipped],
+        "cloudy": manifest.cloudy,
+    }
+    try:
+        return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError as error:
+        raise IntegrityError("A name of the VM or of its files is not valid Unicode; rename it.") from error
+
+
+def decode(content: bytes) -> Manifest:
+    """Read a manifest, strictly.
+
+    IntegrityError: damaged, or names keys outside its transaction. OperatorError: written in a later format.
+    """
+    fields = _Fields(_parse(content), "manifest")
+    if fields.number("format") != FORMAT:
+        raise OperatorError(
+            f"The manifest has format {fields.number('format')}, and this Cloudy reads format {FORMAT} only. "
+            "Upgrade Cloudy to read it."
+        )
+    manifest = Manifest(
+        transaction_id=fields.text("transaction_id"),
+        created_at=fields.time("created_at"),
+        taken_at=fields.time("taken_at"),
+        installation=fields.text("installation"),
+        requester=_requester(fields.nested("requester")),
+        consistency=fields.text("consistency"),
+        vm=_vm(fields.nested("vm")),
+        snapshot_uuid=fields.text("snapshot_uuid"),
+        target=fields.text("target"),
+        files=fields.each("files", _file),
+        skipped=fields.each("skipped", lambda each: Skipped(name=each.text("name"), reason=each.text("reason"))),
+        cloudy=fields.text("cloudy"),
+    )
+    _check(manifest)
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """One JSON object whose fields are taken by type."""
+
+    values: Mapping[str, Any]
+    where: str
+
+    def text(self, name: str) -> str:
+        return self._take(name, str)
+
+    def number(self, name: str) -> int:
+        return self._take(name, int)
+
+    def time(self, name: str) -> datetime:
+        text = self.text(name)
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise IntegrityError(f"{self.where}.{name} is not a time: {text!r}.") from error
+        return _utc(time, f"{self.where}.{name}")
+
+    def nested(self, name: str) -> "_Fields":
+        return _Fields(self._take(name, dict), f"{self.where}.{name}")
+
+    def each(self, name: str, make: "Callable[[_Fields], T]") -> tuple[T, ...]:
+        where = f"{self.where}.{name}"
+        items = [_Fields(item, f"{where}[{index}]") for index, item in enumerate(self._take(name, list))]
+        for item in items:
+            if not isinstance(item.values, dict):
+                raise IntegrityError(f"{item.where} is not an object.")
+        return tuple(make(item) for item in items)
+
+    def _take(self, name: str, kind: type[T]) -> T:
+        if name not in self.values:
+            raise IntegrityError(f"{self.where}.{name} is missing.")
+        value = self.values[name]
+        if type(value) is not kind:
+            raise IntegrityError(f"{self.where}.{name} is of a wrong type: {kind.__name__} is expected.")
+        return value
+
+
+def _parse(content: bytes) -> Json:
+    try:
+        document = json.loads(content.decode(), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, absurd nesting or numbers
+        raise IntegrityError(f"The manifest is damaged: {error}.") from error
+    if not isinstance(document, dict):
+        raise IntegrityError("The manifest is damaged: it is not a JSON object.")
+    return document
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> Json:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise IntegrityError("The manifest is damaged: a field stands there twice.")
+    return fields
+
+
+def _requester(fields: _Fields) -> Actor:
+    return Actor(id=fields.text("id"), name=fields.text("name"), source=fields.text("source"))
+
+
+def _vm(fields: _Fields) -> ProtectedVm:
+    return ProtectedVm(
+        uuid=fields.text("uuid"),
+        name=fields.text("name"),
+        vmstore=fields.text("vmstore"),
+        hypervisor=fields.text("hypervisor"),
+        disks=fields.each(
+            "disks", lambda each: Disk(uuid=each.text("uuid"), name=each.text("name"), path=each.text("path"))
+        ),
+    )
+
+
+def _file(fields: _Fields) -> StoredFile:
+    return StoredFile(
+        path=fields.text("path"),
+        name=fields.text("name"),
+        key=fields.text("key"),
+        size=fields.number("size"),
+        crc64=from_hex(fields.text("crc64")),
+        etag=fields.text("etag"),
+    )
+
+
+def _check(manifest: Manifest) -> None:
+    if not _stays_inside(manifest.transaction_id) or "/" in manifest.transaction_id:
+        raise IntegrityError(f"{manifest.transaction_id!r} is not a transaction id.")
+    seen = {key(manifest.transaction_id)}
+    for file in manifest.files:
+        _check_file(file, manifest.transaction_id)
+        if file.key in seen:
+            raise IntegrityError(f"The manifest names the key {file.key!r} twice.")
+        seen.add(file.key)
+
+
+def _check_file(file: StoredFile, transaction_id: str) -> None:
+    if not _stays_inside(file.key) or not file.key.startswith(f"{transaction_id}/"):
+        raise IntegrityError(f"The manifest names a key outside its transaction: {file.key!r}.")
+    if not _stays_inside(file.name) or not _stays_inside(file.path.removeprefix("/")):
+        raise IntegrityError(f"The manifest names a file outside its directory: {file.path!r}, {file.name!r}.")
+    if file.size < 0:
+        raise IntegrityError(f"The manifest gives {file.key!r} a size below zero.")
+    if not 0 <= file.crc64 < 1 << 64:
+        raise IntegrityError(f"The manifest gives {file.key!r} a CRC-64 that has more than 64 bits.")
+
+
+def _stays_inside(path: str) -> bool:
+    return "\0" not in path and not {"", ".", ".."}.intersection(path.split("/"))
+
+
+def _time_text(time: datetime) -> str:
+    return _utc(time, "A time").isoformat().replace("+00:00", "Z")
+
+
+def _utc(time: datetime, what: str) -> datetime:
+    if time.tzinfo is None:
+        raise IntegrityError(f"{what} has no time zone.")
+    return time.astimezone(UTC)

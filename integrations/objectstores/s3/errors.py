@@ -1,0 +1,111 @@
+"""From S3's error codes to our tree: who must act, and what to do.
+
+Source: Amazon S3 API reference, "Error responses"; HEAD answers carry the status as their code.
+"""
+
+from collections.abc import Mapping
+
+from bot.errors import (
+    CloudyError,
+    DeniedError,
+    IntegrityError,
+    MissingError,
+    PermanentError,
+    RemoteError,
+    TransientError,
+)
+
+_TRANSIENT = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "ConditionalRequestConflict",
+        "InternalError",
+        "OperationAborted",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
+)
+_MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+_WRONG_BYTES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
+_DENIED = frozenset(
+    {
+        "401",
+        "403",
+        "AccessDenied",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NotSignedUp",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
+_RIGHTS = (
+    "Give this user the rights to read, write, list and delete objects there, and to list and abort multipart uploads."
+)
+_REGION = "Correct the target's region."
+_ADVICE = {
+    "403": _RIGHTS,
+    "AccessDenied": _RIGHTS,
+    "AuthorizationHeaderMalformed": _REGION,
+    "ExpiredToken": "Renew the target's session token.",
+    "InvalidAccessKeyId": "The store does not know this access key: correct the target's access_key.",
+    "InvalidBucketName": "Correct the bucket in the target's url.",
+    "InvalidStorageClass": "Correct the target's storage_class.",
+    "NoSuchBucket": "There is no such bucket: create it, or correct the target's url, endpoint or region.",
+    "PermanentRedirect": "The bucket lies in another region: correct the target's region or endpoint.",
+    "RequestTimeTooSkewed": "The clock of this machine is wrong: set it, best by NTP.",
+    "SignatureDoesNotMatch": "The secret key does not belong to this access key: correct the target's secret_key.",
+}
+_NOT_IMPLEMENTED = 501
+
+
+class Asked:
+    """One request, in words, so that its errors can say what was asked of whom."""
+
+    def __init__(self, target: str, url: str, operation: str, key: str) -> None:
+        self._system = target
+        self._operation = operation
+        self._what = f"Target {target}: {operation}{f' {key}' if key else ''} in {url}"
+
+    def refused(self, code: str, said: str, status: int, headers: Mapping[str, str]) -> CloudyError:
+        """Make the error for an answer that is one; unknown codes are permanent, so that they are seen."""
+        text = f"{self._what}: the store answered {code}: {said.rstrip('.')}."
+        if code in _WRONG_BYTES:
+            return IntegrityError(f"{text} It did not get the bytes that were sent.")
+        if code in _TRANSIENT or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED):
+            return self.passing(text, code=code, wait_s=_wait(headers))
+        kind = MissingError if code in _MISSING else DeniedError if code in _DENIED else PermanentError
+        return self.lasting(" ".join(filter(None, (text, _ADVICE.get(code)))), code=code, kind=kind)
+
+    def unreachable(self, why: str) -> TransientError:
+        """Make the error for an answer that did not come, or not whole."""
+        return self.passing(f"{self._what}: the store did not answer: {why}")
+
+    def failed(self, why: str, *, kind: type[RemoteError] = PermanentError) -> RemoteError:
+        """Make the error for a request that could not be made at all."""
+        return self.lasting(f"{self._what}: {why}", code="", kind=kind)
+
+    def wrong(self, why: str) -> IntegrityError:
+        """Make the error for an answer that does not fit what was sent."""
+        return IntegrityError(f"{self._what}: {why}")
+
+    def passing(self, text: str, *, code: str = "", wait_s: float | None = None) -> TransientError:
+        """Make an error that may pass by itself."""
+        return TransientError(text, system=self._system, operation=self._operation, code=code, wait_s=wait_s)
+
+    def lasting(self, text: str, *, code: str, kind: type[RemoteError]) -> RemoteError:
+        """Make an error that somebody must act on."""
+        return kind(text, system=self._system, operation=self._operation, code=code)
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    asked = headers.get("retry-after", "")
+    return float(asked) if asked.isdigit() else None

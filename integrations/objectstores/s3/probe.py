@@ -1,0 +1,108 @@
+"""Finds out what an S3 store really does, with a few small objects that are always removed again.
+
+Asking is the only way: many stores take a checksum and look at it never.
+"""
+
+import secrets
+from contextlib import ExitStack
+
+from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
+from bot.model import Capabilities, PartDone
+from integrations.objectstores.s3.wire import Bucket
+
+# The published check value of CRC-64/NVME, so that nothing needs to be computed here.
+_BODY = bytearray(b"123456789")
+_CRC = 0xAE8B14860A799888
+_WRONG_CRC = _CRC ^ 1
+
+
+def probe(bucket: Bucket) -> Capabilities:
+    """Try right and wrong checksums, at once and in parts. Errors that are not an answer to that are raised."""
+    root = f".cloudy/probe-{secrets.token_hex(8)}"
+    with ExitStack() as removing:
+        removing.callback(bucket.delete, f"{root}/whole")
+        removing.callback(bucket.delete, f"{root}/parts")
+        bucket.put(f"{root}/whole", _BODY, crc64=None, metadata={})  # bucket, keys and rights are fine
+        return Capabilities(
+            checks_crc=_checks_crc(bucket, root, removing),
+            conditional_complete=_refuses_taken_key(bucket, f"{root}/whole", removing),
+        )
+
+
+def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:
+    try:
+        return _checks_whole(bucket, f"{root}/whole") and _checks_parts(bucket, f"{root}/parts", removing)
+    except DeniedError:
+        raise
+    except PermanentError:  # does not know this checksum
+        return False
+
+
+def _checks_whole(bucket: Bucket, key: str) -> bool:
+    try:
+        bucket.put(key, _BODY, crc64=_WRONG_CRC, metadata={})
+    except IntegrityError:
+        bucket.put(key, _BODY, crc64=_CRC, metadata={})
+        return bucket.head(key).crc64 == _CRC
+    return False
+
+
+def _checks_parts(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+    return (
+        _refuses_part(bucket, key, removing)
+        and _refuses_whole(bucket, key, removing)
+        and _tells_whole(bucket, key, removing)
+    )
+
+
+def _refuses_part(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+    upload_id = _create(bucket, key, removing, checked=True)
+    try:
+        bucket.put_part(key, upload_id, 1, _BODY, crc64=_WRONG_CRC)
+    except IntegrityError:
+        return True
+    return False
+
+
+def _refuses_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+    try:
+        _send(bucket, key, removing, crc64=_WRONG_CRC)
+    except IntegrityError:
+        return True
+    return False
+
+
+def _tells_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+    _send(bucket, key, removing, crc64=_CRC)
+    return bucket.head(key).crc64 == _CRC
+
+
+def _refuses_taken_key(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+    try:
+        _send(bucket, key, removing, crc64=None, only_new=True)
+    except DeniedError:
+        raise
+    except PermanentError as error:
+        return error.code == "PreconditionFailed"
+    return False
+
+
+def _send(bucket: Bucket, key: str, removing: ExitStack, *, crc64: int | None, only_new: bool = False) -> None:
+    """Make an object of one part; crc64 is claimed for the whole, and the part's is right."""
+    upload_id = _create(bucket, key, removing, checked=crc64 is not None)
+    etag = bucket.put_part(key, upload_id, 1, _BODY, crc64=None if crc64 is None else _CRC)
+    part = PartDone(number=1, offset=0, length=len(_BODY), etag=etag, crc64=_CRC)
+    bucket.complete(key, upload_id, [part], size=len(_BODY), crc64=crc64, only_new=only_new)
+
+
+def _create(bucket: Bucket, key: str, removing: ExitStack, *, checked: bool) -> str:
+    upload_id = bucket.create(key, checked=checked, metadata={})
+    removing.callback(_abort, bucket, key, upload_id)
+    return upload_id
+
+
+def _abort(bucket: Bucket, key: str, upload_id: str) -> None:
+    try:
+        bucket.abort(key, upload_id)
+    except MissingError:  # completed
+        return

@@ -1,0 +1,178 @@
+"""The ObjectStore port on S3: what is kept, found again and never made twice."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
+
+from bot.errors import MissingError, PermanentError, TransientError
+from bot.model import Capabilities, ObjectInfo, PartDone, PartLimits, Upload
+from integrations.objectstores.s3.options import read_options, read_url
+from integrations.objectstores.s3.probe import probe
+from integrations.objectstores.s3.wire import Bucket
+
+_TAKEN = "PreconditionFailed"
+_CONFLICT = "ConditionalRequestConflict"
+
+
+class S3Store:
+    """One bucket under one prefix. Opening it asks nothing of the network."""
+
+    def __init__(self, name: str, bucket: Bucket) -> None:
+        self.name = name
+        self.limits = PartLimits()
+        self._bucket = bucket
+        self._capabilities: Capabilities | None = None
+        self._probing = Lock()
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.name!r}, {self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people."""
+        return self._bucket.url
+
+    def capabilities(self) -> Capabilities:
+        """Probe the store at the first call; a probe that fails is tried again at the next."""
+        with self._probing:
+            if self._capabilities is None:
+                self._capabilities = probe(self._bucket)
+            return self._capabilities
+
+    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Write an object at once, checked by the store where it can. Repeat: safe."""
+        info = self._bucket.put(key, body, crc64=self._checked(crc64), metadata=metadata)
+        return self._right(info, len(body), crc64, "write")
+
+    def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
+        """Open an upload, or go on with the oldest one of that key; others of it are given up."""
+        found = [upload for upload in self.list_uploads(key) if upload.key == key]
+        for extra in found[1:]:
+            self.abort_upload(extra)
+        if found:
+            return found[0]
+        checked = self.capabilities().checks_crc
+        return Upload(key=key, upload_id=self._bucket.create(key, checked=checked, metadata=metadata))
+
+    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+        """Send a part. Repeat: safe, the later one counts."""
+        return self._bucket.put_part(upload.key, upload.upload_id, number, body, crc64=self._checked(crc64))
+
+    def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
+        """Parts that the store has."""
+        return self._bucket.parts(upload.key, upload.upload_id)
+
+    def complete_upload(
+        self,
+        upload: Upload,
+        parts: Sequence[PartDone],
+        *,
+        size: int,
+        crc64: int,
+        metadata: Mapping[str, str],  # noqa: ARG002 - S3 took it when the upload was opened
+    ) -> ObjectInfo:
+        """Make the object. Repeat: safe; an object that is there already must be the one that was to be made."""
+        try:
+            info = self._bucket.complete(
+                upload.key,
+                upload.upload_id,
+                parts,
+                size=size,
+                crc64=self._checked(crc64),
+                only_new=self.capabilities().conditional_complete,
+            )
+        except MissingError:  # no such upload: completed before, or given up
+            return self._ours(upload, parts, size, crc64)
+        except TransientError as error:
+            if error.code != _CONFLICT:
+                raise
+            return self._after_conflict(upload, parts, size, crc64, error)
+        except PermanentError as error:
+            if error.code != _TAKEN:
+                raise
+            found = self._ours(upload, parts, size, crc64)
+            self.abort_upload(upload)
+            return found
+        return self._right(info, size, crc64, "complete upload")
+
+    def abort_upload(self, upload: Upload) -> None:
+        """Give an upload up; gone already is fine."""
+        try:
+            self._bucket.abort(upload.key, upload.upload_id)
+        except MissingError:
+            return
+
+    def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
+        """Unfinished uploads, by key and then the oldest first."""
+        return tuple(Upload(key=key, upload_id=upload_id) for key, upload_id in self._bucket.uploads(prefix))
+
+    def head(self, key: str) -> ObjectInfo:
+        """Ask the store for an object's facts."""
+        return self._bucket.head(key)
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a range, shorter where the object ends before."""
+        if length == 0:
+            return b""
+        if offset == 0 and length is None:
+            return self._bucket.get(key, "")
+        last = "" if length is None else offset + length - 1
+        try:
+            return self._bucket.get(key, f"bytes={offset}-{last}")
+        except PermanentError as error:
+            if error.code != "InvalidRange":  # begins behind the end
+                raise
+            return b""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects whose key begins with prefix, in order of key."""
+        return self._bucket.list(prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; gone already is fine."""
+        try:
+            self._bucket.delete(key)
+        except MissingError:
+            return
+
+    def _checked(self, crc64: int) -> int | None:
+        return crc64 if self.capabilities().checks_crc else None
+
+    def _right(self, info: ObjectInfo, size: int, crc64: int, operation: str) -> ObjectInfo:
+        if info.size != size or info.crc64 not in (None, crc64):
+            raise self._bucket.asked(operation, info.key).wrong("the store tells another checksum than what was sent.")
+        return info
+
+    def _after_conflict(
+        self, upload: Upload, parts: Sequence[PartDone], size: int, crc64: int, conflict: TransientError
+    ) -> ObjectInfo:
+        """Look who was faster. S3 tells a conflict when two complete the same key at once."""
+        try:
+            return self._ours(upload, parts, size, crc64)
+        except MissingError:
+            raise conflict from None
+
+    def _ours(self, upload: Upload, parts: Sequence[PartDone], size: int, crc64: int) -> ObjectInfo:
+        info = self.head(upload.key)
+        same = info.crc64 == crc64 if info.crc64 is not None else info.etag == _etag_of(parts)
+        if info.size != size or not same:
+            raise self._bucket.asked("complete upload", upload.key).wrong(
+                f"another object lies there already: {info.size} bytes, etag {info.etag}. It is not touched; "
+                "find out who wrote it."
+            )
+        return info
+
+
+def open_s3(name: str, url: str, options: Mapping[str, object]) -> S3Store:
+    """Open the target `name` at "s3://bucket/prefix". ConfigError lists what is wrong with url and options."""
+    bucket, prefix = read_url(name, url)
+    return S3Store(name, Bucket(name, bucket, prefix, read_options(name, options)))
+
+
+def _etag_of(parts: Sequence[PartDone]) -> str:
+    """What S3 makes of an object in parts: the MD5 of the parts' MD5s, and their number."""
+    try:
+        digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    except ValueError:  # not MD5s there
+        return ""
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"

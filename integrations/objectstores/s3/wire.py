@@ -1,0 +1,289 @@
+"""One bucket in S3's own terms: the only place that imports boto3; errors leave it as ours."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSLError,
+)
+
+from bot.errors import DeniedError
+from bot.model import ObjectInfo, PartDone
+from integrations.objectstores.s3.errors import Asked
+from integrations.objectstores.s3.options import S3Options
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_CONNECT_S = 5
+_READ_S = 30
+_LONG_READ_S = 300  # completing a large upload can take minutes
+_CONNECTIONS = 64
+_NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+_PRINTABLE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # may stand in a header as it is: ASCII without % and space
+
+
+class Bucket:
+    """One bucket under one prefix. Keys are relative to the prefix, etags without quotes, CRCs integers.
+
+    A CRC of None is neither sent nor asked for. Nothing is tried twice here: bot/retry.py does that.
+    """
+
+    def __init__(self, target: str, bucket: str, prefix: str, options: S3Options) -> None:
+        self.target = target
+        self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        self._bucket = bucket
+        self._root = f"{prefix}/" if prefix else ""
+        self._client = _client(options, read_s=_READ_S)
+        self._patient = _client(options, read_s=_LONG_READ_S)
+        self._made_with = _made_with(options)
+
+    def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Write an object at once."""
+        sent: Any = body if isinstance(body, bytearray) else bytearray(body)  # bytes would go out in small pieces
+        with self._asking("write", key):
+            answer = self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                Body=sent,
+                Metadata=encode_metadata(metadata),
+                **_crc(crc64),
+                **self._made_with,
+            )
+        return ObjectInfo(key=key, size=len(body), etag=_etag(answer), crc64=_crc_in(answer), metadata=metadata)
+
+    def create(self, key: str, *, checked: bool, metadata: Mapping[str, str]) -> str:
+        """Open a multipart upload and give its id; checked: by CRC-64/NVME of the whole object."""
+        with self._asking("open upload", key):
+            answer = self._client.create_multipart_upload(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                Metadata=encode_metadata(metadata),
+                **(_WHOLE_CRC if checked else {}),
+                **self._made_with,
+            )
+        return answer["UploadId"]
+
+    def put_part(self, key: str, upload_id: str, number: int, body: bytearray, *, crc64: int | None) -> str:
+        """Send a part and give its etag. A bytearray of exactly the part's length goes out without being copied."""
+        sent: Any = body  # boto3 takes a bytearray, its types do not
+        with self._asking(f"send part {number}", key):
+            answer = self._client.upload_part(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=sent,
+                **_crc(crc64),
+            )
+        return _etag(answer)
+
+    def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[PartDone],
+        *,
+        size: int,
+        crc64: int | None,
+        only_new: bool,
+    ) -> ObjectInfo:
+        """Make the object; only_new: refused with PreconditionFailed where the key is taken."""
+        conditions: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
+        if crc64 is not None:
+            conditions |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size, **_crc(crc64)}
+        listed: list[Any] = [
+            {"PartNumber": part.number, "ETag": f'"{part.etag}"', **(_crc(part.crc64) if crc64 is not None else {})}
+            for part in parts
+        ]
+        with self._asking("complete upload", key):
+            answer = self._patient.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": listed},
+                **conditions,
+            )
+        return ObjectInfo(key=key, size=size, etag=_etag(answer), crc64=_crc_in(answer))
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Give an upload up. MissingError: no such upload."""
+        with self._asking("abort upload", key):
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._root + key, UploadId=upload_id)
+
+    def parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]]:
+        """Parts that are there: number -> (etag, size)."""
+        with self._asking("list parts of", key):
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=self._root + key, UploadId=upload_id
+            )
+            return {part["PartNumber"]: (_etag(part), part["Size"]) for page in pages for part in page.get("Parts", ())}
+
+    def uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Open uploads as (key, id), by key and then the oldest first."""
+        found: list[tuple[str, datetime, str]] = []
+        with self._asking("list uploads of", prefix):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._root + prefix
+            )
+            for page in pages:
+                found += [(each["Key"], each["Initiated"], each["UploadId"]) for each in page.get("Uploads", ())]
+        return [(key.removeprefix(self._root), upload_id) for key, _, upload_id in sorted(found)]
+
+    def head(self, key: str) -> ObjectInfo:
+        """Ask for an object's facts."""
+        with self._asking("look at", key):
+            answer = self._client.head_object(Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED")
+        return ObjectInfo(
+            key=key,
+            size=answer["ContentLength"],
+            etag=_etag(answer),
+            crc64=_crc_in(answer),
+            metadata=decode_metadata(answer.get("Metadata", {})),
+            modified_at=answer.get("LastModified"),
+        )
+
+    def get(self, key: str, byte_range: str) -> bytes:
+        """Read a range ("bytes=0-9"), or everything ("")."""
+        ranged: dict[str, Any] = {"Range": byte_range} if byte_range else {}
+        with self._asking("read", key):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key, **ranged)
+            with answer["Body"] as body:
+                return body.read()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects in order of key, a page at a time."""
+        pages = iter(
+            self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._root + prefix)
+        )
+        while True:
+            with self._asking("list", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            for each in page.get("Contents", ()):
+                yield ObjectInfo(
+                    key=each["Key"].removeprefix(self._root),
+                    size=each["Size"],
+                    etag=_etag(each),
+                    modified_at=each["LastModified"],
+                )
+
+    def delete(self, key: str) -> None:
+        """Remove an object; S3 itself does not mind when it is gone."""
+        with self._asking("remove", key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
+
+    def asked(self, operation: str, key: str) -> Asked:
+        """Name a request, for errors."""
+        return Asked(self.target, self.url, operation, key)
+
+    @contextmanager
+    def _asking(self, operation: str, key: str) -> Iterator[None]:
+        asked = self.asked(operation, key)
+        try:
+            yield
+        except ClientError as error:
+            facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+            said = error.response.get("Error", {})
+            raise asked.refused(
+                str(said.get("Code", "")),
+                str(said.get("Message", "")),
+                int(facts.get("HTTPStatusCode", 0)),
+                facts.get("HTTPHeaders", {}),
+            ) from error
+        except _NO_KEYS as error:
+            raise asked.failed(f"{error}. Set the target's access_key and secret_key.", kind=DeniedError) from error
+        except SSLError as error:
+            raise _untrusted(asked, error) from error
+        except (HTTPClientError, IncompleteReadError) as error:
+            raise asked.unreachable(str(error)) from error
+        except BotoCoreError as error:
+            raise asked.failed(str(error)) from error
+
+
+_WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+
+
+def _client(options: S3Options, *, read_s: int) -> "S3Client":
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=options.endpoint or None,
+        region_name=options.region or ("us-east-1" if options.endpoint else None),
+        aws_access_key_id=options.access_key or None,
+        aws_secret_access_key=options.secret_key or None,
+        aws_session_token=options.session_token or None,
+        verify=options.ca or None,
+        config=Config(
+            s3={"addressing_style": "path" if options.uses_paths else "virtual", "payload_signing_enabled": False},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=_CONNECTIONS,
+            connect_timeout=_CONNECT_S,
+            read_timeout=read_s,
+        ),
+    )
+
+
+def _made_with(options: S3Options) -> dict[str, Any]:
+    made_with: dict[str, Any] = {
+        "StorageClass": options.storage_class,
+        "ServerSideEncryption": options.sse,
+        "SSEKMSKeyId": options.sse_kms_key,
+        "BucketKeyEnabled": options.sse == "aws:kms",  # one KMS call for many objects
+    }
+    return {name: value for name, value in made_with.items() if value}
+
+
+def _untrusted(asked: Asked, error: SSLError) -> Exception:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return asked.failed(f"{error}. Set the target's ca to a file with the certificate of its authority.")
+    return asked.unreachable(str(error))
+
+
+def _crc(crc64: int | None) -> dict[str, Any]:
+    """Write a CRC as S3 wants it: base64 of the big-endian bytes."""
+    if crc64 is None:
+        return {}
+    return {"ChecksumCRC64NVME": base64.b64encode(crc64.to_bytes(8, "big")).decode()}
+
+
+def _crc_in(answer: Mapping[str, Any]) -> int | None:
+    text = str(answer.get("ChecksumCRC64NVME", ""))
+    if not text or "-" in text or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        return None
+    return int.from_bytes(base64.b64decode(text), "big")
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def encode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Make names and values fit for HTTP headers: what is not plain ASCII is percent-encoded, as in a URL.
+
+    Spaces stay where the signature's rules (no double ones, none at the ends) leave them alone.
+    """
+    return {
+        quote(name.lower(), safe=""): quote(value, safe=_PRINTABLE + (" " if value == " ".join(value.split()) else ""))
+        for name, value in metadata.items()
+    }
+
+
+def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Read what `encode_metadata` wrote."""
+    return {unquote(name): unquote(value) for name, value in metadata.items()}
