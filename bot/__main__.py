@@ -1,0 +1,5 @@
+"""`python -m bot` is `cloudy`."""
+
+from bot.cli import main
+
+main()

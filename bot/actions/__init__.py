@@ -1,0 +1,54 @@
+"""The library of actions: one module per noun, one registry line per action."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.actions import cleanup, files, objects, vmstore
+from bot.actions.context import Action, Context
+
+__all__ = ["ACTIONS", "Context", "Registered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An action with the kinds of its inputs and outputs by name."""
+
+    run: Action
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+ACTIONS: Mapping[str, Registered] = {
+    "vmstore.check": Registered(vmstore.check, {"vmstore": "text"}, {"product": "text", "api_version": "text"}),
+    "vmstore.connect": Registered(vmstore.connect, {"vmstore": "text"}, {}),
+    "vmstore.find": Registered(
+        vmstore.find,
+        {"vmstore": "text", "vm_uuid": "text"},
+        {"vm": "record", "vm_uuid": "text", "disks": "list"},
+    ),
+    "vmstore.snapshot": Registered(
+        vmstore.snapshot,
+        {"vmstore": "text", "vm_uuid": "text", "consistency": "text"},
+        {"snapshot": "record", "snapshot_uuid": "text"},
+    ),
+    "vmstore.clone": Registered(
+        vmstore.clone, {"vmstore": "text", "snapshot_uuid": "text"}, {"directory": "text", "task": "text"}
+    ),
+    "vmstore.disconnect": Registered(vmstore.disconnect, {"vmstore": "text"}, {}),
+    "files.open": Registered(
+        files.open_files,
+        {"vmstore": "text", "directory": "text", "disks": "list"},
+        {"files": "list", "skipped": "list", "size": "number"},
+    ),
+    "objects.upload": Registered(
+        objects.upload,
+        {"vmstore": "text", "files": "list", "targets": "list"},
+        {"stored": "record", "failed": "record", "moved": "record"},
+    ),
+    "objects.verify": Registered(
+        objects.verify,
+        {"stored": "record", "vm": "record", "snapshot": "record", "skipped": "list"},
+        {"points": "list", "failed": "record", "proof": "record"},
+    ),
+    "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
+}

@@ -1,0 +1,118 @@
+"""Removes what the transaction made and nobody needs: from the ledger, in the order that lets it go."""
+
+from bot import manifest
+from bot.actions.context import Context
+from bot.actions.vmstore import settle
+from bot.errors import CloudyError, MissingError, PermanentError
+from bot.ids import is_clone_directory
+from bot.model import Json, Resource, ResourceKind, Upload
+
+# Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
+ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
+
+
+def release(context: Context, inputs: Json) -> Json:
+    """Remove every open entry of the ledger. What cannot be removed does not keep the others from it.
+
+    PermanentError names what is left behind; the transaction keeps the list with the way to remove each.
+    Repeat: safe; what is gone already counts as removed.
+    """
+    removed: list[str] = []
+    left: list[str] = []
+    resources = sorted(context.ledger.open(), key=lambda resource: ORDER.index(resource.kind))
+    for position, resource in enumerate(resources):
+        try:
+            _REMOVE[resource.kind](context, resource)
+            context.ledger.release(resource)
+            removed.append(_describe(resource))
+        except CloudyError as error:
+            left.append(f"{_describe(resource)}: {error.message} To remove it: {_cure(context, resource)}")
+        context.progress(position + 1, len(resources))
+    context.leave_behind(left)
+    if left:
+        raise PermanentError("Left behind: " + " ".join(left), system=inputs["vmstore"], operation="clean up")
+    return {"removed": removed, "left": left}
+
+
+def _abort(context: Context, resource: Resource) -> None:
+    target = context.target(resource.system)
+    for upload in target.list_uploads(resource.name):
+        if upload.key == resource.name:
+            target.abort_upload(upload)
+    known = str(resource.detail.get("upload_id", ""))
+    if known:
+        target.abort_upload(Upload(key=resource.name, upload_id=known))
+
+
+def _delete_object(context: Context, resource: Resource) -> None:
+    context.target(resource.system).delete(resource.name)
+
+
+def _delete_objects(context: Context, resource: Resource) -> None:
+    """Everything under the transaction's prefix, unless a manifest stands there: then it is a recovery point."""
+    target = context.target(resource.system)
+    try:
+        target.head(manifest.key(context.id))
+    except MissingError:
+        for found in target.list(f"{context.id}/"):
+            target.delete(found.key)
+
+
+def _remove_clone(context: Context, resource: Resource) -> None:
+    if not is_clone_directory(resource.name, context.id):
+        raise PermanentError(
+            f"{resource.name} is not a directory of transaction {context.id}; Cloudy does not remove it.",
+            system=resource.system,
+            operation="remove clone",
+        )
+    share = context.cleanup_share(resource.system)
+    settle(context, context.session(resource.system), resource)
+    if share is None:
+        if context.share(resource.system).exists(resource.name):
+            raise PermanentError(
+                'this VMstore is configured with cleanup = "manual".',
+                system=resource.system,
+                operation="remove clone",
+            )
+        return
+    share.remove_tree(resource.name)
+
+
+def _delete_snapshot(context: Context, resource: Resource) -> None:
+    session = context.session(resource.system)
+    for found in session.find_snapshots(context.id):
+        session.delete_snapshot(found.uuid)
+
+
+_REMOVE = {
+    ResourceKind.UPLOAD: _abort,
+    ResourceKind.OBJECT: _delete_object,
+    ResourceKind.OBJECTS: _delete_objects,
+    ResourceKind.CLONE: _remove_clone,
+    ResourceKind.SNAPSHOT: _delete_snapshot,
+}
+
+
+def _describe(resource: Resource) -> str:
+    names = {
+        ResourceKind.UPLOAD: f"unfinished upload {resource.name} in {resource.system}",
+        ResourceKind.OBJECT: f"object {resource.name} in {resource.system}",
+        ResourceKind.OBJECTS: f"objects under {resource.name}/ in {resource.system}",
+        ResourceKind.CLONE: f"clone {resource.name} on {resource.system}",
+        ResourceKind.SNAPSHOT: f"snapshot {resource.name} on {resource.system}",
+    }
+    return names[resource.kind]
+
+
+def _cure(context: Context, resource: Resource) -> str:
+    """The way to remove by hand what Cloudy could not."""
+    if resource.kind is ResourceKind.CLONE:
+        export = context.share(resource.system).export.rstrip("/")
+        return f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."
+    if resource.kind is ResourceKind.SNAPSHOT:
+        return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
+    where = context.target(resource.system).url
+    if resource.kind is ResourceKind.UPLOAD:
+        upload_id = resource.detail.get("upload_id", "")
+        return f"abort the multipart upload {upload_id} of {where}/{resource.name}."
+    return f"delete {where}/{resource.name} with any tool for that store."

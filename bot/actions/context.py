@@ -1,0 +1,70 @@
+"""What a running action may use, and nothing else of the house."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.model import Bytes, Json, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
+from bot.ports import Clock, ObjectStore, Share, VMstore
+from bot.transfer import Journal, TransferSettings
+
+
+class Ledger(Protocol):
+    """The clean-up ledger of one transaction: a row is written before the call that makes the thing."""
+
+    def register(self, kind: ResourceKind, system: str, name: str) -> bool:
+        """Promise the clean-up; True if it was not promised before."""
+
+    def describe(self, kind: ResourceKind, system: str, name: str, **detail: object) -> None:
+        """Add what the other system called it."""
+
+    def open(self, kind: ResourceKind | None = None) -> tuple[Resource, ...]:
+        """What is not cleaned up yet, in order of registration."""
+
+    def release(self, resource: Resource) -> None:
+        """It is gone (or, for objects, it is a recovery point now)."""
+
+
+class Catalogue(Protocol):
+    """Recovery points and their files, as the database caches them."""
+
+    def commit(self, point: RecoveryPoint, files: Sequence[StoredFile]) -> None:
+        """Note that the recovery point exists; the objects under its prefix are no longer to be cleaned up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One step of one transaction, as its action sees it. Ports are wrapped: transient errors are retried in them.
+
+    check raises Stopped once somebody asked for it; pause waits and checks; progress takes absolute values, so that
+    telling it twice is harmless.
+    """
+
+    transaction: Transaction
+    attempt: int  # from 1; above 1 the step was begun before and its result was not kept
+    installation: str
+    version: str
+    clock: Clock
+    open_vmstore: Callable[[str], VMstore]  # a client of its own, not logged in
+    session: Callable[[str], VMstore]  # this transaction's session, logged in at the first use in this process
+    end_session: Callable[[str], None]
+    share: Callable[[str], Share]
+    cleanup_share: Callable[[str], Share | None]
+    target: Callable[[str], ObjectStore]
+    ledger: Ledger
+    catalogue: Catalogue
+    journal: Journal
+    transfer_settings: Callable[[Sequence[str]], TransferSettings]
+    check: Callable[[], None]
+    pause: Callable[[float], None]
+    progress: Callable[[int, int], None]
+    moved: Callable[[Bytes], None]  # bytes of this attempt so far
+    leave_behind: Callable[[Sequence[str]], None]  # what could not be removed, each with the way to remove it
+
+    @property
+    def id(self) -> str:
+        """The transaction's id: the label of everything it makes."""
+        return self.transaction.id
+
+
+Action = Callable[[Context, Json], Json]

@@ -1,0 +1,142 @@
+"""The clone's files become objects in the targets; the manifest makes them a recovery point."""
+
+from dataclasses import replace
+
+from bot import manifest
+from bot.actions.context import Context
+from bot.checksum import crc64
+from bot.codec import decode, encode
+from bot.errors import CloudyError, MissingError, Stopped
+from bot.model import Bytes, Json, RecoveryPoint, ResourceKind, Snapshot, SourceFile, StoredFile, Vm
+from bot.ports import ObjectStore
+from bot.transfer import Moved, send
+from bot.transfer import verify as verify_file
+
+
+def upload(context: Context, inputs: Json) -> Json:
+    """Send each file to each target. A target that fails is given up; only when all fail does the step fail.
+
+    Repeat: safe; parts that the store has and the journal knows are not sent again.
+    """
+    files = [decode(SourceFile, file) for file in inputs["files"]]
+    targets = [context.target(name) for name in inputs["targets"]]
+    for target in targets:
+        context.ledger.register(ResourceKind.OBJECTS, target.name, context.id)
+
+    def report(moved: Moved) -> None:
+        context.progress(moved.done, moved.total)
+        context.moved(Bytes(read=moved.read, sent=moved.sent))
+
+    sent = send(
+        files,
+        share=context.share(inputs["vmstore"]),
+        targets=targets,
+        journal=context.journal,
+        settings=replace(context.transfer_settings(inputs["targets"]), metadata=_metadata(context)),
+        check=context.check,
+        on_progress=report,
+    )
+    context.moved(sent.moved)
+    return {
+        "stored": {name: encode(stored) for name, stored in sent.stored.items()},
+        "failed": {name: error.message for name, error in sent.failed.items()},
+        "moved": encode(sent.moved),
+    }
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {
+        "cloudy-transaction": context.id,
+        "cloudy-vm": context.transaction.vm,
+        "cloudy-requester": context.transaction.actor.name,
+        "cloudy-installation": context.installation,
+    }
+
+
+def verify(context: Context, inputs: Json) -> Json:
+    """Ask each store anew for what it holds, compare with what was read, then write the manifest: the commit.
+
+    Once a manifest stands in a target, Stop comes too late for that target. Repeat: safe.
+    """
+    points: list[RecoveryPoint] = []
+    failed: dict[str, CloudyError] = {}
+    proof: dict[str, str] = {}
+    for name, raw in inputs["stored"].items():
+        target = context.target(name)
+        files = tuple(decode(StoredFile, file) for file in raw)
+        try:
+            points.append(_commit(context, inputs, target, files))
+            proof[name] = target.capabilities().proof
+        except Stopped:
+            if not points:
+                raise
+        except CloudyError as error:
+            failed[name] = error
+    if not points:
+        raise next(iter(failed.values()))
+    return {
+        "points": encode(points),
+        "failed": {name: error.message for name, error in failed.items()},
+        "proof": proof,
+    }
+
+
+def _commit(context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]) -> RecoveryPoint:
+    key = manifest.key(context.id)
+    if not _exists(target, key):
+        for position, file in enumerate(files):
+            context.check()
+            verify_file(target, file, context.check)
+            context.progress(position + 1, len(files))
+        context.check()
+        _write(target, key, manifest.encode(_manifest(context, inputs, target, files)), _metadata(context))
+    taken = decode(Snapshot, inputs["snapshot"])
+    point = RecoveryPoint(
+        transaction_id=context.id,
+        target=target.name,
+        vm_uuid=context.transaction.vm_uuid,
+        vm_name=context.transaction.vm,
+        manifest_key=key,
+        taken_at=taken.taken_at,
+        consistency=taken.consistency,
+        size=sum(file.size for file in files),
+    )
+    context.catalogue.commit(point, files)
+    return point
+
+
+def _write(target: ObjectStore, key: str, body: bytes, metadata: dict[str, str]) -> None:
+    try:
+        target.put(key, body, crc64=crc64(body), metadata=metadata)
+    except CloudyError:
+        if not _exists(target, key):  # the answer may have been lost after the store took it
+            raise
+
+
+def _exists(target: ObjectStore, key: str) -> bool:
+    try:
+        target.head(key)
+    except MissingError:
+        return False
+    return True
+
+
+def _manifest(context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]) -> manifest.Manifest:
+    vm = decode(Vm, inputs["vm"])
+    taken = decode(Snapshot, inputs["snapshot"])
+    return manifest.Manifest(
+        transaction_id=context.id,
+        created_at=context.clock.now(),
+        taken_at=taken.taken_at,
+        installation=context.installation,
+        requester=context.transaction.actor,
+        consistency=taken.consistency,
+        vm=manifest.ProtectedVm(
+            uuid=vm.uuid, name=vm.name, vmstore=vm.vmstore, hypervisor=vm.hypervisor, disks=vm.disks
+        ),
+        snapshot_uuid=taken.uuid,
+        target=target.url,
+        files=files,
+        skipped=tuple(decode(manifest.Skipped, skip) for skip in inputs["skipped"]),
+        cloudy=context.version,
+    )

@@ -1,0 +1,131 @@
+"""What is asked of the VMstore: check, connect, find, snapshot, clone, disconnect."""
+
+from datetime import timedelta
+
+from bot.actions.context import Context
+from bot.codec import encode
+from bot.errors import MissingError, PermanentError, TransientError
+from bot.ids import clone_directory
+from bot.model import Json, Resource, ResourceKind, Task, TaskState
+from bot.ports import VMstore
+
+POLL_S = 0.5
+CLONE_TRIES = 5
+SETTLE_S = 15 * 60
+# A safety net only: Cloudy removes its snapshots itself, and the VMstore's own word on the expiry of manual snapshots
+# is contradictory (Tintri REST v310, POST /snapshot against SnapshotSpec.retentionMinutes).
+SNAPSHOT_RETENTION_MINUTES = 7 * 24 * 60
+
+
+def check(context: Context, inputs: Json) -> Json:
+    """Ask the VMstore what it is, before anything is made on it. PermanentError: an API that Cloudy does not speak."""
+    info = context.open_vmstore(inputs["vmstore"]).info()
+    return {"product": info.product, "api_version": info.api_version}
+
+
+def connect(context: Context, inputs: Json) -> Json:
+    """Log in. The session is this process's; after a restart it is opened anew where it is needed."""
+    context.session(inputs["vmstore"])
+    return {}
+
+
+def find(context: Context, inputs: Json) -> Json:
+    """Look the VM up again by uuid: its name may have gone to another VM since the plan was made."""
+    vm = context.session(inputs["vmstore"]).get_vm(inputs["vm_uuid"])
+    return {"vm": encode(vm), "vm_uuid": vm.uuid, "disks": encode(vm.disks)}
+
+
+def snapshot(context: Context, inputs: Json) -> Json:
+    """Take the snapshot, or find the one that an earlier attempt took: its label is the transaction id."""
+    store = inputs["vmstore"]
+    session = context.session(store)
+    context.ledger.register(ResourceKind.SNAPSHOT, store, context.id)
+    taken = session.create_snapshot(
+        inputs["vm_uuid"],
+        context.id,
+        consistency=inputs["consistency"],
+        note=f"Cloudy {context.installation}",
+        retention_minutes=SNAPSHOT_RETENTION_MINUTES,
+    )
+    context.ledger.describe(ResourceKind.SNAPSHOT, store, context.id, uuid=taken.uuid)
+    return {"snapshot": encode(taken), "snapshot_uuid": taken.uuid}
+
+
+def clone(context: Context, inputs: Json) -> Json:
+    """Make the snapshot's files readable on the export, in a directory named after the transaction.
+
+    A half-made clone is never read: it counts only when its task says SUCCESS. Where an earlier attempt died between
+    the request and its answer, no task is known; then the clone tasks that are open are waited for and the next
+    directory name is used. All directories are in the ledger, so each is removed at the end.
+    """
+    store = inputs["vmstore"]
+    session = context.session(store)
+    known = context.ledger.open(ResourceKind.CLONE)
+    task_id = str(known[-1].detail.get("task", "")) if known else ""
+    directory = known[-1].name if known else ""
+    if known and not task_id:
+        settle(context, session, known[-1])
+    if not task_id:
+        directory, task_id = _ask(context, session, store, inputs["snapshot_uuid"], len(known) + 1)
+    task = follow(context, session, task_id)
+    if task.state is not TaskState.SUCCEEDED:
+        raise PermanentError(
+            f"The VMstore ended the clone task as {task.state}: {task.message or 'it gave no reason'}.",
+            system=store,
+            operation="clone",
+        )
+    return {"directory": directory, "task": task_id}
+
+
+def _ask(context: Context, session: VMstore, store: str, snapshot_uuid: str, attempt: int) -> tuple[str, str]:
+    if attempt > CLONE_TRIES:
+        raise PermanentError(
+            f"The clone was begun {CLONE_TRIES} times and Cloudy was ended each time before the VMstore answered.",
+            system=store,
+            operation="clone",
+        )
+    directory = clone_directory(context.id, attempt)
+    context.ledger.register(ResourceKind.CLONE, store, directory)
+    task_id = session.clone_files(snapshot_uuid, directory)
+    context.ledger.describe(ResourceKind.CLONE, store, directory, task=task_id)
+    return directory, task_id
+
+
+def follow(context: Context, session: VMstore, task_id: str) -> Task:
+    """Poll a task to its end; Stop ends the polling, not the task. Progress is in per cent."""
+    while not (task := session.task(task_id)).is_final:
+        context.progress(int(task.percent), 100)
+        context.pause(POLL_S)
+    return task
+
+
+def settle(context: Context, session: VMstore, resource: Resource) -> None:
+    """Wait until the VMstore no longer writes into a clone's directory, whatever its task came to.
+
+    TransientError: it still does after SETTLE_S.
+    """
+    task_id = str(resource.detail.get("task", ""))
+    deadline = context.clock.now() + timedelta(seconds=SETTLE_S)
+    while _writes(session, task_id):
+        if context.clock.now() > deadline:
+            raise TransientError(
+                f"The VMstore is still busy with the clone {resource.name} after {SETTLE_S // 60} minutes.",
+                system=resource.system,
+                operation="clone",
+            )
+        context.pause(POLL_S)
+
+
+def _writes(session: VMstore, task_id: str) -> bool:
+    if not task_id:
+        return bool(session.open_clone_tasks())
+    try:
+        return not session.task(task_id).is_final
+    except MissingError:
+        return False  # the VMstore has forgotten the task: it ended long ago
+
+
+def disconnect(context: Context, inputs: Json) -> Json:
+    """Log out; a session that has expired is fine."""
+    context.end_session(inputs["vmstore"])
+    return {}

@@ -1,0 +1,35 @@
+"""`cloudy ...`: one file a noun; parse, call the service, print."""
+
+import sys
+
+import typer
+
+from bot.cli import audit, config, demo, protect, runs, serve, simulate
+from bot.errors import CloudyError
+
+app = typer.Typer(
+    name="cloudy",
+    help="Lifts VMs off a VMstore into the cloud, and brings them back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.add_typer(simulate.app, name="simulate")
+app.command("protect")(protect.protect)
+app.command("stop")(runs.stop)
+app.command("runs")(runs.runs)
+app.command("show")(runs.show)
+app.command("watch")(runs.watch)
+app.add_typer(audit.app, name="audit")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Run the command line; errors that are for people are told in words, with exit status 1."""
+    try:
+        app()
+    except CloudyError as error:
+        print(f"cloudy: {error.message}", file=sys.stderr)
+        raise SystemExit(1) from error

@@ -1,0 +1,74 @@
+"""What the commands share: the configuration option, the reader's view of the database, JSON of nouns."""
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.config import Settings, load
+from bot.errors import OperatorError
+from bot.main import open_database
+from bot.model import Actor, Transaction
+from bot.store import Database
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="cloudy.toml (default: CLOUDY_CONFIG, else ./cloudy.toml)", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """Read the configuration. ConfigError lists its mistakes."""
+    return load(config)
+
+
+@contextmanager
+def reading(config: Path | None) -> Iterator[tuple[Settings, Database]]:
+    """The database for a reading command: no lock is taken, nothing is migrated."""
+    settings = settings_of(config)
+    db = open_database(settings)
+    try:
+        why = db.ready()
+        if why is not None:
+            raise OperatorError(why)
+        yield settings, db
+    finally:
+        db.close()
+
+
+def me() -> Actor:
+    """Whoever is at the terminal."""
+    name = getpass.getuser()
+    return Actor(id=name, name=name, source="cli")
+
+
+def summary(transaction: Transaction) -> dict[str, Any]:
+    """One transaction as `--json` gives it."""
+    return {
+        "id": transaction.id,
+        "workflow": transaction.workflow,
+        "vm": transaction.vm,
+        "vmstore": transaction.vmstore,
+        "targets": list(transaction.targets),
+        "state": transaction.state.value,
+        "started": transaction.started_at.isoformat() if transaction.started_at else None,
+        "ended": transaction.ended_at.isoformat() if transaction.ended_at else None,
+        "bytes": {
+            "read": transaction.bytes.read,
+            "sent": transaction.bytes.sent,
+            "copied": transaction.bytes.copied,
+            "zero": transaction.bytes.zero,
+        },
+        "why": transaction.failure.what if transaction.failure else None,
+        "left_behind": list(transaction.left_behind),
+    }
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)

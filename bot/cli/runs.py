@@ -1,0 +1,148 @@
+"""`cloudy runs | show | stop | watch`: transactions, told."""
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot import story
+from bot.cli.common import ConfigOption, JsonOption, me, print_json, reading, summary
+from bot.errors import BusyError
+from bot.main import service_for
+from bot.model import Step, StoredFile, Transaction
+from bot.store import Database
+
+POLL_S = 0.1
+HEARTBEAT_S = 0.5
+
+
+def runs(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+) -> None:
+    """The newest transactions."""
+    with reading(config) as (settings, db):
+        found = service_for(settings, db).runs(limit)
+    if as_json:
+        print_json({"transactions": [summary(transaction) for transaction in found]})
+        return
+    table = Table("transaction", "VM", "targets", "state", "started", "moved")
+    for transaction in found:
+        started = f"{transaction.started_at:%Y-%m-%d %H:%M:%S}Z" if transaction.started_at else ""
+        table.add_row(
+            transaction.id,
+            transaction.vm,
+            ", ".join(transaction.targets),
+            transaction.state.value,
+            started,
+            story.moved_text(transaction.bytes),
+        )
+    Console().print(table)
+
+
+def show(transaction_id: str, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """One transaction: its steps with times, its files with size, CRC and key."""
+    with reading(config) as (settings, db):
+        transaction, steps, files = service_for(settings, db).show(transaction_id)
+    if as_json:
+        print_json(
+            summary(transaction) | {"steps": [_step(step) for step in steps], "files": [_file(file) for file in files]}
+        )
+        return
+    _print_transaction(transaction, steps, files)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "title": step.title,
+        "state": step.state.value,
+        "attempts": step.attempt,
+        "started": step.started_at.isoformat() if step.started_at else None,
+        "ended": step.ended_at.isoformat() if step.ended_at else None,
+        "why": step.failure.what if step.failure else None,
+    }
+
+
+def _file(file: StoredFile) -> dict[str, Any]:
+    return {"path": file.path, "size": file.size, "crc64nvme": f"{file.crc64:016x}", "key": file.key}
+
+
+def _print_transaction(transaction: Transaction, steps: tuple[Step, ...], files: tuple[StoredFile, ...]) -> None:
+    console = Console()
+    console.print(f"{transaction.id}  {story.title(transaction)}", markup=False)
+    console.print(story.line(transaction, steps), markup=False)
+    if transaction.failure:
+        console.print(f"{transaction.failure.step}: {transaction.failure.what}", markup=False)
+        console.print(transaction.failure.next, markup=False)
+    for thing in transaction.left_behind:
+        console.print(f"left behind: {thing}", markup=False)
+    table = Table("step", "state", "started", "took")
+    for step in steps:
+        took = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
+        table.add_row(
+            step.title,
+            step.state.value,
+            f"{step.started_at:%H:%M:%S}Z" if step.started_at else "",
+            story.duration_text(took) if took is not None else "",
+        )
+    console.print(table)
+    listing = Table("size", "CRC-64/NVME", "key")
+    for file in files:
+        listing.add_row(str(file.size), f"{file.crc64:016x}", file.key)
+    if files:
+        console.print(listing)
+
+
+def stop(transaction_id: str, config: ConfigOption = None) -> None:
+    """Ask a transaction to stop; what it made is removed."""
+    with reading(config) as (settings, db):
+        key = f"cli:stop:{time.time_ns()}"
+        stopped = service_for(settings, db).stop(transaction_id, me(), request_key=key)
+    print(f"stopping {stopped.id}")
+
+
+def watch(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One line whenever something changes, and twice a second besides: for scripts that wait for Cloudy."""
+    with reading(config) as (_settings, db):
+        last, told_at = "", 0.0
+        while True:
+            try:
+                view = _view(db)
+            except BusyError:
+                time.sleep(POLL_S)
+                continue
+            text, now = json.dumps(view), time.time()
+            if text != last or now - told_at >= HEARTBEAT_S:
+                print(json.dumps({"at": now} | view) if as_json else _line(view), flush=True)
+                last, told_at = text, now
+            time.sleep(POLL_S)
+
+
+def _view(db: Database) -> dict[str, Any]:
+    with db.read() as unit:
+        newest = unit.transactions.list(limit=1)
+        return {
+            "active": len(unit.transactions.active()),
+            "outbox": len(unit.outbox.pending()),
+            "newest": {
+                "id": newest[0].id,
+                "state": newest[0].state.value,
+                "steps": {step.id: step.state.value for step in unit.steps.of(newest[0].id)},
+            }
+            if newest
+            else None,
+        }
+
+
+def _line(view: dict[str, Any]) -> str:
+    newest = view["newest"]
+    about = f"{newest['id']} {newest['state']}" if newest else "no transaction yet"
+    return f"{view['active']} active, {view['outbox']} messages to send, newest: {about}"

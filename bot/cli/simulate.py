@@ -1,0 +1,38 @@
+"""`cloudy simulate vmstore | slack`: one stand-in alone, for any client."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.errors import OperatorError
+
+app = typer.Typer(help="Stand-ins that speak the real protocols.", no_args_is_help=True)
+
+
+@app.command()
+def vmstore(
+    export: Annotated[Path, typer.Option(help="The folder that plays /tintri.")],
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 0,
+    http: Annotated[bool, typer.Option("--http", help="Plain HTTP instead of HTTPS.")] = False,
+    user: str = "admin",
+    password: str = "secret",  # noqa: S107 - the stand-in's, printed in the documentation
+    fs_uuid: Annotated[str | None, typer.Option(help="File-system UUID.", show_default=False)] = None,
+    vms: Annotated[int, typer.Option(help="Add so many generated VMs without files.")] = 0,
+) -> None:
+    """A VMstore: REST API and export folder. The first line printed is its URL."""
+    try:
+        from integrations.simulators.vmstore import run
+    except ImportError as error:
+        raise OperatorError(f"Not installed: pip install 'cloudy[demo]' ({error}).") from error
+    run(export=export, port=port, http=http, user=user, password=password, fs_uuid=fs_uuid, vms=vms)
+
+
+@app.command()
+def slack(port: Annotated[int, typer.Option(help="0: any free one.")] = 0) -> None:
+    """A Slack: Web API and Socket Mode. The first line printed is its URL."""
+    try:
+        from integrations.simulators.slack import run
+    except ImportError as error:
+        raise OperatorError(f"Not installed: pip install 'cloudy[demo]' ({error}).") from error
+    run(port)

@@ -1,0 +1,163 @@
+"""In the process that holds the worker lock: plans what was asked for and hands it to the engine."""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from bot import narrator
+from bot.engine import Engine
+from bot.errors import BusyError, CloudyError
+from bot.model import AuditEvent, Failure, Json, State, Transaction
+from bot.planner import Joined, Planned, Planner, Refused
+from bot.ports import Clock
+from bot.store import Database, Unit
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.25
+PLANNERS = 4  # a VMstore that hangs must not keep the others from being planned
+
+
+class Dispatcher:
+    """Moves transactions from planning to queued to running; each move is one unit, so a crash between loses none."""
+
+    def __init__(self, db: Database, planner: Planner, engine: Engine, clock: Clock) -> None:
+        self._db = db
+        self._planner = planner
+        self._engine = engine
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
+        self._being_planned: set[str] = set()
+        self._lock = threading.Lock()
+        self.wake = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every quarter of a second, at once when woken, until told to stop."""
+        while not stop.is_set():
+            self.wake.clear()
+            try:
+                self.tick()
+            except BusyError:
+                log.warning("database busy, looking again", extra={"action": "database_busy"})
+            self.wake.wait(LOOK_S)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def tick(self) -> None:
+        """One look at everything that is not ended."""
+        with self._db.read() as unit:
+            active = unit.transactions.active()
+        for transaction in active:
+            if transaction.state is State.PLANNING:
+                self._plan_soon(transaction)
+            elif transaction.state is State.QUEUED:
+                self._start(transaction)
+            elif transaction.state is State.RUNNING:
+                self._hand_over(transaction)
+
+    def _plan_soon(self, transaction: Transaction) -> None:
+        with self._lock:
+            if transaction.id in self._being_planned:
+                return
+            self._being_planned.add(transaction.id)
+        self._pool.submit(self._plan, transaction)
+
+    def _plan(self, transaction: Transaction) -> None:
+        found: Planned | Joined | Refused
+        try:
+            found = self._planner.plan(transaction)
+        except CloudyError as error:
+            found = Refused(Failure(what=error.message, step="Plan", kind=type(error).__name__))
+        except Exception:
+            log.exception("planning failed unexpectedly", extra={"action": "bug", "transaction": transaction.id})
+            found = Refused(Failure(what="Planning failed unexpectedly; details are in the log.", step="Plan"))
+        self._keep_plan(transaction, found)
+        with self._lock:
+            self._being_planned.discard(transaction.id)
+        self.wake.set()
+
+    def _keep_plan(self, transaction: Transaction, found: Planned | Joined | Refused) -> None:
+        while True:
+            try:
+                with self._db.unit() as unit:
+                    if unit.transactions.get(transaction.id).state is State.PLANNING:
+                        self._settle(unit, transaction, found)
+                return
+            except BusyError:
+                self._clock.sleep(1.0)
+
+    def _settle(self, unit: Unit, transaction: Transaction, found: Planned | Joined | Refused) -> None:
+        if unit.transactions.stop_asked(transaction.id):
+            self._close(unit, transaction, State.STOPPED, Failure(what="Stopped before it began.", step="Plan"))
+        elif isinstance(found, Planned):
+            self._queue(unit, transaction, found)
+        elif isinstance(found, Joined):
+            words = f"{found.vm} is already being protected by {found.transaction_id}: follow it there."
+            unit.transactions.update(transaction.id, plan={"joined": found.transaction_id})
+            self._close(unit, transaction, State.REFUSED, Failure(what=words, step="Plan", kind="Joined"))
+        else:
+            self._close(unit, transaction, State.REFUSED, found.failure)
+
+    def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
+        running = unit.transactions.list(states={State.QUEUED, State.RUNNING})
+        for other in running:
+            if other.vm_uuid == planned.vm.uuid and set(transaction.targets) <= set(other.targets):
+                self._settle(unit, transaction, Joined(vm=planned.vm.name, transaction_id=other.id))
+                return
+        unit.transactions.update(
+            transaction.id,
+            state=State.QUEUED,
+            vm=planned.vm.name,
+            vm_uuid=planned.vm.uuid,
+            vmstore=planned.vm.vmstore,
+            frozen=planned.frozen,
+            plan=planned.facts,
+        )
+        unit.steps.prepare(transaction.id, [(s["id"], s["title"]) for s in planned.frozen["step"]])
+        narrator.retell(unit, transaction.id)
+        _audit(unit, transaction, "planned", planned.facts | {"vm": planned.vm.name, "vm_uuid": planned.vm.uuid})
+
+    def _close(self, unit: Unit, transaction: Transaction, state: State, failure: Failure) -> None:
+        unit.transactions.update(transaction.id, state=state, failure=failure, ended_at=self._clock.now())
+        narrator.answer_privately(unit, transaction, failure.what)
+        _audit(unit, transaction, state.value, {"why": failure.what})
+
+    def _start(self, transaction: Transaction) -> None:
+        """Queued to running, unless its VM is busy; a Stop that came before ends it here."""
+        with self._db.unit() as unit:
+            if unit.transactions.stop_asked(transaction.id):
+                self._stop_queued(unit, transaction)
+                return
+            if not unit.transactions.claim(transaction.id):
+                return
+            narrator.retell(unit, transaction.id)
+        self._hand_over(transaction)
+
+    def _stop_queued(self, unit: Unit, transaction: Transaction) -> None:
+        unit.transactions.update(transaction.id, state=State.STOPPED, ended_at=self._clock.now())
+        narrator.tell_end(unit, transaction.id)
+        _audit(unit, transaction, State.STOPPED.value, {"why": "stopped before it began"})
+
+    def _hand_over(self, transaction: Transaction) -> None:
+        """Give a running transaction to the engine; one that it has already is left alone."""
+        if self._engine.knows(transaction.id):
+            return
+        request: Json = {
+            "vm": transaction.vm,
+            "vm_uuid": transaction.vm_uuid,
+            "vmstore": transaction.vmstore,
+            "targets": list(transaction.targets),
+            "consistency": transaction.consistency,
+        }
+        self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request)
+
+
+def _audit(unit: Unit, transaction: Transaction, event: str, body: Json) -> None:
+    unit.audit.append(
+        AuditEvent(
+            key=f"{transaction.id}:plan:{event}",
+            action="plan",
+            actor=transaction.actor,
+            transaction_id=transaction.id,
+            body={"event": event} | body,
+        )
+    )

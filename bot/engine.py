@@ -1,0 +1,128 @@
+"""Runs transactions durably on DBOS, the only module that knows it.
+
+One durable function runs any workflow file: it walks the steps of the frozen workflow that is its argument, each
+through the engine, and branches on kept results alone. A process that dies goes on at its next start with the step
+that it was in; what that step must do not to make things twice is told in bot/actions.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+from bot.model import Json
+from bot.workflow import StepSpec, resolve, thaw
+
+log = logging.getLogger(__name__)
+
+# Raised only with a drained system: runs of another version are never continued (docs/adr/0002).
+RUN_FORMAT = "cloudy-1"
+EXECUTOR = "cloudy"
+POLL_S = 0.2
+
+
+class StepRunner(Protocol):
+    """What the walk calls; see bot/runner.py."""
+
+    draining: threading.Event
+
+    def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
+        """{"outcome": "ok|stopped|failed", "outputs": {...}}; never raises for a business outcome."""
+
+    def end(self, transaction_id: str, verdict: str) -> Json:
+        """Close the transaction."""
+
+
+class Engine:
+    """One per process, and one process per engine database (the caller holds the worker lock)."""
+
+    def __init__(self, path: Path, runner: StepRunner, *, parallel: Mapping[str, int]) -> None:
+        """parallel: how many transactions may run at once, by VMstore."""
+        self._path = path
+        self._runner = runner
+        self._parallel = parallel
+        self._walk: Any = None
+
+    def launch(self) -> None:
+        """Start, and go on with every run that a dead process left."""
+        config: DBOSConfig = {
+            "name": "cloudy",
+            "application_version": RUN_FORMAT,
+            "executor_id": EXECUTOR,
+            "serializer": DBOSPortableJSONSerializer(),
+            "system_database_url": f"sqlite:///{self._path}",
+            "system_database_engine": _sqlite(self._path),
+            "notification_listener_polling_interval_sec": 1.0,
+        }
+        DBOS(config=config)
+        self._walk = DBOS.workflow(name="transaction")(self._transaction)
+        DBOS.launch()
+        for vmstore, limit in self._parallel.items():
+            DBOS.register_queue(
+                queue_name(vmstore),
+                global_concurrency=limit,
+                polling_interval_sec=POLL_S,
+                on_conflict="always_update",
+            )
+
+    def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
+        """Hand a transaction over; its id is the run's id, so that doing it twice runs it once."""
+        with SetWorkflowID(transaction_id):
+            DBOS.enqueue_workflow(
+                queue_name(vmstore), self._walk, {"id": transaction_id, "workflow": frozen, "request": request}
+            )
+
+    def knows(self, transaction_id: str) -> bool:
+        """Whether it was handed over."""
+        return DBOS.get_workflow_status(transaction_id) is not None
+
+    def has_given_up(self, transaction_id: str) -> bool:
+        """Whether the engine will not go on with it though it never came to its end."""
+        status = DBOS.get_workflow_status(transaction_id)
+        return status is not None and status.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
+
+    def close(self) -> None:
+        """Stop. Steps under way are abandoned, not ended: the caller sets `draining` first."""
+        DBOS.destroy(destroy_registry=True)
+
+    def _transaction(self, argument: Json) -> str:
+        """Walk the steps. Only kept results decide, so that a replay takes the same way."""
+        transaction_id = str(argument["id"])
+        known: dict[str, Json] = {"request": argument["request"]}
+        verdict = "ok"
+        for spec in thaw(argument["workflow"]).steps:
+            if verdict != "ok" and not spec.always:
+                continue
+            result = self._step(transaction_id, spec, resolve(spec.inputs, known))
+            known[spec.id] = result["outputs"]
+            if verdict == "ok":
+                verdict = str(result["outcome"])
+        ended = DBOS.run_step({"name": "end"}, self._runner.end, transaction_id, verdict)
+        return str(ended["state"])
+
+    def _step(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
+        result = DBOS.run_step({"name": spec.id}, self._runner.run, transaction_id, spec, inputs)
+        return cast(Json, json.loads(json.dumps(result)))
+
+
+def queue_name(vmstore: str) -> str:
+    """One queue a VMstore, so that each has a limit of its own (docs/adr/0002)."""
+    return f"vmstore-{vmstore}"
+
+
+def _sqlite(path: Path) -> sa.Engine:
+    """DBOS on a WAL file; as it comes it would lose writes of ours under load (its default is a rollback journal)."""
+    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=0)
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

@@ -1,0 +1,42 @@
+"""An error becomes what the thread says: what happened, and what to do next."""
+
+from bot.errors import (
+    CloudyError,
+    DeniedError,
+    IntegrityError,
+    MissingError,
+    NotRestorable,
+    RemoteError,
+    TransientError,
+)
+from bot.model import Failure, Transaction
+from bot.workflow import StepSpec
+
+
+def failure_of(error: CloudyError, spec: StepSpec, transaction: Transaction) -> Failure:
+    """The failure of a step, with the next thing to do by who must act."""
+    system, code = (error.system, error.code) if isinstance(error, RemoteError) else ("", "")
+    return Failure(
+        what=error.message,
+        step=spec.title,
+        kind=type(error).__name__,
+        system=system,
+        code=code,
+        next=_next(error, transaction),
+    )
+
+
+def _next(error: CloudyError, transaction: Transaction) -> str:
+    again = f"/protect {transaction.vm} to {' and '.join(transaction.targets)}"
+    system = error.system if isinstance(error, RemoteError) and error.system else "the other system"
+    if isinstance(error, TransientError):
+        return f"Check that {system} is up and reachable, then ask again: {again}"
+    if isinstance(error, DeniedError):
+        return f"Have the user or rights that Cloudy uses on {system} corrected, then ask again: {again}"
+    if isinstance(error, NotRestorable):
+        return "Nothing was uploaded. Have the VM's missing files put right (see above), then ask again: " + again
+    if isinstance(error, IntegrityError):
+        return f"Do not trust the objects of this run; they are removed. Check {system}, then ask again: {again}"
+    if isinstance(error, MissingError):
+        return f"Check whether the VM or its files were moved or removed meanwhile, then ask again: {again}"
+    return f"Mend the cause named above, then ask again: {again}"

@@ -1,0 +1,30 @@
+"""Transaction ids: made, recognised, read aloud."""
+
+import re
+from datetime import UTC, datetime
+
+# Crockford's base32, lower case: no i, l, o, u, so that an id can be read aloud.
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID = re.compile(rf"\d{{8}}T\d{{6}}Z-[{ALPHABET}]{{6}}")
+
+
+def transaction_id(at: datetime, entropy: int) -> str:
+    """`20261123T142233Z-7f3k9q`: start in UTC, then the low 30 bits of entropy. Sorts by time in a bucket."""
+    tail = "".join(ALPHABET[(entropy >> shift) & 31] for shift in range(25, -1, -5))
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{tail}"
+
+
+def is_transaction_id(text: str) -> bool:
+    """Whether it is exactly one of ours."""
+    return _ID.fullmatch(text) is not None
+
+
+def clone_directory(transaction: str, attempt: int) -> str:
+    """Name of the attempt's clone directory (from 1): the transaction id, then `<id>.2`, `<id>.3`, ..."""
+    return transaction if attempt == 1 else f"{transaction}.{attempt}"
+
+
+def is_clone_directory(directory: str, transaction: str) -> bool:
+    """Whether a directory name is one that `clone_directory` gives for this transaction."""
+    head, _, tail = directory.partition(".")
+    return is_transaction_id(transaction) and head == transaction and (directory == head or tail.isdigit())

@@ -1,0 +1,30 @@
+"""The worker lock: on SQLite one process plans, enqueues and runs; the others only insert and read."""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class WorkerLock:
+    """A lock on a file beside the database; the kernel lets go of it when the process dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it without waiting; False while another living process has it."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let go; repeating is safe."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,254 @@
+"""The composition root: settings become adapters, service, worker and Slack app."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from handlers.notifier import Sender
+from pydantic import SecretStr
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+
+import handlers
+from bot.clock import SystemClock
+from bot.config import Settings, TargetSettings, VMstoreSettings
+from bot.errors import ConfigError, NotFound, OperatorError
+from bot.lock import WorkerLock
+from bot.logs import setup as set_up_logs
+from bot.ports import ObjectStore, Share, VMstore
+from bot.service import Service
+from bot.store import Database, decode_audit_key, load_audit_key
+from bot.transfer import TransferSettings
+from bot.worker import Worker, installation_id
+from integrations import objectstores, shares, vmstores
+
+log = logging.getLogger(__name__)
+
+LISTENERS = 20  # threads for Slack's listeners alone; they record and ack, nothing else
+VERSION = package_version("cloudy")
+
+
+class ConfiguredSystems:
+    """The systems of cloudy.toml (port: bot.ports.Systems); adapters are opened when they are first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._targets: dict[str, ObjectStore] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def vmstore_names(self) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(self._settings.vmstores)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(self._settings.targets)
+
+    def open_vmstore(self, name: str) -> VMstore:
+        """See the port."""
+        found = self._vmstore(name)
+        if found.kind not in vmstores.OPENERS:
+            raise ConfigError([f"vmstores.{name}.kind is {found.kind!r}; there are: {', '.join(vmstores.OPENERS)}"])
+        return vmstores.OPENERS[found.kind](
+            name,
+            url=found.url,
+            user=found.user,
+            password=found.password.get_secret_value() if found.password else "",
+            ca=found.ca,
+            export=found.export,
+            timeout_s=found.timeout_s,
+        )
+
+    def share(self, vmstore: str) -> Share:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        return _open_share(vmstore, found.share, found.export)
+
+    def cleanup_share(self, vmstore: str) -> Share | None:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        return _open_share(vmstore, found.cleanup_share, found.export) if found.cleanup_share else None
+
+    def target(self, name: str) -> ObjectStore:
+        """See the port."""
+        if name not in self._settings.targets:
+            raise NotFound(f"There is no target called {name} in the configuration.", self.target_names)
+        with self._lock:
+            if name not in self._targets:
+                self._targets[name] = _open_store(name, self._settings.targets[name])
+            return self._targets[name]
+
+    def _vmstore(self, name: str) -> VMstoreSettings:
+        if name not in self._settings.vmstores:
+            raise NotFound(f"There is no VMstore called {name} in the configuration.", self.vmstore_names)
+        return self._settings.vmstores[name]
+
+
+def _open_share(vmstore: str, url: str, export: str) -> Share:
+    scheme = url.partition(":")[0]
+    if scheme not in shares.OPENERS:
+        ways = ", ".join(shares.OPENERS)
+        raise ConfigError([f"vmstores.{vmstore}.share is {url!r}; Cloudy reaches files by: {ways}"])
+    return shares.OPENERS[scheme](url, export=export)
+
+
+def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
+    scheme = settings.url.partition(":")[0]
+    if scheme not in objectstores.OPENERS:
+        raise ConfigError([f"targets.{name}.url is {settings.url!r}; there are: {', '.join(objectstores.OPENERS)}"])
+    options = settings.model_dump(exclude={"url", "threads", "part_mib"}, exclude_unset=True)
+    plain = {key: _plain(value) for key, value in options.items() if value is not None}
+    return objectstores.OPENERS[scheme](name, settings.url, plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value
+
+
+def open_database(settings: Settings) -> Database:
+    """Open Cloudy's database as it is; nothing is made or migrated."""
+    return Database.open(settings.database.path, audit_key=_audit_key(settings, create=False), clock=SystemClock())
+
+
+def _audit_key(settings: Settings, *, create: bool) -> bytes | None:
+    if settings.audit_key is not None:
+        return decode_audit_key(settings.audit_key.get_secret_value())
+    return load_audit_key(settings.folder / "audit.key", create=create)
+
+
+def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
+    """The service over a database."""
+    return Service(db, SystemClock(), vmstores=tuple(settings.vmstores), targets=tuple(settings.targets), wake=wake)
+
+
+def _prepare(settings: Settings) -> Database:
+    """Make or migrate the database and open it; the caller holds the worker lock."""
+    Database.migrate(settings.database.path)
+    key = _audit_key(settings, create=True)
+    return Database.open(settings.database.path, audit_key=key, clock=SystemClock())
+
+
+def _worker(settings: Settings, db: Database) -> Worker:
+    def transfer_settings(_vmstore: str, targets: Sequence[str]) -> TransferSettings:
+        chosen = [settings.targets[name] for name in targets]
+        return TransferSettings(
+            threads=min(target.threads for target in chosen),
+            part_bytes=max(target.part_mib for target in chosen) << 20,
+        )
+
+    return Worker(
+        db,
+        ConfiguredSystems(settings),
+        SystemClock(),
+        engine_path=settings.database.engine,
+        parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
+        version=VERSION,
+        transfer_settings=transfer_settings,
+    )
+
+
+def _lock(settings: Settings) -> WorkerLock:
+    path = settings.database.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return WorkerLock(path.with_name(path.name + ".lock"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hand:
+    """What the command line holds while it works or follows."""
+
+    service: Service
+    db: Database
+
+
+@contextmanager
+def hand(settings: Settings) -> Iterator[Hand]:
+    """Work: beside a running bot by recording only, else with a worker of our own for as long as this lasts."""
+    set_up_logs("WARNING", settings.secrets())
+    lock = _lock(settings)
+    if not lock.acquire():
+        db = open_database(settings)
+        yield Hand(service=service_for(settings, db), db=db)
+        db.close()
+        return
+    settings.require_secrets(slack=False, vmstores=True, targets=True)
+    db = _prepare(settings)
+    worker = _worker(settings, db)
+    worker.start()
+    try:
+        yield Hand(service=service_for(settings, db, worker.wake), db=db)
+    finally:
+        worker.close()
+        db.close()
+        lock.release()
+
+
+def serve(settings: Settings) -> None:
+    """The bot: worker, Slack app and sender in one process, until SIGTERM or SIGINT. Does not return."""
+    set_up_logs("INFO", settings.secrets())
+    settings.require_secrets(slack=True, vmstores=True, targets=True)
+    lock = _lock(settings)
+    if not lock.acquire():
+        raise OperatorError(
+            f"Another Cloudy works on {settings.database.path} already. "
+            "Stop it first, or give this one a folder of its own."
+        )
+    db = _prepare(settings)
+    worker = _worker(settings, db)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    worker.start()
+    slack = SlackSide(settings, db, service_for(settings, db, worker.wake), stop)
+    slack.start()
+    print("cloudy: ready", flush=True)  # noqa: T201 - whoever starts the bot may wait for this line
+    stop.wait()
+    log.info("draining", extra={"action": "drain"})
+    slack.close()
+    worker.drain()
+    logging.shutdown()
+    os._exit(0)  # steps under way stand still: waiting for their threads would never end (docs/adr/0002)
+
+
+class SlackSide:
+    """Slack as the process has it: listeners by Socket Mode, and the outbox's sender."""
+
+    def __init__(self, settings: Settings, db: Database, service: Service, stop: threading.Event) -> None:
+        token = settings.slack.bot_token
+        app_token = settings.slack.app_token
+        client = WebClient(
+            token=token.get_secret_value() if token else "",
+            base_url=settings.slack.api_url,
+            timeout=10,
+            retry_handlers=[],
+        )
+        app = App(
+            client=client,
+            token_verification_enabled=False,
+            listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
+        )
+        handlers.register(app, service)
+        self._socket = SocketModeHandler(app, app_token.get_secret_value() if app_token else "")
+        sender = Sender(db, client, clock=SystemClock(), installation=installation_id(db))
+        self._sender = threading.Thread(target=sender.run, args=(stop,), name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Connect and begin to send."""
+        self._sender.start()
+        self._socket.connect()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Take no more envelopes."""
+        self._socket.client.disconnect()

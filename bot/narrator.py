@@ -1,0 +1,71 @@
+"""Puts the story of a transaction into the outbox, in the same unit as the fact that it tells."""
+
+from bot import story
+from bot.model import Message, State, Step, Transaction
+from bot.store import Unit
+
+
+def retell(unit: Unit, transaction_id: str) -> None:
+    """Bring root and plan message up to what the database says now. Repeating is harmless."""
+    transaction = unit.transactions.get(transaction_id)
+    if not transaction.place.channel:
+        return
+    steps = unit.steps.of(transaction_id)
+    waits_for = _ahead(unit, transaction)
+    _say(unit, transaction, "root", story.root(transaction, steps, waits_for))
+    _say(unit, transaction, "plan", story.plan(transaction, steps, waits_for))
+
+
+def tell_step(unit: Unit, transaction: Transaction, step: Step) -> None:
+    """Add the reply that stays, where the step deserves one."""
+    view = story.milestone(transaction, step)
+    if view is not None and transaction.place.channel:
+        _say(unit, transaction, f"milestone:{step.id}", view)
+
+
+def tell_stopping(unit: Unit, transaction: Transaction) -> None:
+    """Say in the thread that Stop was heard."""
+    if transaction.place.channel:
+        _say(unit, transaction, "milestone:stop", story.stopping(transaction))
+
+
+def tell_end(unit: Unit, transaction_id: str) -> None:
+    """Bring all messages to their end and add the receipt."""
+    retell(unit, transaction_id)
+    transaction = unit.transactions.get(transaction_id)
+    if transaction.place.channel:
+        _say(unit, transaction, "receipt", story.receipt(transaction, unit.steps.of(transaction_id)))
+
+
+def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
+    """Tell only the one who asked; where there is no thread yet."""
+    place = transaction.place
+    if place.channel:
+        unit.outbox.put(
+            Message(
+                key=f"{transaction.id}:notice",
+                channel=place.channel,
+                thread_ts=place.thread,
+                only_for=transaction.actor.id,
+                view=story.notice(text),
+            )
+        )
+
+
+def _ahead(unit: Unit, transaction: Transaction) -> str:
+    """Id of the transaction of the same VM that runs now, while this one waits."""
+    if transaction.state is not State.QUEUED:
+        return ""
+    running = unit.transactions.list(states={State.RUNNING})
+    return next((other.id for other in running if other.vm_uuid == transaction.vm_uuid), "")
+
+
+def _say(unit: Unit, transaction: Transaction, name: str, view: dict[str, object]) -> None:
+    unit.outbox.put(
+        Message(
+            key=f"{transaction.id}:{name}",
+            channel=transaction.place.channel,
+            thread_key="" if name == "root" else f"{transaction.id}:root",
+            view=view,
+        )
+    )

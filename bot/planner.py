@@ -1,0 +1,124 @@
+"""Plans a transaction by reading only: which VM, on which VMstore, how big; nothing is made."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.errors import AmbiguousName, CloudyError, NotFound, RemoteError
+from bot.model import Failure, Json, Transaction, Vm
+from bot.ports import Systems, VMstore
+from bot.retry import Patience, retrying
+from bot.store import Database
+
+log = logging.getLogger(__name__)
+
+# Somebody waits for a private answer: try less long than a run does.
+PATIENCE = Patience(tries=3, first_s=0.3, longest_s=2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """It can be done."""
+
+    vm: Vm
+    frozen: Json  # the workflow, copied
+    facts: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """It is being done already."""
+
+    vm: str
+    transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It cannot be done as it was asked."""
+
+    failure: Failure
+
+
+class Planner:
+    """Looks VMs up on all VMstores. A name is resolved here once; from then on the uuid is the VM."""
+
+    def __init__(
+        self, db: Database, systems: Systems, workflow: Callable[[str], Json], pause: Callable[[float], None]
+    ) -> None:
+        """workflow: name -> frozen workflow."""
+        self._db = db
+        self._systems = systems
+        self._workflow = workflow
+        self._pause = pause
+
+    def plan(self, transaction: Transaction) -> Planned:
+        """NotFound with near names, AmbiguousName with one line a VM; RemoteError: no VMstore could be asked."""
+        vm = self._find(transaction.vm)
+        facts: Json = {
+            "vm": vm.name,
+            "vmstore": vm.vmstore,
+            "disks": len(vm.disks),
+            "provisioned_bytes": vm.provisioned_bytes,
+            "used_bytes": vm.used_bytes,
+            "snapshots": vm.snapshots,
+        }
+        return Planned(vm=vm, frozen=self._workflow(transaction.workflow), facts=facts)
+
+    def _find(self, typed: str) -> Vm:
+        """Find by `name`, or by `vmstore/name` where two VMstores have one of that name."""
+        store, _, name = typed.partition("/")
+        if name and store in self._systems.vmstore_names:
+            return self._ask([store], name)
+        return self._ask(list(self._systems.vmstore_names), typed)
+
+    def _ask(self, stores: list[str], name: str) -> Vm:
+        found: list[Vm] = []
+        near: list[str] = []
+        silent: list[RemoteError] = []
+        for store in stores:
+            try:
+                found.append(self._look(store, name))
+            except NotFound as error:
+                near += error.suggestions
+            except RemoteError as error:
+                silent.append(error)
+        if len(found) > 1:
+            ways = [f"{vm.vmstore}/{vm.name}" for vm in found]
+            raise AmbiguousName(f"{name} is on more than one VMstore. Say which: {', '.join(ways)}", ways)
+        if found:
+            return found[0]
+        if silent:
+            raise silent[0]
+        raise self._unknown(name, near)
+
+    def _look(self, store: str, name: str) -> Vm:
+        client: VMstore = retrying(self._systems.open_vmstore(store), self._pause, PATIENCE)
+        client.info()
+        client.login()
+        try:
+            return client.find_vm(name)
+        except NotFound:
+            self._learn(store, client)
+            raise
+        finally:
+            _log_out(client, store)
+
+    def _learn(self, store: str, client: VMstore) -> None:
+        """Refresh the inventory: a name that was not found is the moment when near names are wanted."""
+        names = [(vm.uuid, vm.name) for vm in client.list_vms()]
+        with self._db.unit() as unit:
+            unit.inventory.replace(store, names)
+
+    def _unknown(self, name: str, near: list[str]) -> NotFound:
+        with self._db.read() as unit:
+            names = tuple(dict.fromkeys((*unit.inventory.near(name), *near)))[:5]
+        hint = f" Did you mean {', '.join(names)}?" if names else ""
+        return NotFound(f"There is no live VM called {name}.{hint}", names)
+
+
+def _log_out(client: VMstore, store: str) -> None:
+    try:
+        client.logout()
+    except CloudyError as error:
+        log.warning("log-out failed; the session will expire", extra={"system": store, "error": error.message})

@@ -1,0 +1,84 @@
+"""The only place that retries calls: a port, wrapped so that transient errors are tried again.
+
+The SDKs' and the engine's own retries are off. Everything else passes through at once.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from bot.errors import TransientError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to go on: `tries` calls, waiting `first_s`, doubled each time up to `longest_s`."""
+
+    tries: int = 7
+    first_s: float = 0.5
+    longest_s: float = 20.0
+
+    def wait_s(self, attempt: int, asked: float | None) -> float:
+        """The wait after the given attempt (from 1); what the other side asked for is honoured up to a minute."""
+        full: float = min(self.longest_s, self.first_s * float(2 ** (attempt - 1)))
+        backoff = full * random.uniform(0.7, 1.0)  # noqa: S311 - jitter, not a secret
+        return max(backoff, min(asked or 0.0, 60.0))
+
+
+def retrying(port: T, pause: Callable[[float], None], patience: Patience | None = None) -> T:
+    """Wrap a port; `pause` waits and may raise Stopped, so that a Stop ends the waiting too.
+
+    Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
+    """
+    return cast(T, _Retrying(port, pause, patience or Patience()))
+
+
+class _Retrying:
+    """Looks like the port that it wraps."""
+
+    def __init__(self, port: Any, pause: Callable[[float], None], patience: Patience) -> None:
+        self._port = port
+        self._pause = pause
+        self._patience = patience
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._port, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._call(name, value, args, kwargs)
+
+        return call
+
+    def _call(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        for attempt in range(1, self._patience.tries + 1):
+            try:
+                return self._settled(name, function(*args, **kwargs))
+            except TransientError as error:
+                if attempt == self._patience.tries:
+                    raise
+                wait_s = self._patience.wait_s(attempt, error.wait_s)
+                log.warning(
+                    "call failed, trying again",
+                    extra={
+                        "action": "retry",
+                        "system": error.system,
+                        "operation": error.operation or name,
+                        "attempt": attempt,
+                        "wait_s": round(wait_s, 2),
+                        "error": error.message,
+                    },
+                )
+                self._pause(wait_s)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _settled(self, name: str, result: Any) -> Any:
+        if isinstance(result, Iterator):
+            return iter(tuple(result))
+        return retrying(result, self._pause, self._patience) if name == "open" else result

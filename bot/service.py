@@ -1,0 +1,179 @@
+"""What a person can ask for: the only door for handlers, the command line and schedules.
+
+Each method is one local unit of work: it records and returns, and asks no other system.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot import narrator
+from bot.errors import NotFound, RequesterError
+from bot.ids import transaction_id
+from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
+from bot.ports import Clock
+from bot.store import Database, Unit
+
+WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
+MOST_VMS = 50  # in one request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How Cloudy stands."""
+
+    active: tuple[Transaction, ...]
+    recent: tuple[Transaction, ...]
+    vmstores: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+class Service:
+    """Holds names, not adapters."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        vmstores: tuple[str, ...],
+        targets: tuple[str, ...],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """wake: called after something was recorded that a dispatcher in this process should look at."""
+        self._db = db
+        self._clock = clock
+        self._vmstores = vmstores
+        self._targets = targets
+        self._wake = wake
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The configured targets."""
+        return self._targets
+
+    def protect(
+        self, request: ProtectRequest, actor: Actor, *, request_key: str, place: Place | None = None
+    ) -> tuple[Transaction, ...]:
+        """Record one transaction per VM; the same request key again gives those that it gave before.
+
+        NotFound: an unknown target, with the targets there are. BusyError: nothing was recorded.
+        """
+        self._check_targets(request)
+        if len(request.vms) > MOST_VMS:
+            raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            kept = tuple(
+                unit.transactions.insert(self._transaction(vm, request, actor, f"{request_key}:{i}", place))
+                for i, vm in enumerate(request.vms)
+            )
+            self._audit_command(unit, actor, request_key, kept, request)
+        self._wake()
+        return kept
+
+    def _check_targets(self, request: ProtectRequest) -> None:
+        unknown = [name for name in request.targets if name not in self._targets]
+        if unknown:
+            raise NotFound(
+                f"There is no target called {unknown[0]}. The targets are: {', '.join(self._targets)}.", self._targets
+            )
+
+    def _transaction(
+        self, vm: str, request: ProtectRequest, actor: Actor, request_key: str, place: Place | None
+    ) -> Transaction:
+        now = self._clock.now()
+        return Transaction(
+            id=transaction_id(now, secrets.randbits(30)),
+            workflow="protect",
+            vm=vm,
+            targets=request.targets,
+            actor=actor,
+            state=State.PLANNING,
+            created_at=now,
+            request_key=request_key,
+            consistency=request.consistency,
+            place=place or Place(),
+        )
+
+    def _audit_command(
+        self, unit: Unit, actor: Actor, request_key: str, kept: tuple[Transaction, ...], request: ProtectRequest
+    ) -> None:
+        for transaction in kept:
+            body: Json = {"command": "protect", "vm": transaction.vm, "targets": list(request.targets)}
+            unit.audit.append(
+                AuditEvent(
+                    key=f"{request_key}:{transaction.id}",
+                    action="command",
+                    actor=actor,
+                    transaction_id=transaction.id,
+                    body=body | {"consistency": request.consistency},
+                )
+            )
+
+    def stop(self, text: str, actor: Actor, *, request_key: str) -> Transaction:
+        """Ask a transaction to stop. NotFound, AmbiguousName, UsageError: which one? RequesterError: too late."""
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            stopped = self._stop(unit, unit.transactions.resolve(text), actor, request_key)
+        self._wake()
+        return stopped
+
+    def stop_thread(self, channel: str, thread_ts: str, actor: Actor, *, request_key: str) -> Transaction:
+        """Ask the transaction whose thread this is to stop. NotFound: the thread is none of ours."""
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            message = unit.outbox.by_ts(channel, thread_ts)
+            if message is None or not message.key.endswith(":root"):
+                raise NotFound("This thread does not belong to a transaction. Name it: /cloudy stop <id>")
+            transaction = unit.transactions.get(message.key.removesuffix(":root"))
+            stopped = self._stop(unit, transaction, actor, request_key)
+        self._wake()
+        return stopped
+
+    def _stop(self, unit: Unit, transaction: Transaction, actor: Actor, request_key: str) -> Transaction:
+        if transaction.state in (State.SUCCEEDED, State.PARTIAL):
+            raise RequesterError(f"Already protected: {transaction.id} has ended and its recovery point exists.")
+        if transaction.state.is_final:
+            raise RequesterError(f"{transaction.id} has ended already: {transaction.state}.")
+        if any(unit.points.get(transaction.id, target) for target in transaction.targets):
+            raise RequesterError(f"Already protected: the recovery point of {transaction.id} exists.")
+        stopped = unit.transactions.ask_stop(transaction.id, actor.name)
+        if transaction.state is State.RUNNING:
+            narrator.tell_stopping(unit, stopped)
+            narrator.retell(unit, stopped.id)
+        unit.audit.append(
+            AuditEvent(key=f"{request_key}:stop", action="stop", actor=actor, transaction_id=transaction.id)
+        )
+        return stopped
+
+    def runs(self, limit: int = 20) -> tuple[Transaction, ...]:
+        """The newest transactions."""
+        with self._db.read() as unit:
+            return unit.transactions.list(limit=limit)
+
+    def show(self, text: str) -> tuple[Transaction, tuple[Step, ...], tuple[StoredFile, ...]]:
+        """One transaction whole. NotFound, AmbiguousName, UsageError."""
+        with self._db.read() as unit:
+            transaction = unit.transactions.resolve(text)
+            files = [file for target in transaction.targets for file in unit.files.of(transaction.id, target)]
+            return transaction, unit.steps.of(transaction.id), tuple(files)
+
+    def status(self) -> Status:
+        """What runs now and what ran last."""
+        with self._db.read() as unit:
+            return Status(
+                active=unit.transactions.active(),
+                recent=unit.transactions.list(limit=5),
+                vmstores=self._vmstores,
+                targets=self._targets,
+            )
+
+    def audit_refused(self, actor: Actor, text: str, why: str, *, request_key: str) -> None:
+        """Keep a command that was refused before it became a request."""
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            unit.audit.append(
+                AuditEvent(
+                    key=f"{request_key}:refused",
+                    action="refused",
+                    actor=actor,
+                    body={"text": text[:500], "why": why[:500]},
+                )
+            )

@@ -1,0 +1,86 @@
+"""The part of a process that does the work: engine, dispatcher and their threads. Needs the worker lock."""
+
+import secrets
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.actions import ACTIONS
+from bot.dispatcher import Dispatcher
+from bot.engine import Engine
+from bot.model import Json
+from bot.planner import Planner
+from bot.ports import Clock, Systems
+from bot.runner import Runner, TransferSettingsFor
+from bot.store import Database
+from bot.workflow import load, read
+
+
+def shipped_workflow(name: str) -> Json:
+    """A workflow that Cloudy ships, checked and frozen. ConfigError lists its mistakes."""
+    return read(load(name), ACTIONS, where=f"{name}.toml").freeze()
+
+
+def installation_id(db: Database) -> str:
+    """This installation's id, made at its first start; snapshots and objects carry it."""
+    with db.unit() as unit:
+        known = unit.settings.get("installation")
+        if known is None:
+            known = secrets.token_hex(4)
+            unit.settings.put("installation", known)
+        return known
+
+
+class Worker:
+    """Plans, enqueues and runs until it is drained."""
+
+    def __init__(
+        self,
+        db: Database,
+        systems: Systems,
+        clock: Clock,
+        *,
+        engine_path: Path,
+        parallel: Mapping[str, int],
+        version: str,
+        transfer_settings: TransferSettingsFor,
+    ) -> None:
+        self._runner = Runner(
+            db,
+            systems,
+            clock,
+            installation=installation_id(db),
+            version=version,
+            transfer_settings=transfer_settings,
+        )
+        self._engine = Engine(engine_path, self._runner, parallel=parallel)
+        planner = Planner(db, systems, shipped_workflow, clock.sleep)
+        self._dispatcher = Dispatcher(db, planner, self._engine, clock)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin; runs that a dead process left go on at once."""
+        self._engine.launch()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was recorded: look now."""
+        self._dispatcher.wake.set()
+
+    def drain(self) -> None:
+        """Begin nothing new; steps under way stand still and go on at the next start. The caller then ends the process.
+
+        No outcome is changed. Returns within a second or two.
+        """
+        self._runner.draining.set()
+        self._stop.set()
+        self._dispatcher.wake.set()
+        self._thread.join(timeout=2.0)
+
+    def close(self) -> None:
+        """End in an orderly way when nothing runs (command line, tests)."""
+        self._stop.set()
+        self._dispatcher.wake.set()
+        self._thread.join(timeout=5.0)
+        self._engine.close()

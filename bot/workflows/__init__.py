@@ -1,0 +1,1 @@
+"""The workflow files that Cloudy ships: data, not code."""
