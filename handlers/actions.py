@@ -1,0 +1,25 @@
+"""Buttons: recorded, then acknowledged, then answered privately."""
+
+from functools import partial
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.model import Json
+from bot.service import Service
+from handlers import answers, ids
+from handlers.origin import of_click
+from handlers.whisper import after_ack_safe, whisper
+
+
+def register(app: App, service: Service) -> None:
+    """Listen."""
+    app.action(ids.STOP)(after_ack_safe(partial(stop, service)))
+
+
+def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Stop button of a root message; its value is the transaction id."""
+    origin = of_click(body)
+    transaction = service.stop(action["value"], origin.actor, request_key=origin.key)
+    ack()
+    whisper(client, origin, answers.stopping(transaction))

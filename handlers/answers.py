@@ -1,0 +1,160 @@
+"""Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
+
+from collections.abc import Iterable
+
+from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
+from bot.model import Failure, Step, StepState, StoredFile, Transaction
+from bot.service import Status
+from bot.story import size_text
+from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
+from handlers.parse import USAGES
+
+_TASK_STATES = {
+    StepState.PENDING: "pending",
+    StepState.RUNNING: "in_progress",
+    StepState.COMPLETE: "complete",
+    StepState.FAILED: "error",
+    StepState.STOPPED: "error",
+    StepState.SKIPPED: "pending",
+}
+_THREAD = "Its progress comes as a thread in this channel; what does not work is told to you alone."
+_MENTIONS = "In a thread of a transaction: @cloudy stop, @cloudy status, @cloudy help."
+
+
+def help_card() -> Card:
+    """What can be typed."""
+    return Card(kind="help", title="What Cloudy understands", lines=("\n".join(USAGES), _MENTIONS))
+
+
+def accepted(transactions: Iterable[Transaction]) -> Card:
+    """A request was recorded; nothing was looked up yet."""
+    asked = tuple(transactions)
+    if len(asked) == 1:
+        return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=(_THREAD,), transaction=asked[0].id)
+    rows = tuple(f"{t.id}: {_what(t)}, {t.state}" for t in asked)
+    return Card(kind="accepted", title=f"Asked for {len(asked)} transactions", lists=(("Transactions", rows),))
+
+
+def stopping(transaction: Transaction) -> Card:
+    """A Stop was recorded, or had nothing left to do."""
+    if transaction.state.is_final:
+        return Card(
+            kind="stopping", mark=_mark(transaction), title=f"{_what(transaction)}: {transaction.state}",
+            transaction=transaction.id,
+        )  # fmt: skip
+    return Card(
+        kind="stopping",
+        title=f"Stopping: {_what(transaction)}",
+        lines=("Nothing new is begun; what was made is removed. The thread says when that is done.",),
+        transaction=transaction.id,
+    )
+
+
+def status(status: Status) -> Card:
+    """What is going on."""
+    lists = (("Active", _rows(status.active)), ("Ended lately", _rows(t for t in status.recent if t.state.is_final)))
+    return Card(
+        kind="status",
+        title=f"{len(status.active)} active" if status.active else "Nothing is active",
+        facts=(("VMstores", ", ".join(status.vmstores)), ("Targets", ", ".join(status.targets))),
+        lists=tuple(listed for listed in lists if listed[1]),
+    )
+
+
+def runs(transactions: Iterable[Transaction]) -> Card:
+    """Transactions, newest first."""
+    rows = _rows(transactions)
+    if not rows:
+        return Card(kind="runs", title="No transaction yet", lines=("/protect <vm> to <target> starts one.",))
+    return Card(kind="runs", title="Transactions", lists=(("Newest first", rows),))
+
+
+def show(transaction: Transaction, steps: Iterable[Step], files: Iterable[StoredFile]) -> Card:
+    """One transaction: facts, steps, what is stored, why it failed, what is left behind."""
+    stored = tuple(f"{file.key} · {size_text(file.size)} · CRC-64/NVME {file.crc64:016x}" for file in files)
+    lists = (("Stored", stored), ("Left behind", transaction.left_behind))
+    return Card(
+        kind="show",
+        mark=_mark(transaction),
+        title=f"{_what(transaction)}: {transaction.state}",
+        lines=_why(transaction.failure),
+        facts=_facts(transaction),
+        tasks=tuple(_task(step) for step in steps),
+        lists=tuple(listed for listed in lists if listed[1]),
+        transaction=transaction.id,
+    )
+
+
+def refused(error: CloudyError) -> Card:
+    """An error for the person who asked: its words, near names, and how it is typed."""
+    near: tuple[str, ...] = ()
+    heading = ""
+    if isinstance(error, NotFound):
+        near, heading = error.suggestions, "There is"
+    elif isinstance(error, AmbiguousName):
+        near, heading = error.candidates, "It could be"
+    if all(name in error.message for name in near):
+        near = ()  # the words have them already
+    usage = (f"Usage: {error.usage}",) if isinstance(error, UsageError) and error.usage else ()
+    return Card(kind="refused", lines=(error.message, *usage), lists=((heading, near),) if near else ())
+
+
+def broken(reference: str) -> Card:
+    """Something that nobody expected; the log has the rest under the same reference."""
+    return Card(
+        kind="refused",
+        lines=(
+            "That did not work, and it is not your fault. Nothing was started unless a thread says so.",
+            f"Give this reference to whoever runs Cloudy: {reference}",
+        ),
+    )
+
+
+def _rows(transactions: Iterable[Transaction]) -> tuple[str, ...]:
+    return tuple(
+        f"{_mark(t)} {t.id}: {_what(t)}, {t.state} · {t.actor.name} · {t.created_at:%d %b %H:%M} UTC"
+        for t in transactions
+    )
+
+
+def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
+    moved = transaction.bytes
+    facts = (
+        ("VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm),
+        ("Targets", ", ".join(transaction.targets)),
+        ("Asked by", transaction.actor.name),
+        ("Consistency asked for", transaction.consistency),
+        ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Ended at", f"{transaction.ended_at:%Y-%m-%d %H:%M:%S} UTC" if transaction.ended_at else ""),
+        ("Moved", f"{size_text(moved.read)} read, {size_text(moved.sent)} sent" if moved.read else ""),
+        ("Stop asked by", transaction.stop_asked_by),
+    )
+    return tuple(fact for fact in facts if fact[1])
+
+
+def _task(step: Step) -> TaskLine:
+    note = step.failure.what if step.failure else ""
+    if step.state is StepState.SKIPPED:
+        note = SKIPPED
+    elif step.state is StepState.STOPPED:
+        note = note or "stopped"
+    elif step.state is StepState.RUNNING and step.total:
+        note = f"{step.done * 100 // step.total} %"
+    elif step.started_at and step.ended_at:
+        note = note or f"{(step.ended_at - step.started_at).total_seconds():.1f} s"
+    return TaskLine(id=step.id, title=step.title, state=_TASK_STATES[step.state], note=note)
+
+
+def _why(failure: Failure | None) -> tuple[str, ...]:
+    if failure is None:
+        return ()
+    what = f"{failure.step}: {failure.what}" if failure.step else failure.what
+    return (what, f"Next: {failure.next}") if failure.next else (what,)
+
+
+def _what(transaction: Transaction) -> str:
+    return f"{transaction.workflow} {transaction.vm} to {' and '.join(transaction.targets)}"
+
+
+def _mark(transaction: Transaction) -> str:
+    return STATE_MARKS[transaction.state]

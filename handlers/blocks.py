@@ -1,0 +1,266 @@
+"""Cards drawn for Slack at three levels, within Slack's limits; the only module with Block Kit in it.
+
+Text from outside stands in plain_text and rich_text, which Slack never parses; where only mrkdwn will do, and in the
+top-level text, it is made quiet first. Limits: Block Kit reference (section text 3,000, field 2,000, 10 fields and
+context elements, 50 blocks) and chat.update (text 4,000); kept with room to spare, since messages that are too large
+as a whole are refused as well.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bot.model import Json
+from handlers import ids
+from handlers.cards import TASK_MARKS, Card, TaskLine, of_view, one_line, visible
+
+PLAN, SECTIONS, TEXT = 3, 2, 1  # the levels
+
+_TITLE, _LINE, _LABEL, _VALUE, _ITEM, _TASK, _NOTE = 150, 1200, 60, 400, 300, 100, 120
+_SECTION = 2800
+_TEXT = 3900
+_MESSAGE = 11_000  # of all strings in the blocks together
+_BLOCKS = 45
+_TASKS = 50
+_FACTS_PER_SECTION = 5  # two fields each
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LOOKALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶", ">": "›"}
+# What could format, in Slack's mrkdwn: * _ ~ at the edge of a word, any backtick, the colon that opens :an_emoji:, and
+# > at the start of a line. Inside a word (app_server) the characters are left as they are.
+_FORMATS = re.compile(
+    r"(?<![^\W_])[*_~]|[*_~](?![^\W_])|`|:(?=(?:[\w+'-]*[a-z][\w+'-]*|100|1234):)|^>", re.IGNORECASE | re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What is sent: text that says it all, and blocks (none at the lowest level)."""
+
+    text: str
+    blocks: tuple[Json, ...] = ()
+
+
+def render(view: Json, level: int = PLAN, *, version: int = 1) -> Rendered:
+    """Draw a view of the outbox; version makes the block ids new on each edit."""
+    return render_card(of_view(view), level, version=version)
+
+
+def render_card(card: Card, level: int = SECTIONS, *, version: int = 1) -> Rendered:
+    """Draw a card: 3 with a plan block and rich text, 2 with sections and emoji, 1 as text only."""
+    text = _whole_text(card)
+    if level <= TEXT:
+        return Rendered(text)
+    draw = _Rich() if level >= PLAN else _Plain()
+    body, tail = list(_body(card, draw)), list(_tail(card))
+    blocks = [*_fitting(body, draw, room=_MESSAGE - sum(map(_weight, tail))), *tail]
+    return Rendered(text, tuple(b | {"block_id": ids.block_id(card.kind, i, version)} for i, b in enumerate(blocks)))
+
+
+def reply(card: Card) -> Json:
+    """What an acknowledgement carries: a private answer. No second try is possible there, so no newest blocks."""
+    drawn = render_card(card, SECTIONS)
+    return {"text": drawn.text, "blocks": list(drawn.blocks)}
+
+
+def quiet(text: object) -> str:
+    """Make outside text safe inside mrkdwn: it neither pings nor links nor formats."""
+    return _FORMATS.sub(lambda found: _LOOKALIKES[found.group()], visible(text)).translate(_ESCAPES)
+
+
+def cut(text: str, most: int) -> str:
+    """Shorten to most UTF-16 units, which is how the strictest reader counts, ending in "…"."""
+    units = text.encode("utf-16-le", "replace")
+    if len(units) <= 2 * most:
+        return text
+    kept = units[: 2 * (most - 1)].decode("utf-16-le", "ignore")
+    return re.sub("&[a-z]{0,3}$", "", kept) + "…"
+
+
+# --- the text ---
+
+
+def _whole_text(card: Card) -> str:
+    tail = "".join(f"\n{line}" for line in _footer(card))
+    return (cut("\n".join(_text_lines(card)), _TEXT - len(tail)) + tail).strip() or "–"
+
+
+def _text_lines(card: Card) -> Iterator[str]:
+    if card.title:
+        yield f"{card.mark} {quiet(one_line(card.title))}".strip()
+    yield from map(quiet, card.lines)
+    yield from (f"{quiet(one_line(label))}: {quiet(one_line(value))}" for label, value in card.facts)
+    yield from (quiet(_task_text(task)) for task in card.tasks)
+    for heading, items in card.lists:
+        yield f"{quiet(one_line(heading))}:"
+        yield from (f"• {quiet(one_line(item))}" for item in items)
+    yield from map(quiet, card.closing)
+
+
+def _footer(card: Card) -> list[str]:
+    said = [f"Transaction `{quiet(one_line(card.transaction))}`"] if card.transaction else []
+    return [" · ".join([*said, f"for <@{card.by}>"])] if card.by else said
+
+
+def _task_text(task: TaskLine) -> str:
+    note = f" · {cut(one_line(task.note), _NOTE)}" if task.note else ""
+    return f"{TASK_MARKS[task.state]} {cut(one_line(task.title), _TASK)}{note}"
+
+
+# --- the blocks ---
+
+
+class _Plain:
+    """Level 2: sections of plain text, which every client draws."""
+
+    def heading(self, mark: str, title: str, lines: Iterable[str]) -> Json:
+        """Title and lines in one block."""
+        first = [f"{mark} {title}".strip()] if title else []
+        return _section("\n".join([*first, *lines]))
+
+    def tasks(self, card: Card) -> Iterator[Json]:
+        """The checklist as lines, under title and line."""
+        yield self.heading(card.mark, cut(one_line(card.title), _TITLE), _lines(card.lines))
+        for part in _packed(map(_task_text, card.tasks)):
+            yield _section(part)
+
+    def listed(self, heading: str, items: list[str]) -> Json:
+        """A heading and its items."""
+        return _section("\n".join([heading, *(f"• {item}" for item in items)]))
+
+
+class _Rich(_Plain):
+    """Level 3: rich text and the plan block."""
+
+    def heading(self, mark: str, title: str, lines: Iterable[str]) -> Json:
+        said = "\n".join(lines)
+        elements = [
+            *([_span(f"{mark} ")] if mark else []),
+            *([_span(title, bold=True)] if title else []),
+            *([_span(f"\n{said}" if title else said)] if said else []),
+        ]
+        return _rich_text({"type": "rich_text_section", "elements": elements or [_span("–")]})
+
+    def tasks(self, card: Card) -> Iterator[Json]:
+        yield {
+            "type": "plan",
+            "title": cut(one_line(card.title), _TITLE) or "–",
+            "tasks": [_task_card(index, task) for index, task in enumerate(card.tasks[:_TASKS])],
+        }
+        if card.lines:
+            yield {"type": "context", "elements": [_plain(line) for line in _lines(card.lines)]}
+
+    def listed(self, heading: str, items: list[str]) -> Json:
+        bullets = [{"type": "rich_text_section", "elements": [_span(item)]} for item in items]
+        return _rich_text(
+            {"type": "rich_text_section", "elements": [_span(heading, bold=True)]},
+            {"type": "rich_text_list", "style": "bullet", "elements": bullets},
+        )
+
+
+def _body(card: Card, draw: _Plain) -> Iterator[Json]:
+    if card.tasks:
+        yield from draw.tasks(card)
+    elif card.title or card.lines:
+        yield draw.heading(card.mark, cut(one_line(card.title), _TITLE), _lines(card.lines))
+    yield from _facts(card.facts)
+    for heading, items in card.lists:
+        yield draw.listed(cut(one_line(heading), _TITLE), _items(items))
+    if card.closing:
+        yield _section("\n".join(_lines(card.closing)))
+
+
+def _tail(card: Card) -> Iterator[Json]:
+    if footer := _footer(card):
+        yield {"type": "context", "elements": [_mrkdwn(line) for line in footer]}
+    if card.stop:
+        button = {"type": "button", "action_id": ids.STOP, "text": _plain("Stop"), "style": "danger"}
+        yield {"type": "actions", "elements": [button | {"value": card.transaction}]}
+
+
+def _facts(facts: tuple[tuple[str, str], ...]) -> Iterator[Json]:
+    for start in range(0, len(facts), _FACTS_PER_SECTION):
+        fields: list[Json] = []
+        for label, value in facts[start : start + _FACTS_PER_SECTION]:
+            fields += [_mrkdwn(f"*{cut(quiet(one_line(label)), _LABEL)}*"), _plain(cut(one_line(value), _VALUE))]
+        yield {"type": "section", "fields": fields}
+
+
+def _fitting(body: list[Json], draw: _Plain, room: int) -> Iterator[Json]:
+    """As many blocks from the top as one message takes; the text is cut by its own measure."""
+    for count, block in enumerate(body):
+        room -= _weight(block)
+        if room < 0 or count == _BLOCKS:
+            yield draw.heading("", "", ["… there is more than one message can show"])
+            return
+        yield block
+
+
+def _lines(lines: Iterable[str]) -> list[str]:
+    return [cut(visible(line).strip(), _LINE) or "–" for line in list(lines)[:10]]
+
+
+def _items(items: tuple[str, ...]) -> list[str]:
+    """Items as far as one section goes, then how many are not shown."""
+    shown: list[str] = []
+    for item in items:
+        line = cut(one_line(item), _ITEM) or "–"
+        if sum(map(len, shown)) + 3 * len(shown) + len(line) > _SECTION - 200:
+            return [*shown, f"… and {len(items) - len(shown)} more"]
+        shown.append(line)
+    return shown
+
+
+def _packed(lines: Iterable[str]) -> Iterator[str]:
+    """Lines joined into as few sections as they need."""
+    pack = ""
+    for line in lines:
+        if pack and len(pack) + len(line) >= _SECTION:
+            yield pack
+            pack = ""
+        pack = f"{pack}\n{line}" if pack else line
+    if pack:
+        yield pack
+
+
+def _task_card(index: int, task: TaskLine) -> Json:
+    card: Json = {
+        "type": "task_card",
+        "task_id": cut(one_line(task.id), 100) or str(index),
+        "title": cut(one_line(task.title), _TASK) or "–",
+        "status": task.state,
+    }
+    if note := cut(one_line(task.note), _NOTE):
+        card["details"] = _rich_text({"type": "rich_text_section", "elements": [_span(note)]})
+    return card
+
+
+def _section(text: str) -> Json:
+    return {"type": "section", "text": _plain(cut(text, _SECTION))}
+
+
+def _rich_text(*elements: Json) -> Json:
+    return {"type": "rich_text", "elements": list(elements)}
+
+
+def _span(text: str, *, bold: bool = False) -> Json:
+    span: Json = {"type": "text", "text": cut(text, _SECTION)}
+    return span | {"style": {"bold": True}} if bold else span
+
+
+def _plain(text: str) -> Json:
+    return {"type": "plain_text", "text": text or "–", "emoji": False}
+
+
+def _mrkdwn(text: str) -> Json:
+    """Of our own making only; verbatim: Slack adds no links of its own to it."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_weight(part) for part in value.values())
+    if isinstance(value, list):
+        return sum(_weight(part) for part in value)
+    return len(value.encode("utf-16-le", "replace")) // 2 if isinstance(value, str) else 0

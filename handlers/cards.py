@@ -1,0 +1,174 @@
+"""What a message says, in order, with raw texts: views become cards, before anything knows how Slack draws."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.model import Json, State
+
+STATE_MARKS = {
+    State.PLANNING: "🔎",
+    State.AWAITING_APPROVAL: "✋",
+    State.QUEUED: "⏳",
+    State.RUNNING: "🔄",
+    State.SUCCEEDED: "✅",
+    State.PARTIAL: "⚠️",
+    State.FAILED: "❌",
+    State.STOPPED: "⏹️",
+    State.REFUSED: "🚫",
+}
+TASK_MARKS = {"pending": "⚪", "in_progress": "🔄", "complete": "✅", "error": "❌"}
+_LEVEL_MARKS = {"ok": "✅", "warning": "⚠️", "error": "❌"}
+_SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,40}")
+SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLine:
+    """One step, as a line of a checklist; state is a key of TASK_MARKS."""
+
+    id: str
+    title: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One message, from top to bottom. Texts are raw and may hold anything."""
+
+    kind: str
+    title: str = ""
+    mark: str = ""  # one emoji of ours
+    lines: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    tasks: tuple[TaskLine, ...] = ()
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # heading, items
+    closing: tuple[str, ...] = ()
+    transaction: str = ""
+    by: str = ""  # Slack user id to mention; anything else is left out
+    stop: bool = False  # whether there is a Stop button
+
+
+def of_view(view: Json) -> Card:
+    """Read a view of the outbox; one of an unknown kind says its text, so that a newer core still gets through."""
+    makers = {"root": _root, "plan": _plan, "milestone": _milestone, "receipt": _receipt}
+    return makers.get(str(view.get("kind")), _notice)(view)
+
+
+def is_final(view: Json) -> bool:
+    """Whether this view of a message that is edited will not change any more, as far as one can see."""
+    if view.get("kind") == "root":
+        state = _state(view)
+        return state is not None and state.is_final
+    if view.get("kind") == "plan":
+        tasks = [_task(task) for task in view.get("tasks", ())]
+        return all(t.state in ("complete", "error") or t.note.startswith(SKIPPED) for t in tasks)
+    return True
+
+
+def one_line(text: object) -> str:
+    """Flatten a text from outside to one line; what would not be seen or would turn the line round is dropped."""
+    return " ".join(visible(text).split())
+
+
+def visible(text: object) -> str:
+    """Drop control and format characters (line breaks stay); a broken surrogate becomes a mark."""
+    return "".join(_seen(char) for char in str(text))
+
+
+def _seen(char: str) -> str:
+    category = unicodedata.category(char)
+    if char == "\n" or category not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return char
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return char if char == "\N{ZERO WIDTH JOINER}" else (" " if category != "Cf" else "")
+
+
+def _root(view: Json) -> Card:
+    state = _state(view)
+    return Card(
+        kind="root",
+        title=_text(view, "title"),
+        mark=STATE_MARKS[state] if state else "",
+        lines=_some(view.get("line") or view.get("state")),
+        facts=_pairs(view.get("facts", ())),
+        transaction=_text(view, "transaction"),
+        by=_user(view.get("by")),
+        stop="stop" in view.get("buttons", ()),
+    )
+
+
+def _plan(view: Json) -> Card:
+    return Card(
+        kind="plan",
+        title=_text(view, "title"),
+        lines=_some(view.get("line")),
+        tasks=tuple(_task(task) for task in view.get("tasks", ())),
+        transaction=_text(view, "transaction"),
+    )
+
+
+def _milestone(view: Json) -> Card:
+    return Card(
+        kind="milestone",
+        title=_text(view, "text"),
+        mark=_LEVEL_MARKS.get(str(view.get("level")), ""),
+        transaction=_text(view, "transaction"),
+    )
+
+
+def _receipt(view: Json) -> Card:
+    state = _state(view)
+    left_behind = tuple(map(str, view.get("left_behind", ())))
+    lists = (("Undone", tuple(map(str, view.get("undone", ())))), ("Left behind", left_behind))
+    return Card(
+        kind="receipt",
+        title=_text(view, "headline"),
+        mark=STATE_MARKS[state] if state else "",
+        lines=_some(view.get("why")),
+        facts=_pairs(view.get("facts", ())),
+        lists=tuple((heading, items) for heading, items in lists if items),
+        closing=(*(() if left_behind else ("Nothing is left behind.",)), *_some(view.get("next"), "Next: ")),
+        transaction=_text(view, "transaction"),
+    )
+
+
+def _notice(view: Json) -> Card:
+    return Card(kind="notice", lines=_some(view.get("text")), transaction=_text(view, "transaction"))
+
+
+def _task(task: Json) -> TaskLine:
+    state = str(task.get("state"))
+    return TaskLine(
+        id=_text(task, "id"),
+        title=_text(task, "title"),
+        state=state if state in TASK_MARKS else "pending",
+        note=_text(task, "note"),
+    )
+
+
+def _state(view: Json) -> State | None:
+    try:
+        return State(view.get("state", ""))
+    except ValueError:
+        return None
+
+
+def _text(view: Json, name: str) -> str:
+    value = view.get(name)
+    return "" if value is None else str(value)
+
+
+def _some(value: object, lead: str = "") -> tuple[str, ...]:
+    return (f"{lead}{value}",) if value else ()
+
+
+def _pairs(facts: Iterable[Iterable[object]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(label), str(value)) for label, value in facts)
+
+
+def _user(value: object) -> str:
+    return str(value) if _SLACK_USER.fullmatch(str(value)) else ""

@@ -1,0 +1,29 @@
+"""Slash commands: `/protect` and `/cloudy`. The answer rides in the acknowledgement; nothing remote is called."""
+
+from functools import partial
+
+from slack_bolt import Ack, App
+
+from bot.model import Json
+from bot.service import Service
+from handlers import blocks, parse
+from handlers.orders import carry_out
+from handlers.origin import of_command
+
+
+def register(app: App, service: Service) -> None:
+    """Listen."""
+    app.command("/protect")(partial(protect, service))
+    app.command("/cloudy")(partial(cloudy, service))
+
+
+def protect(service: Service, ack: Ack, command: Json) -> None:
+    """`/protect vm01 to s3`."""
+    order = parse.Command(verb=parse.Verb.PROTECT, request=parse.protect(command.get("text") or ""))
+    ack(**blocks.reply(carry_out(service, order, of_command(command))))
+
+
+def cloudy(service: Service, ack: Ack, command: Json) -> None:
+    """`/cloudy help|status|runs|show|stop|protect ...`."""
+    order = parse.cloudy(command.get("text") or "")
+    ack(**blocks.reply(carry_out(service, order, of_command(command))))

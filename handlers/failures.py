@@ -1,0 +1,66 @@
+"""The one place where a failed request becomes words: an error of ours as it stands, anything else with a reference."""
+
+import json
+import logging
+import secrets
+from functools import partial
+
+from slack_bolt import Ack, App, BoltResponse
+from slack_sdk import WebClient
+
+from bot.errors import CloudyError, UsageError
+from bot.model import Json
+from bot.service import Service
+from handlers import answers, blocks
+from handlers.cards import Card
+from handlers.origin import Origin, of
+from handlers.whisper import whisper
+
+_log = logging.getLogger(__name__)
+
+
+def register(app: App, service: Service) -> None:
+    """Listen."""
+    app.error(partial(failed, service))
+
+
+def failed(
+    service: Service, error: Exception, body: Json, ack: Ack, response: BoltResponse | None, client: WebClient
+) -> BoltResponse | None:
+    """Answer whoever asked: a command in its acknowledgement, a click or mention privately after it."""
+    card = words(error)
+    try:
+        origin = of(body)
+    except (KeyError, IndexError, TypeError):
+        return None  # nobody to tell
+    if isinstance(error, UsageError):
+        _keep(service, origin, error)
+    if body.get("type") is None and "command" in body:
+        return _in_the_ack(card)
+    if response is not None and ack.response is None:
+        response.status, response.body = 200, ""  # acknowledged before anything remote is asked
+        ack()
+    whisper(client, origin, card)
+    return None
+
+
+def words(error: Exception) -> Card:
+    """The answer to an error; what nobody expected goes to the log with the same reference."""
+    if isinstance(error, CloudyError):
+        return answers.refused(error)
+    reference = secrets.token_hex(4)
+    _log.error("a listener failed", extra={"action": "listener", "reference": reference}, exc_info=error)
+    return answers.broken(reference)
+
+
+def _in_the_ack(card: Card) -> BoltResponse:
+    return BoltResponse(
+        status=200, headers={"content-type": "application/json;charset=utf-8"}, body=json.dumps(blocks.reply(card))
+    )
+
+
+def _keep(service: Service, origin: Origin, error: UsageError) -> None:
+    try:
+        service.audit_refused(origin.actor, origin.text, error.message, request_key=origin.key)
+    except CloudyError as unkept:
+        _log.warning("a refused command was not kept", extra={"action": "audit", "error": unkept.message})

@@ -1,0 +1,74 @@
+"""Who asked, where, and under which key: read from what Slack delivers, so that the same thing delivered twice is one.
+
+Sources: the slash-command, block_actions and app_mention payloads of Slack's reference. A trigger_id belongs to one
+press of a key, an action_ts to one click, an event_id stays the same on redelivery.
+"""
+
+from dataclasses import dataclass, replace
+
+from bot.model import Actor, Json, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a command, click or mention came from."""
+
+    actor: Actor
+    channel: str
+    key: str
+    thread: str = ""  # ts of the thread's root, when it was said inside one
+    text: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where the answer goes."""
+        return Place(channel=self.channel, thread=self.thread)
+
+    def named(self, name: str) -> "Origin":
+        """The same, with the actor's name known."""
+        return replace(self, actor=replace(self.actor, name=name))
+
+
+def of(body: Json) -> Origin:
+    """Read any of the three payloads."""
+    if body.get("type") == "block_actions":
+        return of_click(body)
+    return of_mention(body) if body.get("type") == "event_callback" else of_command(body)
+
+
+def of_command(body: Json) -> Origin:
+    """A slash command; it cannot be used inside a thread."""
+    user, team = str(body["user_id"]), str(body.get("team_id", ""))
+    return Origin(
+        actor=Actor(id=user, name=str(body.get("user_name") or user), source="slack"),
+        channel=str(body["channel_id"]),
+        key=f"command:{team}:{body['trigger_id']}",
+        text=f"{body.get('command', '')} {body.get('text') or ''}".strip(),
+    )
+
+
+def of_click(body: Json) -> Origin:
+    """A button; its message may be a thread's root or a reply."""
+    user, action, container = body["user"], body["actions"][0], body.get("container", {})
+    message = str(container.get("message_ts", ""))
+    name = user.get("username") or user.get("name") or user["id"]
+    return Origin(
+        actor=Actor(id=str(user["id"]), name=str(name), source="slack"),
+        channel=str(container.get("channel_id") or body.get("channel", {}).get("id", "")),
+        thread=str(container.get("thread_ts") or message),
+        key=f"click:{action.get('action_ts', '')}:{message}:{action['action_id']}:{user['id']}",
+        text=f"[{action['action_id']}] {action.get('value', '')}",
+    )
+
+
+def of_mention(body: Json) -> Origin:
+    """A mention of the bot; the event has no name of the one who said it."""
+    event = body["event"]
+    user = str(event.get("user", ""))
+    return Origin(
+        actor=Actor(id=user, name=user, source="slack"),
+        channel=str(event["channel"]),
+        thread=str(event.get("thread_ts", "")),
+        key=f"event:{body['event_id']}",
+        text=str(event.get("text", "")),
+    )

@@ -1,0 +1,231 @@
+"""What a person typed, read into a value: pure text in, a request or a UsageError out."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.errors import UsageError
+from bot.model import ProtectRequest
+
+PROTECT_USAGE = (
+    "/protect <vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]"
+    '   e.g. /protect vm01, "app server 03" to s3'
+)
+RUNS_USAGE = "/cloudy runs [how many, 1 to 100]"
+SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more, or last>"
+STOP_USAGE = "/cloudy stop <transaction id, a part of it of 4 characters or more, or last>"
+CLOUDY_USAGE = "/cloudy help | status | runs [n] | show <id> | stop <id> | protect <vm> to <target>"
+USAGES = (PROTECT_USAGE, "/cloudy status", RUNS_USAGE, SHOW_USAGE, STOP_USAGE)
+
+LONGEST_TEXT = 4000
+LONGEST_NAME = 255
+MOST_RUNS = 100
+_QUOTES = '"“”„‟'
+_CONSISTENCIES = {"vm-consistent": "vm", "crash-consistent": "crash"}
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # come along with copy and paste; no name is meant to differ by them
+_LINK = re.compile(r"<(?:https?://|mailto:)[^|<>]*\|([^<>]*)>")  # Slack makes one of vm01.example.com
+_MENTION = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+class Verb(StrEnum):
+    """What `/cloudy` is asked for."""
+
+    HELP = "help"
+    STATUS = "status"
+    RUNS = "runs"
+    SHOW = "show"
+    STOP = "stop"
+    PROTECT = "protect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`/cloudy <verb> ...`, parsed; nothing looked up yet."""
+
+    verb: Verb
+    id: str = ""  # show, stop; empty only for a stop said in a thread
+    limit: int = 20  # runs
+    request: ProtectRequest | None = None  # protect, and only then
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A word, a quoted text, or a comma."""
+
+    text: str
+    kind: str  # "word" | "quoted" | "comma"
+
+    def says(self, *words: str) -> bool:
+        """Whether this is one of the words of the grammar, which a quoted text never is."""
+        return self.kind == "word" and self.text.casefold() in words
+
+
+def protect(text: str) -> ProtectRequest:
+    """Read `<vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]`. Raises UsageError."""
+    tokens = _tokens(_readable(text, PROTECT_USAGE))
+    splits = [index for index, token in enumerate(tokens) if token.says("to")]
+    if not splits:
+        raise _unclear("Say which VM and which target: the word “to” is missing.")
+    if len(splits) > 1:
+        raise _unclear("The word “to” stands there more than once. Put a name that has it into quotes.")
+    left, right = tokens[: splits[0]], tokens[splits[0] + 1 :]
+    consistency = "crash"
+    if right and right[-1].says(*_CONSISTENCIES):
+        consistency = _CONSISTENCIES[right.pop().text.casefold()]
+    targets = tuple(_target(item) for item in _items(right, "target", also=("and",)))
+    vms = tuple(_vm(item) for item in _items(left, "VM"))
+    return ProtectRequest(vms=_once(vms), targets=_once(targets), consistency=consistency)
+
+
+def format_protect(request: ProtectRequest) -> str:
+    """Write a request so that `protect` reads the same again, if it came from `protect`."""
+    said = f"{', '.join(map(_quoted, request.vms))} to {', '.join(map(_quoted, request.targets))}"
+    return f"{said} vm-consistent" if request.consistency == "vm" else said
+
+
+def cloudy(text: str) -> Command:
+    """Read what follows `/cloudy`; nothing is `help`. Raises UsageError."""
+    verb, rest = _verb(text)
+    if verb is Verb.PROTECT:
+        return Command(verb=verb, request=protect(rest))
+    if verb is Verb.RUNS:
+        return Command(verb=verb, limit=_limit(rest))
+    if verb is Verb.SHOW:
+        return Command(verb=verb, id=_id(rest, SHOW_USAGE))
+    if verb is Verb.STOP:
+        return Command(verb=verb, id=_id(rest, STOP_USAGE))
+    if rest:
+        raise UsageError(f"“{verb}” takes nothing after it.", CLOUDY_USAGE)
+    return Command(verb=verb)
+
+
+def mention(text: str) -> Command:
+    """Read `@cloudy stop`: as `cloudy`, but a stop may leave the id out (the thread says it). Raises UsageError."""
+    parts = _MENTION.split(text, maxsplit=1)
+    said = parts[-1].strip()
+    if said.casefold() == Verb.STOP:
+        return Command(verb=Verb.STOP)
+    return cloudy(said)
+
+
+def _verb(text: str) -> tuple[Verb, str]:
+    word, _, rest = _readable(text, CLOUDY_USAGE).partition(" ")
+    try:
+        return Verb(word.casefold() or Verb.HELP), rest.strip()
+    except ValueError:
+        raise UsageError(f"There is no “{_short(word)}” here.", CLOUDY_USAGE) from None
+
+
+def _limit(rest: str) -> int:
+    if not rest:
+        return Command(verb=Verb.RUNS).limit
+    if not re.fullmatch("[0-9]{1,3}", rest) or not 1 <= int(rest) <= MOST_RUNS:
+        raise UsageError(f"“{_short(rest)}” is not a number from 1 to {MOST_RUNS}.", RUNS_USAGE)
+    return int(rest)
+
+
+def _id(rest: str, usage: str) -> str:
+    if not rest:
+        raise UsageError("Say which transaction.", usage)
+    if not _ID.fullmatch(rest):
+        raise UsageError(f"“{_short(rest)}” is not a transaction id.", usage)
+    return rest
+
+
+def _readable(text: str, usage: str) -> str:
+    """Undo what Slack does to typed text (its docs: &amp; &lt; &gt;, links) and refuse what cannot be meant."""
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(f"That is longer than {LONGEST_TEXT} characters. Ask in several commands.", usage)
+    text = _LINK.sub(r"\1", text)
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text = _INVISIBLE.sub("", text).strip()
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in text):
+        raise UsageError("There is a line break or another control character in it. Type it on one line.", usage)
+    return "".join(" " if unicodedata.category(char) == "Zs" else char for char in text)
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char in _QUOTES:
+            end = next((i for i in range(position + 1, len(text)) if text[i] in _QUOTES), None)
+            if end is None:
+                raise _unclear("A quote is opened and never closed.")
+            tokens.append(_Token(text[position + 1 : end].strip(), "quoted"))
+        elif char == ",":
+            end = position
+            tokens.append(_Token(",", "comma"))
+        elif char == " ":
+            end = position
+        else:
+            end = _word_end(text, position)
+            tokens.append(_Token(text[position : end + 1], "word"))
+        position = end + 1
+    return tokens
+
+
+def _word_end(text: str, start: int) -> int:
+    end = start
+    while end + 1 < len(text) and text[end + 1] not in f" ,{_QUOTES}":
+        end += 1
+    if end + 1 < len(text) and text[end + 1] in _QUOTES:
+        raise _unclear(f"There is a quote in the middle of “{_short(text[start : end + 2])}”. Quote the whole name.")
+    return end
+
+
+def _items(tokens: Sequence[_Token], what: str, also: tuple[str, ...] = ()) -> list[list[_Token]]:
+    """Split at commas (and at the words of `also`); each item has at least one token."""
+    items: list[list[_Token]] = [[]]
+    for token in tokens:
+        if token.kind == "comma" or token.says(*also):
+            items.append([])
+        else:
+            items[-1].append(token)
+    if not all(items):
+        raise _unclear(f"A {what} is missing.")
+    return items
+
+
+def _vm(item: list[_Token]) -> str:
+    if len(item) > 1 and any(token.kind == "quoted" for token in item):
+        raise _unclear("There is something beside a quoted name. Put a comma between VMs.")
+    if len(item) > 1 and any(token.says("and") for token in item):
+        raise _unclear("Put a comma between VMs, or quotes around a name that has the word “and”.")
+    return _name(" ".join(token.text for token in item), "VM")
+
+
+def _target(item: list[_Token]) -> str:
+    if len(item) > 1:
+        raise _unclear(f"“{_short(' '.join(token.text for token in item))}” is not one target.")
+    return _name(item[0].text, "target")
+
+
+def _name(text: str, what: str) -> str:
+    if not text:
+        raise _unclear(f"The name of a {what} is empty.")
+    if len(text) > LONGEST_NAME:
+        raise _unclear(f"“{_short(text)}” is longer than {LONGEST_NAME} characters.")
+    return text
+
+
+def _quoted(name: str) -> str:
+    plain = not re.search(f"[ ,{_QUOTES}]", name) and name.casefold() not in ("to", "and", *_CONSISTENCIES)
+    typed = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return typed if plain else f'"{typed}"'
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _unclear(message: str) -> UsageError:
+    return UsageError(message, PROTECT_USAGE)

@@ -1,0 +1,168 @@
+"""The grammar of what people type."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import UsageError
+from bot.model import ProtectRequest
+from handlers import parse
+from handlers.parse import Command, Verb
+
+
+def asks(*vms: str, to: tuple[str, ...] = ("s3",), consistency: str = "crash") -> ProtectRequest:
+    return ProtectRequest(vms=vms, targets=to, consistency=consistency)
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("vm01 to s3", asks("vm01")),
+        ("  vm01   TO   s3  ", asks("vm01")),
+        ("vm01,vm02 , vm03 to s3", asks("vm01", "vm02", "vm03")),
+        ("vm01 to s3, azure", asks("vm01", to=("s3", "azure"))),
+        ("vm01 to s3 and azure", asks("vm01", to=("s3", "azure"))),
+        ("vm01 to s3, azure and far", asks("vm01", to=("s3", "azure", "far"))),
+        ("vm01 to s3 vm-consistent", asks("vm01", consistency="vm")),
+        ("vm01 to s3 Crash-Consistent", asks("vm01")),
+        ('"app server 03" to s3', asks("app server 03")),
+        ("“app server 03” to s3", asks("app server 03")),
+        ("„app server 03“, vm01 to s3", asks("app server 03", "vm01")),
+        ("app server 03 to s3", asks("app server 03")),
+        ("app server 03, vm01 to s3", asks("app server 03", "vm01")),
+        ('"road to nowhere" to s3', asks("road to nowhere")),
+        ('"to" to "to"', asks("to", to=("to",))),
+        ('"db and web", x to s3', asks("db and web", "x")),
+        ('"a, b" to s3', asks("a, b")),
+        ("vm01, vm01 to s3 and s3", asks("vm01")),
+        ("a&amp;b to s3", asks("a&b")),
+        ("&lt;!channel&gt; to s3", asks("<!channel>")),
+        ("&amp;lt; to s3", asks("&lt;")),
+        ("<http://vm01.example.com|vm01.example.com> to s3", asks("vm01.example.com")),
+        ("vm\u200b01 to s3", asks("vm01")),
+        ("vm01\u00a0to\u00a0s3", asks("vm01")),
+        ("and to s3", asks("and")),
+        ("bob's vm to s3", asks("bob's vm")),
+    ],
+)
+def test_a_protect_is_understood(text: str, request_: ProtectRequest) -> None:
+    assert parse.protect(text) == request_
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "vm01",
+        "to s3",
+        "vm01 to",
+        "vm01 to s3,",
+        ", vm01 to s3",
+        "vm01,, vm02 to s3",
+        "vm01 to s3 azure",
+        "road to nowhere to s3",
+        "vm01 and vm02 to s3",
+        '"vm01 to s3',
+        '"" to s3',
+        'vm"01" to s3',
+        '"a" b to s3',
+        "vm01 to vm-consistent",
+        "vm01\nto s3",
+        "vm\x0001 to s3",
+        "vm\u202e01 to s3",
+        "v" * 256 + " to s3",
+        "vm01 to " + "s" * 256,
+        "v, " * 2000 + "v to s3",
+    ],
+)
+def test_what_is_not_clear_is_refused_with_the_usage_line(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse.protect(text)
+    assert refused.value.usage == parse.PROTECT_USAGE
+    assert len(refused.value.message) < 200
+
+
+def test_a_name_of_255_characters_is_taken() -> None:
+    assert parse.protect("v" * 255 + " to s3").vms == ("v" * 255,)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("", Command(verb=Verb.HELP)),
+        ("help", Command(verb=Verb.HELP)),
+        (" STATUS ", Command(verb=Verb.STATUS)),
+        ("runs", Command(verb=Verb.RUNS, limit=20)),
+        ("runs 5", Command(verb=Verb.RUNS, limit=5)),
+        ("show last", Command(verb=Verb.SHOW, id="last")),
+        ("stop 7f3k", Command(verb=Verb.STOP, id="7f3k")),
+        ("stop 20261123T142233Z-7f3k9q", Command(verb=Verb.STOP, id="20261123T142233Z-7f3k9q")),
+        ("protect vm01 to s3", Command(verb=Verb.PROTECT, request=asks("vm01"))),
+    ],
+)
+def test_a_cloudy_command_is_understood(text: str, command: Command) -> None:
+    assert parse.cloudy(text) == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dance", "help me", "status now", "runs 0", "runs 101", "runs x", "runs ²", "runs -1", "show", "show a b",
+     "stop", "stop `x`", "stop " + "a" * 65, "protect", "protect vm01", "/protect vm01 to s3"],
+)  # fmt: skip
+def test_any_other_cloudy_command_is_refused_with_a_usage_line(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse.cloudy(text)
+    assert refused.value.usage
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("<@U0BOT> stop", Command(verb=Verb.STOP)),
+        ("please <@U0BOT|cloudy> Stop ", Command(verb=Verb.STOP)),
+        ("<@U0BOT> stop 7f3k", Command(verb=Verb.STOP, id="7f3k")),
+        ("<@U0BOT>", Command(verb=Verb.HELP)),
+        ("<@U0BOT> status", Command(verb=Verb.STATUS)),
+    ],
+)
+def test_a_mention_is_a_command_whose_stop_needs_no_id(text: str, command: Command) -> None:
+    assert parse.mention(text) == command
+
+
+_TYPED = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.sampled_from(["vm01", "to", "and", ",", '"', "“", "”", " ", "s3", "vm-consistent", "&lt;", "&amp;", "<", "&",
+                         "a b", "\n", "protect", "runs", "stop", "7f3k"]),
+        max_size=14,
+    ).map(" ".join),
+)  # fmt: skip
+
+
+@given(_TYPED)
+def test_any_text_is_a_request_or_a_usage_error_and_is_written_so_that_it_reads_the_same(text: str) -> None:
+    try:
+        request = parse.protect(text)
+    except UsageError:
+        return
+    assert parse.protect(parse.format_protect(request)) == request
+    assert request.vms
+    assert request.targets
+
+
+@given(_TYPED)
+def test_any_text_after_cloudy_or_a_mention_is_a_command_or_a_usage_error(text: str) -> None:
+    for read in (parse.cloudy, parse.mention):
+        with suppress(UsageError):
+            assert isinstance(read(text), Command)
+
+
+_NAME = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='"“”„‟'), min_size=1, max_size=40)
+
+
+@given(st.lists(_NAME, min_size=1, max_size=4, unique=True), st.lists(_NAME, min_size=1, max_size=3, unique=True))
+def test_names_of_any_visible_characters_survive_being_written_and_read(vms: list[str], targets: list[str]) -> None:
+    request = asks(*vms, to=tuple(targets))
+    assert parse.protect(parse.format_protect(request)) == request
