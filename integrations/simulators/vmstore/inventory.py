@@ -1,0 +1,96 @@
+"""Which VMs there are: the folders of the export that hold a .vmx, those that were there before, generated ones."""
+
+import os
+import random
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from integrations.simulators.vmstore import vmx
+from integrations.simulators.vmstore.state import State, VmEntry
+from integrations.simulators.vmstore.times import now_ms
+
+_ROLES = ("web", "db", "app", "mail", "build", "cache", "proxy", "test", "files", "print")
+_FIRST_GENERATED = 1 << 32  # far above the numbers that real VMs and snapshots get
+
+
+class Inventory:
+    """Looks at the export anew each time: nothing but the removal of its files can delete a VM."""
+
+    def __init__(self, export: Path, state: State, generated: int) -> None:
+        self._export = export
+        self._state = state
+        self._read: dict[Path, tuple[tuple[int, int], vmx.Definition]] = {}
+        self._generated = [_generate(number) for number in range(generated)]
+
+    def refresh(self) -> list[VmEntry]:
+        """All VMs that were ever seen, after a look at the export."""
+        with self._state.look() as document:
+            self._forget_removed_clones()
+            found = {
+                f"{folder}/{definition.file}|{definition.bios_uuid}": (folder, definition)
+                for folder, definition in self._definitions()
+            }
+            known = {key: (entry.folder, entry.definition) for key, entry in document.vms.items() if entry.live}
+            if found != known:
+                self._update(found)
+            return [*document.vms.values(), *self._generated]
+
+    def _update(self, found: dict[str, tuple[str, vmx.Definition]]) -> None:
+        with self._state.change() as document:
+            for key, entry in document.vms.items():
+                if entry.live and key not in found:
+                    entry.live, entry.gone_ms = False, now_ms()
+            for key, (folder, definition) in found.items():
+                entry = document.vms.get(key) or VmEntry(
+                    hex=self._state.next_hex(), folder=folder, definition=definition
+                )
+                entry.definition, entry.live = definition, True
+                document.vms[key] = entry
+
+    def _forget_removed_clones(self) -> None:
+        with self._state.look() as document:
+            gone = [directory for directory in document.clones if not (self._export / directory).is_dir()]
+        if gone:
+            with self._state.change() as document:
+                for directory in gone:
+                    document.clones.pop(directory, None)
+
+    def _definitions(self) -> Iterator[tuple[str, vmx.Definition]]:
+        clones = set(self._state.document.clones)
+        for root, folders, files in os.walk(self._export):
+            folder = Path(root).relative_to(self._export).as_posix()
+            names = sorted(name for name in files if name.lower().endswith(".vmx"))
+            definition = self._definition(Path(root) / names[0]) if names and folder != "." else None
+            if definition:
+                yield folder, definition
+                folders.clear()
+                continue
+            prefix = "" if folder == "." else f"{folder}/"
+            folders[:] = sorted(name for name in folders if prefix + name not in clones and not name.startswith("."))
+
+    def _definition(self, path: Path) -> vmx.Definition | None:
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if path not in self._read or self._read[path][0] != stamp:
+                self._read[path] = (stamp, vmx.read(path))
+        except OSError:  # removed while we looked
+            return None
+        return self._read[path][1]
+
+
+def _generate(number: int) -> VmEntry:
+    dice = random.Random(number)
+    name = f"{dice.choice(_ROLES)}-{number + 1:05d}"
+    bios = str(uuid.UUID(int=dice.getrandbits(128)))
+    definition = vmx.Definition(
+        name=name,
+        file=f"{name}.vmx",
+        bios_uuid=bios,
+        instance_uuid=bios,
+        cpus=dice.choice((1, 2, 4, 8)),
+        memory_mb=dice.choice((1024, 2048, 4096, 16384)),
+        disks=[vmx.Disk(device="scsi0:0", file=f"{name}.vmdk")],
+    )
+    return VmEntry(hex=f"{_FIRST_GENERATED + number:016X}", folder="", definition=definition)

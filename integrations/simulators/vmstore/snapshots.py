@@ -1,0 +1,214 @@
+"""The snapshot part of the API; a snapshot's files are a full copy outside the export, frozen at creation.
+
+Hard links would not do: writers change the shared file.
+"""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from integrations.simulators.vmstore.calls import Call, Json, Route
+from integrations.simulators.vmstore.errors import ApiError, not_found
+from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore.options import Options
+from integrations.simulators.vmstore.pages import Counts, one_of, ordered, page, wanted
+from integrations.simulators.vmstore.sparse import copy_tree, files_below
+from integrations.simulators.vmstore.state import SnapshotEntry, State, VmEntry
+from integrations.simulators.vmstore.times import now_ms
+from integrations.simulators.vmstore.views import clones_of, snapshot_json
+from integrations.simulators.vmstore.vms import Vms
+
+_MOST_PER_VM = 128
+_SHORTEST_MINUTES = 60
+
+
+class Snapshots:
+    """Makes, lists and deletes snapshots."""
+
+    def __init__(self, export: Path, state: State, vms: Vms, ids: Ids, options: Options) -> None:
+        self._export = export
+        self._state = state
+        self._vms = vms
+        self._ids = ids
+        self._options = options
+        self._making = threading.Lock()  # one at a time, so that the limit per VM holds
+        self._folder = state.folder / "snapshots"
+        self._folder.mkdir(exist_ok=True)
+        self._remove_unfinished()
+
+    @property
+    def routes(self) -> list[Route]:
+        """This part of the API."""
+        return [
+            Route("GET", "/api/v310/snapshot", self._list),
+            Route("POST", "/api/v310/snapshot", self._create),
+            Route("DELETE", "/api/v310/snapshot", self._delete_all),
+            Route("GET", "/api/v310/snapshot/{id}", self._get),
+            Route("DELETE", "/api/v310/snapshot/{id}", self._delete),
+        ]
+
+    def find(self, snapshot_id: str) -> SnapshotEntry | None:
+        """The snapshot of an id."""
+        with self._state.look() as document:
+            return document.snapshots.get(self._ids.hex_of("SST", snapshot_id))
+
+    def files(self, entry: SnapshotEntry) -> Path:
+        """The folder of its frozen files."""
+        return self._folder / entry.hex
+
+    def release(self, entry: SnapshotEntry) -> None:
+        """Remove the frozen files of a snapshot that was deleted, unless a clone is still being made of them."""
+        with self._state.look() as document:
+            is_read = any(task.snapshot == entry.hex and not task.is_final for task in document.tasks.values())
+            is_needed = entry.hex in document.snapshots or is_read
+        if not is_needed:
+            shutil.rmtree(self.files(entry), ignore_errors=True)
+
+    def _remove_unfinished(self) -> None:
+        for folder in self._folder.iterdir():
+            if folder.name not in self._state.document.snapshots:
+                shutil.rmtree(folder)
+
+    def _list(self, call: Call) -> Json:
+        with self._state.look() as document:
+            everything = list(document.snapshots.values())
+            chosen = [entry for entry in everything if self._fits(call, entry, bool(clones_of(entry.hex, document)))]
+            keys = {"createTime": lambda entry: entry.created_ms, "description": lambda entry: entry.description}
+            counts = Counts(len(everything), len(everything))
+            # Oldest first: clients ask for TOP_DOCS_BY_TIME and one item, and take it for the oldest.
+            return page(call, ordered(call, chosen, keys), counts, lambda e: snapshot_json(e, self._ids, document))
+
+    def _fits(self, call: Call, entry: SnapshotEntry, has_clone: bool) -> bool:
+        contained = call.query.get("contain", "").casefold()
+        return (
+            one_of(call, "vmUuid", self._ids.text("VIM", entry.vm))
+            and one_of(call, "uuid", self._ids.text("SST", entry.hex))
+            and (contained in entry.description.casefold() or contained in entry.vm_name.casefold())
+            and one_of(call, "type", "USER_GENERATED_SNAPSHOT")
+            and one_of(call, "consistency", entry.consistency)
+            and wanted(call, "hasClone", has_clone)
+            and wanted(call, "replica", False)
+            and wanted(call, "deleted", False)
+            and wanted(call, "orphaned", False)
+            and wanted(call, "locked", False)
+        )
+
+    def _get(self, call: Call) -> Json:
+        entry = self._found(call)
+        with self._state.look() as document:
+            return snapshot_json(entry, self._ids, document)
+
+    def _found(self, call: Call) -> SnapshotEntry:
+        entry = self.find(call.params["id"])
+        if entry is None:
+            raise not_found("snapshot", call.params["id"])
+        return entry
+
+    def _create(self, call: Call) -> list[str]:
+        specs = call.body if isinstance(call.body, list) else [call.body]
+        with self._making:
+            checked = [self._checked(spec) for spec in specs]
+            return [self._ids.text("SST", self._freeze(vm, spec, call.user)) for vm, spec in checked]
+
+    def _checked(self, spec: Any) -> tuple[VmEntry, Json]:
+        if not isinstance(spec, dict):
+            raise _invalid("A SnapshotSpec is needed.")
+        vm = self._vms.find(str(spec.get("sourceVmTintriUUID")))
+        if vm is None or not vm.live:
+            raise _invalid(f"There is no live VM {spec.get('sourceVmTintriUUID')}.")
+        consistency = spec.get("consistency") or "CRASH_CONSISTENT"
+        if consistency not in self._options.consistencies:
+            raise _invalid(f"Consistency {consistency} is not supported for VM {vm.definition.name}.")
+        for name in ("retentionMinutes", "replicaRetentionMinutes"):
+            _minutes(spec, name)
+        with self._state.look() as document:
+            count = sum(1 for entry in document.snapshots.values() if entry.vm == vm.hex)
+        if count >= _MOST_PER_VM:
+            cause = f"VM {vm.definition.name} has {count} snapshots; {_MOST_PER_VM} are allowed."
+            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", cause)
+        return vm, spec
+
+    def _freeze(self, vm: VmEntry, spec: Json, user: str) -> str:
+        digits, created = self._state.next_hex(), now_ms()
+        target, minutes = self._folder / digits, _minutes(spec, "retentionMinutes")
+        try:
+            if vm.folder:
+                copy_tree(self._export / vm.folder, target)
+            else:
+                target.mkdir()
+        except OSError as error:
+            shutil.rmtree(target, ignore_errors=True)
+            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", str(error)) from error
+        with self._state.change() as document:
+            before = [entry for entry in document.snapshots.values() if entry.vm == vm.hex]
+            document.snapshots[digits] = SnapshotEntry(
+                hex=digits,
+                vm=vm.hex,
+                vm_name=vm.definition.name,
+                folder=vm.folder,
+                definition=vm.definition,
+                description=str(spec.get("snapshotName") or ""),
+                consistency=spec.get("consistency") or "CRASH_CONSISTENT",
+                created_ms=created,
+                expires_ms=created + minutes * 60_000 if minutes > 0 else -1,
+                replica_minutes=_minutes(spec, "replicaRetentionMinutes"),
+                creator=user,
+                logical_bytes=sum((target / name).stat().st_size for name in files_below(target)),
+                changed_bytes=_changed(target, self.files(before[-1]) if before else None),
+            )
+        return digits
+
+    def _delete(self, call: Call) -> list[str]:
+        return [self._drop(self._found(call))]
+
+    def _delete_all(self, call: Call) -> list[str]:
+        vm = self._ids.hex_of("VIM", call.query.get("vmUuid", ""))
+        if not vm:
+            raise ApiError(400, "ERR-API-4003", "Invalid query parameter.", "vmUuid is needed.")
+        with self._state.look() as document:
+            doomed = [entry for entry in document.snapshots.values() if entry.vm == vm]
+        return [self._drop(entry) for entry in doomed]
+
+    def _drop(self, entry: SnapshotEntry) -> str:
+        name = self._ids.text("SST", entry.hex)
+        with self._state.change() as document:
+            clones = [path for path in clones_of(entry.hex, document) if (self._export / path).is_dir()]
+            if clones and self._options.refuse_snapshot_delete_while_clone:
+                cause = f"Snapshot {name} cannot be deleted: live VM is still present ({clones[0]})."
+                raise ApiError(500, "ERR-API-3107", "Delete snapshot failed.", cause)
+            document.snapshots.pop(entry.hex, None)
+        self.release(entry)
+        return f"Successfully deleted snapshot (ID={name}) of VM {entry.vm_name}."
+
+
+def _minutes(spec: Json, name: str) -> int:
+    """A retention: -1 for ever, or 60 and more; clients also send null, 0 and numbers as text."""
+    value = spec.get(name)
+    try:
+        minutes = int(value) if value is not None else -1
+    except (TypeError, ValueError):
+        raise _invalid(f"{name} must be a number.") from None
+    if minutes not in (-1, 0) and minutes < _SHORTEST_MINUTES:
+        raise _invalid(f"{name} must be -1 or more than 59.")
+    return minutes
+
+
+def _invalid(cause: str) -> ApiError:
+    return ApiError(400, "ERR-API-3105", "Invalid create snapshot request.", cause)
+
+
+def _changed(now: Path, before: Path | None) -> int:
+    """Allocated bytes of the files that differ in size or time from the snapshot before."""
+    total = 0
+    for name in files_below(now):
+        status = (now / name).stat()
+        old = before / name if before else None
+        if (
+            old
+            and old.exists()
+            and (old.stat().st_size, old.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+        ):
+            continue
+        total += status.st_blocks * 512
+    return total

@@ -1,0 +1,78 @@
+"""Snapshots and tasks as JSON."""
+
+from integrations.simulators.vmstore.calls import Json
+from integrations.simulators.vmstore.ids import Ids, uuid_object
+from integrations.simulators.vmstore.state import Document, SnapshotEntry, TaskEntry
+from integrations.simulators.vmstore.times import now_text, text
+
+_GIB = 1 << 30
+
+
+def clones_of(snapshot: str, document: Document) -> list[str]:
+    """Directories of the clones of a snapshot (its hex) that are still there."""
+    return [clone.directory for clone in document.clones.values() if clone.snapshot == snapshot]
+
+
+def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
+    """A Snapshot; `description` is there on every one, since clients index it unchecked."""
+    return {
+        "typeId": "com.tintri.api.rest.v310.dto.domain.Snapshot",
+        "uuid": ids.object("SST", entry.hex),
+        "id": int(entry.hex, 16),
+        "vmUuid": ids.object("VIM", entry.vm),
+        "vmName": entry.vm_name,
+        "description": entry.description,
+        "createTime": entry.created_ms,
+        "expirationTime": entry.expires_ms,
+        "creatorName": entry.creator,
+        "type": "USER_GENERATED_SNAPSHOT",
+        "consistency": entry.consistency,
+        "hypervisorType": "VMWARE",
+        "deletionPolicy": "DELETE_ON_EXPIRATION",
+        "cloneReferenceCount": len(clones_of(entry.hex, document)),
+        "sizeChangedMB": entry.changed_bytes / (1 << 20),
+        "sizeChangedPhysicalMB": entry.changed_bytes / (1 << 20),
+        "logicalFullSizeGiB": entry.logical_bytes / _GIB,
+        "isDeleted": False,
+        "isOrphaned": False,
+        "isReplica": False,
+        "isLastReplicatedSnapshot": False,
+        "isCollapsed": False,
+        "locked": False,
+        "location": "local",
+        "instanceId": entry.definition.instance_uuid,
+        "replicaRetentionMinutes": entry.replica_minutes,
+        "vmIsTemplate": False,
+        "tag": "",
+        "lastUpdatedTime": text(entry.created_ms),
+    }
+
+
+def task_json(task: TaskEntry, ids: Ids) -> Json:
+    """A Task; its id holds an `@` and colons."""
+    return {
+        "typeId": "com.tintri.api.rest.v310.dto.Task",
+        "uuid": uuid_object(task.id, "JOB"),
+        "type": "CLONE",
+        "state": task.state,
+        "jobDone": task.is_final,
+        "progressPercent": task.percent,
+        "progressDescription": _progress(task),
+        "error": task.error,
+        "createDate": text(task.created_ms),
+        "createdBy": task.user,
+        "isCancelable": False,
+        "restartable": False,
+        "targetType": "VM",
+        "targetIds": [ids.text("VIM", task.vm)],
+        "properties": [
+            {"typeId": "com.tintri.api.rest.v310.dto.TaskProperty", "name": name, "value": value}
+            for name, value in (("snapshotId", ids.text("SST", task.snapshot)), ("directoryName", task.directory))
+        ],
+        "lastUpdatedTime": now_text(),
+    }
+
+
+def _progress(task: TaskEntry) -> str:
+    words = {"RUNNING": "Cloning", "SUCCESS": "Clone completed", "FAILED": "Clone failed"}
+    return words.get(task.state, task.state)

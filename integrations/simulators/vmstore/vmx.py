@@ -1,0 +1,71 @@
+"""Reads what a VM is from its .vmx file."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LINE = re.compile(r'^\s*([^#=\s]+)\s*=\s*"(.*)"\s*$')
+_DEVICE = re.compile(r"^(scsi|sata|ide|nvme)(\d+):(\d+)\.filename$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A virtual disk: its place on the bus ("scsi0:0") and its descriptor's path relative to the VM's folder."""
+
+    device: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a .vmx says, or, for a generated VM, what one would say."""
+
+    name: str
+    file: str  # name of the .vmx
+    bios_uuid: str = ""
+    instance_uuid: str = ""
+    cpus: int = 1
+    memory_mb: int = 1024
+    disks: list[Disk] = field(default_factory=list)  # in bus order
+
+
+def read(path: Path) -> Definition:
+    """Read a .vmx; one that is only half there gives what it has, under the file's own name."""
+    values = _values(path.read_text(encoding="utf-8", errors="replace"))
+    bios = _uuid(values.get("uuid.bios", ""))
+    return Definition(
+        name=values.get("displayname", "") or path.stem,
+        file=path.name,
+        bios_uuid=bios,
+        instance_uuid=_uuid(values.get("vc.uuid", "")) or bios,
+        cpus=_number(values.get("numvcpus", ""), 1),
+        memory_mb=_number(values.get("memsize", ""), 1024),
+        disks=_disks(values),
+    )
+
+
+def _values(text: str) -> dict[str, str]:
+    matches = (_LINE.match(line) for line in text.splitlines())
+    return {match[1].lower(): match[2] for match in matches if match}
+
+
+def _disks(values: dict[str, str]) -> list[Disk]:
+    found = []
+    for key, file in values.items():
+        device = _DEVICE.match(key)
+        if device and file.lower().endswith(".vmdk"):
+            bus, controller, unit = device[1], int(device[2]), int(device[3])
+            found.append((bus, controller, unit, file))
+    return [Disk(device=f"{bus}{controller}:{unit}", file=file) for bus, controller, unit, file in sorted(found)]
+
+
+def _uuid(text: str) -> str:
+    """`56 4d 12 ...-ab cd ...` as a usual UUID; empty if it is none."""
+    digits = re.sub(r"[^0-9a-f]", "", text.lower())
+    if len(digits) != 32:
+        return ""
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
