@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
+from urllib.parse import quote
 
 _HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 4  # shorter ones would hide half of every line
@@ -17,7 +18,7 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 _SECRET_NAMES = re.compile(
     r"password|passwd|secret|authorization|cookie|bot_?token|app_?token|api_?key|access_?key", re.IGNORECASE
 )
-_TOKENS = re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]+")
+_TOKENS = re.compile(r"\bx(?:ox[a-z]|app)[.-][A-Za-z0-9.-]+")
 _HEADERS = re.compile(
     r"((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|[^\r\n'\"}]+)", re.IGNORECASE
 )
@@ -29,7 +30,7 @@ class Redaction(logging.Filter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        known = {each for secret in secrets for each in (secret, _escaped(secret)) if len(secret) >= _SHORTEST_SECRET}
+        known = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
         longest_first = sorted(known, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -55,7 +56,7 @@ class Redaction(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record itself, so that every handler after this one gets it clean."""
-        record.msg, record.args = self.text(record.getMessage()), None
+        record.msg, record.args = self.text(_message(record)), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_info = None  # the exception itself holds what was just taken out
@@ -102,18 +103,29 @@ def setup(level: str | int = logging.INFO, secrets: Iterable[str] = (), stream: 
     logging.captureWarnings(True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    take_over("dbos")
+    _take_over("dbos")
 
 
-def take_over(name: str, level: int = logging.WARNING) -> None:
-    """Let a library that brings its own handlers log as everything else; call it after the library made them."""
+def _take_over(name: str) -> None:
+    """Let a library that brings its own handler log as everything else; finding one there, it brings none."""
     logger = logging.getLogger(name)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+    logger.addHandler(logging.NullHandler())
     logger.propagate = True
-    logger.setLevel(level)
+    logger.setLevel(logging.WARNING)
 
 
-def _escaped(text: str) -> str:
-    """Give the text as it stands inside JSON or a repr."""
-    return json.dumps(text)[1:-1]
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # arguments that do not fit must not hurt whoever logs
+        return f"{record.msg} {record.args!r}"
+
+
+def _forms(secret: str) -> set[str]:
+    """Give the ways in which it may be written: as it is, in an address, inside JSON or a repr, or one in the other."""
+    forms = {secret, quote(secret, safe="")}
+    for _ in range(2):
+        forms |= {form for each in forms for form in (json.dumps(each)[1:-1], repr(each)[1:-1])}
+    return forms
