@@ -114,12 +114,13 @@ def watch(
     with reading(config) as (_settings, db):
         last, told_at = "", 0.0
         while True:
+            now = time.time()  # before the look: a line never claims to know more than it has seen
             try:
                 view = _view(db)
             except BusyError:
                 time.sleep(POLL_S)
                 continue
-            text, now = json.dumps(view), time.time()
+            text = json.dumps(view)
             if text != last or now - told_at >= HEARTBEAT_S:
                 print(json.dumps({"at": now} | view) if as_json else _line(view), flush=True)
                 last, told_at = text, now
