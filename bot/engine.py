@@ -1,22 +1,21 @@
 """Runs transactions durably on DBOS, the only module that knows it.
 
-One durable function runs any workflow file: it walks the steps of the frozen workflow that is its argument, each
-through the engine, and branches on kept results alone. A process that dies goes on at its next start with the step
+One durable function runs any workflow file: it walks (bot/walk.py) the steps of the frozen workflow that is its
+argument, each through the engine. A process that dies goes on at its next start with the step
 that it was in; what that step must do not to make things twice is told in bot/actions.
 """
 
 import json
 import logging
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from bot.model import Json
-from bot.workflow import StepSpec, resolve, thaw
+from bot.walk import StepRunner, walk
 
 log = logging.getLogger(__name__)
 
@@ -24,18 +23,6 @@ log = logging.getLogger(__name__)
 RUN_FORMAT = "cloudy-1"
 EXECUTOR = "cloudy"
 POLL_S = 0.2
-
-
-class StepRunner(Protocol):
-    """What the walk calls; see bot/runner.py."""
-
-    draining: threading.Event
-
-    def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
-        """{"outcome": "ok|stopped|failed", "outputs": {...}}; never raises for a business outcome."""
-
-    def end(self, transaction_id: str, verdict: str) -> Json:
-        """Close the transaction."""
 
 
 class Engine:
@@ -57,10 +44,15 @@ class Engine:
             "serializer": DBOSPortableJSONSerializer(),
             "system_database_url": f"sqlite:///{self._path}",
             "system_database_engine": _sqlite(self._path),
+            "log_level": "WARNING",
             "notification_listener_polling_interval_sec": 1.0,
         }
         DBOS(config=config)
-        self._walk = DBOS.workflow(name="transaction")(self._transaction)
+
+        def transaction(argument: Json) -> str:  # DBOS registers functions, not methods
+            return walk(argument, self._runner, _keep)
+
+        self._walk = DBOS.workflow(name="transaction")(transaction)
         DBOS.launch()
         for vmstore, limit in self._parallel.items():
             DBOS.register_queue(
@@ -90,24 +82,10 @@ class Engine:
         """Stop. Steps under way are abandoned, not ended: the caller sets `draining` first."""
         DBOS.destroy(destroy_registry=True)
 
-    def _transaction(self, argument: Json) -> str:
-        """Walk the steps. Only kept results decide, so that a replay takes the same way."""
-        transaction_id = str(argument["id"])
-        known: dict[str, Json] = {"request": argument["request"]}
-        verdict = "ok"
-        for spec in thaw(argument["workflow"]).steps:
-            if verdict != "ok" and not spec.always:
-                continue
-            result = self._step(transaction_id, spec, resolve(spec.inputs, known))
-            known[spec.id] = result["outputs"]
-            if verdict == "ok":
-                verdict = str(result["outcome"])
-        ended = DBOS.run_step({"name": "end"}, self._runner.end, transaction_id, verdict)
-        return str(ended["state"])
 
-    def _step(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
-        result = DBOS.run_step({"name": spec.id}, self._runner.run, transaction_id, spec, inputs)
-        return cast(Json, json.loads(json.dumps(result)))
+def _keep(name: str, work: Callable[[], Json]) -> Json:
+    """A step of the engine. What it gives the first time is what a replay reads: JSON, so both see the same."""
+    return cast(Json, json.loads(json.dumps(DBOS.run_step({"name": name}, work))))
 
 
 def queue_name(vmstore: str) -> str:

@@ -3,36 +3,35 @@
 import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from handlers.notifier import Sender
 from pydantic import SecretStr
-from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
-from slack_sdk import WebClient
 
-import handlers
 from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
 from bot.errors import ConfigError, NotFound, OperatorError
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
+from bot.opening import audit_key_of, open_database, service_for
 from bot.ports import ObjectStore, Share, VMstore
 from bot.service import Service
-from bot.store import Database, decode_audit_key, load_audit_key
+from bot.store import Database
 from bot.transfer import TransferSettings
 from bot.worker import Worker, installation_id
 from integrations import objectstores, shares, vmstores
 
+if TYPE_CHECKING:
+    from handlers.connection import Connection
+
 log = logging.getLogger(__name__)
 
-LISTENERS = 20  # threads for Slack's listeners alone; they record and ack, nothing else
 VERSION = package_version("cloudy")
 
 
@@ -117,26 +116,10 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def open_database(settings: Settings) -> Database:
-    """Open Cloudy's database as it is; nothing is made or migrated."""
-    return Database.open(settings.database.path, audit_key=_audit_key(settings, create=False), clock=SystemClock())
-
-
-def _audit_key(settings: Settings, *, create: bool) -> bytes | None:
-    if settings.audit_key is not None:
-        return decode_audit_key(settings.audit_key.get_secret_value())
-    return load_audit_key(settings.folder / "audit.key", create=create)
-
-
-def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
-    """The service over a database."""
-    return Service(db, SystemClock(), vmstores=tuple(settings.vmstores), targets=tuple(settings.targets), wake=wake)
-
-
 def _prepare(settings: Settings) -> Database:
     """Make or migrate the database and open it; the caller holds the worker lock."""
     Database.migrate(settings.database.path)
-    key = _audit_key(settings, create=True)
+    key = audit_key_of(settings, create=True)
     return Database.open(settings.database.path, audit_key=key, clock=SystemClock())
 
 
@@ -175,7 +158,10 @@ class Hand:
 
 @contextmanager
 def hand(settings: Settings) -> Iterator[Hand]:
-    """Work: beside a running bot by recording only, else with a worker of our own for as long as this lasts."""
+    """Work: beside a running bot by recording only, else with a worker of our own for as long as this lasts.
+
+    The caller ends the process by `leave`: other transactions may be under way, and stand still.
+    """
     set_up_logs("WARNING", settings.secrets())
     lock = _lock(settings)
     if not lock.acquire():
@@ -187,12 +173,16 @@ def hand(settings: Settings) -> Iterator[Hand]:
     db = _prepare(settings)
     worker = _worker(settings, db)
     worker.start()
-    try:
-        yield Hand(service=service_for(settings, db, worker.wake), db=db)
-    finally:
-        worker.close()
-        db.close()
-        lock.release()
+    yield Hand(service=service_for(settings, db, worker.wake), db=db)
+    worker.drain()
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without waiting for steps that stand still; they go on at the next start."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def serve(settings: Settings) -> None:
@@ -211,44 +201,27 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     worker.start()
-    slack = SlackSide(settings, db, service_for(settings, db, worker.wake), stop)
-    slack.start()
+    connection = _connect(settings, db, service_for(settings, db, worker.wake))
     print("cloudy: ready", flush=True)  # noqa: T201 - whoever starts the bot may wait for this line
     stop.wait()
     log.info("draining", extra={"action": "drain"})
-    slack.close()
+    connection.close()
     worker.drain()
-    logging.shutdown()
-    os._exit(0)  # steps under way stand still: waiting for their threads would never end (docs/adr/0002)
+    leave(0)
 
 
-class SlackSide:
-    """Slack as the process has it: listeners by Socket Mode, and the outbox's sender."""
+def _connect(settings: Settings, db: Database, service: Service) -> "Connection":
+    from handlers.connection import Connection  # only the bot loads Slack's libraries
 
-    def __init__(self, settings: Settings, db: Database, service: Service, stop: threading.Event) -> None:
-        token = settings.slack.bot_token
-        app_token = settings.slack.app_token
-        client = WebClient(
-            token=token.get_secret_value() if token else "",
-            base_url=settings.slack.api_url,
-            timeout=10,
-            retry_handlers=[],
-        )
-        app = App(
-            client=client,
-            token_verification_enabled=False,
-            listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
-        )
-        handlers.register(app, service)
-        self._socket = SocketModeHandler(app, app_token.get_secret_value() if app_token else "")
-        sender = Sender(db, client, clock=SystemClock(), installation=installation_id(db))
-        self._sender = threading.Thread(target=sender.run, args=(stop,), name="sender", daemon=True)
-
-    def start(self) -> None:
-        """Connect and begin to send."""
-        self._sender.start()
-        self._socket.connect()  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        """Take no more envelopes."""
-        self._socket.client.disconnect()
+    slack = settings.slack
+    connection = Connection(
+        api_url=slack.api_url,
+        bot_token=slack.bot_token.get_secret_value() if slack.bot_token else "",
+        app_token=slack.app_token.get_secret_value() if slack.app_token else "",
+        db=db,
+        service=service,
+        clock=SystemClock(),
+        installation=installation_id(db),
+    )
+    connection.start()
+    return connection

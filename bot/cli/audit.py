@@ -3,12 +3,11 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from bot.cli.common import ConfigOption, JsonOption, print_json, reading
-from bot.main import service_for
+from bot.cli.common import ConfigOption, JsonOption, console, print_json, reading
 from bot.model import AuditRow
+from bot.opening import service_for
 
 app = typer.Typer(help="Who did what, when; append-only and hash-chained.", no_args_is_help=True)
 
@@ -53,7 +52,7 @@ def _print(rows: tuple[AuditRow, ...], as_json: bool) -> None:
         what = ", ".join(f"{name}={value}" for name, value in row.body.items())
         who = f"{row.actor_name} ({row.source})"
         table.add_row(str(row.seq), f"{row.at:%Y-%m-%d %H:%M:%S}Z", who, row.action, row.transaction_id, what)
-    Console().print(table)
+    console().print(table)
 
 
 def _row(row: AuditRow) -> dict[str, Any]:

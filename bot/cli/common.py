@@ -2,17 +2,19 @@
 
 import getpass
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from bot.config import Settings, load
 from bot.errors import OperatorError
-from bot.main import open_database
 from bot.model import Actor, Transaction
+from bot.opening import open_database
 from bot.store import Database
 
 ConfigOption = Annotated[
@@ -39,6 +41,11 @@ def reading(config: Path | None) -> Iterator[tuple[Settings, Database]]:
         yield settings, db
     finally:
         db.close()
+
+
+def console() -> Console:
+    """Standard output; wide enough for whole ids where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def me() -> Actor:

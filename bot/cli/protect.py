@@ -1,7 +1,7 @@
 """`cloudy protect`: the same service and workflow as from Slack, with progress bars."""
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -9,9 +9,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bot import story
 from bot.cli.common import ConfigOption, JsonOption, me, print_json, settings_of, summary
-from bot.main import Hand, hand
 from bot.model import ProtectRequest, State, Step, StepState, Transaction
 from bot.store import Database
+
+if TYPE_CHECKING:
+    from bot.main import Hand
 
 POLL_S = 0.25
 
@@ -27,6 +29,8 @@ def protect(
 
     Beside a running bot this only asks it and follows. Ctrl-C asks what was begun to stop.
     """
+    from bot.main import hand, leave  # adapters and engine are loaded only by commands that work
+
     request = ProtectRequest(vms=tuple(vms), targets=tuple(to), consistency=consistency)
     with hand(settings_of(config)) as house:
         asked = house.service.protect(request, me(), request_key=f"cli:{time.time_ns()}")
@@ -35,10 +39,10 @@ def protect(
         print_json({"transactions": [summary(transaction) for transaction in ended]})
     else:
         _tell(ended)
-    raise typer.Exit(0 if all(t.state is State.SUCCEEDED for t in ended) else 1)
+    leave(0 if all(t.state is State.SUCCEEDED for t in ended) else 1)
 
 
-def _follow(house: Hand, ids: list[str], *, quiet: bool) -> list[Transaction]:
+def _follow(house: "Hand", ids: list[str], *, quiet: bool) -> list[Transaction]:
     """Show the transactions until all have ended; one that joined another is followed there."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     asked_to_stop = False
@@ -80,7 +84,7 @@ def _draw(bars: Progress, task: TaskID, transaction: Transaction, steps: tuple[S
     )
 
 
-def _stop_all(house: Hand, ids: list[str]) -> None:
+def _stop_all(house: "Hand", ids: list[str]) -> None:
     for tid in ids:
         with house.db.read() as unit:
             if unit.transactions.get(tid).state.is_final:

@@ -5,14 +5,13 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bot import story
-from bot.cli.common import ConfigOption, JsonOption, me, print_json, reading, summary
+from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, summary
 from bot.errors import BusyError
-from bot.main import service_for
 from bot.model import Step, StoredFile, Transaction
+from bot.opening import service_for
 from bot.store import Database
 
 POLL_S = 0.1
@@ -41,7 +40,7 @@ def runs(
             started,
             story.moved_text(transaction.bytes),
         )
-    Console().print(table)
+    console().print(table)
 
 
 def show(transaction_id: str, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -73,14 +72,14 @@ def _file(file: StoredFile) -> dict[str, Any]:
 
 
 def _print_transaction(transaction: Transaction, steps: tuple[Step, ...], files: tuple[StoredFile, ...]) -> None:
-    console = Console()
-    console.print(f"{transaction.id}  {story.title(transaction)}", markup=False)
-    console.print(story.line(transaction, steps), markup=False)
+    out = console()
+    out.print(f"{transaction.id}  {story.title(transaction)}", markup=False)
+    out.print(story.line(transaction, steps), markup=False)
     if transaction.failure:
-        console.print(f"{transaction.failure.step}: {transaction.failure.what}", markup=False)
-        console.print(transaction.failure.next, markup=False)
+        out.print(f"{transaction.failure.step}: {transaction.failure.what}", markup=False)
+        out.print(transaction.failure.next, markup=False)
     for thing in transaction.left_behind:
-        console.print(f"left behind: {thing}", markup=False)
+        out.print(f"left behind: {thing}", markup=False)
     table = Table("step", "state", "started", "took")
     for step in steps:
         took = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
@@ -90,12 +89,12 @@ def _print_transaction(transaction: Transaction, steps: tuple[Step, ...], files:
             f"{step.started_at:%H:%M:%S}Z" if step.started_at else "",
             story.duration_text(took) if took is not None else "",
         )
-    console.print(table)
+    out.print(table)
     listing = Table("size", "CRC-64/NVME", "key")
     for file in files:
         listing.add_row(str(file.size), f"{file.crc64:016x}", file.key)
     if files:
-        console.print(listing)
+        out.print(listing)
 
 
 def stop(transaction_id: str, config: ConfigOption = None) -> None:
