@@ -33,6 +33,6 @@ class Inventory:
         spellings: dict[str, list[str]] = {}
         for each in names:
             spellings.setdefault(each.casefold(), []).append(each)
-        near = get_close_matches(wanted, spellings, n=limit, cutoff=0.6)
+        near = get_close_matches(wanted, spellings, n=limit, cutoff=0.5)
         near += [each for each in spellings if wanted and wanted in each and each not in near]
         return tuple(spelling for each in near for spelling in spellings[each])[:limit]
