@@ -52,7 +52,7 @@ class S3Server:
         return "SeaweedFS" if self._weed else "moto (it checks no checksums, so Cloudy reads back)"
 
     def start(self) -> None:
-        """Start the process; call it from the main thread. `wait` tells when it works."""
+        """Start the process; main thread only. `wait_ready` tells when it works."""
         for name in ("s3", "s3-tmp"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._ports = free_ports(len(_WEED_PORTS) if self._weed else 1)
@@ -64,34 +64,34 @@ class S3Server:
         command = self._weed_command() if self._weed else self._moto_command()
         self._child = Child(command, log=self._folder / "s3.log", env=environment(extra), cwd=self._folder)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until it takes an object into the bucket, which is made; False when the process has ended instead.
+    def wait_ready(self, seconds: float) -> None:
+        """Wait until it takes an object into the bucket, which is made. Main thread only.
 
-        Raises TimeoutError with the end of the server's log.
+        One that has ended, because a port was taken meanwhile, is started again, with another `port`.
+        Raises TimeoutError or OSError with the end of the server's log.
         """
-        if self._child is None:
-            raise RuntimeError("the S3 server was not started")
+        for _ in range(_TRIES):
+            if self._works(seconds):
+                return
+            self.start()
+        raise OSError(f"{self.name} ended as soon as it was started:\n{self._started().tail()}")
+
+    def _works(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        client = self._client()
-        while self._child.status is None:
+        client, child = self._client(), self._started()
+        while child.status is None:
             problem = _try_out(client, self._account.bucket)
             if not problem:
                 return True
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} does not work after {seconds:g} s: {problem}\n{self._child.tail()}")
+                raise TimeoutError(f"{self.name} does not work after {seconds:g} s: {problem}\n{child.tail()}")
             time.sleep(0.05)
         return False
 
-    def start_until_ready(self, seconds: float) -> None:
-        """Start it and wait; a port that was taken meanwhile means other ports.
-
-        Raises TimeoutError or OSError with the end of the server's log.
-        """
-        for _ in range(_TRIES):
-            self.start()
-            if self.wait(seconds):
-                return
-        raise OSError(f"{self.name} ended as soon as it was started:\n{self._child.tail() if self._child else ''}")
+    def _started(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("the S3 server was not started")
+        return self._child
 
     def stop(self) -> None:
         """End the process; repeating is safe."""

@@ -1,0 +1,169 @@
+"""Carries out the lines of a script in a world."""
+
+import time
+from collections.abc import Callable
+
+from integrations.simulators.demo.bot import View
+from integrations.simulators.demo.script import ScriptError, listing
+from integrations.simulators.demo.transcript import Transcript
+from integrations.simulators.demo.world import CHANNEL, World
+from integrations.simulators.slack import Ack
+from integrations.simulators.slack.people import default_users
+
+_ANSWER_S = 3.0  # what is said without being asked for again may still be on its way
+_BEFORE = ("pending", "skipped")  # states of a step that has not begun
+_FINAL = ("succeeded", "partial", "failed", "stopped", "refused")
+_CALLS = {
+    "login": ("POST", "/api/*/session/login"),
+    "vm": ("GET", "/api/*/vm*"),
+    "snapshot": ("POST", "/api/*/snapshot"),
+    "clone": ("POST", "/api/*/vm"),
+    "task": ("GET", "/api/*/task*"),
+    "delete": ("DELETE", "/api/*/snapshot*"),
+    "any": ("*", "*"),
+}  # of a VMstore, as its REST API has them
+
+
+class Player:
+    """The stage that lines play on."""
+
+    def __init__(self, world: World, transcript: Transcript) -> None:
+        self._world = world
+        self._transcript = transcript
+
+    def command(self, user: str, text: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, text)
+        self._acknowledged(self._world.slack.command(user, CHANNEL, text))
+
+    def say(self, user: str, text: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, text)
+        self._acknowledged(self._world.slack.say(user, text, CHANNEL))
+
+    def click(self, user: str, label: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, f"clicks [{label}]")
+        try:
+            self._acknowledged(self._world.slack.click(user, label, CHANNEL))
+        except LookupError as error:
+            raise ScriptError(_words(error)) from error
+
+    def mention(self, user: str, text: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, f"@cloudy {text}")
+        try:
+            thread = self._world.slack.newest_thread(CHANNEL)
+        except LookupError as error:
+            raise ScriptError(_words(error)) from error
+        self._acknowledged(self._world.slack.mention(user, text, CHANNEL, thread))
+
+    def wait_done(self, seconds: float) -> None:
+        """See Stage."""
+        if self._wait(lambda view: not view.active and not view.outbox, seconds) is None:
+            raise ScriptError(f"not done after {seconds:g} s: {self._where()}")
+        self._transcript.flush()
+
+    def wait_step(self, step: str, seconds: float) -> None:
+        """See Stage."""
+
+        def has_begun_or_never_will(view: View) -> bool:
+            return view.steps.get(step, "pending") not in _BEFORE or view.state in _FINAL
+
+        view = self._wait(has_begun_or_never_will, seconds)
+        if view is None:
+            raise ScriptError(f"step {step} has not begun after {seconds:g} s: {self._where()}")
+        if view.steps.get(step, "pending") in _BEFORE:
+            there = f"; its steps are {', '.join(view.steps)}" if view.steps and step not in view.steps else ""
+            raise ScriptError(f"step {step} never began: transaction {view.newest} is {view.state}{there}")
+
+    def expect(self, text: str) -> None:
+        """See Stage."""
+        if not self._transcript.has_said(text, _ANSWER_S):
+            raise ScriptError(f'Cloudy has not said "{text}" since the last user\'s line')
+
+    def restart(self, how: str) -> None:
+        """See Stage."""
+        self._transcript.note("the bot is killed and started again" if how == "kill" else "the bot is asked to restart")
+        try:
+            self._world.restart(how)
+        except (RuntimeError, OSError) as error:
+            raise ScriptError(_first(error), str(error)) from error
+        self._transcript.note("the bot is ready again")
+
+    def touch(self, vm: str, percent: float, run_bytes: int) -> None:
+        """See Stage."""
+        try:
+            changed = self._world.touch(vm.strip('"'), percent, run_bytes)
+        except LookupError as error:
+            raise ScriptError(_words(error)) from error
+        self._transcript.note(f"{changed / (1 << 20):.1f} MiB of {vm}'s disk are new")
+
+    def slow(self, bytes_per_s: float | None) -> None:
+        """See Stage."""
+        self._world.proxy.slow(bytes_per_s)
+        speed = "as fast as it can" if bytes_per_s is None else f"at {bytes_per_s / (1 << 20):g} MiB/s"
+        self._transcript.note(f"the wire to the S3 server works {speed}")
+
+    def fail(self, system: str, what: str, count: int) -> None:
+        """See Stage. For s3 what is a status, for slack a method, for a VMstore one of _CALLS."""
+        if system == "s3" and what.isdecimal() and 400 <= int(what) <= 599:
+            self._world.proxy.fail(int(what), count)
+        elif system == "slack":
+            self._world.slack.fail_next(what, count, status=500)
+        elif system in self._world.vmstores and what in _CALLS:
+            method, path = _CALLS[what]
+            self._world.vmstores[system].fail(method, path, times=count)
+        else:
+            raise ScriptError(
+                f"nothing fails like that: write s3 and a status (503), or slack and a method (chat.update), or "
+                f"{' or '.join(self._world.vmstores)} and one of {', '.join(_CALLS)}"
+            )
+        self._transcript.note(f"the next {count} calls of {system} {what} will fail")
+
+    def users(self) -> None:
+        """See Stage."""
+        self._transcript.note(f"users: {people()}")
+
+    def help(self) -> None:
+        """See Stage."""
+        self._transcript.note(f"what can be written:\n{listing()}")
+
+    def _known(self, user: str) -> None:
+        try:
+            self._world.slack.user_id(user)
+        except LookupError as error:
+            raise ScriptError(f"there is no user {user}; there are {people()}") from error
+
+    def _acknowledged(self, ack: Ack) -> None:
+        if not ack.ok:
+            raise ScriptError(f"the bot did not take it: {ack.error}")
+
+    def _wait(self, is_enough: Callable[[View], bool], seconds: float) -> View | None:
+        return self._world.watcher.wait(is_enough, time.time(), seconds)
+
+    def _where(self) -> str:
+        view = self._wait(lambda _: True, 5)
+        if view is None:
+            return "the bot's database tells nothing"
+        running = [step for step, state in view.steps.items() if state == "running"]
+        at = f" in step {', '.join(running)}" if running else ""
+        newest = f"{view.newest} is {view.state}{at}" if view.newest else "there is no transaction"
+        return f"{newest}, {view.active} active, {view.outbox} messages to send"
+
+
+def people() -> str:
+    """Who there is, with what each may do."""
+    return ", ".join(f"{user.name} ({user.title})" for user in default_users() if user.title)
+
+
+def _words(error: LookupError) -> str:
+    return str(error.args[0]) if error.args else "not found"
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(":")

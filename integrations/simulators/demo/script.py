@@ -1,0 +1,339 @@
+"""The script's language: one line of text is one act of a person, of the world, or a wait or check. Pure."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+_UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_RUN_BYTES = 16 << 20
+
+
+class ScriptError(Exception):
+    """A line cannot be read or did not come true; the message is one line that says why, more is what helps."""
+
+    def __init__(self, why: str, more: str = "") -> None:
+        super().__init__(why)
+        self.more = more
+
+
+class Stage(Protocol):
+    """What lines can do. Every method raises ScriptError when it does not come true."""
+
+    def command(self, user: str, text: str) -> None:
+        """Type a slash command; returns when it is acknowledged and recorded."""
+
+    def say(self, user: str, text: str) -> None:
+        """Write a plain message."""
+
+    def click(self, user: str, label: str) -> None:
+        """Click the newest button of that label."""
+
+    def mention(self, user: str, text: str) -> None:
+        """Write "@cloudy <text>" in the newest thread."""
+
+    def wait_done(self, seconds: float) -> None:
+        """Wait until no transaction is active and all is said."""
+
+    def wait_step(self, step: str, seconds: float) -> None:
+        """Wait until that step of the newest transaction has begun."""
+
+    def expect(self, text: str) -> None:
+        """Check that Cloudy has said this since the last user's line."""
+
+    def restart(self, how: str) -> None:
+        """End the bot by "kill" or "term" and start it again."""
+
+    def touch(self, vm: str, percent: float, run_bytes: int) -> None:
+        """Change a share of a VM's disk."""
+
+    def slow(self, bytes_per_s: float | None) -> None:
+        """Throttle the wire to the S3 server."""
+
+    def fail(self, system: str, what: str, count: int) -> None:
+        """Let the next calls of a stand-in fail."""
+
+    def users(self) -> None:
+        """Show the people."""
+
+    def help(self) -> None:
+        """Show what can be written."""
+
+
+class Line(Protocol):
+    """One line that was understood."""
+
+    def play(self, stage: Stage) -> None:
+        """Do it. Raises ScriptError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`alice> /protect vm01 to s3`"""
+
+    user: str
+    text: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.command(self.user, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """`alice> good morning`"""
+
+    user: str
+    text: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.say(self.user, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """`bob> click "Stop"`"""
+
+    user: str
+    label: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.click(self.user, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """`alice> mention stop`"""
+
+    user: str
+    text: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.mention(self.user, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitDone:
+    """`wait done 60`"""
+
+    seconds: float
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.wait_done(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStep:
+    """`wait step upload 60`"""
+
+    step: str
+    seconds: float
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.wait_step(self.step, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """`expect "is protected"`"""
+
+    text: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.expect(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """`restart kill`"""
+
+    how: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.restart(self.how)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """`world touch vm01 2% in 1MiB runs`"""
+
+    vm: str
+    percent: float
+    run_bytes: int = _RUN_BYTES
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.touch(self.vm, self.percent, self.run_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """`world slow s3 20MiB/s`"""
+
+    bytes_per_s: float | None
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.slow(self.bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """`world fail vmstore snapshot 2`"""
+
+    system: str
+    what: str
+    count: int
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.fail(self.system, self.what, self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """`world users`"""
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.users()
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """`world help`"""
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.help()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One kind of line: how it looks, what it does, and how it is read."""
+
+    shape: str
+    meaning: str
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], Line]
+
+
+def _form(shape: str, meaning: str, pattern: str, read: Callable[[re.Match[str]], Line]) -> Form:
+    return Form(shape, meaning, re.compile(pattern, re.DOTALL), read)
+
+
+def size(text: str) -> float:
+    """Read "20MiB" as bytes. ScriptError: not a size."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if not found or found[2].upper() not in _UNITS:
+        raise ScriptError(f'"{text}" is not a size; write it like 512KiB or 20MiB')
+    return float(found[1]) * _UNITS[found[2].upper()]
+
+
+def _touch(found: re.Match[str]) -> Line:
+    return Touch(found[1], float(found[2]), int(size(found[3])) if found[3] else _RUN_BYTES)
+
+
+def _slow(found: re.Match[str]) -> Line:
+    if found[1] == "off":
+        return Slow(None)
+    if not (rate := size(found[1].removesuffix("/s"))):
+        raise ScriptError('0 bytes a second is no speed; write "off" to take the limit away')
+    return Slow(rate)
+
+
+_USER = r"([\w.-]+)>\s*"
+FORMS = (
+    _form("alice> /protect vm01 to s3", "type a command as a user", rf"{_USER}(/.+)", lambda m: Command(m[1], m[2])),
+    _form('bob> click "Stop"', "click the newest button", rf'{_USER}click\s+"(.+)"', lambda m: Click(m[1], m[2])),
+    _form(
+        "alice> mention stop",
+        '"@cloudy stop" in the newest thread',
+        rf"{_USER}mention\s+(.+)",
+        lambda m: Mention(m[1], m[2]),
+    ),
+    _form("alice> good morning", "write a plain message", rf"{_USER}([^/\s].*)", lambda m: Say(m[1], m[2])),
+    _form("wait done 60", "until all is done and said", r"wait\s+done\s+([\d.]+)", lambda m: WaitDone(float(m[1]))),
+    _form(
+        "wait step upload 60",
+        "until that step of the newest transaction has begun",
+        r"wait\s+step\s+([\w-]+)\s+([\d.]+)",
+        lambda m: WaitStep(m[1], float(m[2])),
+    ),
+    _form(
+        'expect "is protected"',
+        "fail unless Cloudy has said this since the last user's line",
+        r'expect\s+"(.+)"',
+        lambda m: Expect(m[1]),
+    ),
+    _form(
+        "restart kill",
+        'SIGKILL the bot and start it again; "restart term" asks it to end first',
+        r"restart\s+(kill|term)",
+        lambda m: Restart(m[1]),
+    ),
+    _form(
+        "world touch vm01 2%",
+        'change that share of the VM\'s disk; "in 1MiB runs" sets the size of the pieces',
+        r"world\s+touch\s+(\S.*?)\s+(\d+(?:\.\d+)?)\s*%(?:\s+in\s+(\S+)\s+runs)?",
+        _touch,
+    ),
+    _form(
+        "world slow s3 20MiB/s", 'throttle the wire; "world slow s3 off" ends it', r"world\s+slow\s+s3\s+(\S+)", _slow
+    ),
+    _form(
+        "world fail s3 503 2",
+        'the next two calls fail; also "world fail vmstore snapshot 2" and "world fail slack chat.update 2"',
+        r"world\s+fail\s+([\w-]+)\s+(\S+)\s+(\d+)",
+        lambda m: Fail(m[1], m[2], int(m[3])),
+    ),
+    _form("world users", "who there is", r"world\s+users", lambda _: Users()),
+    _form("world help", "this list", r"world\s+help", lambda _: Help()),
+)
+_NOT_YET = re.compile(rf"{_USER}(home|submit|fill\s+\".*)")  # words of the language that are not plain messages
+
+
+def parse(text: str) -> Line | None:
+    """Read one line; None for an empty one or a comment. ScriptError lists what can be written."""
+    stripped = text.strip()
+    if not stripped or stripped.startswith("#"):
+        return None
+    for form in FORMS if not _NOT_YET.fullmatch(stripped) else ():
+        if found := form.pattern.fullmatch(stripped):
+            return form.read(found)
+    raise ScriptError(f'"{stripped}" is not a line of the script', f"There is:\n{listing()}")
+
+
+def listing() -> str:
+    """Every kind of line with what it does."""
+    width = max(len(form.shape) for form in FORMS)
+    return "\n".join(f"  {form.shape:<{width}}  {form.meaning}" for form in FORMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A line with its place in the script."""
+
+    number: int  # from 1
+    text: str
+    line: Line
+
+
+def parse_all(lines: Iterable[str]) -> list[Numbered]:
+    """Read a whole script. ScriptError names the first line that cannot be read, as "line N: why"."""
+    read: list[Numbered] = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = parse(text)
+        except ScriptError as error:
+            raise ScriptError(f"line {number}: {error}", error.more) from error
+        if line is not None:
+            read.append(Numbered(number, text.strip(), line))
+    return read

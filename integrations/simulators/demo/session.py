@@ -1,0 +1,181 @@
+"""One demo from greeting to good-bye: a script, or a person at the terminal."""
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from integrations.simulators.demo.player import Player, people
+from integrations.simulators.demo.script import Numbered, ScriptError, parse, parse_all
+from integrations.simulators.demo.terminal import Terminal
+from integrations.simulators.demo.transcript import Transcript
+from integrations.simulators.demo.world import World
+
+_THINGS_TO_TRY = """Three things to try:
+  /protect vm01 to s3         lift a VM into the bucket, and watch its ten steps
+  restart kill                while it uploads: kill the bot, and see it go on by itself
+  alice> click "Stop"         end it half-way, and see that nothing is left behind
+"world help" lists all that can be written, "quit" ends the demo."""
+
+
+class _Ended(BaseException):
+    """The demo was asked to end."""
+
+
+def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: bool) -> int:
+    """Start a world and play a script ("-": standard input) or obey the terminal; gives the exit status.
+
+    data: keep the world's folder there, else it is a temporary one and removed. keep: go on after the script until
+    SIGINT or SIGTERM. json_file gets every recorded Slack call and event.
+    """
+    try:
+        # A file is read whole first: better a mistake now than after minutes.
+        lines = parse_all(Path(script).read_text().splitlines()) if script not in (None, "-") else None
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"script: {script} cannot be read: {error}")
+        return 1
+    except ScriptError as error:
+        print(f"{error.more}\nscript: {error}")
+        return 1
+    with _ended_by_signals(), _folder(data) as folder:
+        return _Session(folder, json_file).play(script is not None, lines, keep=keep)
+
+
+class _Session:
+    def __init__(self, folder: Path, json_file: Path | None) -> None:
+        self._json_file = json_file
+        self._world = World(folder)
+        self._terminal = Terminal()
+        self._transcript = Transcript(self._terminal.show)
+        self._player = Player(self._world, self._transcript)
+
+    def play(self, has_script: bool, lines: list[Numbered] | None, *, keep: bool) -> int:
+        status = 1
+        try:
+            if not self._start():
+                return 1
+            status = self._play_script(lines, keep) if has_script else self._obey()
+            if keep:
+                threading.Event().wait()
+        except (_Ended, KeyboardInterrupt):
+            self._terminal.show("The demo ends.")
+            status = status if keep else 1
+        finally:
+            self._end()
+        return status
+
+    def _start(self) -> bool:
+        began = time.monotonic()
+        self._world.slack.subscribe(self._transcript.change)
+        try:
+            self._world.start()
+        except (RuntimeError, OSError) as error:
+            self._terminal.show(f"{error}\nscript: line 0: the demo's world did not start")
+            return False
+        self._terminal.show(self._greeting(time.monotonic() - began))
+        return True
+
+    def _play_script(self, lines: list[Numbered] | None, keep: bool) -> int:
+        problem = self._first_problem(lines if lines is not None else _from_stdin())
+        self._transcript.flush()
+        self._write_record()
+        if problem is not None:
+            more = f"{problem.more}\n" if problem.more else ""
+            self._terminal.show(f"{more}--- the end of {self._world.folder / 'bot.log'}\n{self._world.bot.tail()}\n---")
+        if keep:
+            self._terminal.show(f"The world in {self._world.folder} goes on; Ctrl-C ends it.")
+        self._terminal.show(f"script: {problem or 'ok'}")
+        return 0 if problem is None else 1
+
+    def _first_problem(self, lines: Iterable[Numbered]) -> ScriptError | None:
+        number = 0
+        try:
+            for numbered in lines:
+                number = numbered.number
+                numbered.line.play(self._player)
+        except ScriptError as error:
+            text = str(error) if str(error).startswith("line ") else f"line {number}: {error}"
+            return ScriptError(text, error.more)
+        return None
+
+    def _obey(self) -> int:
+        self._terminal.show(_THINGS_TO_TRY)
+        for typed in self._terminal.lines():
+            text = f"alice> {typed}" if typed.startswith("/") else typed
+            try:
+                line = parse(text)
+                if line is not None:
+                    line.play(self._player)
+            except ScriptError as error:
+                self._terminal.show(f"{error}\n{error.more}".rstrip())
+        return 0
+
+    def _greeting(self, took_s: float) -> str:
+        world = self._world
+        stores = "\n".join(
+            f"  {f'VMstore {name}':<17}{store.url}, with {', '.join(world.vms[name])}"
+            for name, store in world.vmstores.items()
+        )
+        return (
+            f"Cloudy's demo is ready after {took_s:.1f} s. All of it is on this machine; nothing leaves it.\n"
+            f"  {'folder':<17}{world.folder}\n"
+            f"  {'Slack':<17}{world.slack.url}, with {people()}\n"
+            f"{stores}\n"
+            f"  {'S3 target s3':<17}{world.proxy.url}, bucket {world.account.bucket}, by {world.s3.name}\n"
+        )
+
+    def _write_record(self) -> None:
+        if self._json_file is not None:
+            draft = self._json_file.with_name(self._json_file.name + ".tmp")
+            draft.write_text(json.dumps(self._world.slack.record, indent=1) + "\n")
+            draft.replace(self._json_file)
+
+    def _end(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the ending is not to be interrupted half-way
+        self._transcript.close()
+        self._world.stop()
+        self._write_record()
+
+
+def _from_stdin() -> Iterator[Numbered]:
+    """Read as it comes, so that somebody may write line after line."""
+    for number, text in enumerate(sys.stdin, start=1):
+        try:
+            line = parse(text)
+        except ScriptError as error:
+            raise ScriptError(f"line {number}: {error}", error.more) from error
+        if line is not None:
+            yield Numbered(number, text.strip(), line)
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="cloudy-demo-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise _Ended(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,134 @@
+"""The conversation as it happens, as readable lines; and what Cloudy has said, for the script to check."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from integrations.simulators.slack import Change
+
+_EDIT_EVERY_S = 1.0
+_CLOUDY = "cloudy"
+_INDENT = " " * 10
+
+
+@dataclass(slots=True)
+class _Shown:
+    """One message as it was last printed, and an edit that is held back."""
+
+    text: str
+    at: float
+    held: Change | None = None
+
+
+class Transcript:
+    """Prints visible changes; edits of one message at most about once a second, its last state always.
+
+    Safe from any thread. out gets one printable piece a call.
+    """
+
+    def __init__(self, out: Callable[[str], None]) -> None:
+        self._out = out
+        self._lock = threading.RLock()
+        self._began = time.monotonic()
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._threads: dict[tuple[str, str], int] = {}
+        self._said: list[str] = []
+        self._heard = threading.Condition(self._lock)
+        self._ended = threading.Event()
+        threading.Thread(target=self._show_held, name="transcript", daemon=True).start()
+
+    def close(self) -> None:
+        """Print what was held back and hold back no more; repeating is safe."""
+        self._ended.set()
+        self.flush()
+
+    def typed(self, user: str, text: str) -> None:
+        """Print what a user does; what Cloudy said before is no answer to it."""
+        with self._lock:
+            self.flush()
+            self._said.clear()
+            self._print("#ops", f"{user}: {text}")
+
+    def note(self, text: str) -> None:
+        """Print what the world or the script does."""
+        with self._lock:
+            self.flush()
+            self._print("", f"· {text}")
+
+    def change(self, change: Change) -> None:
+        """Take a visible change of the local Slack."""
+        with self._lock:
+            if change.who == _CLOUDY and change.kind != "deleted":
+                self._said.append(_squeezed(change.text))
+                self._heard.notify_all()
+            known = self._shown.get((change.channel, change.ts))
+            if change.kind == "edited" and known:
+                self._edited(change, known)
+            elif change.who in (_CLOUDY, "slackbot"):
+                self._posted(change)
+
+    def has_said(self, text: str, seconds: float) -> bool:
+        """Whether Cloudy has said this since the user's last line; what is on its way gets that many seconds."""
+        wanted, deadline = _squeezed(text), time.monotonic() + seconds
+        with self._heard:
+            while not any(wanted in said for said in self._said):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._heard.wait(left_s)
+            return True
+
+    def flush(self) -> None:
+        """Print the edits that are held back."""
+        with self._lock:
+            for known in self._shown.values():
+                if known.held is not None:
+                    self._show_edit(known.held, known)
+
+    def _posted(self, change: Change) -> None:
+        self._shown[change.channel, change.ts] = _Shown(change.text, time.monotonic())
+        place = self._place(change)
+        if change.kind == "deleted":
+            self._print(place, "Cloudy deleted a message")
+            return
+        to = f" (only to {change.only_for})" if change.only_for else ""
+        self._print(place, f"{change.who.capitalize()}{to}: {change.text}")
+
+    def _edited(self, change: Change, known: _Shown) -> None:
+        if time.monotonic() - known.at >= _EDIT_EVERY_S:
+            self._show_edit(change, known)
+        else:
+            known.held = change
+
+    def _show_edit(self, change: Change, known: _Shown) -> None:
+        before = set(known.text.splitlines())
+        news = [line.strip() for line in change.text.splitlines() if line not in before and line.strip()]
+        known.text, known.at, known.held = change.text, time.monotonic(), None
+        if news:
+            self._print(self._place(change), f"{change.who.capitalize()} edits: {' · '.join(news)}")
+
+    def _place(self, change: Change) -> str:
+        name = f"#{change.channel_name}"
+        if not change.thread_ts:
+            return name
+        number = self._threads.setdefault((change.channel, change.thread_ts), len(self._threads) + 1)
+        return f"{name}/{number}"
+
+    def _print(self, place: str, text: str) -> None:
+        lines = text.splitlines() or [""]
+        head = f"{time.monotonic() - self._began:7.1f}  {f'{place}  ' if place else ''}{lines[0]}"
+        self._out("\n".join([head, *(f"{_INDENT}{line}" for line in lines[1:])]))
+
+    def _show_held(self) -> None:
+        while not self._ended.wait(_EDIT_EVERY_S / 4):
+            now = time.monotonic()
+            with self._lock:
+                due = [one for one in self._shown.values() if one.held and now - one.at >= _EDIT_EVERY_S]
+                for known in due:
+                    if known.held is not None:
+                        self._show_edit(known.held, known)
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,124 @@
+"""The demo's world: two VMstores, Slack and an S3 server on loopback, and the unchanged bot among them."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
+from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
+from integrations.simulators.demo.proxy import S3Proxy
+from integrations.simulators.demo.s3server import Account, S3Server
+from integrations.simulators.slack import LocalSlack
+from integrations.simulators.vmstore import VmstoreSimulator, sample_vms, tls
+
+CHANNEL = "ops"
+_VMS = {"vmstore": ("vm01", "vm02", "web01"), "vmstore2": ("db01", "app server 03")}
+_S3_READY_S = 30.0
+_USER = "cloudy"
+
+
+class World:
+    """Everything that a bot needs, in one folder. Start and stop it from the main thread.
+
+    A folder that held a world before goes on with its VMs, its bucket and its database.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.account = Account(
+            access_key=f"demo{secrets.token_hex(8)}", secret_key=secrets.token_hex(20), bucket="cloudy-demo"
+        )
+        self.slack = LocalSlack()
+        self.vmstores: dict[str, VmstoreSimulator] = {}
+        self.s3 = S3Server(folder, self.account)
+        self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire.json")
+        self.bot = Bot(folder, cloudy_command())
+        self.watcher = Watcher(folder, cloudy_command())
+
+    @property
+    def vms(self) -> dict[str, tuple[str, ...]]:
+        """Names of the VMs by VMstore."""
+        return {
+            name: tuple(sorted(path.parent.name for path in one.export.glob("*/*.vmx")))
+            for name, one in self.vmstores.items()
+        }
+
+    def start(self) -> None:
+        """Start all of it; returns when the bot is ready. RuntimeError, OSError: a piece did not start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.s3.start()
+        self.proxy.start()
+        self.slack.start()
+        for name in _VMS:
+            self._start_vmstore(name)
+        self._papers().write(self.folder)
+        self.bot.start()
+        self.s3.wait_ready(_S3_READY_S)
+        self.proxy.upstream = ("127.0.0.1", self.s3.port)
+        self.bot.wait_ready()
+        if not self.slack.ready(10):
+            raise RuntimeError(f"the bot says that it is ready, but is not connected to Slack:\n{self.bot.tail()}")
+        self.watcher.start()
+
+    def stop(self) -> None:
+        """End all of it; repeating is safe."""
+        self.watcher.stop()
+        self.bot.stop()
+        endings: list[Callable[[], None]] = [self.s3.stop, self.proxy.stop, self.slack.stop]
+        endings += [vmstore.stop for vmstore in self.vmstores.values()]
+        threads = [threading.Thread(target=end, name="end") for end in endings]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def restart(self, how: str) -> None:
+        """End the bot by "kill" or "term" and start it again; the rest of the world goes on."""
+        if how == "kill":
+            self.bot.kill()
+        else:
+            self.bot.stop()
+        self.bot.start()
+        self.bot.wait_ready()
+
+    def touch(self, vm: str, percent: float, run_bytes: int) -> int:
+        """Change a share of a VM's first disk and give the bytes changed. LookupError: no such VM."""
+        for vmstore in self.vmstores.values():
+            if (vmstore.export / vm).is_dir():
+                return sample_vms.touch(vmstore.export, vm, percent, run_bytes)
+        raise LookupError(
+            f"there is no VM {vm}; there are: {', '.join(name for all_ in self.vms.values() for name in all_)}"
+        )
+
+    def _start_vmstore(self, name: str) -> None:
+        export = self.folder / name / "export"
+        sample_vms.create(export, _VMS[name])
+        _, certificate, key = tls.ensure(self.folder, "demo")
+        simulator = VmstoreSimulator(
+            export, name=name, user=_USER, password=secrets.token_urlsafe(12), tls=(certificate, key)
+        )
+        simulator.start()
+        self.vmstores[name] = simulator
+
+    def _papers(self) -> Papers:
+        slack = SlackPaper(
+            url=self.slack.url,
+            bot_token=self.slack.bot_token,
+            app_token=self.slack.app_token,
+            signing_secret=self.slack.signing_secret,
+            channel=self.slack.channel_id(CHANNEL),
+        )
+        vmstores = tuple(self._vmstore_paper(name) for name in self.vmstores)
+        return Papers(slack=slack, vmstores=vmstores, endpoint=self.proxy.url, account=self.account)
+
+    def _vmstore_paper(self, name: str) -> VmstorePaper:
+        vmstore = self.vmstores[name]
+        return VmstorePaper(
+            name=name,
+            url=vmstore.url,
+            user=vmstore.options.user,
+            password=vmstore.options.password,
+            export=f"{name}/export",
+            ca="ca.pem",
+        )
