@@ -69,11 +69,16 @@ class TargetSettings(_Section):
     url: str = Field(description='a bucket and prefix, like url = "s3://bucket/prefix"')
     endpoint: str | None = Field(default=None, description='an address, like endpoint = "https://s3.example.com"')
     region: str | None = Field(default=None, description='a region, like region = "eu-central-1"')
-    path_style: bool = Field(default=False, description="true where buckets have no host name of their own")
+    path_style: bool | None = Field(
+        default=None, description="true or false; without it, true where there is an endpoint of its own"
+    )
     access_key: SecretStr | None = Field(default=None, description="the id of the access key")
     secret_key: SecretStr | None = Field(default=None, description="the secret of the access key")
+    session_token: SecretStr | None = Field(default=None, description="the token that goes with temporary keys")
     ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
     storage_class: str | None = Field(default=None, description='a storage class, like storage_class = "STANDARD_IA"')
+    sse: str | None = Field(default=None, description='encryption by the store, like sse = "aws:kms"')
+    sse_kms_key: str | None = Field(default=None, description="the id of the key that the store is to use")
     threads: int = Field(default=4, ge=1, le=64, description="a number of parts in flight, like threads = 4")
     part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
 
