@@ -43,8 +43,8 @@ def problems_of(blocks: Any, most: int = _MOST_BLOCKS) -> list[Problem]:
         found += _block_problems(f"/{index}", block)
     dicts = [block for block in blocks if isinstance(block, dict)]
     found += _duplicates("", [block.get("block_id") for block in dicts], "block_id")
-    kinds = {block.get("type") for block in dicts}
-    if {"plan", "task_card"} <= kinds:
+    kinds = [block.get("type") for block in dicts]
+    if "plan" in kinds and "task_card" in kinds:
         found.append(Problem("", "plan and task_card blocks do not go in one message together"))
     return found
 
@@ -145,9 +145,19 @@ def _option_rule(pointer: str, node: Json) -> list[Problem]:
 
 
 def _table_rule(pointer: str, node: Json) -> list[Problem]:
-    if node.get("type") == "table" and len(node.get("rows") or []) > _MOST_ROWS:
-        return [Problem(f"{pointer}/rows", f"no more than {_MOST_ROWS} items allowed")]
-    return []
+    if node.get("type") != "table":
+        return []
+    rows = _list(node.get("rows"))
+    found = [
+        Problem(f"{pointer}/rows/{index}", "must be an array of cells")
+        for index, row in enumerate(rows)
+        if not all(isinstance(cell, dict) for cell in _list(row) or [None])
+    ]
+    if not rows:
+        found.append(Problem(f"{pointer}/rows", "must be an array of rows"))
+    if len(rows) > _MOST_ROWS:
+        found.append(Problem(f"{pointer}/rows", f"no more than {_MOST_ROWS} items allowed"))
+    return found
 
 
 def _plain_text_rule(pointer: str, node: Json) -> list[Problem]:
@@ -199,9 +209,9 @@ def _rich_text_rule(pointer: str, node: Json) -> list[Problem]:
     if node.get("type") != "rich_text":
         return []
     found: list[Problem] = []
-    for index, part in enumerate(node.get("elements") or []):
+    for index, part in enumerate(_list(node.get("elements"))):
         where = f"{pointer}/elements/{index}"
-        if not isinstance(part, dict) or part.get("type") not in _RICH_PARTS:
+        if not isinstance(part, dict) or str(part.get("type")) not in _RICH_PARTS:
             found.append(Problem(f"{where}/type", "must be a part of a rich text"))
         elif part["type"] != "rich_text_list":
             found += _empty_atoms(where, part)
@@ -211,9 +221,13 @@ def _rich_text_rule(pointer: str, node: Json) -> list[Problem]:
 def _empty_atoms(pointer: str, part: Json) -> list[Problem]:
     return [
         Problem(f"{pointer}/elements/{index}/text", "must be more than 0 characters")
-        for index, atom in enumerate(part.get("elements") or [])
+        for index, atom in enumerate(_list(part.get("elements")))
         if _at(atom, "type") == "text" and not _at(atom, "text")
     ]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _at(value: Any, *keys: str) -> Any:

@@ -97,7 +97,7 @@ def validate_blocks(_workspace: Workspace, call: Call) -> Json:
     if given[0] == "view":
         found = view_problems(value)
     else:
-        found = problems_of(value.get("blocks") if given[0] == "message" and isinstance(value, dict) else value)
+        found = problems_of(value.get("blocks", []) if given[0] == "message" and isinstance(value, dict) else value)
     prefix = "/blocks" if given[0] == "message" else ""
     if not found:
         return {"ok": True}
