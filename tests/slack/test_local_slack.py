@@ -484,6 +484,10 @@ CELL = {"type": "raw_text", "text": "c"}
         ([{**SECTION, "block_id": "same"}] * 2, "/blocks"),
         ([SECTION] * 51, "/blocks"),
         ([{"type": "table", "rows": [[CELL]] * 101}], "/blocks/0/rows"),
+        ([{"type": "table", "rows": 7}], "/blocks/0/rows"),
+        ([{"type": "rich_text", "elements": 7}], "/blocks/0"),
+        (["text"], "/blocks/0"),
+        ([{"type": "plan", "title": "P", "tasks": [task("a", "pending")]}, task("b", "pending")], "/blocks"),
     ],
 )
 def test_blocks_that_slack_would_refuse_are_refused_with_a_pointer(
