@@ -1,7 +1,10 @@
 """The wire under the Tintri client: statuses, time-outs, addresses, TLS."""
 
 import ipaddress
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,6 +108,48 @@ def test_a_server_that_does_not_answer_is_given_up(peer: Peer) -> None:
     with pytest.raises(TransientError, match="did not answer in time") as caught:
         client(peer, timeout_s=0.2).info()
     assert "to say what it is" in caught.value.message
+
+
+@contextmanager
+def raw_server(reply: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server for one connection that writes whatever it likes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):  # the client may have given up
+                connection.recv(4096)
+                reply(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up_too() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            threading.Event().wait(0.02)
+
+    with raw_server(drip) as url, pytest.raises(TransientError, match="did not answer in time"):
+        TintriVMstore("vmstore", url=url, user="u", password="p", timeout_s=0.1).info()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"what?\r\n\r\n"],
+)
+def test_an_answer_that_breaks_off_is_transient(said: bytes) -> None:
+    with (
+        raw_server(lambda connection: connection.sendall(said)) as url,
+        pytest.raises(TransientError, match="vmstore could not be asked"),
+    ):
+        TintriVMstore("vmstore", url=url, user="u", password="p", timeout_s=5).info()
 
 
 def test_a_server_that_is_not_there_is_transient_and_says_so(peer: Peer) -> None:
