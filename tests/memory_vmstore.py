@@ -1,0 +1,180 @@
+"""A VMstore in memory that keeps the promises of bot.ports.VMstore; its clones grow while their task is polled."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+
+from bot.errors import AmbiguousName, DeniedError, MissingError, NotFound, PermanentError, TransientError
+from bot.model import Disk, Snapshot, Task, TaskState, Vm, VMstoreInfo
+from tests.memory import MemoryShare, Watch, unwatched
+
+POLLS = 3  # of a clone's task until it has succeeded
+
+
+@dataclass
+class Clone:
+    """A clone task: where it writes, what, and how often it was asked for."""
+
+    directory: str
+    snapshot_uuid: str
+    files: dict[str, bytes]
+    polls: int = 0
+    state: TaskState = TaskState.RUNNING
+
+
+@dataclass
+class Array:
+    """What outlives any client: VMs, snapshots, tasks, the export's files."""
+
+    share: MemoryShare
+    name: str = "vmstore"
+    watch: Watch = unwatched
+    snapshots: dict[str, tuple[Snapshot, dict[str, bytes]]] = field(default_factory=dict)
+    clones: dict[str, Clone] = field(default_factory=dict)
+    open_sessions: int = 0
+    never_ends: bool = False  # clone tasks
+    fails_clones: str = ""
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    lock: Lock = field(default_factory=Lock)
+
+    def vms(self) -> dict[str, Vm]:
+        """Each top-level directory with a .vmx is a VM, unless it is a clone."""
+        tops = {path.split("/")[0] for path in self.share.files if path.endswith(".vmx")}
+        clones = {clone.directory for clone in self.clones.values()}
+        return {f"FS-VIM-{top}": self._vm(top) for top in sorted(tops - clones)}
+
+    def _vm(self, name: str) -> Vm:
+        flats = sorted(path for path in self.share.files if path.startswith(f"{name}/") and path.endswith("-flat.vmdk"))
+        disks = tuple(
+            Disk(uuid=f"d{i}", name=f"scsi0:{i}", path=path.replace("-flat", "")) for i, path in enumerate(flats)
+        )
+        return Vm(uuid=f"FS-VIM-{name}", name=name, vmstore=self.name, disks=disks, consistencies=("crash",))
+
+
+class MemoryVMstore:
+    """One client with one session."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self.name = array.name
+        self._is_in = False
+
+    def info(self) -> VMstoreInfo:
+        self._tell("info")
+        return VMstoreInfo(product="Memory VMstore", api_version="v310.191")
+
+    def login(self) -> None:
+        self._tell("login")
+        if not self._is_in:
+            self._is_in = True
+            self._array.open_sessions += 1
+
+    def logout(self) -> None:
+        self._tell("logout")
+        if self._is_in:
+            self._is_in = False
+            self._array.open_sessions -= 1
+
+    def find_vm(self, name: str) -> Vm:
+        found = [vm for vm in self.list_vms() if vm.name == name]
+        if not found:
+            raise NotFound(f"no {name}", [vm.name for vm in self.list_vms()])
+        if len(found) > 1:
+            raise AmbiguousName(f"several {name}")
+        return found[0]
+
+    def get_vm(self, uuid: str) -> Vm:
+        self._ask("get_vm")
+        try:
+            return self._array.vms()[uuid]
+        except KeyError:
+            raise MissingError(f"{uuid} is gone", system=self.name) from None
+
+    def list_vms(self) -> Iterator[Vm]:
+        self._ask("list_vms")
+        return iter(self._array.vms().values())
+
+    def create_snapshot(
+        self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int
+    ) -> Snapshot:
+        self._ask("create_snapshot")
+        vm = self.get_vm(vm_uuid)
+        for snapshot, _files in self._array.snapshots.values():
+            if snapshot.vm_uuid == vm_uuid and snapshot.description.startswith(label):
+                return snapshot
+        made = Snapshot(
+            uuid=f"FS-SST-{next(self._array.numbers)}",
+            vm_uuid=vm_uuid,
+            vm_name=vm.name,
+            description=f"{label} {note}",
+            consistency=consistency,
+            taken_at=datetime(2026, 11, 25, tzinfo=UTC),
+        )
+        frozen = {p: c for p, c in self._array.share.files.items() if p.startswith(f"{vm.name}/")}
+        self._array.snapshots[made.uuid] = (made, frozen)
+        self._tell("create_snapshot done")
+        return made
+
+    def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
+        self._ask("find_snapshots")
+        return tuple(s for s, _ in self._array.snapshots.values() if s.description.startswith(label))
+
+    def delete_snapshot(self, uuid: str) -> None:
+        self._ask("delete_snapshot")
+        clones = [c for c in self._array.clones.values() if c.snapshot_uuid == uuid]
+        if any(self._array.share.exists(clone.directory) for clone in clones):
+            raise TransientError("live VM is still present", system=self.name)
+        self._array.snapshots.pop(uuid, None)
+        self._tell("delete_snapshot done")
+
+    def clone_files(self, snapshot_uuid: str, directory: str) -> str:
+        self._ask("clone_files")
+        if self._array.share.exists(directory) or any(c.directory == directory for c in self._array.clones.values()):
+            raise PermanentError(f"{directory} exists", system=self.name)
+        _snapshot, frozen = self._array.snapshots[snapshot_uuid]
+        task = f"cloneVM@{next(self._array.numbers)}"
+        self._array.clones[task] = Clone(directory, snapshot_uuid, frozen)
+        self._grow(self._array.clones[task])
+        self._tell("clone_files done")
+        return task
+
+    def task(self, task_id: str) -> Task:
+        self._ask("task")
+        try:
+            clone = self._array.clones[task_id]
+        except KeyError:
+            raise MissingError(f"no task {task_id}", system=self.name) from None
+        self._grow(clone)
+        return self._told(task_id, clone)
+
+    def open_clone_tasks(self) -> tuple[Task, ...]:
+        self._ask("open_clone_tasks")
+        for clone in self._array.clones.values():
+            self._grow(clone)
+        told = (self._told(task_id, clone) for task_id, clone in self._array.clones.items())
+        return tuple(task for task in told if not task.is_final)
+
+    def _told(self, task_id: str, clone: Clone) -> Task:
+        return Task(id=task_id, state=clone.state, percent=clone.polls * 100 / POLLS, message=self._array.fails_clones)
+
+    def _grow(self, clone: Clone) -> None:
+        """Write a further share of the files; the last of it ends the task."""
+        with self._array.lock:
+            if clone.state is not TaskState.RUNNING or self._array.never_ends:
+                return
+            clone.polls += 1
+            for path, content in clone.files.items():
+                grown = content[: len(content) * clone.polls // POLLS]
+                self._array.share.files[f"{clone.directory}/{path}"] = grown
+            if clone.polls >= POLLS:
+                clone.state = TaskState.FAILED if self._array.fails_clones else TaskState.SUCCEEDED
+
+    def _ask(self, call: str) -> None:
+        self._tell(call)
+        if not self._is_in:
+            raise DeniedError("not logged in", system=self.name)
+
+    def _tell(self, call: str) -> None:
+        self._array.watch(f"vmstore.{call}")
