@@ -77,6 +77,7 @@ class Asked:
 
     def refused(self, code: str, said: str, status: int, headers: Mapping[str, str]) -> CloudyError:
         """Make the error for an answer that is one; unknown codes are permanent, so that they are seen."""
+        code = code or str(status)
         text = f"{self._what}: the store answered {code}: {said.rstrip('.')}."
         if code in _WRONG_BYTES:
             return IntegrityError(f"{text} It did not get the bytes that were sent.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
@@ -40,6 +41,8 @@ def read_options(name: str, values: Mapping[str, object]) -> S3Options:
         problems.append(f"targets.{name}: access_key and secret_key belong together; give both, or none of them.")
     if "@" in urlsplit(str(values.get("endpoint") or "")).netloc:
         problems.append(f"targets.{name}.endpoint must not hold a login; use access_key and secret_key.")
+    if values.get("ca") and not Path(str(values["ca"])).is_file():
+        problems.append(f"targets.{name}.ca: there is no file {values['ca']}.")
     if problems:
         raise ConfigError(problems)
     return S3Options(**{key: value for key, value in values.items() if value is not None})  # type: ignore[arg-type]

@@ -19,6 +19,9 @@ from botocore.exceptions import (
     PartialCredentialsError,
     SSLError,
 )
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
+)
 
 from bot.errors import DeniedError
 from bot.model import ObjectInfo, PartDone
@@ -47,8 +50,9 @@ class Bucket:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
-        self._client = _client(options, read_s=_READ_S)
-        self._patient = _client(options, read_s=_LONG_READ_S)
+        session = boto3.session.Session()
+        self._client = _client(session, options, read_s=_READ_S)
+        self._patient = _client(session, options, read_s=_LONG_READ_S)
         self._made_with = _made_with(options)
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
@@ -200,8 +204,8 @@ class Bucket:
             facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
             said = error.response.get("Error", {})
             raise asked.refused(
-                str(said.get("Code", "")),
-                str(said.get("Message", "")),
+                str(said.get("Code") or ""),
+                str(said.get("Message") or ""),
                 int(facts.get("HTTPStatusCode", 0)),
                 facts.get("HTTPHeaders", {}),
             ) from error
@@ -209,7 +213,7 @@ class Bucket:
             raise asked.failed(f"{error}. Set the target's access_key and secret_key.", kind=DeniedError) from error
         except SSLError as error:
             raise _untrusted(asked, error) from error
-        except (HTTPClientError, IncompleteReadError) as error:
+        except (NoConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise asked.unreachable(str(error)) from error
         except BotoCoreError as error:
             raise asked.failed(str(error)) from error
@@ -218,8 +222,8 @@ class Bucket:
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 
 
-def _client(options: S3Options, *, read_s: int) -> "S3Client":
-    return boto3.session.Session().client(
+def _client(session: boto3.session.Session, options: S3Options, *, read_s: int) -> "S3Client":
+    return session.client(
         "s3",
         endpoint_url=options.endpoint or None,
         region_name=options.region or ("us-east-1" if options.endpoint else None),

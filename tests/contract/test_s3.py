@@ -1,0 +1,195 @@
+"""What only S3 has: its error codes in our words, its probe, its settings, and no secret anywhere."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bot.errors import (
+    CloudyError,
+    ConfigError,
+    DeniedError,
+    IntegrityError,
+    MissingError,
+    PermanentError,
+    TransientError,
+)
+from integrations.objectstores import OPENERS
+from integrations.objectstores.s3.wire import decode_metadata, encode_metadata
+
+SECRET = "wJalrXUtnFEMI-never-shown"
+TOKEN = "token-never-shown"
+
+
+class Answering(ThreadingHTTPServer):
+    """Answers everything in one way and keeps what it was asked."""
+
+    def __init__(self, status: int, code: str, headers: dict[str, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = status
+        self.body = f"<Error><Code>{code}</Code><Message>Said the store.</Message></Error>".encode()
+        self.headers = headers
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Answering
+
+    def _answer(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(self.server.body)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def answering(status: int, code: str = "", **headers: str) -> Iterator[Answering]:
+    with Answering(status, code, headers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def open_store(endpoint: str, **options: object):  # type: ignore[no-untyped-def]
+    given = {"endpoint": endpoint, "access_key": "AKIA", "secret_key": SECRET, "session_token": TOKEN, **options}
+    return OPENERS["s3"]("cloud", "s3://bucket/vms", given)
+
+
+def error_of(status: int, code: str, **headers: str) -> CloudyError:
+    with answering(status, code, **headers) as server, pytest.raises(CloudyError) as caught:
+        open_store(server.url).get("run/a")
+    assert len(server.asked) == 1, "the SDK must not try again by itself"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (503, "SlowDown"),
+        (503, "ServiceUnavailable"),
+        (500, "InternalError"),
+        (502, ""),
+        (429, "TooManyRequests"),
+        (400, "RequestTimeout"),
+    ],
+)
+def test_what_may_pass_is_transient(status: int, code: str) -> None:
+    error = error_of(status, code)
+    assert isinstance(error, TransientError)
+    assert error.system == "cloud"
+    assert error.code == (code or str(status))
+
+
+def test_throttling_carries_the_wait_that_was_asked_for() -> None:
+    error = error_of(503, "SlowDown", **{"Retry-After": "7"})
+    assert isinstance(error, TransientError)
+    assert error.wait_s == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "advice"),
+    [
+        (403, "AccessDenied", DeniedError, "rights"),
+        (403, "InvalidAccessKeyId", DeniedError, "access_key"),
+        (403, "SignatureDoesNotMatch", DeniedError, "secret_key"),
+        (403, "RequestTimeTooSkewed", DeniedError, "clock"),
+        (404, "NoSuchBucket", PermanentError, "create it"),
+        (404, "NoSuchKey", MissingError, "NoSuchKey"),
+        (404, "NoSuchUpload", MissingError, "NoSuchUpload"),
+        (400, "BadDigest", IntegrityError, "bytes"),
+        (400, "NeverHeardOf", PermanentError, "NeverHeardOf"),
+        (501, "NotImplemented", PermanentError, "NotImplemented"),
+    ],
+)
+def test_codes_say_who_must_act_and_how(status: int, code: str, kind: type[CloudyError], advice: str) -> None:
+    error = error_of(status, code)
+    assert type(error) is kind
+    assert advice in error.message
+    assert "cloud" in error.message
+    assert "s3://bucket/vms" in error.message
+    assert SECRET not in error.message
+
+
+def test_a_store_that_is_not_there_is_transient() -> None:
+    with answering(200) as server:
+        url = server.url
+    with pytest.raises(TransientError, match="cloud"):
+        open_store(url).head("run/a")
+
+
+def test_a_list_that_is_throttled_is_transient_too() -> None:
+    with answering(503, "SlowDown") as server:
+        store = open_store(server.url)
+        with pytest.raises(TransientError):
+            list(store.list("run/"))
+        with pytest.raises(TransientError):
+            store.list_uploads("run/")
+
+
+def test_a_probe_that_fails_is_asked_again_at_the_next_call() -> None:
+    with answering(503, "SlowDown") as server:
+        store = open_store(server.url)
+        for _ in range(2):
+            with pytest.raises(TransientError):
+                store.capabilities()
+    assert sum(line.startswith("PUT") for line in server.asked) == 2
+
+
+def test_a_denied_probe_is_no_answer() -> None:
+    with answering(403, "AccessDenied") as server, pytest.raises(DeniedError):
+        open_store(server.url).capabilities()
+
+
+def test_no_secret_in_repr_or_url() -> None:
+    store = open_store("http://127.0.0.1:1")
+    for text in (repr(store), str(store), store.url, repr(vars(store))):
+        assert SECRET not in text
+        assert TOKEN not in text
+    assert repr(store) == "S3Store('cloud', 's3://bucket/vms')"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "told"),
+    [
+        ("s3://", {}, "targets.cloud.url"),
+        ("s3://key:secret@bucket", {}, "targets.cloud.url"),
+        ("s3://bucket", {"regoin": "x"}, "targets.cloud.regoin"),
+        ("s3://bucket", {"path_style": "yes"}, "targets.cloud.path_style"),
+        ("s3://bucket", {"access_key": "A"}, "secret_key"),
+        ("s3://bucket", {"ca": "/nowhere/ca.pem"}, "targets.cloud.ca"),
+        ("s3://bucket", {"endpoint": "https://me:pass@host"}, "targets.cloud.endpoint"),
+    ],
+)
+def test_settings_that_are_not_understood_are_told(url: str, options: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OPENERS["s3"]("cloud", url, options)
+    assert told in caught.value.message
+    assert "pass@" not in caught.value.message
+
+
+def test_metadata_survives_headers() -> None:
+    metadata = {"cloudy-requester": "Zoë 100%", "vm": " a  b ", "plain": "vm01 (prod)/x", "nasty": "a\r\nb: c"}
+    encoded = encode_metadata(metadata)
+    assert all(value.isascii() and value.isprintable() for value in encoded.values())
+    assert encoded["plain"] == "vm01 (prod)/x"
+    assert decode_metadata(encoded) == metadata

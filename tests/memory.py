@@ -1,0 +1,311 @@
+"""Ports in memory that keep every promise of bot/ports.py, and fail on demand: at the nth call, before or after it."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
+
+from bot.checksum import crc64
+from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
+from bot.model import Capabilities, Entry, ObjectInfo, PartDone, PartLimits, StoredFile, Upload
+from bot.ports import Reader
+
+Watch = Callable[[str], None]  # told "<port>.<call>" before and "<port>.<call> done" after each call; may raise
+
+
+def unwatched(call: str) -> None:
+    """Let every call happen."""
+
+
+class Crash(BaseException):
+    """The process dies here: nothing catches it, nothing is cleaned up."""
+
+
+class CrashAt:
+    """A watch that lets the process die at the nth thing that it is told."""
+
+    def __init__(self, nth: int) -> None:
+        self.told: list[str] = []
+        self._nth = nth
+        self._lock = Lock()
+
+    def __call__(self, call: str) -> None:
+        with self._lock:
+            self.told.append(call)
+            if len(self.told) > self._nth:  # a dead process calls nothing any more
+                raise Crash(call)
+
+
+class MemoryReader:
+    """One open file."""
+
+    def __init__(self, share: "MemoryShare", path: str) -> None:
+        self.size = len(share.files[path])
+        self._share = share
+        self._path = path
+        share.open_readers += 1
+        self._is_open = True
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        with self._share.watching("read_into"):
+            if not self._is_open:
+                raise PermanentError("read after close")
+            content = self._share.files[self._path][offset : offset + len(buffer)]
+            if len(content) < len(buffer):
+                raise IntegrityError(f"{self._path} ends at {offset + len(content)}")
+            buffer[:] = content
+            self._share.count(self._path, offset, len(buffer))
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._share.open_readers -= 1
+
+
+class MemoryShare:
+    """The files of an export. `reads` counts how often each byte range was read."""
+
+    export = "/tintri"
+
+    def __init__(self, files: Mapping[str, bytes], *, watch: Watch = unwatched, writable: bool = True) -> None:
+        self.files = dict(files)
+        self.watch = watch
+        self.writable = writable
+        self.reads: list[tuple[str, int, int]] = []
+        self.open_readers = 0
+        self._lock = Lock()
+
+    def watching(self, call: str) -> "_Watching":
+        return _Watching(self.watch, f"share.{call}")
+
+    def count(self, path: str, offset: int, length: int) -> None:
+        with self._lock:
+            self.reads.append((path, offset, length))
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        inside = directory.rstrip("/") + "/" if directory else ""
+        found = [path.removeprefix(inside) for path in self.files if path.startswith(inside)]
+        if not found and directory:
+            raise MissingError(f"{directory} is not there")
+        here = {name.split("/")[0]: "/" in name for name in found}
+        entries = [
+            Entry(path=inside + name, is_dir=is_dir, size=0 if is_dir else len(self.files[inside + name]))
+            for name, is_dir in here.items()
+        ]
+        return tuple(sorted(entries, key=lambda entry: entry.path))
+
+    def walk(self, directory: str) -> tuple[Entry, ...]:
+        inside = directory.rstrip("/") + "/" if directory else ""
+        found = sorted(path for path in self.files if path.startswith(inside))
+        if not found and directory:
+            raise MissingError(f"{directory} is not there")
+        return tuple(Entry(path=path, size=len(self.files[path])) for path in found)
+
+    def exists(self, path: str) -> bool:
+        return any(name == path or name.startswith(path.rstrip("/") + "/") for name in self.files)
+
+    def open(self, path: str) -> Reader:
+        with self.watching("open"):
+            if path not in self.files:
+                raise MissingError(f"{path} is not there")
+            return MemoryReader(self, path)
+
+    def remove_tree(self, directory: str) -> None:
+        if not self.writable:
+            raise DeniedError(f"{directory} may not be written")
+        inside = directory.rstrip("/") + "/"
+        self.files = {path: content for path, content in self.files.items() if not path.startswith(inside)}
+
+
+class MemoryStore:
+    """One bucket. It checks CRCs (or takes anything, with checks_crc=False) and refuses taken keys on completing."""
+
+    def __init__(
+        self,
+        name: str = "memory",
+        *,
+        checks_crc: bool = True,
+        limits: PartLimits | None = None,
+        watch: Watch = unwatched,
+    ) -> None:
+        self.name = name
+        self.limits = limits or PartLimits(smallest=1)
+        self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.etags: dict[str, str] = {}
+        self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}  # id -> (key, parts)
+        self.watch = watch
+        self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
+        self._checks_crc = checks_crc
+        self._ids = itertools.count(1)
+        self._lock = Lock()
+
+    @property
+    def url(self) -> str:
+        return f"memory://{self.name}"
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(checks_crc=self._checks_crc, conditional_complete=True)
+
+    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+        with self._watching("put"), self._lock:
+            self._check(key, body, crc64)
+            self.sent.append((key, 0))
+            return self._make(key, bytes(body), _etag(body), metadata)
+
+    def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
+        with self._watching("begin_upload"), self._lock:
+            for upload_id, (known, _) in self.uploads.items():
+                if known == key:
+                    return Upload(key=key, upload_id=upload_id)
+            upload_id = f"upload-{next(self._ids)}"
+            self.uploads[upload_id] = (key, {})
+            return Upload(key=key, upload_id=upload_id)
+
+    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+        with self._watching("put_part"), self._lock:
+            parts = self._parts(upload)
+            self._check(upload.key, body, crc64)
+            parts[number] = bytes(body)
+            self.sent.append((upload.key, number))
+            return _etag(body)
+
+    def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
+        with self._watching("list_parts"), self._lock:
+            parts = self._parts(upload)
+            return {number: (_etag(body), len(body)) for number, body in parts.items()}
+
+    def complete_upload(
+        self, upload: Upload, parts: Sequence[PartDone], *, size: int, crc64: int, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        with self._watching("complete_upload"), self._lock:
+            if upload.upload_id not in self.uploads and upload.key not in self.objects:
+                raise MissingError(f"no upload {upload.upload_id}, no object {upload.key}")
+            if upload.key in self.objects:
+                self._check(upload.key, self.objects[upload.key], crc64)
+                self.uploads.pop(upload.upload_id, None)
+                return self._info(upload.key)
+            there = self._parts(upload)
+            body = b"".join(there[part.number] for part in parts)
+            if len(body) != size:
+                raise IntegrityError(f"{upload.key} would have {len(body)} bytes, not {size}")
+            self._check(upload.key, body, crc64)
+            del self.uploads[upload.upload_id]
+            return self._make(upload.key, body, f"{_etag(body)}-{len(parts)}", metadata)
+
+    def abort_upload(self, upload: Upload) -> None:
+        with self._watching("abort_upload"), self._lock:
+            self.uploads.pop(upload.upload_id, None)
+
+    def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
+        with self._watching("list_uploads"), self._lock:
+            found = [(key, upload_id) for upload_id, (key, _) in self.uploads.items() if key.startswith(prefix)]
+            return tuple(Upload(key=key, upload_id=upload_id) for key, upload_id in sorted(found))
+
+    def head(self, key: str) -> ObjectInfo:
+        with self._watching("head"), self._lock:
+            if key not in self.objects:
+                raise MissingError(f"no object {key}")
+            return self._info(key)
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        with self._watching("get"), self._lock:
+            if key not in self.objects:
+                raise MissingError(f"no object {key}")
+            return self.objects[key][offset : None if length is None else offset + length]
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._watching("list"), self._lock:
+            keys = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
+        return iter([ObjectInfo(key=key, size=len(self.objects[key]), etag=self.etags[key]) for key in keys])
+
+    def delete(self, key: str) -> None:
+        with self._watching("delete"), self._lock:
+            self.objects.pop(key, None)
+
+    def _watching(self, call: str) -> "_Watching":
+        return _Watching(self.watch, f"{self.name}.{call}")
+
+    def _parts(self, upload: Upload) -> dict[int, bytes]:
+        if upload.upload_id not in self.uploads:
+            raise MissingError(f"no upload {upload.upload_id}")
+        return self.uploads[upload.upload_id][1]
+
+    def _check(self, key: str, body: bytes | bytearray, value: int) -> None:
+        if self._checks_crc and crc64(body) != value:
+            raise IntegrityError(f"{key}: BadDigest")
+
+    def _make(self, key: str, body: bytes, etag: str, metadata: Mapping[str, str]) -> ObjectInfo:
+        self.objects[key], self.etags[key], self.metadata[key] = body, etag, dict(metadata)
+        return self._info(key)
+
+    def _info(self, key: str) -> ObjectInfo:
+        body = self.objects[key]
+        return ObjectInfo(
+            key=key,
+            size=len(body),
+            etag=self.etags[key],
+            crc64=crc64(body) if self._checks_crc else None,
+            metadata=self.metadata[key],
+        )
+
+
+class MemoryJournal:
+    """A journal that outlives a crash."""
+
+    def __init__(self, *, watch: Watch = unwatched) -> None:
+        self.watch = watch
+        self.promised: set[tuple[str, str]] = set()  # uploads to clean up
+        self.uploads: dict[tuple[str, str], Upload] = {}
+        self.recorded: dict[tuple[str, str], dict[int, PartDone]] = {}
+        self.files: dict[tuple[str, str], StoredFile] = {}
+
+    def opening(self, target: str, key: str) -> None:
+        with self._watching("opening"):
+            self.promised.add((target, key))
+
+    def opened(self, target: str, key: str, upload: Upload) -> None:
+        with self._watching("opened"):
+            self.uploads[target, key] = upload
+
+    def upload(self, target: str, key: str) -> Upload | None:
+        with self._watching("upload"):
+            return self.uploads.get((target, key))
+
+    def parts(self, target: str, key: str) -> Mapping[int, PartDone]:
+        with self._watching("parts"):
+            return dict(self.recorded.get((target, key), {}))
+
+    def record(self, target: str, key: str, part: PartDone) -> None:
+        with self._watching("record"):
+            self.recorded.setdefault((target, key), {})[part.number] = part
+
+    def stored(self, target: str, file: StoredFile) -> None:
+        with self._watching("stored"):
+            self.files[target, file.key] = file
+            self.promised.discard((target, file.key))
+
+    def is_stored(self, target: str, key: str) -> StoredFile | None:
+        with self._watching("is_stored"):
+            return self.files.get((target, key))
+
+    def _watching(self, call: str) -> "_Watching":
+        return _Watching(self.watch, f"journal.{call}")
+
+
+class _Watching:
+    """Tells the watch before and after a call that went well."""
+
+    def __init__(self, watch: Watch, call: str) -> None:
+        self._watch = watch
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._watch(self._call)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._watch(f"{self._call} done")
+
+
+def _etag(body: bytes | bytearray) -> str:
+    return f"{crc64(body):016x}"
