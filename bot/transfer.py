@@ -216,7 +216,6 @@ class _Transfer:
     def _send(self, outgoing: Outgoing, part: Part, buffer: Buffer) -> None:
         copies = [copy for copy in outgoing.copies if copy.needs(part) and not self._is_given_up(copy.target)]
         if copies:
-            self._go_on()
             body = buffer.of(part.length)
             value = outgoing.read(part, body)
             self._tally.add(read=part.length)

@@ -117,7 +117,10 @@ class MemoryShare:
 
 
 class MemoryStore:
-    """One bucket. It checks CRCs (or takes anything, with checks_crc=False) and refuses taken keys on completing."""
+    """One bucket that refuses taken keys on completing.
+
+    It checks CRCs; with checks_crc=False it takes any, and tells what it was told, as moto does.
+    """
 
     def __init__(
         self,
@@ -133,6 +136,7 @@ class MemoryStore:
         self.metadata: dict[str, dict[str, str]] = {}
         self.etags: dict[str, str] = {}
         self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}  # id -> (key, parts)
+        self.claimed: dict[str, int] = {}
         self.watch = watch
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self._checks_crc = checks_crc
@@ -150,6 +154,7 @@ class MemoryStore:
         with self._watching("put"), self._lock:
             self._check(key, body, crc64)
             self.sent.append((key, 0))
+            self.claimed[key] = crc64
             return self._make(key, bytes(body), _etag(body), metadata)
 
     def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
@@ -190,6 +195,7 @@ class MemoryStore:
                 raise IntegrityError(f"{upload.key} would have {len(body)} bytes, not {size}")
             self._check(upload.key, body, crc64)
             del self.uploads[upload.upload_id]
+            self.claimed[upload.key] = crc64
             return self._make(upload.key, body, f"{_etag(body)}-{len(parts)}", metadata)
 
     def abort_upload(self, upload: Upload) -> None:
@@ -244,7 +250,7 @@ class MemoryStore:
             key=key,
             size=len(body),
             etag=self.etags[key],
-            crc64=crc64(body) if self._checks_crc else None,
+            crc64=crc64(body) if self._checks_crc else self.claimed[key],
             metadata=self.metadata[key],
         )
 

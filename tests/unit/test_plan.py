@@ -59,10 +59,18 @@ def test_what_is_wanted_is_bent_to_what_the_store_allows() -> None:
     assert parts(20 * MIB, PartLimits(largest=8 * MIB), wanted=16 * MIB)[0].length == 8 * MIB
 
 
-@pytest.mark.parametrize("limits", [S3, PartLimits(largest_object=100), PartLimits(largest=5 * MIB, most=10)])
-def test_a_file_that_the_store_cannot_take_is_refused(limits: PartLimits) -> None:
+@pytest.mark.parametrize(
+    ("size", "limits"),
+    [
+        (S3.largest_object + 1, S3),
+        (101, PartLimits(largest_object=100)),
+        (50 * MIB + 1, PartLimits(largest=5 * MIB, most=10)),
+    ],
+)
+def test_a_file_that_the_store_cannot_take_is_refused(size: int, limits: PartLimits) -> None:
+    assert parts(size - 1, limits)
     with pytest.raises(OperatorError, match="larger than the largest object"):
-        parts(S3.largest_object + 1, limits)
+        parts(size, limits)
 
 
 def test_limits_of_several_stores_suit_each_of_them() -> None:

@@ -233,12 +233,12 @@ def test_an_upload_completed_just_before_the_crash_is_not_sent_again() -> None:
 def test_parts_cut_otherwise_than_before_are_sent_again() -> None:
     run = Run()
     crashed_after_parts(run, 3)
-    key = ("s3", DISK.key)
-    run.journal.recorded[key] = {
-        n: replace(part, offset=part.offset + 1) for n, part in run.journal.recorded[key].items()
-    }
+    parts = run.journal.recorded["s3", DISK.key]
+    parts[2] = replace(parts[2], offset=parts[2].offset + 1)
+    run.targets[0].sent.clear()
     run.send()
     expected(run.targets[0])
+    assert {number for key, number in run.targets[0].sent if key == DISK.key} == {2, 4, 5, 6}
 
 
 def test_a_source_that_changed_between_two_tries_is_told() -> None:
@@ -342,6 +342,38 @@ def test_a_target_that_fails_is_given_up_while_the_others_go_on(call: str, error
     bad.watch = unwatched
     assert run.send().failed == {}
     expected(bad)
+
+
+def test_nothing_is_read_for_a_target_that_was_given_up() -> None:
+    run = Run(MemoryStore("bad"), MemoryStore("good"), threads=1)
+
+    def fail(told: str) -> None:
+        if told == "bad.put_part":
+            raise PermanentError("no room")
+
+    run.watch(fail)
+    run.send()
+    run.share.reads.clear()
+    run.send()
+    assert run.share.reads == [(DISK.path, 0, PART)]
+
+
+def test_an_error_in_one_thread_ends_the_others() -> None:
+    many = [SourceFile(path=f"{TID}/{n}", name=f"{n}", key=f"{TID}/{n}", size=1) for n in range(3000)]
+    run = Run(threads=2)
+    run.share.files = {file.path: b"x" for file in many[1:]}  # the first is gone
+    failed = threading.Event()
+
+    def wait(told: str) -> None:
+        if told == "share.open" and not failed.is_set():
+            failed.set()
+        if told == "s3.put":
+            failed.wait(10)
+
+    run.watch(wait)
+    with pytest.raises(MissingError):
+        run.send(many)
+    assert len(run.targets[0].objects) < len(many) - 1
 
 
 def test_a_target_that_takes_no_object_of_that_size_is_given_up() -> None:
