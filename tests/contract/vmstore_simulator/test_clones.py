@@ -82,6 +82,18 @@ def test_a_clone_whose_directory_is_removed_meanwhile_fails_and_stays_removed(
     assert not (simulator.export / "out").exists()
 
 
+def test_a_clones_file_that_is_removed_while_it_grows_is_not_made_again(
+    simulator: VmstoreSimulator, caller: Caller
+) -> None:
+    simulator.options.clone_seconds = 1.5
+    task = caller.clone(caller.snapshot(caller.vm_id("vm01")), "out")
+    disk = simulator.export / "out" / "vm01" / "vm01-flat.vmdk"
+    until(lambda: disk.exists() and disk.stat().st_size > 0)
+    disk.unlink()
+    assert caller.wait(task)["state"] == "FAILED"
+    assert not disk.exists()
+
+
 def test_a_clone_can_be_made_to_fail_half_way(simulator: VmstoreSimulator, caller: Caller) -> None:
     simulator.fail_clones()
     snapshot = caller.snapshot(caller.vm_id("vm01"))
