@@ -293,10 +293,12 @@ def test_a_file_that_may_not_be_read_is_denied_with_owner_and_mode(open_folder: 
     assert caught.value.code == "EACCES"
 
 
-def test_a_directory_that_may_not_be_changed_is_denied_when_removed(open_folder: Path) -> None:
+@pytest.mark.parametrize("mode", [0o555, 0])
+def test_a_directory_that_may_not_be_changed_is_denied_when_removed(open_folder: Path, mode: int) -> None:
     (open_folder / "clone" / "vm01").mkdir(parents=True)
     (open_folder / "clone" / "vm01" / "f").touch()
-    (open_folder / "clone" / "vm01").chmod(0o555)
+    (open_folder / "clone").chmod(0o777)
+    (open_folder / "clone" / "vm01").chmod(mode)
     share = OPENERS["path"](f"path:{open_folder}", export="/tintri")
     with as_nobody(), pytest.raises(DeniedError):
         share.remove_tree("clone")

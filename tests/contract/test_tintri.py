@@ -196,7 +196,15 @@ def test_snapshots_are_found_by_the_whole_label(peer: Peer) -> None:
     peer.on(
         "GET",
         "/snapshot",
-        page([snapshot("1", "T1"), snapshot("2", "T1 x"), snapshot("3", "T12"), snapshot("4", "a T1")]),
+        page(
+            [
+                snapshot("1", "T1"),
+                snapshot("2", "T1 x"),
+                snapshot("3", "T12"),
+                snapshot("4", "a T1"),
+                snapshot("5", "T1", isDeleted=True),
+            ]
+        ),
     )
     assert [one.uuid for one in client(peer).find_snapshots("T1")] == ["1", "2"]
 
