@@ -9,7 +9,7 @@ from integrations.simulators.slack import Change
 
 _EDIT_EVERY_S = 1.0
 _CLOUDY = "cloudy"
-_INDENT = " " * 10
+_INDENT = " " * 18
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Transcript:
 
     def _print(self, place: str, text: str) -> None:
         lines = text.splitlines() or [""]
-        head = f"{time.monotonic() - self._began:7.1f}  {f'{place}  ' if place else ''}{lines[0]}"
+        head = f"{time.monotonic() - self._began:6.1f}  {place:<8}{lines[0]}"
         self._out("\n".join([head, *(f"{_INDENT}{line}" for line in lines[1:])]))
 
     def _show_held(self) -> None:

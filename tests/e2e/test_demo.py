@@ -1,0 +1,188 @@
+"""The main job, end to end: the installed command, real protocols, a bot that is killed and stopped half-way."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integrations.simulators.vmstore import sample_vms
+from tests.e2e.demo import LEFT_OUT, STEPS, Demo, files_of, tasks_of
+from tests.e2e.test_leash import is_alive
+from tests.e2e.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+PROTECT = """
+alice> /protect vm01 to s3
+wait step upload 60
+world touch vm01 2%
+wait done 120
+expect "protected"
+alice> /cloudy runs
+expect "vm01"
+"""
+KILL_IN_UPLOAD = """
+alice> /protect vm01 to s3
+world slow s3 20MiB/s
+wait step upload 60
+restart kill
+world slow s3 off
+wait done 240
+expect "protected"
+"""
+KILL_IN_CLONE = """
+alice> /protect vm01 to s3
+wait step clone 60
+restart kill
+wait done 240
+expect "protected"
+"""
+STOP = """
+alice> /protect vm01 to s3
+world slow s3 20MiB/s
+wait step {step} 60
+alice> {act}
+wait done 60
+expect "Nothing is left behind"
+"""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export as the demo's is before anything happened."""
+    export = tmp_path_factory.mktemp("sample")
+    sample_vms.create(export, ["vm01", "vm02", "web01"])
+    return export
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    yield from play(tmp_path_factory.mktemp("protected") / "demo", PROTECT)
+
+
+@pytest.fixture(scope="module", params=[KILL_IN_UPLOAD, KILL_IN_CLONE], ids=["killed in upload", "killed in clone"])
+def resumed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    yield from play(tmp_path_factory.mktemp("resumed") / "demo", request.param)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("clone", 'click "Stop"'), ("upload", "mention stop")],
+    ids=["stopped in clone", "stopped in upload"],
+)
+def stopped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    step, act = request.param
+    yield from play(tmp_path_factory.mktemp("stopped") / "demo", STOP.format(step=step, act=act))
+
+
+def play(folder: Path, script: str) -> Iterator[Demo]:
+    demo = Demo(folder, script)
+    try:
+        demo.wait(300)
+        yield demo
+    finally:
+        demo.process.kill()
+        demo.process.wait()
+
+
+def assert_protected(demo: Demo, sample: Path) -> None:
+    """One recovery point with the VM's files at the time of the snapshot, and nothing else."""
+    (transaction,) = demo.transactions()
+    prefix = transaction["id"]
+    assert transaction["state"] == "succeeded"
+    expected = {
+        f"{prefix}/tintri/{prefix}/vm01/{name}": digest
+        for name, digest in files_of(sample / "vm01").items()
+        if not name.endswith(LEFT_OUT)
+    }
+    assert sorted([*expected, f"{prefix}/manifest.json"]) == sorted(key for key in demo.objects() if "/blocks/" not in key)
+    assert {key: demo.digest(key) for key in expected} == expected
+    assert_nothing_left(demo, sample)
+
+
+def assert_nothing_left(demo: Demo, sample: Path, touched: str = "vm01/vm01-flat.vmdk") -> None:
+    assert demo.snapshots() == []
+    assert demo.unfinished_uploads() == []
+    before, after = files_of(sample), demo.export()
+    assert list(before) == list(after)
+    assert {name for name in before if before[name] != after[name]} <= {touched}
+
+
+def test_the_bucket_has_the_vms_files_as_they_were_at_the_snapshot(protected: Demo, sample: Path) -> None:
+    assert_protected(protected, sample)
+
+
+def test_ten_tasks_complete_in_order_in_one_plan_message(protected: Demo) -> None:
+    (plan,) = protected.plans()
+    states = protected.states(plan)
+    assert [task["task_id"] for task in tasks_of(plan)] == STEPS
+    assert len(states) > 3, "posted and edited at least three times"
+    assert states[-1] == ["complete"] * 10
+    complete = [[state == "complete" for state in one] for one in states]
+    assert all(one == sorted(one, reverse=True) for one in complete), "none is complete before the one above it"
+    assert [sum(one) for one in complete] == sorted(sum(one) for one in complete), "none is taken back"
+
+
+def test_the_transaction_id_stands_in_every_milestone(protected: Demo) -> None:
+    (transaction,) = protected.transactions()
+    assert len(protected.thread()) >= 5
+    assert all(transaction["id"] in text for text in protected.thread())
+    assert transaction["id"] in protected.output
+
+
+def test_the_proxy_has_counted_what_was_sent(protected: Demo) -> None:
+    (transaction,) = protected.transactions()
+    wire = json.loads((protected.data / "wire.json").read_text())
+    assert transaction["bytes"]["sent"] >= 1 << 30
+    assert wire["PUT"]["up"] >= transaction["bytes"]["sent"]
+
+
+def test_a_killed_run_goes_on_by_itself_to_one_recovery_point(resumed: Demo, sample: Path) -> None:
+    assert_protected(resumed, sample)
+
+
+def test_a_killed_run_is_told_once(resumed: Demo) -> None:
+    (plan,) = resumed.plans()
+    assert resumed.states(plan)[-1] == ["complete"] * 10
+    assert len(resumed.thread()) == len(set(resumed.thread())), "no milestone is doubled"
+
+
+def test_a_stopped_run_leaves_nothing(stopped: Demo, sample: Path) -> None:
+    (transaction,) = stopped.transactions()
+    assert transaction["state"] == "stopped"
+    assert stopped.objects() == []
+    assert_nothing_left(stopped, sample)
+
+
+def test_a_stopped_run_says_so_in_its_thread(stopped: Demo) -> None:
+    assert "Stopped by alice" in stopped.thread()[-1]
+    assert "Nothing is left behind" in stopped.thread()[-1]
+    (plan,) = stopped.plans()
+    assert "complete" in stopped.states(plan)[-1]
+
+
+def test_a_killed_demo_takes_all_its_processes_along(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", "world users\n")
+    demo.wait(120)
+    children = demo.children
+    assert len(children) == 3, "bot, watcher and S3 server"
+    demo.process.kill()
+    demo.process.wait()
+    until(lambda: not any(is_alive(child) for child in children), "all of them are gone")
+
+
+def test_a_demo_that_is_asked_to_end_gives_the_scripts_status(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", "world users\n")
+    demo.wait(120)
+    children = demo.children
+    assert demo.end() == 0
+    assert not any(is_alive(child) for child in children)
+
+
+def test_a_line_that_fails_is_told_last(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", 'world users\nexpect "nothing of the kind"\nworld help\n')
+    until(lambda: demo.has_ended, "the script has ended", 120)
+    assert demo.output.splitlines()[-1].startswith("script: line 2: ")
+    assert "what can be written" not in demo.output, "no line after the failed one is played"
+    assert demo.end() == 1
