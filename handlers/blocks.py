@@ -23,7 +23,7 @@ _TEXT = 3900
 _MESSAGE = 11_000  # of all strings in the blocks together
 _BLOCKS = 45
 _TASKS = 50
-_FACTS_PER_SECTION = 5  # two fields each
+_FACTS_PER_SECTION = 10
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LOOKALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶", ">": "›"}
@@ -181,10 +181,9 @@ def _tail(card: Card) -> Iterator[Json]:
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> Iterator[Json]:
     for start in range(0, len(facts), _FACTS_PER_SECTION):
-        fields: list[Json] = []
-        for label, value in facts[start : start + _FACTS_PER_SECTION]:
-            fields += [_mrkdwn(f"*{cut(quiet(one_line(label)), _LABEL)}*"), _plain(cut(one_line(value), _VALUE))]
-        yield {"type": "section", "fields": fields}
+        chosen = facts[start : start + _FACTS_PER_SECTION]
+        said = [f"{cut(one_line(label), _LABEL)}: {cut(one_line(value), _VALUE)}" for label, value in chosen]
+        yield {"type": "section", "fields": [_plain(fact) for fact in said]}
 
 
 def _fitting(body: list[Json], draw: _Plain, room: int) -> Iterator[Json]:

@@ -50,12 +50,12 @@ def of_command(body: Json) -> Origin:
 def of_click(body: Json) -> Origin:
     """A button; its message may be a thread's root or a reply."""
     user, action, container = body["user"], body["actions"][0], body.get("container", {})
-    message = str(container.get("message_ts", ""))
+    message, thread = str(container.get("message_ts", "")), str(container.get("thread_ts") or "")
     name = user.get("username") or user.get("name") or user["id"]
     return Origin(
         actor=Actor(id=str(user["id"]), name=str(name), source="slack"),
         channel=str(container.get("channel_id") or body.get("channel", {}).get("id", "")),
-        thread=str(container.get("thread_ts") or message),
+        thread="" if thread == message else thread,  # a root is clicked in the channel: the answer belongs there
         key=f"click:{action.get('action_ts', '')}:{message}:{action['action_id']}:{user['id']}",
         text=f"[{action['action_id']}] {action.get('value', '')}",
     )
