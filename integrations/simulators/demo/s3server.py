@@ -51,6 +51,11 @@ class S3Server:
         """What runs, for people."""
         return "SeaweedFS" if self._weed else "moto (it checks no checksums, so Cloudy reads back)"
 
+    @property
+    def pid(self) -> int:
+        """Process id of the one that runs now."""
+        return self._started().pid
+
     def start(self) -> None:
         """Start the process; main thread only. `wait_ready` tells when it works."""
         for name in ("s3", "s3-tmp"):
@@ -67,14 +72,18 @@ class S3Server:
     def wait_ready(self, seconds: float) -> None:
         """Wait until it takes an object into the bucket, which is made. Main thread only.
 
-        One that has ended, because a port was taken meanwhile, is started again, with another `port`.
-        Raises TimeoutError or OSError with the end of the server's log.
+        One that has ended, because a port was taken meanwhile, is started again, with another `port`; a SeaweedFS that
+        cannot run here gives way to moto. Raises TimeoutError or OSError with the end of the server's log.
         """
         for _ in range(_TRIES):
             if self._works(seconds):
                 return
             self.start()
-        raise OSError(f"{self.name} ended as soon as it was started:\n{self._started().tail()}")
+        if self._weed is None:
+            raise OSError(f"{self.name} ended as soon as it was started:\n{self._started().tail()}")
+        self._weed = None
+        self.start()
+        self.wait_ready(seconds)
 
     def _works(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
