@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from bot import narrator
-from bot.engine import Engine
+from bot.engine import Engine, Standing
 from bot.errors import BusyError, CloudyError
 from bot.model import AuditEvent, Failure, Json, State, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
@@ -139,7 +139,10 @@ class Dispatcher:
 
     def _hand_over(self, transaction: Transaction) -> None:
         """Give a running transaction to the engine; one that it has already is left alone."""
-        if self._engine.knows(transaction.id):
+        standing = self._engine.standing(transaction.id)
+        if standing is Standing.GIVEN_UP:
+            self._end_given_up(transaction)
+        if standing is not Standing.UNKNOWN:
             return
         request: Json = {
             "vm": transaction.vm,
@@ -149,6 +152,24 @@ class Dispatcher:
             "consistency": transaction.consistency,
         }
         self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request)
+
+    def _end_given_up(self, transaction: Transaction) -> None:
+        """The engine itself failed: say so, and what the ledger says is left."""
+        why = Failure(
+            what="Cloudy's engine gave this run up; the log says why.",
+            step="Engine",
+            kind="EngineFailure",
+            next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
+        )
+        with self._db.unit() as unit:
+            if unit.transactions.get(transaction.id).state.is_final:
+                return
+            left = tuple(f"{found.kind} {found.name} on {found.system}" for found in unit.ledger.open(transaction.id))
+            unit.transactions.update(
+                transaction.id, state=State.FAILED, failure=why, left_behind=left, ended_at=self._clock.now()
+            )
+            narrator.tell_end(unit, transaction.id)
+            _audit(unit, transaction, "given up", {"why": why.what, "left_behind": list(left)})
 
 
 def _audit(unit: Unit, transaction: Transaction, event: str, body: Json) -> None:

@@ -8,6 +8,7 @@ that it was in; what that step must do not to make things twice is told in bot/a
 import json
 import logging
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,17 @@ log = logging.getLogger(__name__)
 RUN_FORMAT = "cloudy-1"
 EXECUTOR = "cloudy"
 POLL_S = 0.2
+
+
+_GIVEN_UP = ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
+
+
+class Standing(StrEnum):
+    """What the engine has of a transaction."""
+
+    UNKNOWN = "unknown"  # it was never handed over
+    KEPT = "kept"  # it waits, runs or is over
+    GIVEN_UP = "given up"  # it will not go on, though it never came to its end
 
 
 class Engine:
@@ -69,14 +81,12 @@ class Engine:
                 queue_name(vmstore), self._walk, {"id": transaction_id, "workflow": frozen, "request": request}
             )
 
-    def knows(self, transaction_id: str) -> bool:
-        """Whether it was handed over."""
-        return DBOS.get_workflow_status(transaction_id) is not None
-
-    def has_given_up(self, transaction_id: str) -> bool:
-        """Whether the engine will not go on with it though it never came to its end."""
+    def standing(self, transaction_id: str) -> Standing:
+        """What the engine has of a transaction."""
         status = DBOS.get_workflow_status(transaction_id)
-        return status is not None and status.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
+        if status is None:
+            return Standing.UNKNOWN
+        return Standing.GIVEN_UP if status.status in _GIVEN_UP else Standing.KEPT
 
     def close(self) -> None:
         """Stop. Steps under way are abandoned, not ended: the caller sets `draining` first."""

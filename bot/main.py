@@ -166,6 +166,9 @@ def hand(settings: Settings) -> Iterator[Hand]:
     lock = _lock(settings)
     if not lock.acquire():
         db = open_database(settings)
+        why = db.ready()
+        if why is not None:
+            raise OperatorError(why)
         yield Hand(service=service_for(settings, db), db=db)
         db.close()
         return
@@ -201,8 +204,8 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     worker.start()
-    connection = _connect(settings, db, service_for(settings, db, worker.wake))
-    print("cloudy: ready", flush=True)  # noqa: T201 - whoever starts the bot may wait for this line
+    connection = _connection(settings, db, service_for(settings, db, worker.wake))
+    connection.start(_tell_ready)
     stop.wait()
     log.info("draining", extra={"action": "drain"})
     connection.close()
@@ -210,11 +213,11 @@ def serve(settings: Settings) -> None:
     leave(0)
 
 
-def _connect(settings: Settings, db: Database, service: Service) -> "Connection":
+def _connection(settings: Settings, db: Database, service: Service) -> "Connection":
     from handlers.connection import Connection  # only the bot loads Slack's libraries
 
     slack = settings.slack
-    connection = Connection(
+    return Connection(
         api_url=slack.api_url,
         bot_token=slack.bot_token.get_secret_value() if slack.bot_token else "",
         app_token=slack.app_token.get_secret_value() if slack.app_token else "",
@@ -223,5 +226,7 @@ def _connect(settings: Settings, db: Database, service: Service) -> "Connection"
         clock=SystemClock(),
         installation=installation_id(db),
     )
-    connection.start()
-    return connection
+
+
+def _tell_ready() -> None:
+    print("cloudy: ready", flush=True)  # noqa: T201 - whoever starts the bot may wait for this line

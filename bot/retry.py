@@ -5,7 +5,7 @@ The SDKs' and the engine's own retries are off. Everything else passes through a
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -30,25 +30,28 @@ class Patience:
         return max(backoff, min(asked or 0.0, 60.0))
 
 
-def retrying(port: T, pause: Callable[[float], None], patience: Patience | None = None) -> T:
+def retrying(
+    port: T, pause: Callable[[float], None], patience: Patience | None = None, *, once: Collection[str] = ()
+) -> T:
     """Wrap a port; `pause` waits and may raise Stopped, so that a Stop ends the waiting too.
 
-    Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
+    once: names of methods that are not repeatable and so are called a single time. Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
     """
-    return cast(T, _Retrying(port, pause, patience or Patience()))
+    return cast(T, _Retrying(port, pause, patience or Patience(), once))
 
 
 class _Retrying:
     """Looks like the port that it wraps."""
 
-    def __init__(self, port: Any, pause: Callable[[float], None], patience: Patience) -> None:
+    def __init__(self, port: Any, pause: Callable[[float], None], patience: Patience, once: Collection[str]) -> None:
         self._port = port
         self._pause = pause
         self._patience = patience
+        self._once = once
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._port, name)
-        if not callable(value):
+        if not callable(value) or name in self._once:
             return value
 
         def call(*args: Any, **kwargs: Any) -> Any:

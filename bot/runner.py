@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 TransferSettingsFor = Callable[[str, Sequence[str]], TransferSettings]
 
+NOT_REPEATABLE = ("clone_files",)  # bot/actions/vmstore.py looks before it asks again
 _OUTCOMES = {StepState.COMPLETE: "ok", StepState.STOPPED: "stopped", StepState.FAILED: "failed"}
 
 
@@ -198,7 +199,7 @@ class Runner:
             retrying(session, guard.pause).login()
             with self._sessions_lock:
                 self._sessions[key] = session
-        return retrying(session, guard.pause)
+        return retrying(session, guard.pause, once=NOT_REPEATABLE)
 
     def _end_session(self, transaction_id: str, name: str) -> None:
         with self._sessions_lock:

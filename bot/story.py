@@ -62,14 +62,14 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "transaction": transaction.id,
         "title": title(transaction),
         "state": transaction.state.value,
-        "line": line(transaction, steps, waits_for),
+        "line": line(transaction, steps, waits_for, percent=False),  # an edit for each step, not for each part
         "facts": facts,
         "by": transaction.actor.id,
         "buttons": [] if transaction.state.is_final or transaction.stop_asked_by else ["stop"],
     }
 
 
-def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> str:
+def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *, percent: bool = True) -> str:
     """The whole state in one line."""
     if transaction.state is State.QUEUED:
         return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
@@ -80,7 +80,7 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         return "Starting"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
     step = running[0]
-    share = f", {_percent(step)} %" if step.total else ""
+    share = f", {_percent(step)} %" if step.total and percent else ""
     return f"{prefix}{step.position + 1}/{len(steps)} {step.title}{share}"
 
 
@@ -184,10 +184,14 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "headline": _ENDINGS[transaction.state](transaction),
         "facts": _facts(transaction, steps) if reached else [],
         "why": f"{failure.step}: {failure.what}" if failure else "",
-        "undone": list(_outputs(steps, "cleanup").get("removed", [])),
+        "undone": [] if reached else _removed(steps),
         "left_behind": list(transaction.left_behind),
         "next": failure.next if failure else "",
     }
+
+
+def _removed(steps: Sequence[Step]) -> list[str]:
+    return list(_outputs(steps, "cleanup").get("removed", []))
 
 
 def _outputs(steps: Sequence[Step], step_id: str) -> Json:
@@ -206,6 +210,8 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> list[list[str]]:
         ["Verified by", _DONE["verify"](_step(steps, "verify"))],
         ["Consistency", f"{consistency}-consistent"],
     ]
+    if _removed(steps):
+        facts.append(["Cleaned up", "; ".join(_removed(steps))])
     if transaction.started_at and transaction.ended_at:
         facts.append(["Took", duration_text((transaction.ended_at - transaction.started_at).total_seconds())])
     return [fact for fact in facts if fact[1]]

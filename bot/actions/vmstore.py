@@ -54,19 +54,17 @@ def snapshot(context: Context, inputs: Json) -> Json:
 def clone(context: Context, inputs: Json) -> Json:
     """Make the snapshot's files readable on the export, in a directory named after the transaction.
 
-    A half-made clone is never read: it counts only when its task says SUCCESS. Where an earlier attempt died between
-    the request and its answer, no task is known; then the clone tasks that are open are waited for and the next
-    directory name is used. All directories are in the ledger, so each is removed at the end.
+    A half-made clone is never read: it counts only when its task says SUCCESS. Where the answer to an earlier request
+    was lost, no task is known; then the clone tasks that are open are waited for and the next directory name is used.
+    All directories are in the ledger, so each is removed at the end.
     """
     store = inputs["vmstore"]
     session = context.session(store)
     known = context.ledger.open(ResourceKind.CLONE)
-    task_id = str(known[-1].detail.get("task", "")) if known else ""
-    directory = known[-1].name if known else ""
-    if known and not task_id:
-        settle(context, session, known[-1])
-    if not task_id:
-        directory, task_id = _ask(context, session, store, inputs["snapshot_uuid"], len(known) + 1)
+    if known and known[-1].detail.get("task"):
+        directory, task_id = known[-1].name, str(known[-1].detail["task"])
+    else:
+        directory, task_id = _begin(context, session, store, inputs["snapshot_uuid"])
     task = follow(context, session, task_id)
     if task.state is not TaskState.SUCCEEDED:
         raise PermanentError(
@@ -77,18 +75,27 @@ def clone(context: Context, inputs: Json) -> Json:
     return {"directory": directory, "task": task_id}
 
 
-def _ask(context: Context, session: VMstore, store: str, snapshot_uuid: str, attempt: int) -> tuple[str, str]:
-    if attempt > CLONE_TRIES:
-        raise PermanentError(
-            f"The clone was begun {CLONE_TRIES} times and Cloudy was ended each time before the VMstore answered.",
-            system=store,
-            operation="clone",
-        )
-    directory = clone_directory(context.id, attempt)
-    context.ledger.register(ResourceKind.CLONE, store, directory)
-    task_id = session.clone_files(snapshot_uuid, directory)
-    context.ledger.describe(ResourceKind.CLONE, store, directory, task=task_id)
-    return directory, task_id
+def _begin(context: Context, session: VMstore, store: str, snapshot_uuid: str) -> tuple[str, str]:
+    """Ask for the clone until an answer is kept, each time into a directory that no request named before."""
+    for attempt in range(len(context.ledger.open(ResourceKind.CLONE)) + 1, CLONE_TRIES + 1):
+        for lost in context.ledger.open(ResourceKind.CLONE)[-1:]:
+            settle(context, session, lost)
+        directory = clone_directory(context.id, attempt)
+        context.ledger.register(ResourceKind.CLONE, store, directory)
+        try:
+            task_id = session.clone_files(snapshot_uuid, directory)
+        except TransientError as error:
+            if attempt == CLONE_TRIES:
+                raise
+            context.pause(error.wait_s or 2.0 * attempt)
+            continue
+        context.ledger.describe(ResourceKind.CLONE, store, directory, task=task_id)
+        return directory, task_id
+    raise PermanentError(
+        f"The clone was begun {CLONE_TRIES} times and no answer of the VMstore was kept.",
+        system=store,
+        operation="clone",
+    )
 
 
 def follow(context: Context, session: VMstore, task_id: str) -> Task:

@@ -83,3 +83,10 @@ def test_a_reader_that_open_gives_is_wrapped_too() -> None:
 
 def test_plain_attributes_pass_through() -> None:
     assert retrying(Flaky(0, TransientError("")), lambda _s: None).name == "flaky"
+
+
+def test_a_method_that_is_not_repeatable_is_called_once() -> None:
+    flaky = Flaky(1, TransientError("busy"))
+    with pytest.raises(TransientError):
+        retrying(flaky, lambda _s: None, once=("get",)).get(5)
+    assert flaky.calls == 1

@@ -51,7 +51,7 @@ def test_durations_are_told_in_words(seconds: float, told: str) -> None:
 def test_the_root_says_which_step_runs_and_offers_stop() -> None:
     view = story.root(ASKED, STEPS)
     assert view["title"] == "Protect vm01 to s3"
-    assert view["line"] == "2/3 Upload, 41 %"
+    assert view["line"] == "2/3 Upload"
     assert view["buttons"] == ["stop"]
 
 

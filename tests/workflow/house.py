@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.dispatcher import Dispatcher
+from bot.engine import Standing
 from bot.errors import NotFound
 from bot.model import Actor, Json, Place, ProtectRequest, State, Transaction
 from bot.planner import Planner
@@ -169,9 +170,12 @@ class MemoryEngine:
         self._arguments: dict[str, Json] = {}
         self._kept: dict[str, dict[str, str]] = {}
         self._over: set[str] = set()
+        self.given_up: set[str] = set()
 
-    def knows(self, transaction_id: str) -> bool:
-        return transaction_id in self._arguments
+    def standing(self, transaction_id: str) -> Standing:
+        if transaction_id in self.given_up:
+            return Standing.GIVEN_UP
+        return Standing.KEPT if transaction_id in self._arguments else Standing.UNKNOWN
 
     def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
         self._arguments[transaction_id] = {"id": transaction_id, "workflow": frozen, "request": request}

@@ -9,6 +9,7 @@ import pytest
 from bot.errors import PermanentError, RequesterError, TransientError
 from bot.model import Json, State, StepState
 from bot.workflow import load, thaw
+from tests.memory import Crash
 from tests.workflow.house import ALICE, DISK, VM01, House
 
 
@@ -276,3 +277,49 @@ def test_a_step_that_never_ended_counts_a_second_attempt(house: House) -> None:
     with house.db.read() as unit:
         assert {step.state for step in unit.steps.of(done.id)} == {StepState.COMPLETE}
         assert {step.attempt for step in unit.steps.of(done.id)} == {1}
+
+
+def test_a_run_that_the_engine_gave_up_is_ended_with_what_is_left(house: House) -> None:
+    transaction = house.ask()
+    house.dispatch()
+
+    def die(call: str) -> None:
+        if call == "vmstore.clone_files done":
+            raise Crash(call)
+
+    house.watch(die)
+    with pytest.raises(Crash):
+        house.engine.run_all()
+    house.engine.given_up.add(transaction.id)
+    house.dispatch()
+    ended = house.read(transaction.id)
+    assert ended.state is State.FAILED
+    assert {line.split()[0] for line in ended.left_behind} == {"snapshot", "clone"}
+    assert views(house, transaction.id)["receipt"]["left_behind"] == list(ended.left_behind)
+
+
+def test_a_lost_answer_to_the_clone_request_leads_to_a_second_directory_and_none_is_left(house: House) -> None:
+    lost: list[str] = []
+
+    def lose(call: str) -> None:
+        if call == "vmstore.clone_files done" and not lost:
+            lost.append(call)
+            raise TransientError("the connection broke", system="vmstore")
+
+    house.watch(lose)
+    done = house.protect()
+    assert lost
+    assert done.state is State.SUCCEEDED
+    assert any(f"/tintri/{done.id}.2/" in key for key in house.targets["s3"].objects)
+    assert house.left() == []
+
+
+def test_a_clone_request_that_is_never_answered_well_fails_and_leaves_nothing(house: House) -> None:
+    def fail(call: str) -> None:
+        if call == "vmstore.clone_files":
+            raise TransientError("the VMstore answers 500", system="vmstore")
+
+    house.watch(fail)
+    done = house.protect()
+    assert done.state is State.FAILED
+    assert house.left() == []
