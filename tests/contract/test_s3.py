@@ -17,6 +17,7 @@ from bot.errors import (
     TransientError,
 )
 from integrations.objectstores import OPENERS
+from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.wire import decode_metadata, encode_metadata
 
 SECRET = "wJalrXUtnFEMI-never-shown"
@@ -185,6 +186,16 @@ def test_settings_that_are_not_understood_are_told(url: str, options: dict[str, 
         OPENERS["s3"]("cloud", url, options)
     assert told in caught.value.message
     assert "pass@" not in caught.value.message
+
+
+def test_a_part_takes_as_long_as_a_slow_line_needs() -> None:
+    """The time-out is for silence, not for the whole part: 5 s to connect, and this takes in pieces what it gets."""
+    body = Body(bytearray(b"x" * (1 << 20)))
+    pieces = [bytes(piece) for piece in iter(lambda: body.read(16384), memoryview(b""))]
+    assert b"".join(pieces) == b"x" * (1 << 20)
+    assert max(len(piece) for piece in pieces) <= 256 << 10
+    body.seek(0)
+    assert (body.tell(), len(body.read()), len(body)) == (0, 1 << 20, 1 << 20)
 
 
 def test_metadata_survives_headers() -> None:

@@ -22,9 +22,11 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
+from botocore.handlers import add_expect_header
 
 from bot.errors import DeniedError
 from bot.model import ObjectInfo, PartDone
+from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.options import S3Options
 
@@ -57,7 +59,7 @@ class Bucket:
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once."""
-        sent: Any = body if isinstance(body, bytearray) else bytearray(body)  # bytes would go out in small pieces
+        sent: Any = Body(body)
         with self._asking("write", key):
             answer = self._client.put_object(
                 Bucket=self._bucket,
@@ -82,8 +84,8 @@ class Bucket:
         return answer["UploadId"]
 
     def put_part(self, key: str, upload_id: str, number: int, body: bytearray, *, crc64: int | None) -> str:
-        """Send a part and give its etag. A bytearray of exactly the part's length goes out without being copied."""
-        sent: Any = body  # boto3 takes a bytearray, its types do not
+        """Send a part and give its etag; the body is not copied."""
+        sent: Any = Body(body)
         with self._asking(f"send part {number}", key):
             answer = self._client.upload_part(
                 Bucket=self._bucket,
@@ -129,12 +131,17 @@ class Bucket:
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._root + key, UploadId=upload_id)
 
     def parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]]:
-        """Parts that are there: number -> (etag, size)."""
+        """Parts that are there: number -> (etag, size).
+
+        SeaweedFS also lists a part that was sent again; of those the latest counts, as far as its whole seconds tell.
+        """
         with self._asking("list parts of", key):
             pages = self._client.get_paginator("list_parts").paginate(
                 Bucket=self._bucket, Key=self._root + key, UploadId=upload_id
             )
-            return {part["PartNumber"]: (_etag(part), part["Size"]) for page in pages for part in page.get("Parts", ())}
+            found = [part for page in pages for part in page.get("Parts", ())]
+        found.sort(key=lambda part: part["LastModified"])
+        return {part["PartNumber"]: (_etag(part), part["Size"]) for part in found}
 
     def uploads(self, prefix: str) -> list[tuple[str, str]]:
         """Open uploads as (key, id), by key and then the oldest first."""
@@ -223,7 +230,7 @@ _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": 
 
 
 def _client(session: boto3.session.Session, options: S3Options, *, read_s: int) -> "S3Client":
-    return session.client(
+    client = session.client(
         "s3",
         endpoint_url=options.endpoint or None,
         region_name=options.region or ("us-east-1" if options.endpoint else None),
@@ -241,6 +248,8 @@ def _client(session: boto3.session.Session, options: S3Options, *, read_s: int) 
             read_timeout=read_s,
         ),
     )
+    client.meta.events.unregister("before-call.s3", add_expect_header)  # would cost a round trip for every part
+    return client
 
 
 def _made_with(options: S3Options) -> dict[str, Any]:
