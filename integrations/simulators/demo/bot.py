@@ -37,6 +37,11 @@ class Bot:
         """Process id of the one that runs now."""
         return self._running().pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._child is not None and self._child.status is None
+
     def start(self) -> None:
         """Start it; `wait_ready` tells when it works. Main thread only."""
         self._child = _child(self._folder, self._command, pipe=True)
@@ -46,7 +51,8 @@ class Bot:
         """Wait until it says so. RuntimeError: it ended, or says nothing; with the end of its log."""
         lines, child = self._lines, self._running()
         if lines is None or not lines.wait(lambda line: line == _READY, _READY_S):
-            state = "says nothing" if child.status is None else f"ended with status {child.status}"
+            status = child.wait(1)  # its output ends a moment before it does
+            state = "says nothing" if status is None else f"ended with status {status}"
             raise RuntimeError(f"the bot was started and {state}:\n{child.tail()}")
 
     def kill(self) -> None:

@@ -60,6 +60,13 @@ class Child:
         """Its exit status, None while it lives."""
         return self._process.poll()
 
+    def wait(self, seconds: float) -> int | None:
+        """Give its exit status as soon as it has ended, None when it has not in time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def kill(self) -> None:
         """SIGKILL it and wait until it is gone."""
         self._process.kill()
@@ -68,9 +75,7 @@ class Child:
     def stop(self, patience_s: float = 10.0) -> None:
         """Ask it to end with SIGTERM, and insist after patience_s; repeating is safe."""
         self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
+        if self.wait(patience_s) is None:
             self.kill()
 
     def tail(self, lines: int = 20) -> str:

@@ -144,7 +144,12 @@ class Player:
             raise ScriptError(f"the bot did not take it: {ack.error}")
 
     def _wait(self, is_enough: Callable[[View], bool], seconds: float) -> View | None:
-        return self._world.watcher.wait(is_enough, time.time(), seconds)
+        def is_enough_of_a_living_bot(view: View) -> bool:
+            if not self._world.bot.is_alive:
+                raise ScriptError("the bot has ended by itself")
+            return is_enough(view)
+
+        return self._world.watcher.wait(is_enough_of_a_living_bot, time.time(), seconds)
 
     def _where(self) -> str:
         view = self._wait(lambda _: True, 5)
