@@ -35,7 +35,8 @@ def retrying(
 ) -> T:
     """Wrap a port; `pause` waits and may raise Stopped, so that a Stop ends the waiting too.
 
-    once: names of methods that are not repeatable and so are called a single time. Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
+    once: names of methods that are not repeatable, so they are called a single time. Iterators are read to their end
+    inside the retried call. A reader that `open` gives is wrapped likewise.
     """
     return cast(T, _Retrying(port, pause, patience or Patience(), once))
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
@@ -40,9 +41,12 @@ class Connection:
         installation: str,
     ) -> None:
         client = WebClient(token=bot_token, base_url=api_url, timeout=TIMEOUT_S, retry_handlers=[])
+        known = AuthorizeResult(enterprise_id=None, team_id=None, bot_token=bot_token)
         app = App(
             client=client,
             token_verification_enabled=False,
+            # Bolt would ask auth.test before the first acknowledgement; a slow Slack would cost that one its answer.
+            authorize=lambda: known,
             listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
         )
         handlers.register(app, service)

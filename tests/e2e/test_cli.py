@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,29 @@ def test_protect_runs_without_slack_and_everything_can_be_read_afterwards(world:
         assert body == (world.folder / "export/web01" / Path(file["key"]).name).read_bytes()
     assert world.run("audit", "verify").returncode == 0
     assert world.json("audit", "show", transaction["id"])["audit"][-1]["body"]["state"] == "succeeded"
+
+
+def test_a_protect_asks_the_vmstore_in_this_order_and_for_nothing_else(world: World) -> None:
+    assert world.run("protect", "web01", "--to", "s3").returncode == 0
+    asked = [f"{row['method']} {shape(row['path'])}" for row in world.simulator.requests]
+    session = ["POST /session/login", "GET /session/logout"]
+    planning = ["GET /api/info", session[0], "GET /vm", "GET /virtualDisk", session[1]]
+    find = ["GET /vm/ID", "GET /virtualDisk"]
+    snapshot = ["GET /snapshot", "POST /snapshot", "GET /snapshot/ID"]
+    clone = ["POST /vm", "GET /task/ID"]
+    cleanup = ["GET /snapshot", "DELETE /snapshot/ID"]
+    run = ["GET /api/info", session[0], *find, *snapshot, *clone, *clone[1:], *cleanup, session[1]]
+    assert once(asked) == once(planning + run)
+
+
+def shape(path: str) -> str:
+    short = path.removeprefix("/api/v310")
+    return re.sub(r"^/(vm|snapshot|task)/.+", r"/\1/ID", short)
+
+
+def once(calls: list[str]) -> list[str]:
+    """Calls with repeats in a row folded: a task is polled as often as it takes."""
+    return [call for i, call in enumerate(calls) if i == 0 or calls[i - 1] != call]
 
 
 def test_an_unknown_vm_target_or_transaction_ends_with_status_1_and_words(world: World) -> None:

@@ -1,0 +1,194 @@
+"""Nouns of the outside: VMs, snapshots, tasks, files, objects, parts, recovery points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VMstoreInfo:
+    """What the array says of itself before login."""
+
+    product: str  # "Tintri VMstore"
+    api_version: str  # "v310.191"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """One disk of a VM; paths are relative to the export, without a leading slash."""
+
+    uuid: str
+    name: str  # "scsi0:0"
+    path: str  # "vm01/vm01.vmdk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """A live VM on one VMstore; its identity is the uuid, never the name."""
+
+    uuid: str
+    name: str
+    vmstore: str
+    hypervisor: str = "VMWARE"
+    consistencies: tuple[str, ...] = ("crash",)  # kinds of snapshot that are possible
+    disks: tuple[Disk, ...] = ()  # in bus order; empty in listings
+    subdir: str = ""
+    used_bytes: int = 0
+    provisioned_bytes: int = 0
+    snapshots: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A point-in-time copy on the VMstore."""
+
+    uuid: str
+    vm_uuid: str
+    vm_name: str
+    description: str  # holds our label: the transaction id
+    consistency: str  # "crash" | "vm": what was really got
+    taken_at: datetime
+
+
+class TaskState(StrEnum):
+    """Where a VMstore task stands; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A long operation of the VMstore."""
+
+    id: str
+    state: TaskState
+    percent: float = 0.0
+    message: str = ""  # the VMstore's own words, with its code, when it failed
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state not in (TaskState.QUEUED, TaskState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file or directory; path is relative to the export ("<dir>/vm01/vm01.vmx")."""
+
+    path: str
+    size: int = 0
+    is_dir: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file of a clone that is to become an object."""
+
+    path: str  # relative to the export, as in Entry
+    name: str  # relative to the clone's directory: the file's identity across transactions
+    key: str  # relative to the target's prefix: "<transaction id>/tintri/<path>"
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartLimits:
+    """What a store allows of parts."""
+
+    smallest: int = 5 << 20  # the last part is free of it
+    largest: int = 5 << 30
+    most: int = 10_000
+    largest_object: int = 10_000 * (5 << 30)  # 48.8 TiB: S3, since December 2025
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a store really does, found by probing it once."""
+
+    checks_crc: bool  # refuses a part or object whose CRC-64/NVME is wrong, and tells it again when asked
+    conditional_complete: bool = False  # refuses to complete onto an existing key
+
+    @property
+    def proof(self) -> str:
+        """How a recovery point is proven there, for people."""
+        return "store's checksum" if self.checks_crc else "read back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What the store says of an object; key relative to the target's prefix."""
+
+    key: str
+    size: int
+    etag: str = ""
+    crc64: int | None = None  # CRC-64/NVME of the whole object, None where the store does not tell
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An object being written in parts."""
+
+    key: str
+    upload_id: str
+
+
+class PartSource(StrEnum):
+    """Where a part's bytes come from."""
+
+    UPLOAD = "upload"
+    COPY = "copy"
+    ZERO = "zero"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One numbered piece of an object, as planned."""
+
+    number: int  # from 1, in order of offset
+    offset: int
+    length: int
+    source: PartSource = PartSource.UPLOAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartDone:
+    """One piece that the store has."""
+
+    number: int
+    offset: int
+    length: int
+    etag: str
+    crc64: int
+    source: PartSource = PartSource.UPLOAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """One file as it lies in a target."""
+
+    path: str  # full path on the export: "/tintri/<dir>/vm01/vm01.vmx"
+    name: str
+    key: str
+    size: int
+    crc64: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPoint:
+    """What a VM can be restored from in one target."""
+
+    transaction_id: str
+    target: str
+    vm_uuid: str
+    vm_name: str
+    manifest_key: str
+    taken_at: datetime
+    consistency: str
+    size: int  # bytes of all files

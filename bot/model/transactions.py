@@ -1,0 +1,152 @@
+"""Nouns of one transaction: who asked for what, how it stands, what it may leave behind."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bot.model.json import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asked, and where from."""
+
+    id: str  # Slack user id, or the login name for the command line
+    name: str
+    source: str  # "slack" | "cli" | "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the answer goes; empty channel: nowhere (command line)."""
+
+    channel: str = ""
+    thread: str = ""  # ts of a thread's root message, when something was asked inside one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectRequest:
+    """`/protect vm01, vm02 to s3`, parsed; nothing looked up yet."""
+
+    vms: tuple[str, ...]
+    targets: tuple[str, ...]
+    consistency: str = "crash"  # "crash" | "vm"
+
+
+class State(StrEnum):
+    """Where a transaction stands; `is_final` tells the ones that stay."""
+
+    PLANNING = "planning"  # asked for, being looked up; nobody but the asker knows of it
+    AWAITING_APPROVAL = "awaiting approval"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"  # the recovery point exists in every target
+    PARTIAL = "partial"  # in some target, not in all
+    FAILED = "failed"
+    STOPPED = "stopped"
+    REFUSED = "refused"  # could not be planned: unknown VM, ...
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({State.SUCCEEDED, State.PARTIAL, State.FAILED, State.STOPPED, State.REFUSED})
+
+
+class StepState(StrEnum):
+    """Where a step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bytes:
+    """What a transaction moved: read from the share, sent, copied in the store, never sent because zero."""
+
+    read: int = 0
+    sent: int = 0
+    copied: int = 0
+    zero: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something did not work, for the person who must act."""
+
+    what: str  # what happened, in words, with the other system's code
+    step: str = ""  # title of the step
+    kind: str = ""  # class name in the error tree
+    system: str = ""
+    code: str = ""
+    next: str = ""  # what to do now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of one transaction."""
+
+    id: str
+    title: str
+    position: int  # from 0
+    state: StepState = StepState.PENDING
+    attempt: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    done: int = 0  # bytes or percent so far
+    total: int = 0  # 0: nothing to count
+    outputs: Json = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One execution of a workflow."""
+
+    id: str
+    workflow: str
+    vm: str  # as typed until planned, then the VM's name
+    targets: tuple[str, ...]
+    actor: Actor
+    state: State
+    created_at: datetime
+    request_key: str  # the same request, delivered twice, is one transaction
+    consistency: str = "crash"
+    place: Place = field(default_factory=Place)
+    vm_uuid: str = ""
+    vmstore: str = ""
+    frozen: Json = field(default_factory=dict)  # the workflow, as it was when this was planned
+    plan: Json = field(default_factory=dict)  # sizes and facts found while planning
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stop_asked_by: str = ""
+    bytes: Bytes = field(default_factory=Bytes)
+    failure: Failure | None = None
+    left_behind: tuple[str, ...] = ()
+
+
+class ResourceKind(StrEnum):
+    """What a transaction may leave behind if nobody removes it."""
+
+    SNAPSHOT = "snapshot"
+    CLONE = "clone"
+    UPLOAD = "upload"
+    OBJECTS = "objects"  # everything under the transaction's prefix in one target
+    OBJECT = "object"  # one temporary object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One thing to clean up; the row is written before the call that makes the thing."""
+
+    transaction_id: str
+    kind: ResourceKind
+    system: str  # name of the VMstore or target
+    name: str  # label, directory, key: chosen by us, before the thing exists
+    detail: Json = field(default_factory=dict)  # what the other system called it (upload id, uuid, task id)
