@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from bot import transfer
 from bot.checksum import crc64, whole
 from bot.errors import IntegrityError, MissingError, RemoteError
-from bot.model import ObjectInfo, PartDone, StoredFile, Upload
+from bot.model import ObjectInfo, PartDone, SourceFile, StoredFile, Upload
 from bot.ports import ObjectStore
-from bot.transfer import verify
+from bot.transfer import Sent, TransferSettings, verify
 from integrations.objectstores import OPENERS
 from tests import peers
-from tests.memory import MemoryStore
+from tests.memory import Crash, MemoryJournal, MemoryShare, MemoryStore, unwatched
 
 MIB = 1 << 20
 COUNTERPARTS: dict[str, tuple[Callable[..., Any], ...]] = {"s3": (peers.moto, peers.weed)}
@@ -59,7 +60,7 @@ def opening(request: pytest.FixtureRequest) -> Iterator[Callable[[], Place]]:
 
 
 def _memory() -> Place:
-    store = MemoryStore()
+    store = MemoryStore("cloud")
     return Place(store=store, overwrite=store.objects.__setitem__, checks_crc=True)
 
 
@@ -302,6 +303,38 @@ def test_a_cut_or_removed_object_is_found_by_asking_the_store_anew(place: Place)
     place.store.delete("run/a")
     with pytest.raises(MissingError):
         verify(place.store, file, lambda: None)
+
+
+def test_a_transfer_that_died_goes_on_with_the_parts_that_the_store_has(place: Place) -> None:
+    share, journal = MemoryShare({"vm01/disk": b"".join(bodies())}), MemoryJournal()
+    file = SourceFile(path="vm01/disk", name="disk", key="run/disk", size=10 * MIB + 12345)
+
+    def attempt() -> Sent:
+        settings = TransferSettings(threads=1, part_bytes=5 * MIB, metadata=WHO)
+        return transfer.send(
+            [file],
+            share=share,
+            targets=[place.store],
+            journal=journal,
+            settings=settings,
+            check=lambda: None,
+            on_progress=lambda _: None,
+        )
+
+    def die_after_two_parts(call: str) -> None:
+        if call == "journal.record done" and len(journal.recorded["cloud", "run/disk"]) == 2:
+            raise Crash
+
+    journal.watch = die_after_two_parts
+    with pytest.raises(Crash):
+        attempt()
+    journal.watch = unwatched
+    share.reads.clear()
+    sent = attempt()
+    assert sent.moved.sent == 12345
+    verify(place.store, sent.stored["cloud"][0], lambda: None)
+    assert place.store.get("run/disk") == b"".join(bodies())
+    assert place.store.list_uploads("") == ()
 
 
 def stored(info: ObjectInfo, content: bytes) -> StoredFile:

@@ -179,6 +179,7 @@ def test_no_secret_in_repr_or_url() -> None:
         ("s3://bucket", {"access_key": "A"}, "secret_key"),
         ("s3://bucket", {"ca": "/nowhere/ca.pem"}, "targets.cloud.ca"),
         ("s3://bucket", {"endpoint": "https://me:pass@host"}, "targets.cloud.endpoint"),
+        ("s3://bucket", {"endpoint": "no url"}, "targets.cloud: Invalid endpoint"),
     ],
 )
 def test_settings_that_are_not_understood_are_told(url: str, options: dict[str, object], told: str) -> None:

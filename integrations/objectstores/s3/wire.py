@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_expect_header
 
-from bot.errors import DeniedError
+from bot.errors import ConfigError, DeniedError
 from bot.model import ObjectInfo, PartDone
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.errors import Asked
@@ -44,7 +44,8 @@ _PRINTABLE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # may stand in a header as it 
 class Bucket:
     """One bucket under one prefix. Keys are relative to the prefix, etags without quotes, CRCs integers.
 
-    A CRC of None is neither sent nor asked for. Nothing is tried twice here: bot/retry.py does that.
+    Opening it asks nothing of the network. A CRC of None is neither sent nor asked for.
+    Nothing is tried twice here: bot/retry.py does that.
     """
 
     def __init__(self, target: str, bucket: str, prefix: str, options: S3Options) -> None:
@@ -52,9 +53,12 @@ class Bucket:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
-        session = boto3.session.Session()
-        self._client = _client(session, options, read_s=_READ_S)
-        self._patient = _client(session, options, read_s=_LONG_READ_S)
+        try:
+            session = boto3.session.Session()
+            self._client = _client(session, options, read_s=_READ_S)
+            self._patient = _client(session, options, read_s=_LONG_READ_S)
+        except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL, a profile that is not there
+            raise ConfigError([f"targets.{target}: {error}"]) from error
         self._made_with = _made_with(options)
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
