@@ -112,6 +112,16 @@ def test_a_protect_asks_the_vmstore_in_this_order_and_for_nothing_else(world: Wo
     assert once(asked) == once(planning + run)
 
 
+def test_the_other_layout_and_a_vmstore_that_keeps_snapshots_of_living_clones_change_nothing(world: World) -> None:
+    world.simulator.options.layout = "direct"
+    world.simulator.options.refuse_snapshot_delete_while_clone = True
+    done = world.run("protect", "web01", "--to", "s3", "--json")
+    assert done.returncode == 0, done.stderr
+    [transaction] = json.loads(done.stdout)["transactions"]
+    assert transaction["left_behind"] == []
+    assert f"{transaction['id']}/tintri/{transaction['id']}/web01.vmx" in world.objects()
+
+
 def shape(path: str) -> str:
     short = path.removeprefix("/api/v310")
     return re.sub(r"^/(vm|snapshot|task)/.+", r"/\1/ID", short)
