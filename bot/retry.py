@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to go on: `tries` calls, waiting `first_s`, doubled each time up to `longest_s`."""
+    """How long to go on: `tries` calls, waiting `first_s`, doubled each time up to `longest_s`: 1 to 1.5 minutes."""
 
-    tries: int = 7
+    tries: int = 9
     first_s: float = 0.5
-    longest_s: float = 20.0
+    longest_s: float = 30.0
 
     def wait_s(self, attempt: int, asked: float | None) -> float:
         """The wait after the given attempt (from 1); what the other side asked for is honoured up to a minute."""

@@ -76,8 +76,10 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
     if transaction.state.is_final:
         return _ENDINGS[transaction.state](transaction)
     running = [step for step in steps if step.state is StepState.RUNNING]
+    if all(step.state is StepState.PENDING for step in steps):
+        return "Waiting for its turn"
     if not running:
-        return "Starting"
+        return "Going on"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
     step = running[0]
     share = f", {_percent(step)} %" if step.total and percent else ""
