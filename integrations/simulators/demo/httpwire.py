@@ -10,6 +10,7 @@ PIECE = 256 << 10
 _LONGEST_HEAD = 64 << 10
 
 Send = Callable[[memoryview], None]
+Count = Callable[[int], None]
 
 
 class WireError(Exception):
@@ -120,34 +121,34 @@ class Pump:
         self._throttle = throttle
         self._buffer = memoryview(bytearray(PIECE))
 
-    def pass_body(self, head: Head, source: Stream, send: Send, count: Callable[[int], None]) -> None:
+    def pass_body(self, head: Head, source: Stream, send: Send, count: Count) -> None:
         """Pass on what the head announces; count gets the bytes of content, without the framing of chunks."""
         if head.is_chunked:
             self._pass_chunks(source, send, count)
         elif (length := head.length) is not None:
             self._pass_bytes(length, source, send, count)
 
-    def pass_rest(self, source: Stream, send: Send, count: Callable[[int], None]) -> None:
+    def pass_rest(self, source: Stream, send: Send, count: Count) -> None:
         """Pass on all until the other side hangs up."""
-        while size := self._pass_piece(len(self._buffer), source, send):
-            count(size)
+        while self._pass_piece(PIECE, source, send, count):
+            pass
 
-    def _pass_bytes(self, length: int, source: Stream, send: Send, count: Callable[[int], None]) -> None:
+    def _pass_bytes(self, length: int, source: Stream, send: Send, count: Count) -> None:
         while length:
-            size = self._pass_piece(length, source, send)
+            size = self._pass_piece(length, source, send, count)
             if not size:
                 raise WireError("hung up inside a body")
             length -= size
-            count(size)
 
-    def _pass_piece(self, most: int, source: Stream, send: Send) -> int:
+    def _pass_piece(self, most: int, source: Stream, send: Send, count: Count) -> int:
         size = source.read_into(self._buffer[: self._throttle.piece(min(most, PIECE))])
         if size:
             self._throttle.take(size)
+            count(size)  # before it is sent: whoever has an answer finds it counted
             send(self._buffer[:size])
         return size
 
-    def _pass_chunks(self, source: Stream, send: Send, count: Callable[[int], None]) -> None:
+    def _pass_chunks(self, source: Stream, send: Send, count: Count) -> None:
         while True:
             line = source.line()
             send(memoryview(line))

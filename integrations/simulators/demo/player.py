@@ -123,7 +123,7 @@ class Player:
                 f"nothing fails like that: write s3 and a status (503), or slack and a method (chat.update), or "
                 f"{' or '.join(self._world.vmstores)} and one of {', '.join(_CALLS)}"
             )
-        self._transcript.note(f"the next {count} calls of {system} {what} will fail")
+        self._transcript.note(f"{system} fails the next {what}" + (f", {count} times" if count > 1 else ""))
 
     def users(self) -> None:
         """See Stage."""
