@@ -75,11 +75,11 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
         return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
     if transaction.state.is_final:
         return _ENDINGS[transaction.state](transaction)
-    running = [step for step in steps if step.state is StepState.RUNNING]
+    running = [step for step in steps if step.state in (StepState.RUNNING, StepState.PENDING)]
     if all(step.state is StepState.PENDING for step in steps):
         return "Waiting for its turn"
     if not running:
-        return "Going on"
+        return "Ending"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
     step = running[0]
     share = f", {_percent(step)} %" if step.total and percent else ""
