@@ -75,15 +75,18 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
         return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
     if transaction.state.is_final:
         return _ENDINGS[transaction.state](transaction)
-    running = [step for step in steps if step.state in (StepState.RUNNING, StepState.PENDING)]
     if all(step.state is StepState.PENDING for step in steps):
         return "Waiting for its turn"
-    if not running:
-        return "Ending"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
-    step = running[0]
+    step = _current(steps)
     share = f", {_percent(step)} %" if step.total and percent else ""
     return f"{prefix}{step.position + 1}/{len(steps)} {step.title}{share}"
+
+
+def _current(steps: Sequence[Step]) -> Step:
+    """The step that runs; between two, the one that ended last."""
+    running = [step for step in steps if step.state is StepState.RUNNING]
+    return running[0] if running else [step for step in steps if step.state is not StepState.PENDING][-1]
 
 
 def plan(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> Json:

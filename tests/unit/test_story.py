@@ -55,6 +55,15 @@ def test_the_root_says_which_step_runs_and_offers_stop() -> None:
     assert view["buttons"] == ["stop"]
 
 
+def test_between_two_steps_the_line_names_the_one_that_ended() -> None:
+    ended = (STEPS[0], replace(STEPS[1], state=StepState.STOPPED), STEPS[2])
+    assert story.line(replace(ASKED, stop_asked_by="bob"), ended, percent=False) == "Stopping: 2/3 Upload"
+
+
+def test_before_the_first_step_it_waits_for_its_turn() -> None:
+    assert story.line(ASKED, (STEPS[2],)) == "Waiting for its turn"
+
+
 def test_a_stop_that_was_asked_for_is_shown_and_offered_no_more() -> None:
     view = story.root(replace(ASKED, stop_asked_by="bob"), STEPS)
     assert view["line"].startswith("Stopping")
