@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -91,12 +91,16 @@ def assert_protected(demo: Demo, sample: Path) -> None:
     (transaction,) = demo.transactions()
     prefix = transaction["id"]
     assert transaction["state"] == "succeeded"
+    objects = [key for key in demo.objects() if not key.startswith(f"{prefix}/blocks/")]
+    assert f"{prefix}/manifest.json" in objects
+    # A clone that was cut short is given up and made anew in a directory of its own.
+    (directory,) = {PurePosixPath(key).parts[2] for key in objects if key != f"{prefix}/manifest.json"}
+    assert directory in (prefix, f"{prefix}.2")
     expected = {
-        f"{prefix}/tintri/{prefix}/vm01/{name}": digest
+        f"{prefix}/tintri/{directory}/vm01/{name}": digest
         for name, digest in files_of(sample / "vm01").items()
         if not name.endswith(LEFT_OUT)
     }
-    objects = [key for key in demo.objects() if not key.startswith(f"{prefix}/blocks/")]
     assert sorted(objects) == sorted([*expected, f"{prefix}/manifest.json"])
     assert {key: demo.digest(key) for key in expected} == expected
     assert_nothing_left(demo, sample)
