@@ -96,7 +96,7 @@ def _root(view: Json) -> Card:
         lines=_some(view.get("line") or view.get("state")),
         facts=_pairs(view.get("facts", ())),
         transaction=_text(view, "transaction"),
-        by=_user(view.get("by")),
+        by=slack_user(view.get("by")),
         stop="stop" in view.get("buttons", ()),
     )
 
@@ -170,5 +170,6 @@ def _pairs(facts: Iterable[Iterable[object]]) -> tuple[tuple[str, str], ...]:
     return tuple((str(label), str(value)) for label, value in facts)
 
 
-def _user(value: object) -> str:
+def slack_user(value: object) -> str:
+    """The value if it is a Slack user id, else "", so that nothing else is ever mentioned or written to."""
     return str(value) if _SLACK_USER.fullmatch(str(value)) else ""

@@ -1,9 +1,15 @@
-"""Mentions: `@cloudy stop` and the like, in a thread or beside one. Bolt acknowledges events before it calls us."""
+"""Mentions: `@cloudy stop` and the like, in a thread or beside one.
 
+Bolt acknowledges an event before its listener runs, and Slack sends again only what was not acknowledged: so a mention
+is carried out in a middleware, which comes before both, and the listener tells the answer.
+"""
+
+from collections.abc import Callable
+from copy import copy
 from functools import partial
 from http.client import HTTPException
 
-from slack_bolt import App
+from slack_bolt import App, BoltContext
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
@@ -14,23 +20,36 @@ from handlers.orders import carry_out
 from handlers.origin import of_mention
 from handlers.whisper import whisper
 
+_NAME_S = 1  # Slack waits 3 s for the acknowledgement, and without a name the id does
+
 
 def register(app: App, service: Service) -> None:
     """Listen."""
-    app.event("app_mention")(partial(mentioned, service))
+    app.event("app_mention", middleware=[partial(carried_out, service)])(answered)
 
 
-def mentioned(service: Service, body: Json, client: WebClient) -> None:
+def carried_out(
+    service: Service, body: Json, client: WebClient, context: BoltContext, next_: Callable[[], None]
+) -> None:
     """`@cloudy stop|status|help|...`; what another bot says is not for us."""
     origin = of_mention(body)
     if origin.actor.id and "bot_id" not in body["event"]:
         origin = origin.named(_name_of(client, origin.actor.id))
-        whisper(client, origin, carry_out(service, parse.mention(origin.text), origin))
+        context["answer"] = origin, carry_out(service, parse.mention(origin.text), origin)
+    next_()
+
+
+def answered(client: WebClient, context: BoltContext) -> None:
+    """Tell the one who mentioned us."""
+    if "answer" in context:
+        whisper(client, *context["answer"])
 
 
 def _name_of(client: WebClient, user: str) -> str:
     """The name as slash commands have it; the id where Slack does not tell (no users:read scope, no connection)."""
+    quick = copy(client)
+    quick.timeout = _NAME_S
     try:
-        return str(client.users_info(user=user)["user"]["name"])
+        return str(quick.users_info(user=user)["user"]["name"])
     except (SlackClientError, OSError, HTTPException, KeyError, TypeError):
         return user

@@ -7,6 +7,7 @@ looks in Slack for the message before sending it again. Nothing that Slack does 
 import logging
 import secrets
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from bot.model import Message
 from bot.ports import Clock
 from bot.store import Database, Unit
 from handlers import blocks
-from handlers.cards import is_final
+from handlers.cards import is_final, slack_user
 from handlers.pace import Pace
 from handlers.webapi import Kind, Mark, Outcome, WebApi
 
@@ -28,6 +29,7 @@ _LONGEST_BACKOFF_S = 30.0
 _AFTER_OTHERS_S = 0.5
 _SIMPLER_FOR = timedelta(hours=6)
 _ASIDE_FOR = timedelta(minutes=5)
+_MOST_MISTAKES = 3
 _SKEW_S = 600  # how far Slack's clock and ours may be apart
 
 
@@ -61,6 +63,7 @@ class Sender:
         self._levels: dict[str, tuple[int, datetime]] = {}  # kind of view -> level that Slack takes, until when
         self._unsent: set[str] = set()  # keys whose begun send surely did not happen, so that nobody need look
         self._aside: dict[str, datetime] = {}
+        self._mistakes: Counter[str] = Counter()  # how often a message could not be sent by a fault of ours
         self._root_ts: dict[str, str] = {}  # where threads stand; a root never moves
         self._outages = 0
         self._silent_until: datetime | None = None
@@ -84,6 +87,7 @@ class Sender:
         except Exception:  # noqa: BLE001 - a mistake of ours in one message must not silence all the others
             _log.exception("a message could not be sent", extra=_facts(turn))
             if turn is not None:
+                self._mistakes[turn.message.key] += 1
                 self._aside[turn.message.key] = self._clock.now() + _ASIDE_FOR
         return turn is not None
 
@@ -148,6 +152,9 @@ class Sender:
     # --- sending ---
 
     def _deliver(self, turn: _Turn) -> None:
+        if self._mistakes[turn.message.key] >= _MOST_MISTAKES:
+            self._give_up(turn.message, "it cannot be drawn or sent; the log says why")  # its thread waits for it
+            return
         if turn.way == "post" and turn.message.intent and turn.message.key not in self._unsent:
             found = self._look(turn)
             if found is None:
@@ -198,6 +205,7 @@ class Sender:
         elif outcome.kind is Kind.BAD_BLOCKS and level > blocks.TEXT:
             self._simplify(turn, level, outcome)
         elif outcome.kind is Kind.LIMITED:
+            _log.warning("Slack takes none now", extra={**_facts(turn), "error": outcome.why, "wait_s": outcome.wait_s})
             self._pace.close(turn.way, self._clock.now() + timedelta(seconds=outcome.wait_s))
         elif outcome.kind is Kind.UNKNOWN:
             self._postpone(turn, outcome)
@@ -228,6 +236,8 @@ class Sender:
         _log.error("a message is given up", extra={"action": "outbox", "key": message.key, "error": why})
         with self._db.unit() as unit:
             unit.outbox.give_up(message.key, why)
+            if told := _no_thread(message, why):
+                unit.outbox.put(told)
 
     # --- how it is drawn ---
 
@@ -245,6 +255,19 @@ class Sender:
 
     def _mark(self, message: Message) -> Mark:
         return Mark(key=message.key, installation=self._installation, version=message.version)
+
+
+def _no_thread(message: Message, why: str) -> Message | None:
+    """What the one who asked is told directly when the root message cannot stand where it was asked for."""
+    by = slack_user(message.view.get("by"))
+    if message.ts or not by:
+        return None
+    transaction = str(message.view.get("transaction", ""))
+    text = (
+        f"Slack does not let Cloudy write where you asked ({why}), so there is no thread; the work goes on all the "
+        f"same. Follow it with /cloudy show {transaction}, and invite Cloudy to that channel for the next time."
+    )
+    return Message(key=f"{message.key}:lost", channel=by, view={"kind": "notice", "text": text})
 
 
 def _backoff_s(failures: int) -> float:

@@ -5,7 +5,7 @@ A call either surely happened, surely did not, or nobody knows; the sender acts 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from http.client import HTTPException
@@ -23,6 +23,14 @@ from handlers.blocks import Rendered
 _PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 _BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"})
 _LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+# Of the token or the installation, not of the message: an operator cures them, and then all that waits is sent.
+_LOCKED_OUT = frozenset(
+    {
+        "not_authed", "invalid_auth", "account_inactive", "token_expired", "token_revoked", "no_permission",
+        "missing_scope", "not_allowed_token_type", "org_login_required", "ekm_access_denied", "team_access_not_granted",
+        "access_denied",
+    }
+)  # fmt: skip
 _WORD = re.compile("[a-z][a-z0-9_]*")
 _DEFAULT_WAIT_S = 30.0
 _PAGE, _MOST_PAGES = 200, 10
@@ -33,7 +41,7 @@ class Kind(Enum):
 
     DONE = auto()
     ABSENT = auto()  # looked for and not there
-    LIMITED = auto()  # did not happen; wait
+    LIMITED = auto()  # did not happen; wait, for Slack or for an operator
     BAD_BLOCKS = auto()  # did not happen; draw it simpler
     REFUSED = auto()  # did not happen, and will not
     UNKNOWN = auto()  # may have happened
@@ -92,7 +100,7 @@ class WebApi:
         for _ in range(_MOST_PAGES):
             outcome, page = _call(partial(self._read, channel, thread_ts, oldest, cursor))
             if outcome.kind is not Kind.DONE:
-                return Outcome(kind=Kind.ABSENT) if outcome.why == "thread_not_found" else outcome
+                return _not_read(outcome)
             for message in page.get("messages") or ():
                 if found := _carried(message, mark):
                     return found
@@ -114,6 +122,13 @@ def _content(drawn: Rendered) -> Json:
     # An empty list takes the blocks of an earlier version away; leaving it out would keep them. parse: no links of
     # Slack's own making.
     return {"text": drawn.text, "blocks": list(drawn.blocks), "parse": "none"}
+
+
+def _not_read(outcome: Outcome) -> Outcome:
+    if outcome.why == "thread_not_found":
+        return Outcome(kind=Kind.ABSENT)
+    # Reading is not needed for sending: without its scope nobody waits.
+    return replace(outcome, kind=Kind.REFUSED) if outcome.why == "missing_scope" else outcome
 
 
 def _carried(message: Json, mark: Mark) -> Outcome | None:
@@ -144,6 +159,8 @@ def _refusal(response: Any) -> Outcome:
     code = str(data.get("error", ""))
     if response.status_code == 429 or code in _LIMITED:
         return Outcome(kind=Kind.LIMITED, wait_s=_wait_s(response.headers), why=code)
+    if code in _LOCKED_OUT:
+        return Outcome(kind=Kind.LIMITED, wait_s=_DEFAULT_WAIT_S, why=code)
     if code in _BLOCKS:
         return Outcome(kind=Kind.BAD_BLOCKS, why=code)
     # What is not a word of Slack's is a page of some proxy in between.

@@ -284,6 +284,18 @@ def test_a_mention_is_heard_also_when_slack_does_not_tell_the_name(world: World)
     assert world.stopped_by(tx) == world.slack.user_id("bob")
 
 
+def test_a_mention_is_recorded_before_it_is_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tx, stop_thread = world.thread(), world.service.stop_thread
+
+    def slowly(*args: Any, **kwargs: Any) -> Transaction:
+        time.sleep(0.5)
+        return stop_thread(*args, **kwargs)
+
+    monkeypatch.setattr(world.service, "stop_thread", slowly)
+    assert world.slack.mention("bob", "stop", thread_ts=world.root_ts(tx)).ok
+    assert world.stopped_by(tx) == "bob"
+
+
 def test_other_mentions_are_answered_where_they_were_said(world: World) -> None:
     tx = world.thread()
     for said, answer in (("status", "1 active"), ("help", "What Cloudy understands"), ("dance", "Usage: /cloudy")):

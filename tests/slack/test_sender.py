@@ -412,7 +412,7 @@ def test_each_edit_has_new_block_ids(world: World) -> None:
 # --- giving up, and going on ---
 
 
-@pytest.mark.parametrize("code", ["channel_not_found", "is_archived", "not_in_channel", "invalid_auth", "brand_new"])
+@pytest.mark.parametrize("code", ["channel_not_found", "is_archived", "not_in_channel", "brand_new"])
 def test_what_slack_will_never_take_is_given_up_with_its_error_and_its_thread_with_it(
     world: World, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -424,6 +424,45 @@ def test_what_slack_will_never_take_is_given_up_with_its_error_and_its_thread_wi
     assert world.pending() == []
     assert len(world.shown()) == 1
     assert {getattr(record, "error", "") for record in caplog.records} >= {code}
+
+
+@pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"])
+def test_what_an_operator_can_cure_is_waited_for_and_no_message_is_lost(
+    world: World, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.put("root", root())
+    world.work()
+    world.slack.fail_next("chat.postMessage", 3, error=code)
+    world.slack.fail_next("chat.update", 2, error=code)
+    world.put("root", root("succeeded"))
+    world.put("plan", plan(100, "complete"))
+    world.work(300)
+    assert world.pending() == []
+    assert len(world.shown()) == 2
+    assert sum(not call["answer"]["ok"] for call in world.calls()) == 5
+    assert {getattr(record, "error", "") for record in caplog.records} >= {code}
+
+
+def test_who_asked_is_told_directly_that_no_thread_can_be_opened(world: World) -> None:
+    alice = world.slack.user_id("alice")
+    world.put("root", root() | {"by": alice})
+    world.put("plan", plan(0))
+    world.slack.fail_next("chat.postMessage", error="not_in_channel")
+    world.work()
+    assert world.pending() == []
+    (told,) = [call["args"] for call in world.calls("chat.postMessage") if call["answer"]["ok"]]
+    assert told["channel"] == alice
+    assert "not_in_channel" in told["text"]
+    assert f"/cloudy show {ID}" in told["text"]
+
+
+def test_a_message_that_cannot_be_drawn_is_given_up_in_the_end_and_its_thread_goes_on(world: World) -> None:
+    world.put("root", root())
+    world.put("broken", {"kind": "receipt", "facts": 5})
+    world.put("plan", plan(100, "complete"))
+    world.work(3600)
+    assert world.pending() == []
+    assert len(world.shown()) == 2
 
 
 def test_a_private_answer_is_seen_by_one_person_only(world: World) -> None:
