@@ -31,6 +31,10 @@ def error(code: str, message: str = "No.", cause: str = "") -> dict[str, Any]:
     return {"code": code, "message": message, "causeDetails": cause}
 
 
+def _not_there(_call: "Call") -> Reply:
+    return 404, error("ERR-API-8001", "Not there.")
+
+
 def expired() -> Reply:
     return 401, error("ERR-API-0104", "Invalid session")
 
@@ -91,7 +95,7 @@ class Peer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 call = Call(self.command, self.path, headers, json.loads(body) if body else None)
                 peer.calls.append(call)
-                route = peer.routes.get((call.method, call.path), lambda _: (404, error("ERR-API-8001", "Not there.")))
+                route = peer.routes.get((call.method, call.path), _not_there)
                 status, answer, *rest = route(call)
                 content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)

@@ -206,9 +206,9 @@ def test_the_counts_are_in_the_file(proxy: S3Proxy, tmp_path: Path) -> None:
 
 
 def test_nonsense_ends_the_connection_and_nothing_else(proxy: S3Proxy) -> None:
-    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=30) as client:
-        client.sendall(b"hello\r\n\r\n")
-        assert client.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=30) as wire:
+        wire.sendall(b"hello\r\n\r\n")
+        assert wire.recv(100) == b""
     client = connect(proxy)
     client.request("GET", "/b")
     assert client.getresponse().status == 200

@@ -134,7 +134,7 @@ class House:
         """One look of the dispatcher, planning included, in this thread."""
         planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep)
         dispatcher = Dispatcher(self.db, planner, self.engine, self.clock)  # type: ignore[arg-type]
-        dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment,return-value]
+        dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment]
         dispatcher.tick()
         dispatcher.tick()
 
