@@ -23,6 +23,17 @@ _SLOT = re.compile(r"((?:scsi|sata|ide|nvme)[0-9]+):[0-9]+")
 _WHOLE_EXTENTS = frozenset({"VMFS", "FLAT"})
 _SPARSE_EXTENTS = frozenset({"SPARSE", "SESPARSE", "VMFSSPARSE"})
 _RAW_EXTENTS = frozenset({"VMFSRDM", "VMFSRAWRDM", "VMFSRAW"})
+_DEFINITIONS = (".vmx", ".vmtx")  # of a VM, and of a template
+_NAMED_FILES = ("nvram", "extendedconfigfile", "checkpoint.vmstate")  # vmstate: the memory of a suspended VM
+# What a host writes into a .vmx when it starts the VM.
+_MARKS_OF_A_START = (
+    "cleanshutdown",
+    "guestcpuid.",
+    "hostcpuid.",
+    "monitor.phys_bits",
+    "sched.swap.derivedname",
+    "vmotion.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,7 @@ class Definition:
 
 
 def texts_needed(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Names of the small files that `examine` wants to read: each .vmx, and each .vmdk that may be a descriptor."""
+    """Names of the small files that `examine` wants to read: each definition, and each possible descriptor."""
     return tuple(
         sorted(
             entry.path
@@ -59,7 +70,7 @@ def texts_needed(entries: Iterable[Entry]) -> tuple[str, ...]:
             if not entry.is_dir
             and not _reason_to_skip(entry.path)
             and entry.size <= _LARGEST_TEXT
-            and entry.path.lower().endswith((".vmx", ".vmdk"))
+            and entry.path.lower().endswith((*_DEFINITIONS, ".vmdk"))
         )
     )
 
@@ -83,8 +94,12 @@ def examine(entries: Iterable[Entry], texts: Mapping[str, str], disks: Sequence[
     """
     sizes = {entry.path: entry.size for entry in entries if not entry.is_dir}
     skipped = {name: reason for name in sizes if (reason := _reason_to_skip(name))}
-    search = _Search({name: size for name, size in sizes.items() if name not in skipped}, texts)
+    wanted = {name: size for name, size in sizes.items() if name not in skipped}
+    search = _Search(wanted, texts, was_started=bool(skipped) or any(_is_log(name) for name in wanted))
     search.run(disks)
+    search.problems += [
+        f"the name {_readable(name)} is not valid Unicode; rename it" for name in sizes if not _is_text(name)
+    ]
     if search.problems:
         lines = "\n".join(f"- {problem}" for problem in dict.fromkeys(search.problems))
         raise NotRestorable(f"The clone would not be restorable, so it is not protected:\n{lines}")
@@ -101,12 +116,13 @@ class _Search:
 
     sizes: Mapping[str, int]
     texts: Mapping[str, str]
+    was_started: bool  # by what lies beside the definition: a log, swap or a lock
     problems: list[str] = field(default_factory=list)
     extents: dict[str, int] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
     def run(self, disks: Sequence[Disk]) -> None:
-        vmx_names = sorted(name for name in self.sizes if name.lower().endswith(".vmx"))
+        vmx_names = sorted(name for name in self.sizes if name.lower().endswith(_DEFINITIONS))
         for name in vmx_names:
             self.vmx(name)
         if not vmx_names and not disks:
@@ -117,14 +133,25 @@ class _Search:
         settings = parse_vmx(self.texts.get(name, ""))
         if not settings:
             self.problems.append(f"{name} is empty or no VM's definition")
-        for key in ("nvram", "extendedconfigfile"):
-            if value := settings.get(key):
+        for key in _NAMED_FILES:
+            value = settings.get(key, "")
+            if value and not (key == "nvram" and self.is_not_made_yet(value, name, settings)):
                 self.find(value, name, key)
         for slot, file_name in disk_slots(settings):
             if shared := _sharing(settings, slot):
                 self.problems.append(f"{slot} ({file_name}) is a shared disk ({shared}), as a cluster has it")
             elif found := self.find(file_name, name, slot):
                 self.disk(found, slot, must_describe=True)
+
+    def is_not_made_yet(self, nvram: str, named_by: str, settings: Mapping[str, str]) -> bool:
+        """Whether a VM's firmware settings are not there because the VM was never started: its first start makes them.
+
+        Not so with a virtual TPM, whose keys are among them.
+        """
+        has_mark = any(key.startswith(_MARKS_OF_A_START) for key in settings)
+        has_tpm = _word(settings, "vtpm.present") == "true"
+        is_there = posixpath.join(posixpath.dirname(named_by), nvram) in self.sizes
+        return "/" not in nvram and not (self.was_started or has_mark or has_tpm or is_there)
 
     def told_disks(self, disks: Sequence[Disk]) -> None:
         """By file name only: the clone has its own directory. Two disks of one name need two files."""
@@ -235,6 +262,20 @@ def _word(settings: Mapping[str, str], key: str) -> str:
 
 def _is_descriptor(text: str) -> bool:
     return text.lstrip("\ufeff \t\r\n")[: len(_DESCRIPTOR_MARK)].lower() == _DESCRIPTOR_MARK
+
+
+def _is_log(name: str) -> bool:
+    file_name = posixpath.basename(name).lower()
+    return file_name.startswith("vmware") and file_name.endswith(".log")
+
+
+def _is_text(name: str) -> bool:
+    return _readable(name) == name
+
+
+def _readable(name: str) -> str:
+    """A name that any place can take: a file system's bytes that are not UTF-8 become question marks."""
+    return name.encode(errors="replace").decode()
 
 
 def _reason_to_skip(name: str) -> str:

@@ -121,8 +121,52 @@ def test_a_missing_file_is_named(name: str) -> None:
     assert name in refusal(without(name))
 
 
+def test_a_vm_that_was_never_started_has_no_nvram_yet() -> None:
+    never = {name: size for name, size in SIZES.items() if name not in ("vm01.nvram", "vmware.log")}
+    assert verdict(never).files == ("vm01-flat.vmdk", "vm01.vmdk", "vm01.vmx")
+    for beside in ("vmware-3.log", "vm01-1234.vswp", ".lck-3409000000000000"):
+        assert "vm01.nvram is missing" in refusal({**never, beside: 1})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'cleanShutdown = "TRUE"',
+        'guestCPUID.0 = "0000000d756e65476c65746e49656e69"',
+        'monitor.phys_bits_used = "45"',
+        'sched.swap.derivedName = "/vmfs/volumes/ds/vm01/vm01-1.vswp"',
+        'vmotion.checkpointFBSize = "4194304"',
+        'vtpm.present = "TRUE"',
+        'nvram = "/vmfs/volumes/other/vm01.nvram"',
+    ],
+)
+def test_the_nvram_of_a_vm_that_may_have_been_started_must_be_there(line: str) -> None:
+    never = {name: size for name, size in SIZES.items() if name not in ("vm01.nvram", "vmware.log")}
+    assert "nvram" in refusal(never, with_vmx(line))
+
+
+def test_a_template_is_examined_like_a_vm() -> None:
+    sizes = {**without("vm01.vmx"), "vm01.vmtx": 300}
+    texts = {"vm01.vmtx": VMX, "vm01.vmdk": DESCRIPTOR}
+    assert "vm01.vmtx" in texts_needed(entries(sizes))
+    assert verdict(sizes, texts, ()).extents
+    del sizes["vm01-flat.vmdk"]
+    assert "vm01-flat.vmdk is missing" in refusal(sizes, texts, ())
+
+
+def test_the_memory_of_a_suspended_vm_must_be_there() -> None:
+    assert "vm01-1.vmss is missing" in refusal(texts=with_vmx('checkpoint.vmState = "vm01-1.vmss"'))
+    assert verdict(texts=with_vmx('checkpoint.vmState = ""')).files
+
+
+def test_a_name_that_is_not_unicode_is_told_before_anything_is_sent() -> None:
+    told = refusal({**SIZES, "b\udce4ckup.log": 1})
+    assert "b?ckup.log is not valid Unicode" in told
+    told.encode()
+
+
 def test_every_problem_is_told_at_once() -> None:
-    told = refusal({"vm01.vmx": 300, "vm01.vmdk": 400})
+    told = refusal({"vm01.vmx": 300, "vm01.vmdk": 400, "vmware.log": 5})
     assert "vm01-flat.vmdk" in told
     assert "vm01.nvram" in told
 
