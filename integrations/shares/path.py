@@ -186,7 +186,7 @@ class PathShare:
         self, error: OSError, operation: str, path: str
     ) -> tuple[type[TransientError | PermanentError], str]:
         full = self._full(path)
-        if not self._root.is_dir():
+        if self._is_unmounted():
             return PermanentError, (
                 f"The share is not mounted: there is no directory {self._root}. Mount the VMstore's export there "
                 "(NFS version 3), or correct `share` in the configuration."
@@ -199,6 +199,12 @@ class PathShare:
             return TransientError, f"{full} is still in use: files appear while it is being removed."
         kind = TransientError if error.errno in _PASSING else PermanentError
         return kind, f"Could not {operation} {full}: {error.strerror or error}."
+
+    def _is_unmounted(self) -> bool:
+        try:
+            return not self._root.is_dir()
+        except OSError:  # mounted, but it does not answer
+            return False
 
     def _unmounted_hint(self) -> str:
         try:

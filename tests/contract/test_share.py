@@ -312,3 +312,16 @@ def test_what_a_network_file_system_says_in_passing_is_transient(mounted: Share,
     assert isinstance(failure, TransientError)
     assert failure.code == code
     assert "/tintri/clone/x" in failure.message
+
+
+@pytest.mark.parametrize("call", ["list", "walk", "exists", "open", "remove_tree"])
+def test_a_mount_whose_server_is_away_is_transient_in_every_call(
+    mounted: Share, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_args: object, **_more: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    for name in ("stat", "lstat", "scandir", "open"):
+        monkeypatch.setattr(os, name, stale)
+    with pytest.raises(TransientError):
+        getattr(mounted, call)("clone/vm01")
