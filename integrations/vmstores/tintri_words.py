@@ -203,7 +203,12 @@ def _time(milliseconds: Any) -> datetime | None:
 
 
 def _below(path: str, export: str) -> str:
-    """Relative to the export: whether paths of the API begin with it, the documentation leaves open."""
+    r"""Relative to the export: whether paths of the API begin with it, the documentation leaves open.
+
+    On SMB they look like \\host\share\vm\disk.vhdx.
+    """
+    if path.startswith("\\\\"):
+        path = "/".join(path[2:].split("\\")[2:])
     return path.lstrip("/").removeprefix(export.strip("/") + "/")
 
 

@@ -128,6 +128,12 @@ def test_a_vm_that_is_gone_or_not_live_is_missing(peer: Peer) -> None:
             client(peer).get_vm(uuid)
 
 
+def test_disk_paths_on_smb_are_made_like_those_on_nfs(peer: Peer) -> None:
+    peer.on("GET", "/vm", page([vm("1", "vm01")]))
+    peer.on("GET", "/virtualDisk", page([{"name": "scsi0:0", "path": r"\\vmstore-data\share\vm01\disk.vhdx"}]))
+    assert [disk.path for disk in client(peer).find_vm("vm01").disks] == ["vm01/disk.vhdx"]
+
+
 # --- snapshots ---
 
 
