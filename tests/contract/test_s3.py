@@ -18,7 +18,8 @@ from bot.errors import (
 )
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3.body import Body
-from integrations.objectstores.s3.wire import decode_metadata, encode_metadata
+from integrations.objectstores.s3.wire import Bucket, decode_metadata, encode_metadata
+from tests import peers
 
 SECRET = "wJalrXUtnFEMI-never-shown"
 TOKEN = "token-never-shown"
@@ -120,6 +121,10 @@ def test_throttling_carries_the_wait_that_was_asked_for() -> None:
         (400, "BadDigest", IntegrityError, "bytes"),
         (400, "NeverHeardOf", PermanentError, "NeverHeardOf"),
         (501, "NotImplemented", PermanentError, "NotImplemented"),
+        (401, "Unauthorized", DeniedError, "rights"),
+        (403, "NeverHeardOf", DeniedError, "rights"),
+        (403, "InvalidObjectState", PermanentError, "InvalidObjectState"),
+        (403, "QuotaExceeded", PermanentError, "QuotaExceeded"),
     ],
 )
 def test_codes_say_who_must_act_and_how(status: int, code: str, kind: type[CloudyError], advice: str) -> None:
@@ -153,12 +158,44 @@ def test_a_probe_that_fails_is_asked_again_at_the_next_call() -> None:
         for _ in range(2):
             with pytest.raises(TransientError):
                 store.capabilities()
-    assert sum(line.startswith("PUT") for line in server.asked) == 2
+    assert len(server.asked) == 2
 
 
 def test_a_denied_probe_is_no_answer() -> None:
     with answering(403, "AccessDenied") as server, pytest.raises(DeniedError):
         open_store(server.url).capabilities()
+
+
+def test_what_a_killed_probe_left_is_removed_by_the_next_one() -> None:
+    with peers.moto() as peer:
+        client, left = peer.client, {"Bucket": peer.bucket, "Key": "vms/.cloudy/probe-0123456789abcdef/whole"}
+        client.put_object(**left, Body=b"123456789")
+        client.create_multipart_upload(**left)
+        client.put_object(Bucket=peer.bucket, Key="vms/.cloudy/owner.json", Body=b"{}")
+        store = OPENERS["s3"]("cloud", peer.url("vms"), peer.options)
+        store.capabilities()
+        assert [info.key for info in store.list("")] == [".cloudy/owner.json"]
+        assert store.list_uploads("") == ()
+
+
+@pytest.mark.parametrize("call", ["put_part", "complete", "head"])
+def test_a_probe_that_another_process_disturbs_is_tried_again_and_judges_nothing(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_args: object, **_more: object) -> None:
+        raise MissingError("NoSuchUpload")
+
+    with peers.moto() as peer:
+        store = OPENERS["s3"]("cloud", peer.url("vms"), peer.options)
+        # moto looks at no checksum, so that it never comes to the later questions by itself.
+        monkeypatch.setattr("integrations.objectstores.s3.probe._checks_whole", lambda bucket, key: True)
+        monkeypatch.setattr("integrations.objectstores.s3.probe._refuses_part", lambda *_: True)
+        monkeypatch.setattr("integrations.objectstores.s3.probe._refuses_whole", lambda *_: True)
+        with monkeypatch.context() as disturbed:
+            disturbed.setattr(Bucket, call, gone)
+            with pytest.raises(TransientError):
+                store.capabilities()
+        store.capabilities()
 
 
 def test_no_secret_in_repr_or_url() -> None:

@@ -65,6 +65,8 @@ _ADVICE = {
     "SignatureDoesNotMatch": "The secret key does not belong to this access key: correct the target's secret_key.",
 }
 _NOT_IMPLEMENTED = 501
+_NO_RIGHT = (401, 403)  # of a code that only some stores know
+_NOT_FOR_LACK_OF_RIGHTS = frozenset({"InvalidObjectState", "InvalidPayer", "QuotaExceeded"})  # though of status 403
 
 
 class Asked:
@@ -83,8 +85,12 @@ class Asked:
             return IntegrityError(f"{text} It did not get the bytes that were sent.")
         if code in _TRANSIENT or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED):
             return self.passing(text, code=code, wait_s=_wait(headers))
-        kind = MissingError if code in _MISSING else DeniedError if code in _DENIED else PermanentError
-        return self.lasting(" ".join(filter(None, (text, _ADVICE.get(code)))), code=code, kind=kind)
+        kind, advice = PermanentError, _ADVICE.get(code)
+        if code in _MISSING:
+            kind = MissingError
+        elif code in _DENIED or (status in _NO_RIGHT and code not in _NOT_FOR_LACK_OF_RIGHTS):
+            kind, advice = DeniedError, advice or _RIGHTS
+        return self.lasting(" ".join(filter(None, (text, advice))), code=code, kind=kind)
 
     def unreachable(self, why: str) -> TransientError:
         """Make the error for an answer that did not come, or not whole."""

@@ -14,11 +14,23 @@ from integrations.objectstores.s3.wire import Bucket
 _BODY = bytearray(b"123456789")
 _CRC = 0xAE8B14860A799888
 _WRONG_CRC = _CRC ^ 1
+_ROOT = ".cloudy/probe-"
 
 
 def probe(bucket: Bucket) -> Capabilities:
-    """Try right and wrong checksums, at once and in parts. Errors that are not an answer to that are raised."""
-    root = f".cloudy/probe-{secrets.token_hex(8)}"
+    """Try right and wrong checksums, at once and in parts. Errors that are not an answer to that are raised.
+
+    What a probe that was killed left behind is removed first. TransientError: another process did so with this one.
+    """
+    _remove_left(bucket)
+    try:
+        return _probe(bucket, f"{_ROOT}{secrets.token_hex(8)}")
+    except MissingError as error:
+        asked = bucket.asked("probe", _ROOT)
+        raise asked.passing(f"Another Cloudy probes {bucket.url} at the same time: {error.message}") from error
+
+
+def _probe(bucket: Bucket, root: str) -> Capabilities:
     with ExitStack() as removing:
         removing.callback(bucket.delete, f"{root}/whole")
         removing.callback(bucket.delete, f"{root}/parts")
@@ -29,10 +41,17 @@ def probe(bucket: Bucket) -> Capabilities:
         )
 
 
+def _remove_left(bucket: Bucket) -> None:
+    for upload_key, upload_id in bucket.uploads(_ROOT):
+        _abort(bucket, upload_key, upload_id)
+    for each in bucket.list(_ROOT):
+        bucket.delete(each.key)
+
+
 def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:
     try:
         return _checks_whole(bucket, f"{root}/whole") and _checks_parts(bucket, f"{root}/parts", removing)
-    except DeniedError:
+    except (DeniedError, MissingError):
         raise
     except PermanentError:  # does not know this checksum
         return False
@@ -80,7 +99,7 @@ def _tells_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
 def _refuses_taken_key(bucket: Bucket, key: str, removing: ExitStack) -> bool:
     try:
         _send(bucket, key, removing, crc64=None, only_new=True)
-    except DeniedError:
+    except (DeniedError, MissingError):
         raise
     except PermanentError as error:
         return error.code == "PreconditionFailed"
