@@ -75,6 +75,12 @@ def _remove_clone(context: Context, resource: Resource) -> None:
                 operation="remove clone",
             )
         return
+    if not share.exists(resource.name) and context.share(resource.system).exists(resource.name):
+        raise PermanentError(
+            f"`cleanup_share` does not show {resource.name}, and `share` does: is the export mounted at both?",
+            system=resource.system,
+            operation="remove clone",
+        )
     share.remove_tree(resource.name)
 
 

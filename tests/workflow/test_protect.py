@@ -9,7 +9,7 @@ import pytest
 from bot.errors import PermanentError, RequesterError, TransientError
 from bot.model import Json, State, StepState
 from bot.workflow import load, thaw
-from tests.memory import Crash
+from tests.memory import Crash, MemoryShare
 from tests.workflow.house import ALICE, DISK, VM01, House
 
 
@@ -197,6 +197,16 @@ def test_what_cannot_be_removed_is_told_with_the_way_to_remove_it(tmp_path: Path
     assert done.state is State.SUCCEEDED
     assert any(f"rm -r '/tintri/{done.id}'" in line for line in done.left_behind)
     assert views(house, done.id)["receipt"]["left_behind"] == list(done.left_behind)
+
+
+def test_a_clone_that_the_cleanup_share_does_not_show_is_not_taken_for_removed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.systems, "cleanup_share", lambda _name: MemoryShare({}))
+    done = house.protect()
+    assert done.state is State.SUCCEEDED
+    assert any(f"clone {done.id}" in line and "mounted" in line for line in done.left_behind)
+    assert house.share.exists(done.id)
 
 
 def test_with_two_targets_one_that_fails_makes_the_run_partial(tmp_path: Path) -> None:
