@@ -1,13 +1,14 @@
 """The main job, end to end: the installed command, real protocols, a bot that is killed and stopped half-way."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from integrations.simulators.vmstore import sample_vms
-from tests.e2e.demo import LEFT_OUT, STEPS, Demo, files_of, tasks_of
+from tests.e2e.demo import LEFT_OUT, STEPS, Demo, cloudy, environment, files_of, tasks_of
 from tests.e2e.test_leash import is_alive
 from tests.e2e.waiting import until
 
@@ -183,6 +184,29 @@ def test_a_demo_that_is_asked_to_end_gives_the_scripts_status(tmp_path: Path) ->
     children = demo.children
     assert demo.end() == 0
     assert not any(is_alive(child) for child in children)
+    assert demo.output.splitlines()[-1] == "script: ok"
+
+
+def test_a_demo_that_is_asked_to_end_within_its_script_says_where(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", "world users\n\nwait step upload 100\n")
+    until(lambda: "users: alice" in demo.output, "the script runs", 120)
+    assert demo.end() == 1
+    assert demo.output.splitlines()[-1].startswith("script: line ")
+
+
+def test_a_folder_holds_one_world_at_a_time(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "demo", "world users\n")
+    demo.wait(120)
+    before = (demo.data / "world.json").read_bytes()
+    second = subprocess.run(
+        [*cloudy(), "demo", "--script", "script", "--data", "world"],
+        check=False, capture_output=True, text=True, cwd=demo.folder, env=environment(), timeout=100,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert second.stdout.splitlines()[-1].startswith("script: line 0: ")
+    assert "world" in second.stdout
+    assert (demo.data / "world.json").read_bytes() == before
+    assert demo.end() == 0
 
 
 def test_a_line_that_fails_is_told_last(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_empty_lines_and_comments_are_nothing(text: str) -> None:
         "alice>",
         "wait approval 30",
         "wait done",
+        "wait done 1.2.3",
+        "wait step upload .",
         "alice> home",
         "alice> submit",
         'alice> fill "Name" = "vm01-restored"',

@@ -102,3 +102,15 @@ def test_what_was_edited_in_was_said(printed: Printed) -> None:
     printed.transcript.change(change("Uploading"))
     printed.transcript.change(change("vm01 is protected", "edited"))
     assert printed.transcript.has_said("is protected", 0)
+
+
+def test_nothing_is_printed_after_the_last_word(printed: Printed) -> None:
+    printed.transcript.change(change("Starting"))
+    printed.transcript.change(change("2/10", "edited"))
+    printed.transcript.end()
+    assert "2/10" in printed.text
+    printed.transcript.change(change("3/10", "edited"))
+    printed.transcript.change(change("Done", ts="1.2"))
+    printed.transcript.close()
+    assert "3/10" not in printed.text
+    assert "Done" not in printed.text

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from integrations.simulators.demo.bot import View
 from integrations.simulators.demo.script import ScriptError, listing
@@ -10,7 +11,10 @@ from integrations.simulators.demo.world import CHANNEL, World
 from integrations.simulators.slack import Ack
 from integrations.simulators.slack.people import default_users
 
+T = TypeVar("T")
+
 _ANSWER_S = 3.0  # what is said without being asked for again may still be on its way
+_LOOK_S = 0.05
 _BEFORE = ("pending", "skipped")  # states of a step that has not begun
 _FINAL = ("succeeded", "partial", "failed", "stopped", "refused")
 _CALLS = {
@@ -47,19 +51,13 @@ class Player:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, f"clicks [{label}]")
-        try:
-            self._acknowledged(self._world.slack.click(user, label, CHANNEL))
-        except LookupError as error:
-            raise ScriptError(_words(error)) from error
+        self._acknowledged(_found(lambda: self._world.slack.click(user, label, CHANNEL)))
 
     def mention(self, user: str, text: str) -> None:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, f"@cloudy {text}")
-        try:
-            thread = self._world.slack.newest_thread(CHANNEL)
-        except LookupError as error:
-            raise ScriptError(_words(error)) from error
+        thread = _found(lambda: self._world.slack.newest_thread(CHANNEL))
         self._acknowledged(self._world.slack.mention(user, text, CHANNEL, thread))
 
     def wait_done(self, seconds: float) -> None:
@@ -164,6 +162,18 @@ class Player:
 def people() -> str:
     """Who there is, with what each may do."""
     return ", ".join(f"{user.name} ({user.title})" for user in default_users() if user.title)
+
+
+def _found(look: Callable[[], T]) -> T:
+    """What is there now, or comes in a moment: a message follows its command by some tenths of a second."""
+    deadline = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            return look()
+        except LookupError as error:
+            if time.monotonic() >= deadline:
+                raise ScriptError(_words(error)) from error
+        time.sleep(_LOOK_S)
 
 
 def _words(error: LookupError) -> str:

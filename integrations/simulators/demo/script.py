@@ -250,6 +250,7 @@ def _slow(found: re.Match[str]) -> Line:
 
 
 _USER = r"([\w.-]+)>\s*"
+_SECONDS = r"(\d+(?:\.\d+)?)"
 FORMS = (
     _form("alice> /protect vm01 to s3", "type a command as a user", rf"{_USER}(/.+)", lambda m: Command(m[1], m[2])),
     _form('bob> click "Stop"', "click the newest button", rf'{_USER}click\s+"(.+)"', lambda m: Click(m[1], m[2])),
@@ -260,11 +261,11 @@ FORMS = (
         lambda m: Mention(m[1], m[2]),
     ),
     _form("alice> good morning", "write a plain message", rf"{_USER}([^/\s].*)", lambda m: Say(m[1], m[2])),
-    _form("wait done 60", "until all is done and said", r"wait\s+done\s+([\d.]+)", lambda m: WaitDone(float(m[1]))),
+    _form("wait done 60", "until all is done and said", rf"wait\s+done\s+{_SECONDS}", lambda m: WaitDone(float(m[1]))),
     _form(
         "wait step upload 60",
         "until that step of the newest transaction has begun",
-        r"wait\s+step\s+([\w-]+)\s+([\d.]+)",
+        rf"wait\s+step\s+([\w-]+)\s+{_SECONDS}",
         lambda m: WaitStep(m[1], float(m[2])),
     ),
     _form(

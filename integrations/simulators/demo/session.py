@@ -1,5 +1,6 @@
 """One demo from greeting to good-bye: a script, or a person at the terminal."""
 
+import fcntl
 import json
 import shutil
 import signal
@@ -24,6 +25,8 @@ _THINGS_TO_TRY = """Three things to try:
   alice> click "Stop"         end it half-way, and see that nothing is left behind
 "world help" lists all that can be written, "quit" ends the demo."""
 
+_NOT_STARTED = "line 0: the demo's world did not start"
+
 
 class _Ended(BaseException):
     """The demo was asked to end."""
@@ -44,7 +47,10 @@ def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: 
     except ScriptError as error:
         print(f"{error.more}\nscript: {error}")
         return 1
-    with _ended_by_signals(), _folder(data) as folder:
+    with _ended_by_signals(), _folder(data) as folder, _held(folder) as is_ours:
+        if not is_ours:
+            print(f"Another demo runs in {folder}: end it first, or name another folder.\nscript: {_NOT_STARTED}")
+            return 1
         return _Session(folder, json_file).play(script is not None, lines, keep=keep)
 
 
@@ -55,6 +61,8 @@ class _Session:
         self._terminal = Terminal()
         self._transcript = Transcript(self._terminal.show)
         self._player = Player(self._world, self._transcript)
+        self._line = 0  # of the script, that was begun last
+        self._is_told = False  # how the script ended
 
     def play(self, has_script: bool, lines: list[Numbered] | None, *, keep: bool) -> int:
         status = 1
@@ -65,8 +73,11 @@ class _Session:
             if keep:
                 threading.Event().wait()
         except (_Ended, KeyboardInterrupt):
-            self._terminal.show("The demo ends.")
             status = status if keep else 1
+            if not has_script:
+                self._terminal.show("The demo ends.")
+            elif not self._is_told:
+                self._tell(ScriptError(f"line {self._line}: the demo was asked to end"))
         finally:
             self._end()
         return status
@@ -77,31 +88,36 @@ class _Session:
         try:
             self._world.start()
         except (RuntimeError, OSError) as error:
-            self._terminal.show(f"{error}\nscript: line 0: the demo's world did not start")
+            self._terminal.show(f"{error}\nscript: {_NOT_STARTED}")
             return False
         self._terminal.show(self._greeting(time.monotonic() - began))
         return True
 
     def _play_script(self, lines: list[Numbered] | None, keep: bool) -> int:
         problem = self._first_problem(lines if lines is not None else _from_stdin())
-        self._transcript.flush()
+        self._transcript.end()
         self._write_record()
         if problem is not None:
             more = f"{problem.more}\n" if problem.more else ""
             self._terminal.show(f"{more}--- the end of {self._world.folder / 'bot.log'}\n{self._world.bot.tail()}\n---")
         if keep:
             self._terminal.show(f"The world in {self._world.folder} goes on; Ctrl-C ends it.")
-        self._terminal.show(f"script: {problem or 'ok'}")
+        self._tell(problem)
         return 0 if problem is None else 1
 
+    def _tell(self, problem: ScriptError | None) -> None:
+        """The last line that is printed."""
+        self._transcript.end()
+        self._is_told = True
+        self._terminal.show(f"script: {problem or 'ok'}")
+
     def _first_problem(self, lines: Iterable[Numbered]) -> ScriptError | None:
-        number = 0
         try:
             for numbered in lines:
-                number = numbered.number
+                self._line = numbered.number
                 numbered.line.play(self._player)
         except ScriptError as error:
-            text = str(error) if str(error).startswith("line ") else f"line {number}: {error}"
+            text = str(error) if str(error).startswith("line ") else f"line {self._line}: {error}"
             return ScriptError(text, error.more)
         return None
 
@@ -166,6 +182,19 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Whether nobody else has a world there; a second one would write over the first one's papers and bucket."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 @contextmanager

@@ -43,6 +43,12 @@ class Transcript:
         self._ended.set()
         self.flush()
 
+    def end(self) -> None:
+        """Print what was held back, and then nothing more."""
+        with self._lock:
+            self.flush()
+            self._out = lambda _: None
+
     def typed(self, user: str, text: str) -> None:
         """Print what a user does; what Cloudy said before is no answer to it."""
         with self._lock:

@@ -1,0 +1,61 @@
+"""How lines are played where the world needs a moment."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from integrations.simulators.demo.player import Player
+from integrations.simulators.demo.script import ScriptError
+from integrations.simulators.demo.transcript import Transcript
+from integrations.simulators.slack import Ack
+
+
+@dataclass
+class Stage:
+    """A Slack in which everything is there only after some looks."""
+
+    looks: int
+    done: list[str] = field(default_factory=list)
+
+    def user_id(self, name: str) -> str:
+        return name
+
+    def click(self, user: str, label: str, channel: str) -> Ack:
+        self._look()
+        self.done.append(f"{user} {label}")
+        return Ack(ok=True)
+
+    def newest_thread(self, channel: str) -> str:
+        self._look()
+        return "1.1"
+
+    def mention(self, user: str, text: str, channel: str, thread: str) -> Ack:
+        self.done.append(f"{user} {text} {thread}")
+        return Ack(ok=True)
+
+    def _look(self) -> None:
+        self.looks -= 1
+        if self.looks >= 0:
+            raise LookupError("not there")
+
+
+def player(slack: Stage) -> Player:
+    return Player(cast(Any, SimpleNamespace(slack=slack)), Transcript(lambda _: None))
+
+
+def test_a_button_or_thread_that_is_on_its_way_is_waited_for() -> None:
+    slack = Stage(looks=3)
+    player(slack).click("alice", "Stop")
+    slack.looks = 3
+    player(slack).mention("bob", "stop")
+    assert slack.done == ["alice Stop", "bob stop 1.1"]
+
+
+def test_what_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.simulators.demo.player._ANSWER_S", 0.1)
+    with pytest.raises(ScriptError, match="not there"):
+        player(Stage(looks=10_000)).click("alice", "Stop")
+    with pytest.raises(ScriptError, match="not there"):
+        player(Stage(looks=10_000)).mention("alice", "stop")
