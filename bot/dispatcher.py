@@ -4,10 +4,11 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from bot import narrator
+from bot import ending, narrator
 from bot.engine import Engine, Standing
 from bot.errors import BusyError, CloudyError
-from bot.model import AuditEvent, Failure, Json, State, Transaction
+from bot.insist import insist
+from bot.model import AuditEvent, Failure, Json, State, StepState, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
 from bot.ports import Clock
 from bot.store import Database, Unit
@@ -15,6 +16,7 @@ from bot.store import Database, Unit
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
+AFTER_FAULT_S = 5.0
 PLANNERS = 4  # a VMstore that hangs must not keep the others from being planned
 
 
@@ -35,24 +37,55 @@ class Dispatcher:
         """Look every quarter of a second, at once when woken, until told to stop."""
         while not stop.is_set():
             self.wake.clear()
-            try:
-                self.tick()
-            except BusyError:
-                log.warning("database busy, looking again", extra={"action": "database_busy"})
-            self.wake.wait(LOOK_S)
+            self.wake.wait(LOOK_S if self._looked() else AFTER_FAULT_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def tick(self) -> None:
-        """One look at everything that is not ended."""
+    def _looked(self) -> bool:
+        try:
+            return self.tick()
+        except BusyError:
+            log.warning("database busy, looking again", extra={"action": "database_busy"})
+            return True
+        except Exception:  # whatever it is: without this thread nothing would begin any more, and nobody would know
+            log.exception("the look at the transactions failed", extra={"action": "dispatch"})
+            return False
+
+    def tick(self) -> bool:
+        """One look at everything that is not ended. False: one could not be moved; the others were."""
         with self._db.read() as unit:
             active = unit.transactions.active()
+        well = True
         for transaction in active:
-            if transaction.state is State.PLANNING:
-                self._plan_soon(transaction)
-            elif transaction.state is State.QUEUED:
-                self._start(transaction)
-            elif transaction.state is State.RUNNING:
-                self._hand_over(transaction)
+            try:
+                self._move(transaction)
+            except BusyError:
+                log.warning("database busy, looking again", extra={"action": "database_busy"})
+            except Exception:  # one that cannot be moved must not keep the others from it
+                log.exception("not moved", extra={"action": "dispatch", "transaction": transaction.id})
+                well = False
+        return well
+
+    def _move(self, transaction: Transaction) -> None:
+        if transaction.stop_asked_by and self._stopped_before_it_began(transaction):
+            return
+        if transaction.state is State.PLANNING:
+            self._plan_soon(transaction)
+        elif transaction.state is State.QUEUED:
+            self._start(transaction)
+        elif transaction.state is State.RUNNING:
+            self._hand_over(transaction)
+
+    def _stopped_before_it_began(self, transaction: Transaction) -> bool:
+        """Whether it could be ended at once: while it is planned, and while it waits, also in the engine's queue."""
+        with self._db.unit() as unit:
+            state = unit.transactions.get(transaction.id).state
+            if state is State.PLANNING:
+                self._close(unit, transaction, State.STOPPED, Failure(what="Stopped before it began.", step="Plan"))
+                return True
+            if any(step.state is not StepState.PENDING for step in unit.steps.of(transaction.id)):
+                return False
+            ending.close(unit, transaction.id, self._clock.now(), verdict="stopped")
+            return True
 
     def _plan_soon(self, transaction: Transaction) -> None:
         with self._lock:
@@ -62,28 +95,30 @@ class Dispatcher:
         self._pool.submit(self._plan, transaction)
 
     def _plan(self, transaction: Transaction) -> None:
-        found: Planned | Joined | Refused
+        found = self._found(transaction)
         try:
-            found = self._planner.plan(transaction)
-        except CloudyError as error:
-            found = Refused(Failure(what=error.message, step="Plan", kind=type(error).__name__))
-        except Exception:
-            log.exception("planning failed unexpectedly", extra={"action": "bug", "transaction": transaction.id})
-            found = Refused(Failure(what="Planning failed unexpectedly; details are in the log.", step="Plan"))
-        self._keep_plan(transaction, found)
-        with self._lock:
-            self._being_planned.discard(transaction.id)
+            insist(lambda: self._keep_plan(transaction, found), self._clock)
+        except Exception:  # a full disk, say: it stays in planning and is planned again
+            log.exception("plan not kept", extra={"action": "dispatch", "transaction": transaction.id})
+            self._clock.sleep(AFTER_FAULT_S)
+        finally:
+            with self._lock:
+                self._being_planned.discard(transaction.id)
         self.wake.set()
 
+    def _found(self, transaction: Transaction) -> Planned | Joined | Refused:
+        try:
+            return self._planner.plan(transaction)
+        except CloudyError as error:
+            return Refused(Failure(what=error.message, step="Plan", kind=type(error).__name__))
+        except Exception:  # a bug must end one request with words, not the planner
+            log.exception("planning failed unexpectedly", extra={"action": "bug", "transaction": transaction.id})
+            return Refused(Failure(what="Planning failed unexpectedly; details are in the log.", step="Plan"))
+
     def _keep_plan(self, transaction: Transaction, found: Planned | Joined | Refused) -> None:
-        while True:
-            try:
-                with self._db.unit() as unit:
-                    if unit.transactions.get(transaction.id).state is State.PLANNING:
-                        self._settle(unit, transaction, found)
-                return
-            except BusyError:
-                self._clock.sleep(1.0)
+        with self._db.unit() as unit:
+            if unit.transactions.get(transaction.id).state is State.PLANNING:
+                self._settle(unit, transaction, found)
 
     def _settle(self, unit: Unit, transaction: Transaction, found: Planned | Joined | Refused) -> None:
         if unit.transactions.stop_asked(transaction.id):
@@ -98,9 +133,8 @@ class Dispatcher:
             self._close(unit, transaction, State.REFUSED, found.failure)
 
     def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
-        running = unit.transactions.list(states={State.QUEUED, State.RUNNING})
-        for other in running:
-            if other.vm_uuid == planned.vm.uuid and set(transaction.targets) <= set(other.targets):
+        for other in unit.transactions.active():
+            if other.vm_uuid == planned.vm.uuid and _serves(other, transaction):
                 self._settle(unit, transaction, Joined(vm=planned.vm.name, transaction_id=other.id))
                 return
         unit.transactions.update(
@@ -122,20 +156,12 @@ class Dispatcher:
         _audit(unit, transaction, state.value, {"why": failure.what})
 
     def _start(self, transaction: Transaction) -> None:
-        """Queued to running, unless its VM is busy; a Stop that came before ends it here."""
+        """Queued to running, unless its VM is busy."""
         with self._db.unit() as unit:
-            if unit.transactions.stop_asked(transaction.id):
-                self._stop_queued(unit, transaction)
-                return
             if not unit.transactions.claim(transaction.id):
                 return
             narrator.retell(unit, transaction.id)
         self._hand_over(transaction)
-
-    def _stop_queued(self, unit: Unit, transaction: Transaction) -> None:
-        unit.transactions.update(transaction.id, state=State.STOPPED, ended_at=self._clock.now())
-        narrator.tell_end(unit, transaction.id)
-        _audit(unit, transaction, State.STOPPED.value, {"why": "stopped before it began"})
 
     def _hand_over(self, transaction: Transaction) -> None:
         """Give a running transaction to the engine; one that it has already is left alone."""
@@ -162,14 +188,16 @@ class Dispatcher:
             next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
         )
         with self._db.unit() as unit:
-            if unit.transactions.get(transaction.id).state.is_final:
-                return
-            left = tuple(f"{found.kind} {found.name} on {found.system}" for found in unit.ledger.open(transaction.id))
-            unit.transactions.update(
-                transaction.id, state=State.FAILED, failure=why, left_behind=left, ended_at=self._clock.now()
-            )
-            narrator.tell_end(unit, transaction.id)
-            _audit(unit, transaction, "given up", {"why": why.what, "left_behind": list(left)})
+            ending.close(unit, transaction.id, self._clock.now(), verdict="failed", failure=why)
+
+
+def _serves(other: Transaction, asked: Transaction) -> bool:
+    """Whether what runs or waits for the same VM gives all that is asked for; a run that is being stopped does not."""
+    return (
+        set(asked.targets) <= set(other.targets)
+        and asked.consistency in ("crash", other.consistency)
+        and not other.stop_asked_by
+    )
 
 
 def _audit(unit: Unit, transaction: Transaction, event: str, body: Json) -> None:

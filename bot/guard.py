@@ -3,7 +3,7 @@
 import threading
 from datetime import timedelta
 
-from bot.errors import Stopped
+from bot.errors import BusyError, Stopped
 from bot.ports import Clock
 from bot.store import Database
 
@@ -37,13 +37,12 @@ class Guard:
 
     def pause(self, seconds: float) -> None:
         """Wait, looking at Stop meanwhile."""
-        end = self._clock.now() + timedelta(seconds=seconds)
-        while True:
-            self.check()
-            left = (end - self._clock.now()).total_seconds()
-            if left <= 0:
-                return
+        left = seconds  # counted, not measured: the clock may be set meanwhile
+        self.check()
+        while left > 0:
             self._clock.sleep(min(left, LOOK_S))
+            left -= LOOK_S
+            self.check()
 
     def park_if_draining(self) -> None:
         """Stand still for ever while the process is on its way out."""
@@ -53,8 +52,15 @@ class Guard:
     def _asked(self) -> bool:
         with self._lock:
             now = self._clock.now()
-            if not self._heard and now - self._looked_at >= timedelta(seconds=LOOK_S):
+            # In absolute terms, since the clock may be set back.
+            if not self._heard and abs(now - self._looked_at) >= timedelta(seconds=LOOK_S):
                 self._looked_at = now
-                with self._db.read() as unit:
-                    self._heard = unit.transactions.stop_asked(self._id)
+                self._heard = self._look()
             return self._heard
+
+    def _look(self) -> bool:
+        try:
+            with self._db.read() as unit:
+                return unit.transactions.stop_asked(self._id)
+        except BusyError:
+            return False  # no news; the next look tells

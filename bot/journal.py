@@ -1,98 +1,122 @@
 """The database as the actions see it: clean-up ledger, part ledger, catalogue, each call a unit of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from bot.insist import insist
 from bot.model import PartDone, RecoveryPoint, Resource, ResourceKind, StoredFile, Upload
-from bot.store import Database
+from bot.ports import Clock
+from bot.store import Database, Unit
+
+T = TypeVar("T")
 
 
-class DatabaseLedger:
-    """The clean-up ledger of one transaction (port: bot.actions.context.Ledger)."""
+class _View:
+    """The database for one transaction. A busy one is waited for: what is kept here must not be lost to it."""
 
-    def __init__(self, db: Database, transaction_id: str) -> None:
+    def __init__(self, db: Database, clock: Clock, transaction_id: str) -> None:
         self._db = db
+        self._clock = clock
         self._id = transaction_id
+
+    def _write(self, work: Callable[[Unit], T]) -> T:
+        def once() -> T:
+            with self._db.unit() as unit:
+                return work(unit)
+
+        return insist(once, self._clock)
+
+    def _read(self, look: Callable[[Unit], T]) -> T:
+        def once() -> T:
+            with self._db.read() as unit:
+                return look(unit)
+
+        return insist(once, self._clock)
+
+
+class DatabaseLedger(_View):
+    """The clean-up ledger of one transaction (port: bot.actions.context.Ledger)."""
 
     def register(self, kind: ResourceKind, system: str, name: str) -> bool:
         """See the port."""
-        with self._db.unit() as unit:
-            return unit.ledger.register(Resource(transaction_id=self._id, kind=kind, system=system, name=name))
+        resource = Resource(transaction_id=self._id, kind=kind, system=system, name=name)
+        return self._write(lambda unit: unit.ledger.register(resource))
 
     def describe(self, kind: ResourceKind, system: str, name: str, **detail: object) -> None:
         """See the port."""
-        with self._db.unit() as unit:
-            unit.ledger.describe(self._id, kind, system, name, **detail)
+        self._write(lambda unit: unit.ledger.describe(self._id, kind, system, name, **detail))
 
     def open(self, kind: ResourceKind | None = None) -> tuple[Resource, ...]:
         """See the port."""
-        with self._db.read() as unit:
-            found = unit.ledger.open(self._id)
+        found = self._read(lambda unit: unit.ledger.open(self._id))
         return tuple(resource for resource in found if kind is None or resource.kind is kind)
 
     def release(self, resource: Resource) -> None:
         """See the port."""
-        with self._db.unit() as unit:
+
+        def write(unit: Unit) -> None:
             unit.ledger.release(self._id, resource.kind, resource.system, resource.name)
+            if resource.kind is ResourceKind.UPLOAD:
+                unit.parts.forget(self._id, resource.system, resource.name)
+            if resource.kind is ResourceKind.OBJECTS:
+                unit.files.forget(self._id, resource.system)
+
+        self._write(write)
 
 
-class DatabaseCatalogue:
+class DatabaseCatalogue(_View):
     """Recovery points of one transaction (port: bot.actions.context.Catalogue)."""
-
-    def __init__(self, db: Database, transaction_id: str) -> None:
-        self._db = db
-        self._id = transaction_id
 
     def commit(self, point: RecoveryPoint, files: Sequence[StoredFile]) -> None:
         """See the port."""
-        with self._db.unit() as unit:
+
+        def write(unit: Unit) -> None:
             unit.points.put(point)
             for file in files:
                 unit.files.put(self._id, point.target, file)
             unit.ledger.release(self._id, ResourceKind.OBJECTS, point.target, self._id)
 
+        self._write(write)
 
-class DatabaseJournal:
+
+class DatabaseJournal(_View):
     """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal)."""
-
-    def __init__(self, db: Database, transaction_id: str) -> None:
-        self._db = db
-        self._id = transaction_id
 
     def opening(self, target: str, key: str) -> None:
         """Promise the abort, before the upload is begun."""
-        with self._db.unit() as unit:
-            unit.ledger.register(Resource(transaction_id=self._id, kind=ResourceKind.UPLOAD, system=target, name=key))
+        resource = Resource(transaction_id=self._id, kind=ResourceKind.UPLOAD, system=target, name=key)
+        self._write(lambda unit: unit.ledger.register(resource))
 
     def opened(self, target: str, key: str, upload: Upload) -> None:
         """Keep the id that the store gave."""
-        with self._db.unit() as unit:
-            unit.ledger.describe(self._id, ResourceKind.UPLOAD, target, key, upload_id=upload.upload_id)
+        kind, upload_id = ResourceKind.UPLOAD, upload.upload_id
+        self._write(lambda unit: unit.ledger.describe(self._id, kind, target, key, upload_id=upload_id))
 
     def upload(self, target: str, key: str) -> Upload | None:
         """The upload that was begun for this object, if its id is known."""
-        with self._db.read() as unit:
-            resource = unit.ledger.get(self._id, ResourceKind.UPLOAD, target, key)
+        resource = self._read(lambda unit: unit.ledger.get(self._id, ResourceKind.UPLOAD, target, key))
         upload_id = str(resource.detail.get("upload_id", "")) if resource else ""
         return Upload(key=key, upload_id=upload_id) if upload_id else None
 
     def parts(self, target: str, key: str) -> dict[int, PartDone]:
         """Parts that had arrived."""
-        with self._db.read() as unit:
-            return unit.parts.of(self._id, target, key)
+        return self._read(lambda unit: unit.parts.of(self._id, target, key))
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         """A part has arrived."""
-        with self._db.unit() as unit:
-            unit.parts.put(self._id, target, key, part)
+        self._write(lambda unit: unit.parts.put(self._id, target, key, part))
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""
-        with self._db.unit() as unit:
+
+        def write(unit: Unit) -> None:
             unit.files.put(self._id, target, file)
             unit.parts.forget(self._id, target, file.key)
             unit.ledger.release(self._id, ResourceKind.UPLOAD, target, file.key)
 
+        self._write(write)
+
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """The object, if it was whole before."""
-        with self._db.read() as unit:
-            return next((file for file in unit.files.of(self._id, target) if file.key == key), None)
+        files = self._read(lambda unit: unit.files.of(self._id, target))
+        return next((file for file in files if file.key == key), None)

@@ -56,7 +56,7 @@ def _ahead(unit: Unit, transaction: Transaction) -> str:
     """Id of the transaction of the same VM that runs now, while this one waits."""
     if transaction.state is not State.QUEUED:
         return ""
-    running = unit.transactions.list(states={State.RUNNING})
+    running = (other for other in unit.transactions.active() if other.state is State.RUNNING)
     return next((other.id for other in running if other.vm_uuid == transaction.vm_uuid), "")
 
 

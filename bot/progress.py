@@ -13,7 +13,7 @@ WRITE_S = 1.0
 
 
 class Progress:
-    """Takes absolute values from any thread; never goes backwards within an attempt."""
+    """Takes absolute values from any thread; never goes backwards while the total stays."""
 
     def __init__(self, db: Database, clock: Clock, transaction: Transaction, step_id: str) -> None:
         self._db = db
@@ -30,7 +30,8 @@ class Progress:
     def report(self, done: int, total: int) -> None:
         """So much of the step is done."""
         with self._lock:
-            self._done, self._total = max(done, self._done), total
+            self._done = max(done, self._done) if total == self._total else done  # a target was given up
+            self._total = total
             self._dirty = True
             due = self._is_due()
         if due:
@@ -49,7 +50,7 @@ class Progress:
 
     def _is_due(self) -> bool:
         now = self._clock.now()
-        if now - self._written_at < timedelta(seconds=WRITE_S):
+        if abs(now - self._written_at) < timedelta(seconds=WRITE_S):  # the clock may be set back
             return False
         self._written_at = now
         return True

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from bot import narrator
+from bot import ending, narrator
 from bot.actions import ACTIONS, Context
-from bot.errors import BusyError, CloudyError, Stopped
+from bot.errors import CloudyError, Stopped
 from bot.failures import failure_of
 from bot.guard import Guard
+from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
-from bot.model import AuditEvent, Failure, Json, State, Step, StepState, Transaction
+from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
 from bot.ports import Clock, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import retrying
@@ -57,8 +58,12 @@ class Runner:
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
         """Run a step and keep what it came to. {"outcome": "ok|stopped|failed", "outputs": {...}}."""
-        transaction, step = self._write(lambda unit: self._begin(unit, transaction_id, spec))
         guard = Guard(self._db, self._clock, transaction_id, self.draining, heeds_stop=not spec.always)
+        guard.park_if_draining()
+        begun = self._write(lambda unit: self._begin(unit, transaction_id, spec))
+        if begun is None:
+            return {"outcome": "stopped", "outputs": {}}
+        transaction, step = begun
         progress = Progress(self._db, self._clock, transaction, spec.id)
         context = self._context(transaction, step.attempt, guard, progress)
         state, outputs, failure = self._act(context, spec, inputs)
@@ -67,9 +72,12 @@ class Runner:
         self._write(lambda unit: self._finish(unit, transaction_id, step, state, outputs, failure))
         return {"outcome": _OUTCOMES[state], "outputs": outputs}
 
-    def _begin(self, unit: Unit, transaction_id: str, spec: StepSpec) -> tuple[Transaction, Step]:
-        step = unit.steps.begin(transaction_id, spec.id)
+    def _begin(self, unit: Unit, transaction_id: str, spec: StepSpec) -> tuple[Transaction, Step] | None:
+        """None: it was ended before its turn came, so nothing of it may run."""
         transaction = unit.transactions.get(transaction_id)
+        if transaction.state.is_final:
+            return None
+        step = unit.steps.begin(transaction_id, spec.id)
         narrator.retell(unit, transaction_id)
         self._audit(unit, transaction, step, "begun", {})
         return transaction, step
@@ -108,34 +116,9 @@ class Runner:
 
     def end(self, transaction_id: str, verdict: str) -> Json:
         """Decide how the transaction ended, by what stands in the targets, and tell it. Repeating is safe."""
-        return self._write(lambda unit: self._end(unit, transaction_id, verdict))
-
-    def _end(self, unit: Unit, transaction_id: str, verdict: str) -> Json:
-        transaction = unit.transactions.get(transaction_id)
-        for step in unit.steps.of(transaction_id):
-            if step.state is StepState.PENDING:
-                unit.steps.finish(transaction_id, step.id, StepState.SKIPPED)
-        protected = [t for t in transaction.targets if unit.points.get(transaction_id, t)]
-        state = _ending(protected, transaction.targets, verdict)
-        failure = _first_failure(unit.steps.of(transaction_id), state)
-        unit.transactions.update(
-            transaction_id,
-            state=state,
-            ended_at=transaction.ended_at or self._clock.now(),
-            plan=transaction.plan | {"protected_in": protected},
-            failure=failure,
-        )
-        narrator.tell_end(unit, transaction_id)
-        body: Json = {"state": state.value, "protected_in": protected, "left_behind": list(transaction.left_behind)}
-        unit.audit.append(
-            AuditEvent(
-                key=f"{transaction_id}:end",
-                action="outcome",
-                actor=transaction.actor,
-                transaction_id=transaction_id,
-                body=body | ({"why": failure.what} if failure else {}),
-            )
-        )
+        now = self._clock.now()
+        state = self._write(lambda unit: ending.close(unit, transaction_id, now, verdict=verdict))
+        self._close_sessions(transaction_id)
         return {"state": state.value}
 
     def _audit(self, unit: Unit, transaction: Transaction, step: Step, event: str, body: Json) -> None:
@@ -151,13 +134,12 @@ class Runner:
 
     def _write(self, work: Callable[[Unit], T]) -> T:
         """One unit of work. A busy database is waited for: a step's end must not be lost to it."""
-        while True:
-            try:
-                with self._db.unit() as unit:
-                    return work(unit)
-            except BusyError:
-                log.warning("database busy, trying again", extra={"action": "database_busy"})
-                self._clock.sleep(1.0)
+
+        def once() -> T:
+            with self._db.unit() as unit:
+                return work(unit)
+
+        return insist(once, self._clock)
 
     def _context(self, transaction: Transaction, attempt: int, guard: Guard, progress: Progress) -> Context:
         db, tid = self._db, transaction.id
@@ -179,9 +161,9 @@ class Runner:
             share=lambda name: retrying(systems.share(name), guard.pause),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(systems.target(name), guard.pause),
-            ledger=DatabaseLedger(db, tid),
-            catalogue=DatabaseCatalogue(db, tid),
-            journal=DatabaseJournal(db, tid),
+            ledger=DatabaseLedger(db, self._clock, tid),
+            catalogue=DatabaseCatalogue(db, self._clock, tid),
+            journal=DatabaseJournal(db, self._clock, tid),
             transfer_settings=lambda targets: self._transfer_settings(transaction.vmstore, targets),
             check=guard.check,
             pause=guard.pause,
@@ -207,26 +189,18 @@ class Runner:
         if session is not None:
             session.logout()
 
+    def _close_sessions(self, transaction_id: str) -> None:
+        """Log out what no step logged out; the transaction has ended, so a refusal changes nothing."""
+        with self._sessions_lock:
+            left = [key for key in self._sessions if key[0] == transaction_id]
+        for _id, name in left:
+            try:
+                self._end_session(transaction_id, name)
+            except CloudyError as error:
+                log.warning("log-out failed; the session will expire", extra={"system": name, "error": error.message})
+
     def _leave_behind(self, transaction_id: str, left: Sequence[str]) -> None:
         def note(unit: Unit) -> None:
             unit.transactions.update(transaction_id, left_behind=tuple(left))
 
         self._write(note)
-
-
-def _ending(protected: Sequence[str], targets: Sequence[str], verdict: str) -> State:
-    if protected:
-        return State.SUCCEEDED if len(protected) == len(targets) else State.PARTIAL
-    return State.STOPPED if verdict == "stopped" else State.FAILED
-
-
-def _first_failure(steps: Sequence[Step], state: State) -> Failure | None:
-    if state in (State.SUCCEEDED, State.STOPPED):
-        return None
-    failed = next((step.failure for step in steps if step.failure is not None), None)
-    if failed is not None:
-        return failed
-    losses = {name: why for step in steps for name, why in step.outputs.get("failed", {}).items()}
-    if losses:
-        return Failure(what="; ".join(f"{name}: {why}" for name, why in losses.items()), step="Upload")
-    return Failure(what="No recovery point was made: the workflow has no step that makes one.", step="Verify")

@@ -5,7 +5,7 @@ Each method is one local unit of work: it records and returns, and asks no other
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import narrator
 from bot.errors import NotFound, RequesterError
@@ -16,6 +16,7 @@ from bot.store import Database, Unit
 
 WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 MOST_VMS = 50  # in one request
+CONSISTENCIES = ("crash", "vm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,9 @@ class Service:
         NotFound: an unknown target, with the targets there are. BusyError: nothing was recorded.
         """
         self._check_targets(request)
+        request = replace(request, targets=tuple(dict.fromkeys(request.targets)))
+        if request.consistency not in CONSISTENCIES:
+            raise RequesterError(f"consistency is {request.consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
         if len(request.vms) > MOST_VMS:
             raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
         with self._db.unit(wait_s=WAIT_S) as unit:

@@ -1,9 +1,9 @@
 """Removes what the transaction made and nobody needs: from the ledger, in the order that lets it go."""
 
-from bot import manifest
 from bot.actions.context import Context
+from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
-from bot.errors import CloudyError, MissingError, PermanentError
+from bot.errors import CloudyError, PermanentError
 from bot.ids import is_clone_directory
 from bot.model import Json, Resource, ResourceKind, Upload
 
@@ -22,9 +22,9 @@ def release(context: Context, inputs: Json) -> Json:
     resources = sorted(context.ledger.open(), key=lambda resource: ORDER.index(resource.kind))
     for position, resource in enumerate(resources):
         try:
-            _REMOVE[resource.kind](context, resource)
-            context.ledger.release(resource)
-            removed.append(_describe(resource))
+            if _REMOVE[resource.kind](context, resource):
+                context.ledger.release(resource)
+                removed.append(_describe(resource))
         except CloudyError as error:
             left.append(f"{_describe(resource)}: {error.message} To remove it: {_cure(context, resource)}")
         context.progress(position + 1, len(resources))
@@ -34,7 +34,7 @@ def release(context: Context, inputs: Json) -> Json:
     return {"removed": removed, "left": left}
 
 
-def _abort(context: Context, resource: Resource) -> None:
+def _abort(context: Context, resource: Resource) -> bool:
     target = context.target(resource.system)
     for upload in target.list_uploads(resource.name):
         if upload.key == resource.name:
@@ -42,23 +42,28 @@ def _abort(context: Context, resource: Resource) -> None:
     known = str(resource.detail.get("upload_id", ""))
     if known:
         target.abort_upload(Upload(key=resource.name, upload_id=known))
+    return True
 
 
-def _delete_object(context: Context, resource: Resource) -> None:
+def _delete_object(context: Context, resource: Resource) -> bool:
     context.target(resource.system).delete(resource.name)
+    return True
 
 
-def _delete_objects(context: Context, resource: Resource) -> None:
-    """Everything under the transaction's prefix, unless a manifest stands there: then it is a recovery point."""
+def _delete_objects(context: Context, resource: Resource) -> bool:
+    """Everything under the transaction's prefix, unless a manifest stands there: then it is a recovery point.
+
+    The catalogue does not know of it yet where the store's answer was lost; it learns it here.
+    """
     target = context.target(resource.system)
-    try:
-        target.head(manifest.key(context.id))
-    except MissingError:
-        for found in target.list(f"{context.id}/"):
-            target.delete(found.key)
+    if adopt(context, target):
+        return False
+    for found in target.list(f"{context.id}/"):
+        target.delete(found.key)
+    return True
 
 
-def _remove_clone(context: Context, resource: Resource) -> None:
+def _remove_clone(context: Context, resource: Resource) -> bool:
     if not is_clone_directory(resource.name, context.id):
         raise PermanentError(
             f"{resource.name} is not a directory of transaction {context.id}; Cloudy does not remove it.",
@@ -74,7 +79,7 @@ def _remove_clone(context: Context, resource: Resource) -> None:
                 system=resource.system,
                 operation="remove clone",
             )
-        return
+        return True
     if not share.exists(resource.name) and context.share(resource.system).exists(resource.name):
         raise PermanentError(
             f"`cleanup_share` does not show {resource.name}, and `share` does: is the export mounted at both?",
@@ -82,14 +87,17 @@ def _remove_clone(context: Context, resource: Resource) -> None:
             operation="remove clone",
         )
     share.remove_tree(resource.name)
+    return True
 
 
-def _delete_snapshot(context: Context, resource: Resource) -> None:
+def _delete_snapshot(context: Context, resource: Resource) -> bool:
     session = context.session(resource.system)
     for found in session.find_snapshots(context.id):
         session.delete_snapshot(found.uuid)
+    return True
 
 
+# Each gives whether the thing is gone; False: it is to stay.
 _REMOVE = {
     ResourceKind.UPLOAD: _abort,
     ResourceKind.OBJECT: _delete_object,
@@ -112,6 +120,13 @@ def _describe(resource: Resource) -> str:
 
 def _cure(context: Context, resource: Resource) -> str:
     """The way to remove by hand what Cloudy could not."""
+    try:
+        return _way(context, resource)
+    except CloudyError:  # the system is not in the configuration any more, or is mistyped there
+        return f"put {resource.system} back into the configuration and look for {resource.name} there."
+
+
+def _way(context: Context, resource: Resource) -> str:
     if resource.kind is ResourceKind.CLONE:
         export = context.share(resource.system).export.rstrip("/")
         return f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."

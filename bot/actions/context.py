@@ -22,7 +22,7 @@ class Ledger(Protocol):
         """What is not cleaned up yet, in order of registration."""
 
     def release(self, resource: Resource) -> None:
-        """It is gone (or, for objects, it is a recovery point now)."""
+        """It is gone; with it goes what is kept of its parts and files."""
 
 
 class Catalogue(Protocol):

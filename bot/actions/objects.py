@@ -1,6 +1,7 @@
 """The clone's files become objects in the targets; the manifest makes them a recovery point."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from bot import manifest
 from bot.actions.context import Context
@@ -40,8 +41,16 @@ def upload(context: Context, inputs: Json) -> Json:
     return {
         "stored": {name: encode(stored) for name, stored in sent.stored.items()},
         "failed": {name: error.message for name, error in sent.failed.items()},
-        "moved": encode(sent.moved),
+        "moved": encode(_with_former(context, sent.moved)),
     }
+
+
+def _with_former(context: Context, moved: Bytes) -> Bytes:
+    """What attempts before a restart moved is part of what this step moved."""
+    if context.attempt == 1:
+        return moved
+    former = context.transaction.bytes
+    return replace(moved, read=former.read + moved.read, sent=former.sent + moved.sent)
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -67,9 +76,10 @@ def verify(context: Context, inputs: Json) -> Json:
         try:
             points.append(_commit(context, inputs, target, files))
             proof[name] = target.capabilities().proof
-        except Stopped:
+        except Stopped as stopped:
             if not points:
                 raise
+            failed[name] = stopped
         except CloudyError as error:
             failed[name] = error
     if not points:
@@ -91,14 +101,33 @@ def _commit(context: Context, inputs: Json, target: ObjectStore, files: tuple[St
         context.check()
         _write(target, key, manifest.encode(_manifest(context, inputs, target, files)), _metadata(context))
     taken = decode(Snapshot, inputs["snapshot"])
+    return _know(context, target, files, taken.taken_at, taken.consistency)
+
+
+def adopt(context: Context, target: ObjectStore) -> bool:
+    """Whether a manifest of this transaction stands in the target; if so, the catalogue knows of it from now on.
+
+    IntegrityError: it is damaged.
+    """
+    try:
+        written = manifest.decode(target.get(manifest.key(context.id)))
+    except MissingError:
+        return False
+    _know(context, target, written.files, written.taken_at, written.consistency)
+    return True
+
+
+def _know(
+    context: Context, target: ObjectStore, files: tuple[StoredFile, ...], taken_at: datetime, consistency: str
+) -> RecoveryPoint:
     point = RecoveryPoint(
         transaction_id=context.id,
         target=target.name,
         vm_uuid=context.transaction.vm_uuid,
         vm_name=context.transaction.vm,
-        manifest_key=key,
-        taken_at=taken.taken_at,
-        consistency=taken.consistency,
+        manifest_key=manifest.key(context.id),
+        taken_at=taken_at,
+        consistency=consistency,
         size=sum(file.size for file in files),
     )
     context.catalogue.commit(point, files)

@@ -1,7 +1,5 @@
 """What is asked of the VMstore: check, connect, find, snapshot, clone, disconnect."""
 
-from datetime import timedelta
-
 from bot.actions.context import Context
 from bot.codec import encode
 from bot.errors import MissingError, PermanentError, TransientError
@@ -39,6 +37,7 @@ def snapshot(context: Context, inputs: Json) -> Json:
     """Take the snapshot, or find the one that an earlier attempt took: its label is the transaction id."""
     store = inputs["vmstore"]
     session = context.session(store)
+    context.check()  # a Stop may have come while the process was dead
     context.ledger.register(ResourceKind.SNAPSHOT, store, context.id)
     taken = session.create_snapshot(
         inputs["vm_uuid"],
@@ -55,17 +54,20 @@ def clone(context: Context, inputs: Json) -> Json:
     """Make the snapshot's files readable on the export, in a directory named after the transaction.
 
     A half-made clone is never read: it counts only when its task says SUCCESS. Where the answer to an earlier request
-    was lost, no task is known; then the clone tasks that are open are waited for and the next directory name is used.
+    was lost, or the VMstore has forgotten the task, the clone tasks that are open are waited for and the next directory
+    name is used.
     All directories are in the ledger, so each is removed at the end.
     """
     store = inputs["vmstore"]
     session = context.session(store)
-    known = context.ledger.open(ResourceKind.CLONE)
-    if known and known[-1].detail.get("task"):
-        directory, task_id = known[-1].name, str(known[-1].detail["task"])
-    else:
+    known = context.ledger.open(ResourceKind.CLONE)[-1:]
+    task = None
+    if known and known[0].detail.get("task"):
+        directory, task_id = known[0].name, str(known[0].detail["task"])
+        task = _followed(context, session, task_id)
+    if task is None:
         directory, task_id = _begin(context, session, store, inputs["snapshot_uuid"])
-    task = follow(context, session, task_id)
+        task = follow(context, session, task_id)
     if task.state is not TaskState.SUCCEEDED:
         raise PermanentError(
             f"The VMstore ended the clone task as {task.state}: {task.message or 'it gave no reason'}.",
@@ -80,6 +82,7 @@ def _begin(context: Context, session: VMstore, store: str, snapshot_uuid: str) -
     for attempt in range(len(context.ledger.open(ResourceKind.CLONE)) + 1, CLONE_TRIES + 1):
         for lost in context.ledger.open(ResourceKind.CLONE)[-1:]:
             settle(context, session, lost)
+        context.check()
         directory = clone_directory(context.id, attempt)
         context.ledger.register(ResourceKind.CLONE, store, directory)
         try:
@@ -98,6 +101,13 @@ def _begin(context: Context, session: VMstore, store: str, snapshot_uuid: str) -
     )
 
 
+def _followed(context: Context, session: VMstore, task_id: str) -> Task | None:
+    try:
+        return follow(context, session, task_id)
+    except MissingError:  # after a long downtime, or a restart of the VMstore
+        return None
+
+
 def follow(context: Context, session: VMstore, task_id: str) -> Task:
     """Poll a task to its end; Stop ends the polling, not the task. Progress is in per cent."""
     while not (task := session.task(task_id)).is_final:
@@ -112,15 +122,16 @@ def settle(context: Context, session: VMstore, resource: Resource) -> None:
     TransientError: it still does after SETTLE_S.
     """
     task_id = str(resource.detail.get("task", ""))
-    deadline = context.clock.now() + timedelta(seconds=SETTLE_S)
+    waited_s = 0.0  # counted, not measured: the clock may be set meanwhile
     while _writes(session, task_id):
-        if context.clock.now() > deadline:
+        if waited_s > SETTLE_S:
             raise TransientError(
                 f"The VMstore is still busy with the clone {resource.name} after {SETTLE_S // 60} minutes.",
                 system=resource.system,
                 operation="clone",
             )
         context.pause(POLL_S)
+        waited_s += POLL_S
 
 
 def _writes(session: VMstore, task_id: str) -> bool:

@@ -35,9 +35,9 @@ class Files:
         )
         return tuple(_file(row) for row in rows)
 
-    def forget(self, tx_id: str) -> None:
-        """Remove all files of a transaction, in every target; repeating is safe."""
-        self._session.exec(delete(FileRow).where(col(FileRow.transaction_id) == tx_id))
+    def forget(self, tx_id: str, target: str) -> None:
+        """Remove all files of a transaction in a target; repeating is safe."""
+        self._session.exec(delete(FileRow).where(col(FileRow.transaction_id) == tx_id, col(FileRow.target) == target))
 
 
 def _file(row: FileRow) -> StoredFile:

@@ -89,7 +89,7 @@ def test_files_are_replaced_by_key_and_listed_by_path(db: Database) -> None:
         u.files.put(ID, "s3", replace(file, path="/tintri/x/vm01/a", key="x/a"))
         assert [(each.path[-1], each.etag) for each in u.files.of(ID, "s3")] == [("a", "e"), ("b", "f")]
         assert u.files.of(ID, "s3")[1] == replace(file, etag="f")
-        u.files.forget(ID)
+        u.files.forget(ID, "s3")
         assert u.files.of(ID, "s3") == ()
 
 

@@ -1,0 +1,91 @@
+"""How a transaction ends: by what stands in the targets and in the ledger, told and audited in one unit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot import narrator
+from bot.model import AuditEvent, Failure, Json, State, Step, StepState, Transaction
+from bot.store import Unit
+
+
+def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failure: Failure | None = None) -> State:
+    """End it; one that has ended already stays as it is.
+
+    verdict: what the walk came to, "ok", "stopped" or "failed"; failure: why, where no step can say it.
+    """
+    transaction = unit.transactions.get(transaction_id)
+    if transaction.state.is_final:
+        return transaction.state
+    _end_steps(unit, transaction_id, failure)
+    protected = [target for target in transaction.targets if unit.points.get(transaction_id, target)]
+    state = _state(protected, transaction.targets, verdict)
+    why = failure or _why(transaction, unit.steps.of(transaction_id), state, protected)
+    left = _left_behind(unit, transaction)
+    unit.transactions.update(
+        transaction_id,
+        state=state,
+        ended_at=now,
+        plan=transaction.plan | {"protected_in": protected},
+        failure=why,
+        left_behind=left,
+    )
+    narrator.tell_end(unit, transaction_id)
+    body: Json = {"state": state.value, "protected_in": protected, "left_behind": list(left)}
+    unit.audit.append(
+        AuditEvent(
+            key=f"{transaction_id}:end",
+            action="outcome",
+            actor=transaction.actor,
+            transaction_id=transaction_id,
+            body=body | ({"why": why.what} if why else {}),
+        )
+    )
+    return state
+
+
+def _end_steps(unit: Unit, transaction_id: str, failure: Failure | None) -> None:
+    for step in unit.steps.of(transaction_id):
+        if step.state is StepState.PENDING:
+            unit.steps.finish(transaction_id, step.id, StepState.SKIPPED)
+        elif step.state is StepState.RUNNING:  # only where the engine gave up
+            unit.steps.finish(transaction_id, step.id, StepState.FAILED, failure=failure)
+
+
+def _state(protected: Sequence[str], targets: Sequence[str], verdict: str) -> State:
+    if protected:
+        return State.SUCCEEDED if len(protected) == len(targets) else State.PARTIAL
+    return State.STOPPED if verdict == "stopped" else State.FAILED
+
+
+def _left_behind(unit: Unit, transaction: Transaction) -> tuple[str, ...]:
+    """What the clean-up said; where it could say nothing, what the ledger holds."""
+    found = unit.ledger.open(transaction.id)
+    if not found:
+        return ()
+    return transaction.left_behind or tuple(f"{each.kind} {each.name} on {each.system}" for each in found)
+
+
+def _why(transaction: Transaction, steps: Sequence[Step], state: State, protected: Sequence[str]) -> Failure | None:
+    if state in (State.SUCCEEDED, State.STOPPED):
+        return None
+    missing = [target for target in transaction.targets if target not in protected]
+    failed = next((step.failure for step in steps if step.failure is not None), None)
+    if state is State.PARTIAL:  # then the targets that were lost are the reason, whatever failed after them
+        return _losses(transaction, steps, missing) or failed
+    if failed is not None:
+        return failed
+    return _losses(transaction, steps, missing) or Failure(
+        what="No recovery point was made: the workflow has no step that makes one.", step=transaction.workflow
+    )
+
+
+def _losses(transaction: Transaction, steps: Sequence[Step], missing: Sequence[str]) -> Failure | None:
+    lost = [(step.title, name, why) for step in steps for name, why in step.outputs.get("failed", {}).items()]
+    if not lost:
+        return None
+    return Failure(
+        what="; ".join(f"{name}: {why}" for _title, name, why in lost),
+        step=lost[0][0],
+        next=f"Mend the cause, then ask again for what is missing: /protect {transaction.vm} to "
+        + " and ".join(missing),
+    )
