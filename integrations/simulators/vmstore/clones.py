@@ -95,7 +95,7 @@ class Cloner:
             raise _invalid("Only a clone with restoreInfo can be made here.")
         if not isinstance(spec.get("snapshotId"), str):
             raise _invalid("snapshotId is needed.")
-        directory = _directory(restore.get("directoryName"))
+        directory = directory_of(restore.get("directoryName"))
         snapshot = self._snapshots.find(spec["snapshotId"])
         if snapshot is None:
             cause = f"Failed to lookup snapshot {spec['snapshotId']}."
@@ -140,7 +140,7 @@ class Cloner:
             task.state = state
 
 
-def _directory(name: object) -> str:
+def directory_of(name: object) -> str:
     """A path below the export, as given in directoryName."""
     text = name.removeprefix("/") if isinstance(name, str) else ""
     parts = PurePosixPath(text).parts

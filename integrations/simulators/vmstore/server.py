@@ -15,6 +15,7 @@ from integrations.simulators.vmstore import tls
 from integrations.simulators.vmstore.api import Api
 from integrations.simulators.vmstore.appliance import Appliance
 from integrations.simulators.vmstore.calls import Route
+from integrations.simulators.vmstore.cinder import Cinder
 from integrations.simulators.vmstore.clones import Cloner
 from integrations.simulators.vmstore.faults import Fault, Faults
 from integrations.simulators.vmstore.ids import Ids
@@ -109,7 +110,9 @@ class VmstoreSimulator:
         vms = Vms(self.export, state, Inventory(self.export, state, options.vms), ids, options)
         snapshots = Snapshots(self.export, state, vms, ids, options)
         self._cloner = Cloner(self.export, state, snapshots, ids, options)
-        parts = (self._sessions, Appliance(self.export, ids, options), vms, snapshots, self._cloner, Tasks(state, ids))
+        cinder = Cinder(self.export, state, snapshots)
+        appliance, tasks = Appliance(self.export, ids, options), Tasks(state, ids)
+        parts = (self._sessions, appliance, vms, snapshots, self._cloner, cinder, tasks)
         return [route for part in parts for route in part.routes]
 
     def _config(self, api: Api, folder: Path) -> uvicorn.Config:

@@ -5,6 +5,7 @@ Hard links would not do: writers change the shared file.
 
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from integrations.simulators.vmstore.errors import ApiError, not_found
 from integrations.simulators.vmstore.ids import Ids
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.pages import Counts, one_of, ordered, page, wanted
-from integrations.simulators.vmstore.sparse import copy_tree, files_below
+from integrations.simulators.vmstore.sparse import copy_range, copy_tree, files_below
 from integrations.simulators.vmstore.state import SnapshotEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms
-from integrations.simulators.vmstore.views import clones_of, snapshot_json
+from integrations.simulators.vmstore.views import clones_of, snapshot_json, vm_uuid
 from integrations.simulators.vmstore.vms import Vms
 
+FILE_SNAPSHOT = "CINDER_GENERATED_SNAPSHOT"
 _MOST_PER_VM = 128
 _SHORTEST_MINUTES = 60
 
@@ -57,6 +59,20 @@ class Snapshots:
         """The folder of its frozen files."""
         return self._folder / entry.hex
 
+    def freeze_file(self, source: Path, describe: Callable[[str], SnapshotEntry]) -> str:
+        """Take a snapshot of one file, which `describe` makes the entry of; gives its id."""
+        digits = self._state.next_hex()
+        target = self._folder / digits
+        try:
+            target.mkdir()
+            copy_range(source, target / source.name, 0, source.stat().st_size)
+        except OSError as error:
+            shutil.rmtree(target, ignore_errors=True)
+            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", str(error)) from error
+        with self._state.change() as document:
+            document.snapshots[digits] = describe(digits)
+        return self._ids.text("SST", digits)
+
     def release(self, entry: SnapshotEntry) -> None:
         """Remove the frozen files of a snapshot that was deleted, unless a clone is still being made of them."""
         with self._state.look() as document:
@@ -82,10 +98,10 @@ class Snapshots:
     def _fits(self, call: Call, entry: SnapshotEntry, has_clone: bool) -> bool:
         contained = call.query.get("contain", "").casefold()
         return (
-            one_of(call, "vmUuid", self._ids.text("VIM", entry.vm))
+            one_of(call, "vmUuid", vm_uuid(entry, self._ids)["uuid"])
             and one_of(call, "uuid", self._ids.text("SST", entry.hex))
             and (contained in entry.description.casefold() or contained in entry.vm_name.casefold())
-            and one_of(call, "type", "USER_GENERATED_SNAPSHOT")
+            and one_of(call, "type", entry.type)
             and one_of(call, "consistency", entry.consistency)
             and wanted(call, "hasClone", has_clone)
             and wanted(call, "replica", False)
@@ -174,7 +190,7 @@ class Snapshots:
         name = self._ids.text("SST", entry.hex)
         with self._state.change() as document:
             clones = [path for path in clones_of(entry.hex, document) if (self._export / path).is_dir()]
-            if clones and self._options.refuse_snapshot_delete_while_clone:
+            if clones and (self._options.refuse_snapshot_delete_while_clone or entry.type == FILE_SNAPSHOT):
                 cause = f"Snapshot {name} cannot be deleted: live VM is still present ({clones[0]})."
                 raise ApiError(500, "ERR-API-3107", "Delete snapshot failed.", cause)
             document.snapshots.pop(entry.hex, None)

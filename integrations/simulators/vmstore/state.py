@@ -40,6 +40,9 @@ class SnapshotEntry:
     creator: str
     logical_bytes: int
     changed_bytes: int
+    type: str = "USER_GENERATED_SNAPSHOT"
+    deletion_policy: str = "DELETE_ON_EXPIRATION"
+    vm_label: str = ""  # of a file's snapshot: what the client gave as the VM's id, whatever that is
 
 
 @dataclass(slots=True, kw_only=True)

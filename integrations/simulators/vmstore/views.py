@@ -19,16 +19,16 @@ def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
         "typeId": "com.tintri.api.rest.v310.dto.domain.Snapshot",
         "uuid": ids.object("SST", entry.hex),
         "id": int(entry.hex, 16),
-        "vmUuid": ids.object("VIM", entry.vm),
+        "vmUuid": vm_uuid(entry, ids),
         "vmName": entry.vm_name,
         "description": entry.description,
         "createTime": entry.created_ms,
         "expirationTime": entry.expires_ms,
         "creatorName": entry.creator,
-        "type": "USER_GENERATED_SNAPSHOT",
+        "type": entry.type,
         "consistency": entry.consistency,
         "hypervisorType": "VMWARE",
-        "deletionPolicy": "DELETE_ON_EXPIRATION",
+        "deletionPolicy": entry.deletion_policy,
         "cloneReferenceCount": len(clones_of(entry.hex, document)),
         "sizeChangedMB": entry.changed_bytes / (1 << 20),
         "sizeChangedPhysicalMB": entry.changed_bytes / (1 << 20),
@@ -46,6 +46,11 @@ def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
         "tag": "",
         "lastUpdatedTime": text(entry.created_ms),
     }
+
+
+def vm_uuid(entry: SnapshotEntry, ids: Ids) -> Json:
+    """Whose snapshot it is."""
+    return uuid_object(entry.vm_label, "VIRTUAL_MACHINE") if entry.vm_label else ids.object("VIM", entry.vm)
 
 
 def task_json(task: TaskEntry, ids: Ids) -> Json:
