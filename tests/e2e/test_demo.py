@@ -215,3 +215,21 @@ def test_a_line_that_fails_is_told_last(tmp_path: Path) -> None:
     assert demo.output.splitlines()[-1].startswith("script: line 2: ")
     assert "what can be written" not in demo.output, "no line after the failed one is played"
     assert demo.end() == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--script", "none"], ["--script", "script", "--data", "script"], ["--script", "script", "--json", "none/record"]],
+    ids=["no script", "a folder that is a file", "no place for the record"],
+)
+def test_what_cannot_be_read_or_written_is_told_before_anything_starts(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "script").write_text("world users\n")
+    done = subprocess.run(
+        [*cloudy(), "demo", *options],
+        check=False, capture_output=True, text=True, cwd=tmp_path, env=environment(), timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("script: line 0: ")
+    assert options[-1] in done.stdout
+    assert "ready" not in done.stdout
+    assert "Traceback" not in done.stderr

@@ -39,19 +39,29 @@ def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: 
     SIGINT or SIGTERM. json_file gets every recorded Slack call and event.
     """
     try:
-        # A file is read whole first: better a mistake now than after minutes.
-        lines = parse_all(Path(script).read_text().splitlines()) if script not in (None, "-") else None
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"script: {script} cannot be read: {error}")
-        return 1
+        lines = None if script in (None, "-") else _read(Path(str(script)))
+        _check_writable(json_file)
+        with _ended_by_signals(), _folder(data) as folder, _held(folder):
+            return _Session(folder, json_file).play(script is not None, lines, keep=keep)
     except ScriptError as error:
         print(f"{error.more}\nscript: {error}")
         return 1
-    with _ended_by_signals(), _folder(data) as folder, _held(folder) as is_ours:
-        if not is_ours:
-            print(f"Another demo runs in {folder}: end it first, or name another folder.\nscript: {_NOT_STARTED}")
-            return 1
-        return _Session(folder, json_file).play(script is not None, lines, keep=keep)
+
+
+def _read(script: Path) -> list[Numbered]:
+    """Read a file whole first: better a mistake now than after minutes."""
+    try:
+        return parse_all(script.read_text().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(_NOT_STARTED, f"{script} cannot be read: {error}") from error
+
+
+def _check_writable(json_file: Path | None) -> None:
+    try:
+        if json_file is not None:
+            json_file.write_text("[]\n")
+    except OSError as error:
+        raise ScriptError(_NOT_STARTED, f"{json_file} cannot be written: {error}") from error
 
 
 class _Session:
@@ -185,16 +195,20 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Whether nobody else has a world there; a second one would write over the first one's papers and bucket."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "demo.lock").open("w") as file:
+def _held(folder: Path) -> Iterator[None]:
+    """Let nobody else have a world there: it would write over this one's papers and bucket. ScriptError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "demo.lock").open("w")
+    except OSError as error:
+        raise ScriptError(_NOT_STARTED, f"{folder} cannot be the world's folder: {error}") from error
+    with lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            more = f"Another demo runs in {folder}: end it first, or name another folder."
+            raise ScriptError(_NOT_STARTED, more) from error
+        yield
 
 
 @contextmanager
