@@ -18,6 +18,7 @@ _TASK_STATES = {
     StepState.SKIPPED: "pending",
 }
 _THREAD = "Its progress comes as a thread in this channel; what does not work is told to you alone."
+_THREADS = "Each comes as a thread in this channel; what does not work is told to you alone."
 _MENTIONS = "In a thread of a transaction: @cloudy stop, @cloudy status, @cloudy help."
 
 
@@ -31,8 +32,9 @@ def accepted(transactions: Iterable[Transaction]) -> Card:
     asked = tuple(transactions)
     if len(asked) == 1:
         return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=(_THREAD,), transaction=asked[0].id)
-    rows = tuple(f"{t.id}: {_what(t)}, {t.state}" for t in asked)
-    return Card(kind="accepted", title=f"Asked for {len(asked)} transactions", lists=(("Transactions", rows),))
+    rows = tuple(f"{t.id}: {_what(t)}" for t in asked)
+    title = f"Asked for {len(asked)} transactions"
+    return Card(kind="accepted", title=title, lines=(_THREADS,), lists=(("Transactions", rows),))
 
 
 def stopping(transaction: Transaction) -> Card:

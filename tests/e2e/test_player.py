@@ -35,6 +35,9 @@ class Stage:
         self.done.append(f"{user} {text} {thread}")
         return Ack(ok=True)
 
+    def fail_next(self, method: str, count: int, *, status: int) -> None:
+        raise LookupError(f"Slack has no method {method}")
+
     def _look(self) -> None:
         self.looks -= 1
         if self.looks >= 0:
@@ -59,3 +62,8 @@ def test_what_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         player(Stage(looks=10_000)).click("alice", "Stop")
     with pytest.raises(ScriptError, match="not there"):
         player(Stage(looks=10_000)).mention("alice", "stop")
+
+
+def test_a_fault_that_could_never_happen_is_refused() -> None:
+    with pytest.raises(ScriptError, match=r"no method chat\.updat"):
+        player(Stage(looks=0)).fail("slack", "chat.updat", 2)

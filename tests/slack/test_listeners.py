@@ -135,6 +135,19 @@ def test_cloudy_protect_is_the_same_as_protect(world: World) -> None:
     assert world.transactions()[0].targets == ("s3", "azure")
 
 
+def test_several_vms_are_answered_with_their_ids_and_where_they_are_told(world: World) -> None:
+    answer = world.typed("/protect vm01, vm02 to s3")
+    assert "Asked for 2 transactions" in answer
+    assert all(tx.id in answer for tx in world.transactions())
+    assert "thread" in answer
+
+
+def test_a_line_break_or_emoji_in_a_command_is_answered(world: World) -> None:
+    assert "one line" in world.typed("/protect vm01\nto s3")
+    assert "There is no “💣”" in world.typed("/cloudy 💣")
+    assert "Asked for: protect 💾 vm to s3" in world.typed("/protect 💾 vm to s3")
+
+
 def test_an_unknown_target_is_answered_with_the_targets(world: World) -> None:
     answer = world.typed("/protect vm01 to s4")
     assert "s4" in answer

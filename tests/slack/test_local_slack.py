@@ -619,3 +619,11 @@ def test_it_runs_alone_and_is_driven_by_http() -> None:
 def _get(url: str, body: bytes | None = None) -> Any:
     with urllib.request.urlopen(url, body, timeout=10) as response:
         return json.load(response)
+
+
+def test_a_fault_of_an_unknown_method_is_refused() -> None:
+    slack = LocalSlack()
+    with pytest.raises(LookupError, match=r"chat\.updat "):
+        slack.fail_next("chat.updat")
+    slack.fail_next("apps.connections.open")
+    slack.fail_next("*")

@@ -112,7 +112,10 @@ class Player:
         if system == "s3" and what.isdecimal() and 400 <= int(what) <= 599:
             self._world.proxy.fail(int(what), count)
         elif system == "slack":
-            self._world.slack.fail_next(what, count, status=500)
+            try:
+                self._world.slack.fail_next(what, count, status=500)
+            except LookupError as error:
+                raise ScriptError(_words(error)) from error
         elif system in self._world.vmstores and what in _CALLS:
             method, path = _CALLS[what]
             self._world.vmstores[system].fail(method, path, times=count)

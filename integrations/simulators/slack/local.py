@@ -144,8 +144,10 @@ class LocalSlack:
         """Let the next calls of a method ("*": any) fail.
 
         error: Slack's word for it; status: 429 carries Retry-After, 500 and others say internal_error;
-        lose_answer: the call is carried out, then the connection is cut before the answer.
+        lose_answer: the call is carried out, then the connection is cut before the answer. LookupError: no such method.
         """
+        if method != "*" and not self._api.has_method(method):
+            raise LookupError(f"The local Slack has no method {method} that could fail.")
         self._faults.add(Fault(method, count, error, status, retry_after_s, lose_answer))
 
     def clear_faults(self) -> None:

@@ -65,6 +65,10 @@ class WebApi:
         """Serve one more method."""
         self._methods[name] = method
 
+    def has_method(self, name: str) -> bool:
+        """Whether it is served."""
+        return name in self._methods
+
     def answer(self, request: Envelope) -> Reply:
         """Carry one call out and record it."""
         fault = self._faults.take(request.method)
