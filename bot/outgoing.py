@@ -3,9 +3,10 @@
 bot/transfer.py owns the threads; all here may be called from several of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from threading import Lock
+from threading import Condition, Lock
 from typing import Protocol, TypeVar
 
 from bot.checksum import crc64, whole
@@ -235,21 +236,50 @@ class Outgoing:
             self._reader = None
 
 
-class Buffer:
-    """The memory of one thread: a bytearray of exactly the length asked for, reused while that stays the same.
+class Buffers:
+    """The memory of all threads: bytearrays of exactly the length asked for, reused where that is the same.
 
-    A fresh one per part would cost twice the CPU in page faults (measured).
+    Together they are never longer than the room, unless one alone is, and never more than `most`. A fresh one per part
+    would cost twice the CPU in page faults (measured).
     """
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
+    def __init__(self, *, room: int, most: int) -> None:
+        self._room = room
+        self._most = most
+        self._used: list[int] = []  # lengths of those in use
+        self._free: list[bytearray] = []
+        self._changed = Condition()
 
-    def of(self, length: int) -> bytearray:
-        """Give the memory; what was given before must not be used any more."""
-        if len(self._bytes) != length:
-            self._bytes = bytearray()  # first let go of the old, so that there are never two
-            self._bytes = bytearray(length)
-        return self._bytes
+    @property
+    def size(self) -> int:
+        """Bytes of all that there are."""
+        return sum(self._used) + sum(len(body) for body in self._free)
+
+    @contextmanager
+    def of(self, length: int) -> Iterator[bytearray]:
+        """Give memory, as soon as there is room for it; it must not be used any more afterwards."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or sum(self._used) + length <= self._room)
+            body = self._take(length)
+        try:
+            yield body
+        finally:
+            with self._changed:
+                self._used.remove(length)
+                self._free.append(body)
+                self._changed.notify_all()
+
+    def _take(self, length: int) -> bytearray:
+        """One of that length, the last used first; for a new one, those least used are let go of."""
+        found = next((at for at in reversed(range(len(self._free))) if len(self._free[at]) == length), None)
+        body = None if found is None else self._free.pop(found)
+        while body is None and self._free and (self.size + length > self._room or self._count() >= self._most):
+            del self._free[0]
+        self._used.append(length)
+        return bytearray(length) if body is None else body
+
+    def _count(self) -> int:
+        return len(self._used) + len(self._free)
 
 
 def _listed(target: ObjectStore, upload: Upload) -> Mapping[int, tuple[str, int]] | None:

@@ -13,7 +13,7 @@ from bot import plan
 from bot.checksum import crc64, to_hex
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.model import Bytes, Part, SourceFile, StoredFile
-from bot.outgoing import Buffer, Copy, Journal, Outgoing
+from bot.outgoing import Buffers, Copy, Journal, Outgoing
 from bot.ports import ObjectStore, Share
 
 __all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send", "verify"]
@@ -24,10 +24,11 @@ _READ_BACK = 8 << 20  # bytes a request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferSettings:
-    """How to send; memory taken is about threads * part_bytes."""
+    """How to send. Memory taken is at most the larger of memory_bytes and threads * part_bytes, or one part's."""
 
     threads: int = 4
     part_bytes: int = 16 << 20  # more for files that would need too many parts
+    memory_bytes: int = 256 << 20  # with larger parts, fewer are sent at once
     metadata: Mapping[str, str] = field(default_factory=dict)  # of every object
 
 
@@ -130,6 +131,9 @@ class _Transfer:
         self._files: list[Outgoing] = []
         self._failed: dict[str, CloudyError] = {}
         self._first: BaseException | None = None  # what ended the transfer
+        self._buffers = Buffers(
+            room=max(settings.memory_bytes, settings.threads * settings.part_bytes), most=settings.threads
+        )
         self._halt = Event()
         self._state = Lock()
         self._drawing = Lock()
@@ -196,10 +200,9 @@ class _Transfer:
 
     def _work(self) -> None:
         """Do parts in one thread. Whatever ends it ends the others too, and is raised by `run`."""
-        buffer = Buffer()
         try:
             while (job := self._next()) is not None:
-                self._send(*job, buffer)
+                self._send(*job)
         except _Halted:
             return
         except BaseException as error:
@@ -213,14 +216,15 @@ class _Transfer:
             self._go_on()
             return next(self._jobs, None)
 
-    def _send(self, outgoing: Outgoing, part: Part, buffer: Buffer) -> None:
+    def _send(self, outgoing: Outgoing, part: Part) -> None:
         copies = [copy for copy in outgoing.copies if copy.needs(part) and not self._is_given_up(copy.target)]
         if copies:
-            body = buffer.of(part.length)
-            value = outgoing.read(part, body)
-            self._tally.add(read=part.length)
-            for copy in copies:
-                self._send_to(copy, part, body, value)
+            with self._buffers.of(part.length) as body:
+                self._go_on()  # it may have been long until there was room
+                value = outgoing.read(part, body)
+                self._tally.add(read=part.length)
+                for copy in copies:
+                    self._send_to(copy, part, body, value)
         outgoing.part_over()
 
     def _send_to(self, copy: Copy, part: Part, body: bytearray, value: int) -> None:
