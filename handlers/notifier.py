@@ -236,8 +236,8 @@ class Sender:
         _log.error("a message is given up", extra={"action": "outbox", "key": message.key, "error": why})
         with self._db.unit() as unit:
             unit.outbox.give_up(message.key, why)
-            if told := _no_thread(message, why):
-                unit.outbox.put(told)
+            if direct := _instead(message, why):
+                unit.outbox.put(direct)
 
     # --- how it is drawn ---
 
@@ -257,17 +257,20 @@ class Sender:
         return Mark(key=message.key, installation=self._installation, version=message.version)
 
 
-def _no_thread(message: Message, why: str) -> Message | None:
-    """What the one who asked is told directly when the root message cannot stand where it was asked for."""
-    by = slack_user(message.view.get("by"))
+def _instead(message: Message, why: str) -> Message | None:
+    """What the one who asked is told directly when Slack takes nothing where it was asked; None: it stands there."""
+    by = message.only_for or slack_user(message.view.get("by"))
     if message.ts or not by:
         return None
-    transaction = str(message.view.get("transaction", ""))
-    text = (
-        f"Slack does not let Cloudy write where you asked ({why}), so there is no thread; the work goes on all the "
-        f"same. Follow it with /cloudy show {transaction}, and invite Cloudy to that channel for the next time."
-    )
-    return Message(key=f"{message.key}:lost", channel=by, view={"kind": "notice", "text": text})
+    view = message.view
+    if not message.only_for:
+        text = (
+            f"Slack does not let Cloudy write where you asked ({why}), so there is no thread; the work goes on all the "
+            f"same. Follow it with /cloudy show {view.get('transaction', '')}, and invite Cloudy to that channel for "
+            "the next time."
+        )
+        view = {"kind": "notice", "text": text}
+    return Message(key=f"{message.key}:direct", channel=by, view=view)
 
 
 def _backoff_s(failures: int) -> float:

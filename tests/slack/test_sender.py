@@ -456,6 +456,16 @@ def test_who_asked_is_told_directly_that_no_thread_can_be_opened(world: World) -
     assert f"/cloudy show {ID}" in told["text"]
 
 
+def test_a_private_answer_that_a_channel_does_not_take_goes_to_its_reader_directly(world: World) -> None:
+    alice = world.slack.user_id("alice")
+    world.put("notice", {"kind": "notice", "text": "There is no VM called vm1."}, only_for=alice)
+    world.slack.fail_next("chat.postEphemeral", error="not_in_channel")
+    world.work()
+    assert world.pending() == []
+    (told,) = [call["args"] for call in world.calls("chat.postMessage")]
+    assert (told["channel"], told["text"]) == (alice, "There is no VM called vm1.")
+
+
 def test_a_message_that_cannot_be_drawn_is_given_up_in_the_end_and_its_thread_goes_on(world: World) -> None:
     world.put("root", root())
     world.put("broken", {"kind": "receipt", "facts": 5})
