@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from bot.checksum import crc64
 from bot.errors import (
     CloudyError,
     ConfigError,
@@ -16,6 +17,7 @@ from bot.errors import (
     PermanentError,
     TransientError,
 )
+from bot.model import PartDone
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.wire import Bucket, decode_metadata, encode_metadata
@@ -196,6 +198,19 @@ def test_a_probe_that_another_process_disturbs_is_tried_again_and_judges_nothing
             with pytest.raises(TransientError):
                 store.capabilities()
         store.capabilities()
+
+
+def test_an_upload_that_the_store_opened_late_is_aborted_with_the_objects_completion() -> None:
+    with peers.moto() as peer:
+        store = OPENERS["s3"]("cloud", peer.url("vms"), peer.options)
+        upload = store.begin_upload("run/disk", metadata={})
+        for key in ("run/disk", "run/disk2"):
+            peer.client.create_multipart_upload(Bucket=peer.bucket, Key=f"vms/{key}")
+        body = bytearray(b"bytes")
+        etag = store.put_part(upload, 1, body, crc64=crc64(body))
+        part = PartDone(number=1, offset=0, length=5, etag=etag, crc64=crc64(body))
+        store.complete_upload(upload, [part], size=5, crc64=part.crc64, metadata={})
+        assert [left.key for left in store.list_uploads("")] == ["run/disk2"]
 
 
 def test_no_secret_in_repr_or_url() -> None:

@@ -46,7 +46,7 @@ class S3Store:
 
     def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
         """Open an upload, or go on with the oldest one of that key; others of it are given up."""
-        found = [upload for upload in self.list_uploads(key) if upload.key == key]
+        found = self._open_uploads(key)
         for extra in found[1:]:
             self.abort_upload(extra)
         if found:
@@ -71,7 +71,16 @@ class S3Store:
         crc64: int,
         metadata: Mapping[str, str],  # noqa: ARG002 - S3 took it when the upload was opened
     ) -> ObjectInfo:
-        """Make the object. Repeat: safe; an object that is there already must be the one that was to be made."""
+        """Make the object. Repeat: safe; an object that is there already must be the one that was to be made.
+
+        An upload of that key that the store opened late, after its request had been given up, is aborted here.
+        """
+        info = self._complete(upload, parts, size, crc64)
+        for extra in self._open_uploads(upload.key):
+            self.abort_upload(extra)
+        return info
+
+    def _complete(self, upload: Upload, parts: Sequence[PartDone], size: int, crc64: int) -> ObjectInfo:
         try:
             info = self._bucket.complete(
                 upload.key,
@@ -90,9 +99,7 @@ class S3Store:
         except PermanentError as error:
             if error.code != _TAKEN:
                 raise
-            found = self._ours(upload, parts, size, crc64)
-            self.abort_upload(upload)
-            return found
+            return self._ours(upload, parts, size, crc64)
         return self._right(info, size, crc64, "complete upload")
 
     def abort_upload(self, upload: Upload) -> None:
@@ -101,6 +108,9 @@ class S3Store:
             self._bucket.abort(upload.key, upload.upload_id)
         except MissingError:
             return
+
+    def _open_uploads(self, key: str) -> list[Upload]:
+        return [upload for upload in self.list_uploads(key) if upload.key == key]
 
     def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
         """Unfinished uploads, by key and then the oldest first."""
