@@ -2,7 +2,10 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+_LOOK_S = 0.05
 
 
 class WorkerLock:
@@ -12,8 +15,14 @@ class WorkerLock:
         self._path = path
         self._descriptor: int | None = None
 
-    def acquire(self) -> bool:
-        """Take it without waiting; False while another living process has it."""
+    def acquire(self, *, wait_s: float = 0.0) -> bool:
+        """Take it, waiting at most so long; False while another living process has it."""
+        deadline = time.monotonic() + wait_s
+        while not (taken := self._try()) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        return taken
+
+    def _try(self) -> bool:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

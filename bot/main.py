@@ -5,9 +5,10 @@ import os
 import signal
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 
 from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
-from bot.errors import ConfigError, NotFound, OperatorError
+from bot.errors import CloudyError, ConfigError, NotFound, OperatorError
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.opening import audit_key_of, open_database, service_for
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = package_version("cloudy")
+
+LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
+LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
+DRAIN_S = 8.0  # then the process ends, whatever hangs
 
 
 class ConfiguredSystems:
@@ -148,36 +153,82 @@ def _lock(settings: Settings) -> WorkerLock:
     return WorkerLock(path.with_name(path.name + ".lock"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Hand:
     """What the command line holds while it works or follows."""
 
-    service: Service
-    db: Database
+    def __init__(self, settings: Settings) -> None:
+        """OperatorError: the database cannot be used as it is. ConfigError: a secret is missing."""
+        self._settings = settings
+        self._lock = _lock(settings)
+        self._worker: Worker | None = None
+        self._looked_at = time.monotonic()
+        self._was_free = False
+        if self._lock.acquire():
+            settings.require_secrets(slack=False, vmstores=True, targets=True)
+            self.db = _prepare(settings)
+            self._work()
+        else:
+            self.db = open_database(settings)
+            why = self.db.ready()
+            if why is not None:
+                raise OperatorError(why)
+        self.service = service_for(settings, self.db, self._wake)
+
+    def tend(self) -> None:
+        """Work ourselves if nobody does any more: another command line may have been the worker, and have ended.
+
+        A bot that is being restarted gets the time to take the lock again first. Call it often.
+        """
+        if self._worker is not None or time.monotonic() - self._looked_at < LOOK_AT_LOCK_S:
+            return
+        self._looked_at = time.monotonic()
+        is_free = self._lock.acquire()
+        if is_free and self._was_free:
+            self._settings.require_secrets(slack=False, vmstores=True, targets=True)
+            self._work()
+        elif is_free:
+            self._lock.release()
+        self._was_free = is_free
+
+    def drain(self) -> None:
+        """Begin nothing new; see Worker.drain."""
+        if self._worker is not None:
+            self._worker.drain()
+
+    def _work(self) -> None:
+        self._worker = _worker(self._settings, self.db)
+        self._worker.start()
+
+    def _wake(self) -> None:
+        if self._worker is not None:
+            self._worker.wake()
 
 
 @contextmanager
 def hand(settings: Settings) -> Iterator[Hand]:
     """Work: beside a running bot by recording only, else with a worker of our own for as long as this lasts.
 
-    The caller ends the process by `leave`: other transactions may be under way, and stand still.
+    The caller ends the process by `leave`: other transactions may be under way, and stand still. An error ends it here
+    the same way, since an orderly end of Python would wait for them, and would fail them.
     """
     set_up_logs("WARNING", settings.secrets())
-    lock = _lock(settings)
-    if not lock.acquire():
-        db = open_database(settings)
-        why = db.ready()
-        if why is not None:
-            raise OperatorError(why)
-        yield Hand(service=service_for(settings, db), db=db)
-        db.close()
-        return
-    settings.require_secrets(slack=False, vmstores=True, targets=True)
-    db = _prepare(settings)
-    worker = _worker(settings, db)
-    worker.start()
-    yield Hand(service=service_for(settings, db, worker.wake), db=db)
-    worker.drain()
+    house: Hand | None = None
+    try:
+        house = Hand(settings)
+        yield house
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends here, with the words
+        if house is not None:
+            house.drain()
+        _tell(error)
+        leave(1)
+    house.drain()
+
+
+def _tell(error: BaseException) -> None:
+    if isinstance(error, CloudyError):
+        sys.stderr.write(f"cloudy: {error.message}\n")
+    elif not isinstance(error, KeyboardInterrupt):
+        traceback.print_exception(error)
 
 
 def leave(status: int) -> NoReturn:
@@ -193,7 +244,7 @@ def serve(settings: Settings) -> None:
     set_up_logs("INFO", settings.secrets())
     settings.require_secrets(slack=True, vmstores=True, targets=True)
     lock = _lock(settings)
-    if not lock.acquire():
+    if not lock.acquire(wait_s=LOCK_S):
         raise OperatorError(
             f"Another Cloudy works on {settings.database.path} already. "
             "Stop it first, or give this one a folder of its own."
@@ -203,11 +254,19 @@ def serve(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    worker.start()
-    connection = _connection(settings, db, service_for(settings, db, worker.wake))
-    connection.start(_tell_ready)
+    try:
+        worker.start()
+        connection = _connection(settings, db, service_for(settings, db, worker.wake))
+        connection.start(_tell_ready)
+    except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them
+        worker.drain()
+        _tell(error)
+        leave(1)
     stop.wait()
     log.info("draining", extra={"action": "drain"})
+    last = threading.Timer(DRAIN_S, os._exit, args=(0,))
+    last.daemon = True
+    last.start()
     connection.close()
     worker.drain()
     leave(0)

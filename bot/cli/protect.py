@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from bot import story
 from bot.cli.common import ConfigOption, JsonOption, me, print_json, settings_of, summary
+from bot.errors import BusyError, RequesterError
 from bot.model import ProtectRequest, State, Step, StepState, Transaction
 from bot.store import Database
 
@@ -50,11 +51,14 @@ def _follow(house: "Hand", ids: list[str], *, quiet: bool) -> list[Transaction]:
         tasks = {tid: bars.add_task(tid, total=100, note="") for tid in ids}
         while True:
             try:
+                house.tend()
                 seen = [_seen(house.db, tid) for tid in ids]
                 for tid, (transaction, steps) in zip(ids, seen, strict=True):
                     _draw(bars, tasks[tid], transaction, steps)
                 if all(transaction.state.is_final for transaction, _ in seen):
                     return [transaction for transaction, _ in seen]
+                time.sleep(POLL_S)
+            except BusyError:
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
                 if asked_to_stop:
@@ -86,16 +90,22 @@ def _draw(bars: Progress, task: TaskID, transaction: Transaction, steps: tuple[S
 
 def _stop_all(house: "Hand", ids: list[str]) -> None:
     for tid in ids:
-        with house.db.read() as unit:
-            if unit.transactions.get(tid).state.is_final:
-                continue
-        house.service.stop(tid, me(), request_key=f"cli:stop:{time.time_ns()}")
+        while True:
+            try:
+                house.service.stop(tid, me(), request_key=f"cli:stop:{time.time_ns()}")
+            except RequesterError:
+                pass  # too late: it has ended, or its recovery point exists; it is followed to its end
+            except BusyError:
+                continue  # it has waited for the database already
+            break
 
 
 def _tell(ended: list[Transaction]) -> None:
     for transaction in ended:
         print(f"{transaction.id}: {story.line(transaction, ())}")
+        if transaction.failure and transaction.state is not State.REFUSED:  # then the line says it
+            print(f"  {transaction.failure.what}")
         if transaction.failure and transaction.failure.next:
-            print(f"  {transaction.failure.what}\n  {transaction.failure.next}")
+            print(f"  {transaction.failure.next}")
         for thing in transaction.left_behind:
             print(f"  left behind: {thing}")

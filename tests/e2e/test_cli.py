@@ -145,10 +145,7 @@ def test_an_unknown_vm_target_or_transaction_ends_with_status_1_and_words(world:
 
 def test_a_killed_protect_goes_on_when_somebody_asks_again(world: World) -> None:
     first = world.start("protect", "vm02", "--to", "s3", "--json")
-    deadline = time.monotonic() + 60
-    while not [row for row in world.simulator.requests if row["method"] == "POST" and row["path"].endswith("/vm")]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until_a_clone_is_asked_for(world)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     again = world.run("protect", "vm02", "--to", "s3", "--json")
@@ -163,6 +160,23 @@ def test_a_killed_protect_goes_on_when_somebody_asks_again(world: World) -> None
 def test_two_processes_at_once_work_on_one_database(world: World) -> None:
     running = [world.start("protect", vm, "--to", "s3", "--json") for vm in ("web01", "vm02")]
     assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert {run["state"] for run in world.json("runs")["transactions"]} == {"succeeded"}
+
+
+def until_a_clone_is_asked_for(world: World) -> None:
+    deadline = time.monotonic() + 60
+    while not [row for row in world.simulator.requests if row["method"] == "POST" and row["path"].endswith("/vm")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_who_follows_works_on_when_the_process_that_worked_has_ended(world: World) -> None:
+    world.simulator.options.clone_seconds = 3.0
+    first = world.start("protect", "web01", "--to", "s3")
+    until_a_clone_is_asked_for(world)
+    second = world.start("protect", "vm02", "--to", "s3")
+    assert first.wait(timeout=120) == 0
+    assert second.wait(timeout=120) == 0
     assert {run["state"] for run in world.json("runs")["transactions"]} == {"succeeded"}
 
 
