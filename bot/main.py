@@ -267,8 +267,8 @@ def serve(settings: Settings) -> None:
     last = threading.Timer(DRAIN_S, os._exit, args=(0,))
     last.daemon = True
     last.start()
-    connection.close()
     worker.drain()
+    connection.close()
     leave(0)
 
 

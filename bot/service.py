@@ -117,7 +117,7 @@ class Service:
     def stop(self, text: str, actor: Actor, *, request_key: str) -> Transaction:
         """Ask a transaction to stop. NotFound, AmbiguousName, UsageError: which one? RequesterError: too late."""
         with self._db.unit(wait_s=WAIT_S) as unit:
-            stopped = self._stop(unit, unit.transactions.resolve(text), actor, request_key)
+            stopped = self._stop(unit, _meant(unit, text), actor, request_key)
         self._wake()
         return stopped
 
@@ -156,7 +156,7 @@ class Service:
     def show(self, text: str) -> tuple[Transaction, tuple[Step, ...], tuple[StoredFile, ...]]:
         """One transaction whole. NotFound, AmbiguousName, UsageError."""
         with self._db.read() as unit:
-            transaction = unit.transactions.resolve(text)
+            transaction = _meant(unit, text)
             files = [file for target in transaction.targets for file in unit.files.of(transaction.id, target)]
             return transaction, unit.steps.of(transaction.id), tuple(files)
 
@@ -181,3 +181,10 @@ class Service:
                     body={"text": text[:500], "why": why[:500]},
                 )
             )
+
+
+def _meant(unit: Unit, text: str) -> Transaction:
+    """The transaction that a person names; of a request that joined another, the one that it joined."""
+    transaction = unit.transactions.resolve(text)
+    joined = str(transaction.plan.get("joined", ""))
+    return unit.transactions.get(joined) if joined else transaction

@@ -9,6 +9,7 @@ from bot.ports import VMstore
 
 POLL_S = 0.5
 CLONE_TRIES = 5
+CLONE_S = 4 * 3600
 SETTLE_S = 15 * 60
 # A safety net only: Cloudy removes its snapshots itself, and the VMstore's own word on the expiry of manual snapshots
 # is contradictory (Tintri REST v310, POST /snapshot against SnapshotSpec.retentionMinutes).
@@ -109,10 +110,21 @@ def _followed(context: Context, session: VMstore, task_id: str) -> Task | None:
 
 
 def follow(context: Context, session: VMstore, task_id: str) -> Task:
-    """Poll a task to its end; Stop ends the polling, not the task. Progress is in per cent."""
+    """Poll a task to its end; Stop ends the polling, not the task. Progress is in per cent.
+
+    TransientError: it has not ended after CLONE_S.
+    """
+    waited_s = 0.0  # counted, not measured: the clock may be set meanwhile
     while not (task := session.task(task_id)).is_final:
+        if waited_s > CLONE_S:
+            raise TransientError(
+                f"The VMstore's clone task {task_id} has not ended after {CLONE_S // 3600} hours.",
+                system=session.name,
+                operation="clone",
+            )
         context.progress(int(task.percent), 100)
         context.pause(POLL_S)
+        waited_s += POLL_S
     return task
 
 

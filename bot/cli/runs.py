@@ -128,17 +128,17 @@ def watch(
 
 def _view(db: Database) -> dict[str, Any]:
     with db.read() as unit:
-        newest = unit.transactions.list(limit=1)
+        # a request that joined a running transaction is no transaction of its own to wait for
+        newest = next((found for found in unit.transactions.list() if not found.plan.get("joined")), None)
         return {
             "active": len(unit.transactions.active()),
             "outbox": len(unit.outbox.pending()),
-            "newest": {
-                "id": newest[0].id,
-                "state": newest[0].state.value,
-                "steps": {step.id: step.state.value for step in unit.steps.of(newest[0].id)},
-            }
-            if newest
-            else None,
+            "newest": newest
+            and {
+                "id": newest.id,
+                "state": newest.state.value,
+                "steps": {step.id: step.state.value for step in unit.steps.of(newest.id)},
+            },
         }
 
 

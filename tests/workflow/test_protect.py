@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.actions import vmstore as actions
 from bot.errors import PermanentError, RequesterError, TransientError
 from bot.model import Json, State, StepState
 from bot.workflow import load, thaw
@@ -241,6 +242,15 @@ def test_asking_again_while_it_runs_joins_the_running_thread(house: House) -> No
     assert first.id in views(house, second.id)["notice"]["text"]
 
 
+def test_who_joined_a_run_and_stops_or_shows_the_last_means_that_run(house: House) -> None:
+    first = house.ask(key="r1")
+    house.dispatch()
+    house.ask(key="r2")
+    house.dispatch()
+    assert house.service.show("last")[0].id == first.id
+    assert house.service.stop("last", ALICE, request_key="stop").id == first.id
+
+
 def test_the_same_vm_to_another_target_waits_behind_the_running_one(tmp_path: Path) -> None:
     house = House(tmp_path, targets=("s3", "other"))
     first = house.ask(key="r1")
@@ -333,3 +343,14 @@ def test_a_clone_request_that_is_never_answered_well_fails_and_leaves_nothing(ho
     done = house.protect()
     assert done.state is State.FAILED
     assert house.left() == []
+
+
+def test_a_clone_task_that_never_ends_fails_the_run_after_hours(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "CLONE_S", 60)
+    monkeypatch.setattr(actions, "SETTLE_S", 60)
+    house.array.never_ends = True
+    done = house.protect()
+    assert done.state is State.FAILED
+    assert done.failure is not None
+    assert "has not ended" in done.failure.what
+    assert any("still busy" in line for line in done.left_behind)
