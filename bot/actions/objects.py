@@ -1,5 +1,6 @@
 """The clone's files become objects in the targets; the manifest makes them a recovery point."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,9 +25,11 @@ def upload(context: Context, inputs: Json) -> Json:
     for target in targets:
         context.ledger.register(ResourceKind.OBJECTS, target.name, context.id)
 
+    untold = _untold(context, files, targets)
+
     def report(moved: Moved) -> None:
         context.progress(moved.done, moved.total)
-        context.moved(Bytes(read=moved.read, sent=moved.sent))
+        context.moved(Bytes(read=untold.read + moved.read, sent=untold.sent + moved.sent))
 
     sent = send(
         files,
@@ -37,12 +40,30 @@ def upload(context: Context, inputs: Json) -> Json:
         check=context.check,
         on_progress=report,
     )
-    context.moved(sent.moved)
+    moved = replace(sent.moved, read=untold.read + sent.moved.read, sent=untold.sent + sent.moved.sent)
+    context.moved(moved)
     return {
         "stored": {name: encode(stored) for name, stored in sent.stored.items()},
         "failed": {name: error.message for name, error in sent.failed.items()},
-        "moved": encode(_with_former(context, sent.moved)),
+        "moved": encode(_with_former(context, moved)),
     }
+
+
+def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Bytes:
+    """What an attempt before moved after it last told how much: parts that the journal knows and the row does not."""
+    if context.attempt == 1:
+        return Bytes()
+    arrived = [[_arrived(context, target.name, file.key) for target in targets] for file in files]
+    former = context.transaction.bytes
+    return Bytes(
+        read=max(0, sum(max(each) for each in arrived) - former.read),
+        sent=max(0, sum(sum(each) for each in arrived) - former.sent),
+    )
+
+
+def _arrived(context: Context, target: str, key: str) -> int:
+    stored = context.journal.is_stored(target, key)
+    return stored.size if stored else sum(part.length for part in context.journal.parts(target, key).values())
 
 
 def _with_former(context: Context, moved: Bytes) -> Bytes:

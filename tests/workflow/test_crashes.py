@@ -53,6 +53,8 @@ def die_and_go_on(folder: Path, nth: int) -> None:
         if not path.endswith(".vswp"):
             found = [body for name, body in objects.items() if name.endswith("/" + path)]
             assert found == [content], where
+    size = sum(len(content) for path, content in VM01.items() if not path.endswith(".vswp"))
+    assert house.read(transaction.id).bytes.sent >= size, where
     with house.db.read() as unit:
         assert unit.audit.verify().broken_at is None, where
         ends = [row for row in unit.audit.list(transaction_id=transaction.id) if row.action == "outcome"]
