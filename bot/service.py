@@ -115,15 +115,21 @@ class Service:
             )
 
     def stop(self, text: str, actor: Actor, *, request_key: str) -> Transaction:
-        """Ask a transaction to stop. NotFound, AmbiguousName, UsageError: which one? RequesterError: too late."""
+        """Ask a transaction to stop; the same request key again: the one that it stopped, whatever "last" is by now.
+
+        NotFound, AmbiguousName, UsageError: which one? RequesterError: too late.
+        """
         with self._db.unit(wait_s=WAIT_S) as unit:
-            stopped = self._stop(unit, _meant(unit, text), actor, request_key)
+            before = _stopped_before(unit, request_key)
+            stopped = before or self._stop(unit, _meant(unit, text), actor, request_key)
         self._wake()
         return stopped
 
     def stop_thread(self, channel: str, thread_ts: str, actor: Actor, *, request_key: str) -> Transaction:
         """Ask the transaction whose thread this is to stop. NotFound: the thread is none of ours."""
         with self._db.unit(wait_s=WAIT_S) as unit:
+            if before := _stopped_before(unit, request_key):
+                return before
             message = unit.outbox.by_ts(channel, thread_ts)
             if message is None or not message.key.endswith(":root"):
                 raise NotFound("This thread does not belong to a transaction. Name it: /cloudy stop <id>")
@@ -170,6 +176,11 @@ class Service:
                 targets=self._targets,
             )
 
+    def is_new(self, request_key: str) -> bool:
+        """Whether this delivery has not been answered yet; asking notes it, so the answer is yes once. BusyError."""
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            return unit.deliveries.claim(request_key)
+
     def audit_refused(self, actor: Actor, text: str, why: str, *, request_key: str) -> None:
         """Keep a command that was refused before it became a request."""
         with self._db.unit(wait_s=WAIT_S) as unit:
@@ -188,3 +199,8 @@ def _meant(unit: Unit, text: str) -> Transaction:
     transaction = unit.transactions.resolve(text)
     joined = str(transaction.plan.get("joined", ""))
     return unit.transactions.get(joined) if joined else transaction
+
+
+def _stopped_before(unit: Unit, request_key: str) -> Transaction | None:
+    known = unit.audit.transaction_of(f"{request_key}:stop")
+    return unit.transactions.get(known) if known else None

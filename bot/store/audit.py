@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
@@ -61,6 +62,17 @@ class Audit:
         if transaction_id is not None:
             query = query.where(AuditLink.transaction_id == transaction_id)
         return tuple(_audit_row(link) for link in reversed(self._session.exec(query).all()))
+
+    def transaction_of(self, key: str) -> str:
+        """Give the transaction that the event of this key is about; "" when there is no such event."""
+        return self._session.exec(select(AuditLink.transaction_id).where(AuditLink.key == key)).first() or ""
+
+    def every(self) -> Iterator[AuditRow]:
+        """Give all rows, oldest first, a few at a time: they may be more than memory holds."""
+        links = self._session.exec(select(AuditLink).order_by(col(AuditLink.seq)).execution_options(yield_per=1000))
+        for link in links:
+            yield _audit_row(link)
+            self._session.expunge(link)
 
     def head(self) -> tuple[int, str]:
         """Give number and hash of the last row; (0, "") of an empty audit."""

@@ -206,3 +206,12 @@ class SettingRow(Table, table=True):
 
     name: str = Field(primary_key=True)
     value: str
+
+
+class DeliveryRow(Table, table=True):
+    """One delivery of Slack's that was answered."""
+
+    __tablename__ = "deliveries"
+
+    key: str = Field(primary_key=True)
+    at: datetime = Field(index=True)

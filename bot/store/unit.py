@@ -4,6 +4,7 @@ from sqlmodel import Session
 
 from bot.ports import Clock
 from bot.store.audit import Audit
+from bot.store.deliveries import Deliveries
 from bot.store.files import Files
 from bot.store.inventory import Inventory
 from bot.store.ledger import Ledger
@@ -28,4 +29,5 @@ class Unit:
         self.inventory = Inventory(session, clock)
         self.outbox = Outbox(session, clock)
         self.settings = Settings(session)
+        self.deliveries = Deliveries(session, clock)
         self.audit = Audit(session, clock, audit_key)

@@ -15,13 +15,14 @@ from bot.errors import BusyError, OperatorError
 from bot.store import Database, schema
 from bot.store.rows import Table
 
+HEAD = schema._Scripts(schema.MIGRATIONS).head or ""
 SECOND = '''"""A second version."""
 
 from alembic import op
 import sqlalchemy as sa
 
 revision = "9999"
-down_revision = "0001"
+down_revision = "HEAD"
 
 
 def upgrade() -> None:
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 def next_release(tmp_path: Path, *, fails: bool = False) -> Path:
     folder = tmp_path / "100% next"
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "9999_second.py").write_text(SECOND.replace("FAILS", str(fails)))
+    (folder / "versions" / "9999_second.py").write_text(SECOND.replace("FAILS", str(fails)).replace("HEAD", HEAD))
     return folder
 
 
@@ -90,7 +91,7 @@ def test_a_file_with_data_is_copied_before_it_changes(path: Path, tmp_path: Path
 
     copy = path.with_name("cloudy.db.before-9999")
     assert rows(copy, "SELECT name FROM settings ORDER BY name") == [("installation",), ("second",)]
-    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert rows(path, "SELECT name, note FROM settings ORDER BY name") == [("installation", None), ("second", None)]
     assert rows(path, "SELECT version_num FROM alembic_version") == [("9999",)]
 
@@ -101,7 +102,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, tmp_path: 
     with pytest.raises(Exception, match="no such table: nowhere"):
         schema.upgrade(path, next_release(tmp_path, fails=True))
 
-    assert rows(path, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(path, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert rows(path, "SELECT count(*) FROM pragma_table_info('settings')") == [(2,)]
 
 
