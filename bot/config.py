@@ -120,11 +120,16 @@ class Settings(BaseSettings):
         values = (getattr(section, name) for section in sections for name in type(section).model_fields)
         return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
-    def require_secrets(self, *, slack: bool = False, vmstores: bool = False, targets: bool = False) -> None:
-        """Refuse to go on without the secrets of what is to be used. ConfigError names each variable to set."""
+    def require_secrets(
+        self, *, slack: bool = False, slack_http: bool = False, vmstores: bool = False, targets: bool = False
+    ) -> None:
+        """Refuse to go on without the secrets of what is to be used. ConfigError names each variable to set.
+
+        slack: by Socket Mode; slack_http: by signed HTTP.
+        """
         problems: list[str] = []
-        if slack:
-            problems += mistakes.missing_secrets(self.slack, ("slack",), ("bot_token", "app_token"))
+        for name, is_used in (("bot_token", slack or slack_http), ("app_token", slack), ("signing_secret", slack_http)):
+            problems += mistakes.missing_secrets(self.slack, ("slack",), (name,) if is_used else ())
         for name, vmstore in self.vmstores.items() if vmstores else ():
             problems += mistakes.missing_secrets(vmstore, ("vmstores", name), ("password",))
         for name, target in self.targets.items() if targets else ():

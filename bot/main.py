@@ -9,6 +9,8 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -22,7 +24,6 @@ from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.opening import audit_key_of, open_database, service_for
 from bot.ports import ObjectStore, Share, VMstore
-from bot.service import Service
 from bot.store import Database
 from bot.transfer import TransferSettings
 from bot.worker import Worker, installation_id
@@ -30,6 +31,7 @@ from integrations import objectstores, shares, vmstores
 
 if TYPE_CHECKING:
     from handlers.connection import Connection
+    from handlers.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -239,10 +241,21 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def serve(settings: Settings) -> None:
-    """The bot: worker, Slack app and sender in one process, until SIGTERM or SIGINT. Does not return."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the bot listens for Slack, when Slack comes to it."""
+
+    host: str
+    port: int  # 0: any free one
+
+
+def serve(settings: Settings, address: Address | None = None) -> None:
+    """The bot: worker, Slack app and sender in one process, until SIGTERM or SIGINT. Does not return.
+
+    Slack comes by Socket Mode, or with an address by signed HTTP.
+    """
     set_up_logs("INFO", settings.secrets())
-    settings.require_secrets(slack=True, vmstores=True, targets=True)
+    settings.require_secrets(slack=address is None, slack_http=address is not None, vmstores=True, targets=True)
     lock = _lock(settings)
     if not lock.acquire(wait_s=LOCK_S):
         raise OperatorError(
@@ -256,7 +269,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         worker.start()
-        connection = _connection(settings, db, service_for(settings, db, worker.wake))
+        connection = _connection(settings, db, worker, address)
         connection.start(_tell_ready)
     except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them
         worker.drain()
@@ -272,19 +285,27 @@ def serve(settings: Settings) -> None:
     leave(0)
 
 
-def _connection(settings: Settings, db: Database, service: Service) -> "Connection":
-    from handlers.connection import Connection  # only the bot loads Slack's libraries
+def _connection(settings: Settings, db: Database, worker: Worker, address: Address | None) -> "Connection":
+    from handlers import connection, gate, socketmode, webserver  # only the bot loads Slack's libraries
 
     slack = settings.slack
-    return Connection(
-        api_url=slack.api_url,
-        bot_token=slack.bot_token.get_secret_value() if slack.bot_token else "",
-        app_token=slack.app_token.get_secret_value() if slack.app_token else "",
-        db=db,
-        service=service,
-        clock=SystemClock(),
-        installation=installation_id(db),
-    )
+    client = connection.slack_client(slack.api_url, _revealed(slack.bot_token))
+    app = connection.slack_app(client, service_for(settings, db, worker.wake))
+    door: Door
+    if address is None:
+        door = socketmode.SocketDoor(app, app_token=_revealed(slack.app_token))
+    else:
+        guarded = gate.Gate(app, signing_secret=_revealed(slack.signing_secret), health=partial(_health, db, worker))
+        door = webserver.WebDoor(guarded, host=address.host, port=address.port)
+    return connection.Connection(client, door, db=db, clock=SystemClock(), installation=installation_id(db))
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def _health(db: Database, worker: Worker) -> dict[str, bool]:
+    return {"worker": worker.is_well, "database": db.is_well()}
 
 
 def _tell_ready() -> None:

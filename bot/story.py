@@ -65,7 +65,7 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "line": line(transaction, steps, waits_for, percent=False),  # an edit for each step, not for each part
         "facts": facts,
         "by": transaction.actor.id,
-        "buttons": [] if transaction.state.is_final or transaction.stop_asked_by else ["stop"],
+        "buttons": ["details"] if transaction.state.is_final or transaction.stop_asked_by else ["stop", "details"],
     }
 
 

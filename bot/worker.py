@@ -64,6 +64,11 @@ class Worker:
         self._engine.launch()
         self._thread.start()
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it works: not on its way out, and looking at what is to be done."""
+        return self._thread.is_alive() and not self._stop.is_set()
+
     def wake(self) -> None:
         """Something was recorded: look now."""
         self._dispatcher.wake.set()

@@ -9,12 +9,13 @@ from bot.model import Json
 from bot.service import Service
 from handlers import answers, ids
 from handlers.origin import of_click
-from handlers.whisper import after_ack_safe, whisper
+from handlers.whisper import after_ack_safe, tell_once
 
 
 def register(app: App, service: Service) -> None:
     """Listen."""
     app.action(ids.STOP)(after_ack_safe(partial(stop, service)))
+    app.action(ids.DETAILS)(after_ack_safe(partial(details, service)))
 
 
 def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
@@ -22,4 +23,12 @@ def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient
     origin = of_click(body)
     transaction = service.stop(action["value"], origin.actor, request_key=origin.key)
     ack()
-    whisper(client, origin, answers.stopping(transaction))
+    tell_once(service, client, origin, answers.stopping(transaction))
+
+
+def details(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Details button of a root message; its value is the transaction id."""
+    origin = of_click(body)
+    shown = service.show(action["value"])
+    ack()
+    tell_once(service, client, origin, answers.show(*shown))

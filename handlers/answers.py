@@ -143,7 +143,8 @@ def _task(step: Step) -> TaskLine:
     elif step.state is StepState.RUNNING and step.total:
         note = f"{step.done * 100 // step.total} %"
     elif step.started_at and step.ended_at:
-        note = note or f"{(step.ended_at - step.started_at).total_seconds():.1f} s"
+        took = f"{step.started_at:%H:%M:%S} UTC, {(step.ended_at - step.started_at).total_seconds():.1f} s"
+        note = f"{took} · {note}" if note else took
     return TaskLine(id=step.id, title=step.title, state=_TASK_STATES[step.state], note=note)
 
 

@@ -174,9 +174,16 @@ def _body(card: Card, draw: _Plain) -> Iterator[Json]:
 def _tail(card: Card) -> Iterator[Json]:
     if footer := _footer(card):
         yield {"type": "context", "elements": [_mrkdwn(line) for line in footer]}
-    if card.stop:
-        button = {"type": "button", "action_id": ids.STOP, "text": _plain("Stop"), "style": "danger"}
-        yield {"type": "actions", "elements": [button | {"value": card.transaction}]}
+    buttons = [
+        *([_button("Stop", ids.STOP, card) | {"style": "danger"}] if card.stop else []),
+        *([_button("Details", ids.DETAILS, card)] if card.details else []),
+    ]
+    if buttons:
+        yield {"type": "actions", "elements": buttons}
+
+
+def _button(label: str, action_id: str, card: Card) -> Json:
+    return {"type": "button", "action_id": action_id, "text": _plain(label), "value": card.transaction}
 
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> Iterator[Json]:

@@ -49,6 +49,7 @@ class Card:
     transaction: str = ""
     by: str = ""  # Slack user id to mention; anything else is left out
     stop: bool = False  # whether there is a Stop button
+    details: bool = False  # whether there is a Details button
 
 
 def of_view(view: Json) -> Card:
@@ -98,6 +99,7 @@ def _root(view: Json) -> Card:
         transaction=_text(view, "transaction"),
         by=slack_user(view.get("by")),
         stop="stop" in view.get("buttons", ()),
+        details="details" in view.get("buttons", ()),
     )
 
 

@@ -18,14 +18,14 @@ from bot.service import Service
 from handlers import parse
 from handlers.orders import carry_out
 from handlers.origin import of_mention
-from handlers.whisper import whisper
+from handlers.whisper import tell_once
 
 _NAME_S = 1  # Slack waits 3 s for the acknowledgement, and without a name the id does
 
 
 def register(app: App, service: Service) -> None:
     """Listen."""
-    app.event("app_mention", middleware=[partial(carried_out, service)])(answered)
+    app.event("app_mention", middleware=[partial(carried_out, service)])(partial(answered, service))
 
 
 def carried_out(
@@ -39,10 +39,10 @@ def carried_out(
     next_()
 
 
-def answered(client: WebClient, context: BoltContext) -> None:
+def answered(service: Service, client: WebClient, context: BoltContext) -> None:
     """Tell the one who mentioned us."""
     if "answer" in context:
-        whisper(client, *context["answer"])
+        tell_once(service, client, *context["answer"])
 
 
 def _name_of(client: WebClient, user: str) -> str:

@@ -14,7 +14,7 @@ from bot.service import Service
 from handlers import answers, blocks
 from handlers.cards import Card
 from handlers.origin import Origin, of
-from handlers.whisper import whisper
+from handlers.whisper import tell_once
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def failed(
     if response is not None and ack.response is None:
         response.status, response.body = 200, ""  # acknowledged before anything remote is asked
         ack()
-    whisper(client, origin, card)
+    tell_once(service, client, origin, card)
     return None
 
 

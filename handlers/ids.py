@@ -1,6 +1,7 @@
 """Names that Slack gives back to us; they are stored in old messages, so none is ever renamed."""
 
 STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the message never voids a click
+DETAILS = "cloudy.details"  # value: the transaction id
 
 MESSAGE_EVENT = "cloudy_message"  # metadata of every message of ours: {"key", "installation", "version"}
 

@@ -9,6 +9,8 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
+from bot.errors import CloudyError
+from bot.service import Service
 from handlers import blocks
 from handlers.cards import Card
 from handlers.origin import Origin
@@ -24,6 +26,16 @@ def whisper(client: WebClient, origin: Origin, card: Card) -> None:
         )
     except (SlackClientError, OSError, HTTPException) as error:
         _log.warning("a private answer was not delivered", extra={"action": "whisper", "error": str(error)})
+
+
+def tell_once(service: Service, client: WebClient, origin: Origin, card: Card) -> None:
+    """Show the card, unless this delivery was answered before: in another thread, or before a restart."""
+    try:
+        is_new = service.is_new(origin.key)
+    except CloudyError:
+        is_new = True  # told twice is better than not at all
+    if is_new:
+        whisper(client, origin, card)
 
 
 def after_ack_safe(listener: Callable[..., None]) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from bot.clock import SystemClock
-from bot.errors import BusyError, OperatorError
+from bot.errors import BusyError, CloudyError, OperatorError
 from bot.ports import Clock
 from bot.store import schema
 from bot.store.unit import Unit
@@ -60,6 +60,15 @@ class Database:
         """Tell why the file cannot be used as it is (absent, older, newer); None: it can."""
         with _in_words(self.path):
             return schema.obstacle(self.path)
+
+    def is_well(self) -> bool:
+        """Whether it can be read now."""
+        try:
+            with self.read() as unit:
+                unit.settings.get("installation")
+        except CloudyError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the file; repeating is safe."""

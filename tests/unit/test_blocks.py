@@ -28,7 +28,8 @@ HOSTILE = (
 
 ROOT = {
     "kind": "root", "transaction": ID, "title": "Protect vm01 to s3", "state": "running", "line": "7/10 Upload, 41 %",
-    "facts": [["VM", "vm01 on vmstore"], ["Target", "s3"], ["Asked by", "alice"]], "by": "U_ALICE", "buttons": ["stop"],
+    "facts": [["VM", "vm01 on vmstore"], ["Target", "s3"], ["Asked by", "alice"]], "by": "U_ALICE",
+    "buttons": ["stop", "details"],
 }  # fmt: skip
 STATES = ["complete", "complete", "in_progress", "error", "pending"]
 PLAN = {
@@ -160,6 +161,13 @@ def test_the_stop_button_carries_the_transaction_and_its_ids_change_with_the_ver
     assert (button["action_id"], button["value"], button["text"]["text"]) == (ids.STOP, ID, "Stop")
     assert not {b["block_id"] for b in first} & {b["block_id"] for b in second}
     assert all(b["type"] != "actions" for b in blocks.render({**ROOT, "buttons": []}).blocks)
+
+
+def test_the_details_button_carries_the_transaction_and_stays_when_there_is_nothing_to_stop() -> None:
+    (row,) = [b for b in blocks.render({**ROOT, "buttons": ["details"]}).blocks if b["type"] == "actions"]
+    (button,) = row["elements"]
+    assert (button["action_id"], button["value"], button["text"]["text"]) == (ids.DETAILS, ID, "Details")
+    assert "style" not in button
 
 
 def test_only_the_asker_is_mentioned_and_only_by_a_slack_id() -> None:

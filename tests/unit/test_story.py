@@ -52,7 +52,7 @@ def test_the_root_says_which_step_runs_and_offers_stop() -> None:
     view = story.root(ASKED, STEPS)
     assert view["title"] == "Protect vm01 to s3"
     assert view["line"] == "2/3 Upload"
-    assert view["buttons"] == ["stop"]
+    assert view["buttons"] == ["stop", "details"]
 
 
 def test_between_two_steps_the_line_names_the_one_that_ended() -> None:
@@ -67,7 +67,7 @@ def test_before_the_first_step_it_waits_for_its_turn() -> None:
 def test_a_stop_that_was_asked_for_is_shown_and_offered_no_more() -> None:
     view = story.root(replace(ASKED, stop_asked_by="bob"), STEPS)
     assert view["line"].startswith("Stopping")
-    assert view["buttons"] == []
+    assert view["buttons"] == ["details"]
 
 
 def test_the_plan_shows_each_step_with_its_state_and_progress() -> None:
