@@ -111,7 +111,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         socket.connect()  # type: ignore[no-untyped-call]
         assert slack.ready()
         yield World(db, slack, service, app)
-        socket.client.disconnect()
+        socket.close()  # type: ignore[no-untyped-call]
     db.close()
 
 
