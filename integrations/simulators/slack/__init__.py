@@ -1,6 +1,6 @@
-"""A Slack on loopback: Web API and Socket Mode, as the unmodified Slack SDK speaks them."""
+"""A Slack on loopback: Web API, Socket Mode and signed HTTP, as the unmodified Slack SDK speaks them."""
 
-from .acting import Ack
+from .asking import Ack
 from .local import LocalSlack
 from .standalone import run
 from .workspace import Change

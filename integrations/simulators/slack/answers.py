@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,9 @@ class _Address:
 class Answers:
     """Shows what the app answers; gives out response_urls and takes what is sent to them."""
 
-    def __init__(self, workspace: Workspace, record: Record) -> None:
+    def __init__(self, workspace: Workspace, record: Record, clock: Callable[[], float]) -> None:
         self._workspace = workspace
+        self._clock = clock
         self._record = record
         self._lock = threading.Lock()
         self._addresses: dict[str, _Address] = {}
@@ -49,7 +50,7 @@ class Answers:
         """A new response_url."""
         key = secrets.token_hex(12)
         with self._lock:
-            self._addresses[key] = _Address(origin, time.monotonic() + _VALID_S)
+            self._addresses[key] = _Address(origin, self._clock() + _VALID_S)
         return f"{self._workspace.url}hooks/response/{key}"
 
     def take(self, key: str, payload: Any) -> tuple[int, str]:
@@ -58,7 +59,8 @@ class Answers:
             self.show(self._spend(key), payload)
             answer = (200, "ok")
         except SlackError as error:
-            answer = (404 if error.code.endswith("_url") else 400, error.code)
+            gone = {"channel_is_archived": 410, "channel_not_found": 404}
+            answer = (404 if error.code.endswith("_url") else gone.get(error.code, 400), error.code)
         self._record.add("response_url", key, args=payload, answer={"status": answer[0], "body": answer[1]})
         return answer
 
@@ -73,6 +75,11 @@ class Answers:
         if payload.get("delete_original") and clicked:
             self._workspace.delete(clicked)
             return None
+        channel = self._workspace.channels.get(origin.channel)
+        if channel is None:
+            raise SlackError("channel_not_found")
+        if channel.is_archived:
+            raise SlackError("channel_is_archived")
         text, blocks = _content(payload)
         if payload.get("replace_original") and clicked:
             self._workspace.edit(clicked, text=text, blocks=blocks)
@@ -92,7 +99,7 @@ class Answers:
             address = self._addresses.get(key)
             if address is None:
                 raise SlackError("invalid_url")
-            if time.monotonic() > address.until:
+            if self._clock() > address.until:
                 raise SlackError("expired_url")
             if address.left == 0:
                 raise SlackError("used_url")

@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block, RichTextBlock, TaskCardBlock
+from slack_sdk.models.views import View
 
 Json = dict[str, Any]
 
@@ -19,6 +20,10 @@ _MOST_TASKS = 50
 _MOST_CHARACTERS = 13_200  # Slack states no figure; the bolt-js tracker has this one for msg_blocks_too_long
 _MOST_MARKDOWN = 12_000
 _OPTION_TEXT = 75
+_EXTERNAL_ID = 255
+# The pages of https://docs.slack.dev/reference/block-kit/blocks say on which surfaces each block may stand.
+_IN_MESSAGES_ALONE = frozenset({"context_actions", "file", "markdown", "plan", "table", "task_card"})
+_IN_MODALS_ALONE = frozenset({"alert"})
 _RICH_PARTS = frozenset({"rich_text_section", "rich_text_list", "rich_text_quote", "rich_text_preformatted"})
 
 
@@ -46,7 +51,7 @@ def problems_of(blocks: Any, most: int = _MOST_BLOCKS) -> list[Problem]:
     kinds = [block.get("type") for block in dicts]
     if "plan" in kinds and "task_card" in kinds:
         found.append(Problem("", "plan and task_card blocks do not go in one message together"))
-    return found
+    return found + (_misplaced(blocks, _IN_MODALS_ALONE) if most == _MOST_BLOCKS else [])
 
 
 def view_problems(view: Any) -> list[Problem]:
@@ -55,11 +60,43 @@ def view_problems(view: Any) -> list[Problem]:
         return [Problem("", "must be an object")]
     blocks = view.get("blocks")
     inside = problems_of(blocks, _MOST_BLOCKS_IN_VIEW)
+    inside += _misplaced(
+        blocks, _IN_MESSAGES_ALONE | (frozenset() if view.get("type") == "modal" else _IN_MODALS_ALONE)
+    )
     found = [Problem(f"/blocks{problem.pointer}", problem.message) for problem in inside]
+    found += _frame_problems(view)
     has_input = isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "input" for b in blocks)
     if view.get("type") == "modal" and has_input and not view.get("submit"):
         found.append(Problem("/submit", "missing required field: submit (the view has an input block)"))
     return found
+
+
+def _frame_problems(view: Json) -> list[Problem]:
+    """What is wrong with a view's own fields."""
+    frame = {key: value for key, value in view.items() if key != "blocks"}
+    if view.get("type") not in ("modal", "home"):
+        return [Problem("/type", "must be modal or home")]
+    if view["type"] == "modal" and not view.get("title"):
+        return [Problem("/title", "missing required field: title")]
+    found = [
+        Problem(f"/{key}/type", "must be plain_text")
+        for key in ("title", "submit", "close")
+        if key in frame and _at(frame[key], "type") != "plain_text"
+    ]
+    if not view.get("blocks"):
+        found.append(Problem("/blocks", "must hold at least 1 item"))
+    if len(str(view.get("external_id") or "")) > _EXTERNAL_ID:
+        found.append(Problem("/external_id", f"must be no more than {_EXTERNAL_ID} characters"))
+    # The SDK takes no view without blocks; they were looked at one by one already.
+    return found + _round_trip("", {**frame, "blocks": [{"type": "divider"}]}, lambda given: View(**given))
+
+
+def _misplaced(blocks: Any, kinds: frozenset[str]) -> list[Problem]:
+    return [
+        Problem(f"/{index}/type", f"{block['type']} is not allowed on this surface")
+        for index, block in enumerate(_list(blocks))
+        if isinstance(block, dict) and block.get("type") in kinds
+    ]
 
 
 def is_too_long(blocks: list[Json]) -> bool:

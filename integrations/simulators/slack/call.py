@@ -27,6 +27,7 @@ class Call:
 
     method: str
     args: Json = field(default_factory=dict)
+    scopes: frozenset[str] = frozenset()  # of the token
 
     def text(self, name: str, default: str = "") -> str:
         """An argument as text."""

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from . import scopes
 from .blocks import is_too_long, problems_of, view_problems
 from .call import Call, SlackError
 from .people import BOT_USER_ID, Channel, User
@@ -18,14 +19,14 @@ _METADATA_BYTES = 16_384  # Slack knows metadata_too_large but gives no figure
 
 def post_message(workspace: Workspace, call: Call) -> Json:
     """chat.postMessage."""
-    channel = _channel_to_write(workspace, call)
+    channel = _channel_to_write(workspace, call, may_join_in=True)
     text, blocks = _content(call)
     message = workspace.post(
         channel.id,
         BOT_USER_ID,
         text[:_POST_CUT],
         blocks=blocks or [],
-        thread_ts=_thread(workspace, channel, call),
+        thread_ts=thread_of(workspace, channel, call),
         metadata=_metadata(call),
     )
     shape = workspace.to_api(message, with_metadata=True)
@@ -39,7 +40,7 @@ def post_ephemeral(workspace: Workspace, call: Call) -> Json:
     if user is None or user.id not in channel.members:
         raise SlackError("user_not_in_channel")
     text, blocks = _content(call)
-    thread_ts = _thread(workspace, channel, call)
+    thread_ts = thread_of(workspace, channel, call)
     message = workspace.post(
         channel.id, BOT_USER_ID, text[:_POST_CUT], blocks=blocks or [], thread_ts=thread_ts, only_for=user.id
     )
@@ -49,6 +50,8 @@ def post_ephemeral(workspace: Workspace, call: Call) -> Json:
 def update(workspace: Workspace, call: Call) -> Json:
     """chat.update: an argument that is left out leaves that part as it is."""
     message = _own_message(workspace, call, "cant_update_message")
+    if workspace.channels[message.channel].is_archived:
+        raise SlackError("is_inactive")  # chat.update's word for it
     text, blocks = _content(call)
     if len(text) > _UPDATE_MOST:
         raise SlackError("msg_too_long")
@@ -75,7 +78,10 @@ def permalink(workspace: Workspace, call: Call) -> Json:
 
 def add_reaction(workspace: Workspace, call: Call) -> Json:
     """reactions.add."""
-    message = _message(workspace, known_channel(workspace, call), call.text("timestamp"))
+    channel = known_channel(workspace, call)
+    if channel.is_archived:
+        raise SlackError("is_archived")
+    message = _message(workspace, channel, call.text("timestamp"))
     name = call.text("name").strip(":")
     if not name:
         raise SlackError("invalid_name")
@@ -120,23 +126,29 @@ def check_blocks(blocks: Any) -> None:
 
 
 def known_channel(workspace: Workspace, call: Call, name: str = "channel") -> Channel:
-    """The channel that an argument names by id. SlackError: channel_not_found."""
+    """The channel that an argument names by id. SlackError: channel_not_found, also where the app cannot see it."""
     channel = workspace.channels.get(call.text(name))
-    if channel is None:
+    if channel is None or _is_hidden(channel):
         raise SlackError("channel_not_found")
     return channel
 
 
-def _channel_to_write(workspace: Workspace, call: Call) -> Channel:
+def _channel_to_write(workspace: Workspace, call: Call, *, may_join_in: bool = False) -> Channel:
     # Sending takes a channel's name and a user's id too; all other methods want the channel's id.
     ref = call.text("channel")
     user: User | None = workspace.users.get(ref)
     channel = workspace.direct_channel(user) if user else workspace.find_channel(ref)
-    if channel is None:
+    if channel is None or _is_hidden(channel):
         raise SlackError("channel_not_found")
-    if BOT_USER_ID not in channel.members:
+    if channel.is_archived:
+        raise SlackError("is_archived")
+    if BOT_USER_ID not in channel.members and not (may_join_in and scopes.PUBLIC in call.scopes):
         raise SlackError("not_in_channel")
     return channel
+
+
+def _is_hidden(channel: Channel) -> bool:
+    return channel.is_private and BOT_USER_ID not in channel.members
 
 
 def _content(call: Call) -> tuple[str, list[Json] | None]:
@@ -162,7 +174,8 @@ def _metadata(call: Call) -> Json | None:
     return metadata
 
 
-def _thread(workspace: Workspace, channel: Channel, call: Call) -> str:
+def thread_of(workspace: Workspace, channel: Channel, call: Call) -> str:
+    """The ts of the root that thread_ts names, "" without one. SlackError: thread_not_found."""
     ts = call.text("thread_ts")
     if not ts:
         return ""

@@ -1,121 +1,70 @@
 """HTTP routes under /control/ for whoever drives the local Slack from another process."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, is_dataclass
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .acting import Ack
-from .workspace import Change
-
 Json = dict[str, Any]
 
-
-class Stage(Protocol):
-    """What can be done from outside."""
-
-    @property
-    def record(self) -> list[Json]:
-        """All that went over the wire."""
-
-    def command(self, user: str, channel: str, text: str) -> Ack:
-        """Type a slash command."""
-
-    def click(self, user: str, label: str, channel: str = "ops") -> Ack:
-        """Click a button."""
-
-    def mention(self, user: str, text: str, channel: str = "ops", thread_ts: str | None = None) -> Ack:
-        """Write to the bot."""
-
-    def conversation(self, channel: str = "ops") -> list[Change]:
-        """What can be seen."""
-
-    def ready(self, timeout_s: float) -> bool:
-        """Wait for the bot."""
-
-    def refresh_connections(self) -> None:
-        """Ask the bot to connect anew."""
-
-    def fail_next(
-        self,
-        method: str,
-        count: int = 1,
-        *,
-        error: str = "",
-        status: int = 200,
-        retry_after_s: int = 1,
-        lose_answer: bool = False,
-    ) -> None:
-        """Let calls fail."""
+# POST /control/<method of LocalSlack>, its arguments as a JSON object.
+_ACTS = (
+    "command", "click", "choose", "fill", "submit", "close", "open_home", "options", "shortcut", "mention", "say",
+    "send_event", "fail_next", "clear_faults", "begin_outage", "end_outage", "limit_rates", "set_scopes",
+    "remove_scopes", "revoke_token", "restore_tokens", "duplicate", "reorder", "refresh_connections",
+    "drop_connections", "archive", "remove_bot", "invite_bot", "add_channel", "delete_channel", "add_group",
+)  # fmt: skip
+# GET /control/<method>, its arguments in the query.
+_LOOKS = ("conversation", "modal", "home", "newest_thread", "record_since", "ready")
+_SHORT = {"fail": "fail_next", "refresh": "refresh_connections", "drop": "drop_connections"}
+_DEFAULTS: Json = {"channel": "ops"}
+_WITH_CHANNEL = ("command",)
+_NUMBERS = {"start": int, "timeout_s": float}
 
 
-def routes(stage: Stage) -> list[BaseRoute]:
-    """The routes; arguments and answers are JSON objects, what cannot be done is 400 or 404 with an `error`."""
-    return [_route(stage, name, verb, act) for name, (verb, act) in _ACTS.items()]
+def routes(stage: object) -> list[BaseRoute]:
+    """The routes for a LocalSlack; what cannot be done is 400 or 404 with an `error`."""
+    acts = [_route(stage, name, name, "POST") for name in _ACTS]
+    short = [_route(stage, path, name, "POST") for path, name in _SHORT.items()]
+    looks = [_route(stage, name, name, "GET") for name in _LOOKS]
+    return [*acts, *short, *looks, _route(stage, "record", "record_since", "GET")]
 
 
-def _command(stage: Stage, given: Json) -> Any:
-    return asdict(stage.command(given["user"], given.get("channel", "ops"), given["text"]))
-
-
-def _click(stage: Stage, given: Json) -> Any:
-    return asdict(stage.click(given["user"], given["label"], given.get("channel", "ops")))
-
-
-def _mention(stage: Stage, given: Json) -> Any:
-    return asdict(stage.mention(given["user"], given["text"], given.get("channel", "ops"), given.get("thread_ts")))
-
-
-def _refresh(stage: Stage, _given: Json) -> Any:
-    stage.refresh_connections()
-    return {"ok": True}
-
-
-def _fail(stage: Stage, given: Json) -> Any:
-    stage.fail_next(**given)
-    return {"ok": True}
-
-
-def _conversation(stage: Stage, given: Json) -> Any:
-    return [asdict(change) for change in stage.conversation(given.get("channel", "ops"))]
-
-
-def _record(stage: Stage, _given: Json) -> Any:
-    return stage.record
-
-
-def _ready(stage: Stage, given: Json) -> Any:
-    return {"ok": stage.ready(float(given.get("timeout_s", 0)))}
-
-
-_ACTS: dict[str, tuple[str, Callable[[Stage, Json], Any]]] = {
-    "command": ("POST", _command),
-    "click": ("POST", _click),
-    "mention": ("POST", _mention),
-    "refresh": ("POST", _refresh),
-    "fail": ("POST", _fail),
-    "conversation": ("GET", _conversation),
-    "record": ("GET", _record),
-    "ready": ("GET", _ready),
-}
-
-
-def _route(stage: Stage, name: str, verb: str, act: Callable[[Stage, Json], Any]) -> Route:
+def _route(stage: object, path: str, name: str, verb: str) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             body = await request.body()
-            given = dict(request.query_params) | (json.loads(body) if body else {})
-            return JSONResponse(await run_in_threadpool(act, stage, given))
-        except KeyError as error:
-            return JSONResponse({"error": f"{name} needs {error}"}, status_code=400)
+            given = _arguments(path, dict(request.query_params) | (json.loads(body) if body else {}))
+            return JSONResponse(await run_in_threadpool(_carry_out, stage, name, given))
         except LookupError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except (TypeError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
-    return Route(f"/control/{name}", endpoint, methods=[verb])
+    return Route(f"/control/{path}", endpoint, methods=[verb])
+
+
+def _arguments(path: str, given: Json) -> Json:
+    if path in _WITH_CHANNEL:
+        given = _DEFAULTS | given
+    if path == "record":
+        given = {"start": given.get("since", given.get("start", 0))}
+    return {key: _NUMBERS[key](value) if key in _NUMBERS else value for key, value in given.items()}
+
+
+def _carry_out(stage: object, name: str, given: Json) -> Any:
+    positional = given.pop("scopes", []) if name == "remove_scopes" else []
+    answer = getattr(stage, name)(*positional, **given)
+    if isinstance(answer, list):
+        return [_plain(one) for one in answer]
+    if answer is None and name in _ACTS:
+        return {"ok": True}
+    return {"ok": answer} if isinstance(answer, bool) else _plain(answer)
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

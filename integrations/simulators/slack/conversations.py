@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from .call import Call, SlackError
 from .chat import known_channel
-from .people import APP_ID, BOT_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID
+from .people import APP_ID, BOT_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel
 from .workspace import Message, Workspace
 
 Json = dict[str, Any]
@@ -65,9 +65,36 @@ def info(workspace: Workspace, call: Call) -> Json:
 def list_channels(workspace: Workspace, call: Call) -> Json:
     """conversations.list: public channels unless `types` says otherwise."""
     kinds = call.text("types", "public_channel").split(",")
-    wanted = [c for c in workspace.channels.values() if ("im" if c.is_direct else "public_channel") in kinds]
+    wanted = [channel for channel in workspace.channels.values() if _kind(channel) in kinds]
+    if call.flag("exclude_archived"):
+        wanted = [channel for channel in wanted if not channel.is_archived]
+    wanted = [channel for channel in wanted if not channel.is_private or BOT_USER_ID in channel.members]
     page, cursor = _page([channel.to_api() for channel in wanted], call)
     return {"ok": True, "channels": page, "response_metadata": {"next_cursor": cursor}}
+
+
+def user_by_email(workspace: Workspace, call: Call) -> Json:
+    """users.lookupByEmail."""
+    address = call.text("email").lower()
+    for user in workspace.users.values():
+        if not user.is_bot and user.email == address:
+            return {"ok": True, "user": user.to_api()}
+    raise SlackError("users_not_found")
+
+
+def list_groups(workspace: Workspace, call: Call) -> Json:
+    """usergroups.list."""
+    with_users, with_count = call.flag("include_users"), call.flag("include_count")
+    shapes = [group.to_api(with_users=with_users, with_count=with_count) for group in workspace.groups.values()]
+    return {"ok": True, "usergroups": shapes}
+
+
+def list_group_users(workspace: Workspace, call: Call) -> Json:
+    """usergroups.users.list."""
+    group = workspace.groups.get(call.text("usergroup"))
+    if group is None:
+        raise SlackError("no_such_subteam")
+    return {"ok": True, "users": list(group.users)}
 
 
 def members(workspace: Workspace, call: Call) -> Json:
@@ -77,7 +104,10 @@ def members(workspace: Workspace, call: Call) -> Json:
 
 
 def open_direct(workspace: Workspace, call: Call) -> Json:
-    """conversations.open, for one user."""
+    """conversations.open, for one user or the channel that there is already."""
+    if call.text("channel"):
+        channel = known_channel(workspace, call)
+        return {"ok": True, "no_op": True, "already_open": True, "channel": {"id": channel.id}}
     user = workspace.users.get(call.text("users"))
     if user is None:
         raise SlackError("user_not_found")
@@ -102,6 +132,12 @@ def replies(workspace: Workspace, call: Call) -> Json:
         return _messages(workspace, [root], call)
     found = [message for message in workspace.replies(channel, root.ts) if _is_between(message, call)]
     return _messages(workspace, [root, *found], call)
+
+
+def _kind(channel: Channel) -> str:
+    if channel.is_direct:
+        return "im"
+    return "private_channel" if channel.is_private else "public_channel"
 
 
 def _readable(workspace: Workspace, call: Call) -> str:

@@ -26,6 +26,8 @@ class Request:
         self.kind = kind
         self.payload = payload
         self.attempt = 0  # how often it was sent again; events only
+        self.reason = "timeout"  # why it is sent again
+        self.copies = 1  # how often each delivery reaches the app
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._outcome = Outcome()

@@ -1,7 +1,9 @@
-"""Faults of the Web API that a test or the demo asks for."""
+"""Faults of the Web API that a test or the demo asks for: of the next calls, or of all until it is over."""
 
 import threading
 from dataclasses import dataclass
+
+OUTAGES = ("error", "hang", "cut")
 
 
 @dataclass(slots=True)
@@ -14,14 +16,31 @@ class Fault:
     status: int = 200
     retry_after_s: int = 1
     lose_answer: bool = False  # the call is carried out, then the connection is cut
+    delay_s: float = 0.0  # the call is carried out, the answer comes so much later
 
 
 class Faults:
-    """Faults that wait for their calls, oldest first."""
+    """Faults that wait for their calls, oldest first, and the outage that there is, if any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Fault] = []
+        self._outage = ""
+
+    @property
+    def outage(self) -> str:
+        """How all calls fail now, one of OUTAGES; "" when they do not."""
+        return self._outage
+
+    def begin_outage(self, how: str) -> None:
+        """Let every call fail. ValueError: not one of OUTAGES."""
+        if how not in OUTAGES:
+            raise ValueError(f"An outage is one of {', '.join(OUTAGES)}, not {how!r}.")
+        self._outage = how
+
+    def end_outage(self) -> None:
+        """Let calls work again; repeating is safe."""
+        self._outage = ""
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait for its calls."""

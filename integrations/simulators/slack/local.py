@@ -1,18 +1,31 @@
 """The local Slack as one object: start it, point a bot at it, act as its users, read what happened."""
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
-from .acting import Ack, Acting
+from . import payloads
+from .acting import Acting
 from .answers import Answers
+from .asking import Ack, Asking
 from .call import Call
 from .control import routes
-from .faults import Fault, Faults
+from .delivery import EVENT, Request
+from .disturbance import Disturbed
+from .disturbing import Disturbing
+from .faults import Faults
+from .files import Files
+from .limits import Limits
 from .people import BOT_USER_ID
 from .record import Record
-from .server import Server
+from .server import Pieces, Server
+from .signed_http import SignedHttp
 from .socket_mode import SocketMode
+from .surfaces import Surfaces
+from .tokens import Tokens
+from .triggers import Triggers
+from .views import Views
 from .webapi import WebApi
 from .workspace import Change, Subscriber, Workspace
 
@@ -22,8 +35,12 @@ ACK_DEADLINE_S = 3.0  # https://docs.slack.dev/interactivity/handling-user-inter
 EVENT_RETRY_S = (3.0, 60.0, 300.0)  # https://docs.slack.dev/apis/events-api: at once, after 1 min, after 5 min
 
 
-class LocalSlack:
-    """A Slack on loopback with four people, three channels and one app. Every method may be called from any thread."""
+class LocalSlack(Disturbing):
+    """A Slack on loopback with four people, three channels and one app. Every method may be called from any thread.
+
+    request_url: deliver by signed HTTP to that URL instead of Socket Mode. clock: seconds, for trigger ids,
+    response_urls and rate limits; a test may give its own. `events` names what the app has subscribed to.
+    """
 
     def __init__(
         self,
@@ -31,20 +48,34 @@ class LocalSlack:
         port: int = 0,
         ack_deadline_s: float = ACK_DEADLINE_S,
         event_retry_s: tuple[float, ...] = EVENT_RETRY_S,
+        request_url: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.bot_token = f"xoxb-local-{secrets.token_hex(12)}"
-        self.app_token = f"xapp-1-local-{secrets.token_hex(12)}"
         self.signing_secret = secrets.token_hex(16)
         self.bot_user_id = BOT_USER_ID
+        self.events = {"app_mention", "message.im", "app_home_opened"}
         self._port = port
+        self._tokens = Tokens()
         self._record = Record()
         self._faults = Faults()
+        self._limits = Limits(clock)
         self._workspace = Workspace()
-        self._answers = Answers(self._workspace, self._record)
+        self._answers = Answers(self._workspace, self._record, clock)
         self._sockets = SocketMode(self._record, event_retry_s)
-        self._acting = Acting(self._workspace, self._record, self._answers, self._sockets, ack_deadline_s)
-        self._api = WebApi(self._workspace, self._record, self._faults, (self.bot_token, self.app_token))
+        self._http = self._signed_http(request_url, ack_deadline_s, event_retry_s) if request_url else None
+        self._delivery = Disturbed(self._http or self._sockets)
+        triggers = Triggers(clock)
+        self._views = Views(self._workspace, triggers)
+        self._files = Files(self._workspace)
+        asking = Asking(
+            self._workspace, self._record, self._answers, triggers, self._delivery, self.events, ack_deadline_s
+        )
+        self._acting = Acting(asking)
+        self._surfaces = Surfaces(asking, self._views)
+        self._api = WebApi(self._workspace, self._record, self._faults, tokens=self._tokens, limits=self._limits)
         self._api.add_method("apps.connections.open", self._open_connection)
+        for name, method in {**self._views.methods(), **self._files.methods()}.items():
+            self._api.add_method(name, method)
         self._server: Server | None = None
 
     # --- running ---
@@ -53,11 +84,15 @@ class LocalSlack:
         """Serve, and return the base URL of the Web API."""
         self._server = Server(self._port)
         self._workspace.url = self._server.url
-        self._server.start(self._api, self._answers, self._sockets, routes(self))
+        pieces = Pieces(self._api, self._answers, self._files, self._faults, self._sockets)
+        self._server.start(pieces, routes(self))
         return self.url
 
     def stop(self) -> None:
         """End it; repeating is safe."""
+        self._faults.end_outage()  # else a call that hangs would hold the server
+        if self._http is not None:
+            self._http.stop()
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -74,9 +109,19 @@ class LocalSlack:
         """Base URL of the Web API, "http://127.0.0.1:<port>/api/"."""
         return f"{self._workspace.url}api/"
 
+    @property
+    def bot_token(self) -> str:
+        """The token for the Web API."""
+        return self._tokens.bot
+
+    @property
+    def app_token(self) -> str:
+        """The token for Socket Mode."""
+        return self._tokens.app
+
     def ready(self, timeout_s: float = 10.0) -> bool:
-        """Wait until a Socket Mode client is connected; False when none is by then."""
-        return self._sockets.ready(timeout_s)
+        """Wait until a Socket Mode client is connected, or the request URL verifies; False when not by then."""
+        return self._delivery.ready(timeout_s)
 
     # --- acting as a user; channels and users by name or id ---
 
@@ -85,16 +130,53 @@ class LocalSlack:
         return self._acting.command(user, channel, text)
 
     def click(self, user: str, label: str, channel: str = "ops") -> Ack:
-        """Click the newest button of that label that the user sees there. LookupError: there is none."""
-        return self._acting.click(user, label, channel)
+        """Click the newest button or menu entry of that label: in the open modal, else there ("home": the App Home).
+
+        LookupError: the user sees none.
+        """
+        return self._surfaces.click(user, label, channel)
+
+    def choose(self, user: str, name: str, value: str, channel: str = "ops") -> Ack:
+        """Choose a value in the newest menu or picker called so (label, placeholder or action_id); as click."""
+        return self._surfaces.choose(user, name, value, channel)
+
+    def fill(self, user: str, name: str, value: str) -> Ack:
+        """Fill in a field of the open modal; several values are parted by commas. LookupError: no such field."""
+        return self._surfaces.fill(user, name, value)
+
+    def submit(self, user: str) -> Ack:
+        """Submit the open modal; text is what the app found wrong with it. LookupError: none is open."""
+        return self._surfaces.submit(user)
+
+    def close(self, user: str) -> Ack:
+        """Close the open modal without submitting it. LookupError: none is open."""
+        return self._surfaces.close(user)
+
+    def open_home(self, user: str) -> Ack:
+        """Look at the App Home; text is what it shows when the app has acknowledged that."""
+        return self._surfaces.open_home(user)
+
+    def options(self, user: str, name: str, text: str, channel: str = "ops") -> list[str]:
+        """What the app suggests when that text is typed into a menu. LookupError: no such menu, or no answer."""
+        return self._surfaces.options(user, name, text, channel)
+
+    def shortcut(self, user: str, callback_id: str, channel: str = "", ts: str = "") -> Ack:
+        """Use a global shortcut, or with channel and ts that of a message."""
+        return self._surfaces.shortcut(user, callback_id, channel, ts)
 
     def mention(self, user: str, text: str, channel: str = "ops", thread_ts: str | None = None) -> Ack:
         """Write "@cloudy <text>"."""
         return self._acting.mention(user, text, channel, thread_ts)
 
     def say(self, user: str, text: str, channel: str = "ops", thread_ts: str | None = None) -> Ack:
-        """Write any message."""
+        """Write any message; in the channel "@cloudy" to the bot alone."""
         return self._acting.say(user, text, channel, thread_ts)
+
+    def send_event(self, event: Json) -> None:
+        """Send any event ({"type": ..., ...}) without waiting; it is sent again until it is acknowledged."""
+        payload = payloads.event(event)
+        self._record.add("event", str(event.get("type")), args=payload)
+        self._delivery.send(Request(EVENT, payload))
 
     # --- looking ---
 
@@ -103,8 +185,20 @@ class LocalSlack:
         return self._acting.newest_thread(channel)
 
     def conversation(self, channel: str = "ops") -> list[Change]:
-        """All that can be seen there now: each root, then its thread."""
+        """All that can be seen there now: each root, then its thread. A user's name is that one's DM with the bot."""
         return self._workspace.conversation(self.channel_id(channel))
+
+    def modal(self, user: str) -> str | None:
+        """The user's open modal as text, with what was filled in; None where none is open."""
+        return self._surfaces.modal(user)
+
+    def home(self, user: str) -> str | None:
+        """The user's App Home as text; None where the app has published none."""
+        return self._surfaces.home(user)
+
+    def file(self, name: str) -> bytes:
+        """The bytes of an uploaded and shared file. LookupError: there is none of that name."""
+        return self._files.content(name)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Be called with every visible change, in order; returns the way to leave. See Workspace.subscribe."""
@@ -112,55 +206,28 @@ class LocalSlack:
 
     @property
     def record(self) -> list[Json]:
-        """Every call, envelope, acknowledgement and act so far: a copy, without tokens."""
-        return self._record.rows()
+        """Every call, envelope, acknowledgement and act so far: a copy, without tokens; see record_since."""
+        return self._record.since(0)
+
+    @property
+    def record_length(self) -> int:
+        """How many rows there are."""
+        return len(self._record)
+
+    def record_since(self, start: int) -> list[Json]:
+        """The rows of the record from number `start` on; costs only what it gives."""
+        return self._record.since(start)
 
     def channel_id(self, name: str) -> str:
         """Id of a channel. LookupError: there is none of that name."""
-        channel = self._workspace.find_channel(name)
-        if channel is None:
-            raise LookupError(f"There is no channel {name!r} in the local Slack.")
-        return channel.id
+        return self._channel(name).id
 
     def user_id(self, name: str) -> str:
         """Id of a user. LookupError: there is none of that name."""
-        user = self._workspace.find_user(name)
-        if user is None:
-            raise LookupError(f"There is no user {name!r} in the local Slack.")
-        return user.id
+        return self._user(name)
 
-    # --- disturbing ---
-
-    def fail_next(
-        self,
-        method: str,
-        count: int = 1,
-        *,
-        error: str = "",
-        status: int = 200,
-        retry_after_s: int = 1,
-        lose_answer: bool = False,
-    ) -> None:
-        """Let the next calls of a method ("*": any) fail.
-
-        error: Slack's word for it; status: 429 carries Retry-After, 500 and others say internal_error;
-        lose_answer: the call is carried out, then the connection is cut before the answer. LookupError: no such method.
-        """
-        if method != "*" and not self._api.has_method(method):
-            raise LookupError(f"The local Slack has no method {method} that could fail.")
-        self._faults.add(Fault(method, count, error, status, retry_after_s, lose_answer))
-
-    def clear_faults(self) -> None:
-        """Forget the faults that have not happened yet."""
-        self._faults.clear()
-
-    def refresh_connections(self) -> None:
-        """Ask every Socket Mode client to connect anew, as Slack does about hourly."""
-        self._sockets.refresh()
-
-    def drop_connections(self) -> None:
-        """Close every Socket Mode connection without notice."""
-        self._sockets.drop()
+    def _signed_http(self, url: str, deadline_s: float, event_retry_s: tuple[float, ...]) -> SignedHttp:
+        return SignedHttp(self._record, url, self.signing_secret, deadline_s=deadline_s, event_retry_s=event_retry_s)
 
     def _open_connection(self, workspace: Workspace, _call: Call) -> Json:
         url = workspace.url.replace("http://", "ws://", 1)

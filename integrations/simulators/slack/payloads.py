@@ -1,12 +1,13 @@
-"""What Slack puts into slash commands, clicks and mentions. Source: https://docs.slack.dev/interactivity."""
+"""What Slack puts into commands, interactions and events. Source: https://docs.slack.dev/interactivity, /apis."""
 
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from .elements import Element, elements_of
 from .people import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, User
+from .views import View
 from .workspace import Message
 
 Json = dict[str, Any]
@@ -14,34 +15,12 @@ Json = dict[str, Any]
 _VERIFICATION = "verification"  # the deprecated token, which nobody should read
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
-    """One button in one message."""
-
-    message: Message
-    block_id: str
-    element: Json
-
-    @property
-    def label(self) -> str:
-        """What stands on it."""
-        return str(self.element.get("text", {}).get("text", "")).strip()
-
-    def is_for(self, user_id: str) -> bool:
-        """Whether it is drawn for that user."""
-        only = self.element.get("visible_to_user_ids")
-        return not only or user_id in only
+def buttons_of(message: Message) -> Iterator[Element]:
+    """The interactive elements of a message as it stands now, top to bottom."""
+    return elements_of(message.blocks)
 
 
-def buttons_of(message: Message) -> Iterator[Button]:
-    """The buttons of a message as it stands now, top to bottom."""
-    for block in message.blocks:
-        for element in [*(block.get("elements") or []), block.get("accessory")]:
-            if isinstance(element, dict) and element.get("type") == "button":
-                yield Button(message, str(block.get("block_id", "")), element)
-
-
-def command(actor: User, place: Channel, text: str, response_url: str) -> Json:
+def command(actor: User, place: Channel, text: str, response_url: str, trigger_id: str) -> Json:
     """A slash command; text begins with it."""
     name, _, rest = text.partition(" ")
     return {
@@ -57,35 +36,67 @@ def command(actor: User, place: Channel, text: str, response_url: str) -> Json:
         "api_app_id": APP_ID,
         "is_enterprise_install": "false",
         "response_url": response_url,
-        "trigger_id": _trigger_id(),
+        "trigger_id": trigger_id,
     }
 
 
-def block_actions(actor: User, place: Channel, button: Button, seen: Json | None, response_url: str) -> Json:
-    """A click; seen is the message as the Web API gives it, None for an ephemeral one."""
-    message, element = button.message, button.element
-    action = {key: element[key] for key in ("type", "action_id", "text", "value", "style", "url") if key in element}
-    container = {"type": "message", "message_ts": message.ts, "channel_id": place.id}
+def interaction(kind: str, actor: User, **more: Any) -> Json:
+    """What all interactions have in common, and more."""
     return {
-        "type": "block_actions",
+        "type": kind,
         "token": _VERIFICATION,
         "api_app_id": APP_ID,
         "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
         "enterprise": None,
         "is_enterprise_install": False,
         "user": {"id": actor.id, "username": actor.name, "name": actor.name, "team_id": TEAM_ID},
-        "channel": {"id": place.id, "name": place.name},
+        **more,
+    }
+
+
+def in_message(place: Channel, message: Message, seen: Json | None) -> Json:
+    """Where an element in a message stands; seen is the message as the Web API gives it, None for an ephemeral one."""
+    container = {"type": "message", "message_ts": message.ts, "channel_id": place.id}
+    return {
+        "channel": {"id": place.id, "name": "directmessage" if place.is_direct else place.name},
         "container": {**container, "is_ephemeral": bool(message.only_for), **_thread(message)},
-        "trigger_id": _trigger_id(),
-        "response_url": response_url,
-        "state": {"values": {}},
-        "actions": [{**action, "block_id": button.block_id, "action_ts": f"{time.time():.6f}"}],
         **({"message": seen} if seen else {}),
     }
 
 
+def in_view(view: View) -> Json:
+    """Where an element in a view stands."""
+    return {"container": {"type": "view", "view_id": view.id}, "view": view.to_api()}
+
+
+def action(element: Element, chosen: Json | None) -> Json:
+    """The one entry of `actions`; chosen is what the element holds now, or the option of an overflow menu."""
+    keys = ("type", "action_id", "text", "value", "style", "url")
+    kept = {key: element.body[key] for key in keys if key in element.body}
+    return {**kept, **(chosen or {}), "block_id": element.block_id, "action_ts": f"{time.time():.6f}"}
+
+
 def app_mention(message: Message) -> Json:
     """The event for a message that names the bot."""
+    return event({"type": "app_mention", **_said(message)})
+
+
+def message_im(message: Message) -> Json:
+    """The event for a message to the bot alone."""
+    return event({"type": "message", "channel_type": "im", **_said(message)})
+
+
+def app_home_opened(actor: User, direct: Channel, view: View | None) -> Json:
+    """The event for a person who looks at the App Home."""
+    seen = {"view": view.to_api()} if view else {}
+    stamp = f"{time.time():.6f}"
+    return event(
+        {"type": "app_home_opened", "user": actor.id, "channel": direct.id, "event_ts": stamp, "tab": "home", **seen}
+    )
+
+
+def event(inner: Json) -> Json:
+    """The envelope that any event travels in."""
     who = {"enterprise_id": None, "team_id": TEAM_ID, "user_id": BOT_USER_ID, "is_bot": True}
     return {
         "type": "event_callback",
@@ -96,22 +107,21 @@ def app_mention(message: Message) -> Json:
         "event_time": int(time.time()),
         "is_ext_shared_channel": False,
         "authorizations": [{**who, "is_enterprise_install": False}],
-        "event": {
-            "type": "app_mention",
-            "user": message.user,
-            "text": message.text,
-            "ts": message.ts,
-            "channel": message.channel,
-            "team": TEAM_ID,
-            "event_ts": message.ts,
-            **_thread(message),
-        },
+        "event": inner,
+    }
+
+
+def _said(message: Message) -> Json:
+    return {
+        "user": message.user,
+        "text": message.text,
+        "ts": message.ts,
+        "channel": message.channel,
+        "team": TEAM_ID,
+        "event_ts": message.ts,
+        **_thread(message),
     }
 
 
 def _thread(message: Message) -> Json:
     return {"thread_ts": message.thread_ts} if message.thread_ts else {}
-
-
-def _trigger_id() -> str:
-    return f"{time.time_ns()}.{TEAM_ID[1:]}.{secrets.token_hex(16)}"

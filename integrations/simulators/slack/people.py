@@ -22,6 +22,11 @@ class User:
     title: str = ""
     is_bot: bool = False
 
+    @property
+    def email(self) -> str:
+        """Address, for users.lookupByEmail."""
+        return f"{self.name}@cloudy.example"
+
     def to_api(self) -> Json:
         """As users.info gives it."""
         profile: Json = {"real_name": self.name.capitalize(), "display_name": self.name, "title": self.title}
@@ -37,7 +42,7 @@ class User:
             "is_admin": self.title == "admin",
             "tz": "Etc/UTC",
             "tz_offset": 0,
-            "profile": profile,
+            "profile": profile | ({} if self.is_bot else {"email": self.email}),
         }
 
 
@@ -49,6 +54,8 @@ class Channel:
     name: str
     members: list[str] = field(default_factory=list)
     user: str = ""
+    is_private: bool = False
+    is_archived: bool = False
 
     @property
     def is_direct(self) -> bool:
@@ -58,15 +65,22 @@ class Channel:
     def to_api(self) -> Json:
         """As conversations.info gives it."""
         if self.is_direct:
-            return {"id": self.id, "is_im": True, "is_archived": False, "user": self.user, "created": 1767225600}
+            return {
+                "id": self.id,
+                "is_im": True,
+                "is_archived": self.is_archived,
+                "user": self.user,
+                "created": 1767225600,
+            }
         return {
             "id": self.id,
             "name": self.name,
             "name_normalized": self.name,
-            "is_channel": True,
+            "is_channel": not self.is_private,
+            "is_group": self.is_private,
             "is_im": False,
-            "is_private": False,
-            "is_archived": False,
+            "is_private": self.is_private,
+            "is_archived": self.is_archived,
             "is_general": self.name == "general",
             "is_member": BOT_USER_ID in self.members,
             "created": 1767225600,
@@ -74,6 +88,32 @@ class Channel:
             "num_members": len(self.members),
             "topic": {"value": "", "creator": "", "last_set": 0},
             "purpose": {"value": "", "creator": "", "last_set": 0},
+        }
+
+
+@dataclass(slots=True)
+class UserGroup:
+    """People who are mentioned together."""
+
+    id: str
+    handle: str
+    users: list[str] = field(default_factory=list)
+
+    def to_api(self, *, with_users: bool, with_count: bool) -> Json:
+        """As usergroups.list gives it."""
+        return {
+            "id": self.id,
+            "team_id": TEAM_ID,
+            "is_usergroup": True,
+            "name": self.handle.replace("-", " ").capitalize(),
+            "handle": self.handle,
+            "description": "",
+            "is_external": False,
+            "date_create": 1767225600,
+            "date_delete": 0,
+            "prefs": {"channels": [], "groups": []},
+            **({"users": list(self.users)} if with_users else {}),
+            **({"user_count": len(self.users)} if with_count else {}),
         }
 
 

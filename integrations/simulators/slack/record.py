@@ -16,6 +16,10 @@ class Record:
         self._lock = threading.Lock()
         self._rows: list[Json] = []
 
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._rows)
+
     def add(self, kind: str, method: str, *, args: Any = None, answer: Any = None, **more: Any) -> None:
         """Keep one row: {"type", "method", "args", "answer", "at": Unix seconds, ...}."""
         row = {"type": kind, "method": method, "args": args, "answer": answer, "at": time.time(), **more}
@@ -23,10 +27,11 @@ class Record:
         with self._lock:
             self._rows.append(kept)
 
-    def rows(self) -> list[Json]:
-        """A deep copy of all rows so far."""
+    def since(self, start: int = 0) -> list[Json]:
+        """A deep copy of the rows from number `start` (the first is 0) on; costs what it gives."""
         with self._lock:
-            return copy.deepcopy(self._rows)
+            rows = self._rows[max(start, 0) :]
+        return copy.deepcopy(rows)  # a row never changes once it is kept
 
 
 def _masked(value: Any) -> Any:

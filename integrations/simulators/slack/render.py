@@ -61,6 +61,8 @@ def _reference(inside: str, name_of: NameOf) -> str:
         return f"@{name_of(target[1:])}"
     if target.startswith("#"):
         return f"#{label or name_of(target[1:])}"
+    if target.startswith("!subteam^"):
+        return label or f"@{name_of(target.removeprefix('!subteam^'))}"
     if target.startswith("!"):
         return label or f"@{target[1:].split('^')[0]}"
     return label or target
@@ -144,6 +146,18 @@ def _cell(cell: Json, name_of: NameOf) -> str:
     return _rich_text(cell, name_of) if cell.get("type") == "rich_text" else str(cell.get("text", ""))
 
 
+def _input(block: Json, name_of: NameOf) -> str:
+    parts = [_text_object(block.get("label"), name_of), _element(block.get("element") or {}, name_of)]
+    hint = _text_object(block["hint"], name_of) if block.get("hint") else ""
+    return " ".join(filter(None, [*parts, hint]))
+
+
+def _card(block: Json, name_of: NameOf) -> str:
+    texts = [_text_object(block[key], name_of) for key in ("title", "subtitle", "body") if block.get(key)]
+    buttons = " ".join(_element(element, name_of) for element in block.get("actions") or [])
+    return "\n".join(filter(None, [*texts, buttons]))
+
+
 def _container(block: Json, name_of: NameOf) -> str:
     title = _text_object(block.get("title"), name_of)
     children = (_block(child, name_of) for child in block.get("child_blocks") or [])
@@ -164,4 +178,8 @@ _DRAWERS: dict[str, Callable[[Json, NameOf], str]] = {
     "rich_text": _rich_text,
     "table": _table,
     "container": _container,
+    "input": _input,
+    "alert": lambda block, name_of: _text_object(block.get("text"), name_of),
+    "card": _card,
+    "carousel": lambda block, name_of: "\n".join(_card(card, name_of) for card in block.get("elements") or []),
 }

@@ -6,9 +6,11 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,13 +21,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .answers import Answers
 from .call import Envelope
+from .faults import Faults
+from .files import Files
 from .socket_mode import SocketMode
-from .webapi import WebApi, headers_of
+from .webapi import Reply, WebApi
 
 _HOST = "127.0.0.1"
 _START_S = 20.0
 # The SDK's built-in client cannot leave an old connection before something arrives there or 3 s are over.
 _PING_S = 0.25
+_LOOK_S = 0.05
+_THREADS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What the server serves."""
+
+    api: WebApi
+    answers: Answers
+    files: Files
+    faults: Faults
+    sockets: SocketMode
 
 
 class Server:
@@ -41,16 +58,18 @@ class Server:
         self._uvicorn: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, api: WebApi, answers: Answers, sockets: SocketMode, more: list[BaseRoute]) -> None:
+    def start(self, pieces: "Pieces", more: list[BaseRoute]) -> None:
         """Serve; returns when requests are answered. RuntimeError: the server did not come up."""
 
         @contextlib.asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-            sockets.attach()
+            pieces.sockets.attach()
+            # Acts and answers wait for the app in these threads; the default of 40 would stop a burst of commands.
+            anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
             self._is_up.set()
             yield
 
-        routes = [*self._routes(api, answers), WebSocketRoute("/link/", sockets.serve), *more]
+        routes = [*self._routes(pieces), WebSocketRoute("/link/", pieces.sockets.serve), *more]
         app = Starlette(routes=routes, lifespan=lifespan)
         config = uvicorn.Config(
             app,
@@ -78,7 +97,7 @@ class Server:
             self._thread.join(_START_S)
         self._socket.close()
 
-    def _routes(self, api: WebApi, answers: Answers) -> list[BaseRoute]:
+    def _routes(self, pieces: "Pieces") -> list[BaseRoute]:
         async def call(request: Request) -> Response:
             envelope = Envelope(
                 method=request.path_params["method"],
@@ -87,25 +106,43 @@ class Server:
                 query=request.url.query,
                 body=await request.body(),
             )
-            reply = await run_in_threadpool(api.answer, envelope)
+            reply = await run_in_threadpool(pieces.api.answer, envelope)
+            await _held_back(reply, pieces.faults)
             if reply.is_lost:
                 self._cut(request)
-            return JSONResponse(reply.body, status_code=reply.status, headers=headers_of(reply))
+            return JSONResponse(reply.body, status_code=reply.status, headers=pieces.api.headers_of(reply))
 
         async def respond(request: Request) -> Response:
+            if pieces.faults.outage:
+                return PlainTextResponse("service_unavailable", status_code=503)
             payload = _json_of(await request.body(), request.headers)
-            status, body = await run_in_threadpool(answers.take, request.path_params["key"], payload)
+            status, body = await run_in_threadpool(pieces.answers.take, request.path_params["key"], payload)
+            return PlainTextResponse(body, status_code=status)
+
+        async def upload(request: Request) -> Response:
+            if pieces.faults.outage:
+                return PlainTextResponse("service_unavailable", status_code=503)
+            content = await request.body()
+            status, body = await run_in_threadpool(pieces.files.take, request.path_params["key"], content)
             return PlainTextResponse(body, status_code=status)
 
         return [
             Route("/api/{method}", call, methods=["GET", "POST"]),
             Route("/hooks/response/{key}", respond, methods=["POST"]),
+            Route("/upload/v1/{key}", upload, methods=["POST"]),
         ]
 
     def _cut(self, request: Request) -> None:
         line = self._lines.get((request.client.host, request.client.port)) if request.client else None
         if isinstance(line, asyncio.Transport):
             line.abort()
+
+
+async def _held_back(reply: Reply, faults: Faults) -> None:
+    """Wait as long as a slow answer, or an outage that lets calls hang, has it."""
+    await asyncio.sleep(reply.delay_s)
+    while reply.is_hung and faults.outage:
+        await asyncio.sleep(_LOOK_S)
 
 
 def _recording_protocol(lines: dict[tuple[str, int], asyncio.BaseTransport]) -> type[H11Protocol]:

@@ -48,6 +48,7 @@ class SocketMode:
         self._connections: list[_Connection] = []
         self._numbers = 0
         self._sent: dict[str, tuple[Request, _Connection]] = {}
+        self._doubled: dict[str, Request] = {}  # acknowledged, and sent once more
         self._waiting: list[Request] = []
         self._is_reachable = threading.Event()
 
@@ -155,11 +156,12 @@ class SocketMode:
             "accepts_response_payload": request.kind in (COMMAND, INTERACTION),
         }
         if request.attempt:
-            envelope |= {"retry_attempt": request.attempt, "retry_reason": "timeout"}
+            envelope |= {"retry_attempt": request.attempt, "retry_reason": request.reason}
         connection.sent += 1
         self._sent[envelope["envelope_id"]] = (request, connection)
-        self._record.add("envelope", request.kind, args=envelope, connection=connection.number)
-        connection.outbox.put_nowait(json.dumps(envelope))
+        for _ in range(request.copies):
+            self._record.add("envelope", request.kind, args=envelope, connection=connection.number)
+            connection.outbox.put_nowait(json.dumps(envelope))
         if request.is_event and self._loop is not None and request.attempt < len(self._event_retry_s):
             wait_s = self._event_retry_s[request.attempt]
             self._loop.call_later(wait_s, self._again, request, request.attempt)
@@ -174,8 +176,12 @@ class SocketMode:
             message = json.loads(text)
         except ValueError:
             message = None
-        envelope_id = message.get("envelope_id") if isinstance(message, dict) else None
-        request, _ = self._sent.pop(str(envelope_id), (None, None))
+        envelope_id = str(message.get("envelope_id")) if isinstance(message, dict) else ""
+        request, _ = self._sent.pop(envelope_id, (None, None))
+        if request is None:
+            request = self._doubled.pop(envelope_id, None)
+        elif request.copies > 1:
+            self._doubled[envelope_id] = request
         payload = message.get("payload") if isinstance(message, dict) else None
         if request is None:
             self._record.add("ack", "unknown", args={"received": text[:1000]}, connection=connection.number)

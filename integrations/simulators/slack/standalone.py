@@ -6,12 +6,15 @@ import threading
 from .local import LocalSlack
 
 
-def run(port: int = 0) -> int:
-    """Print the Web API's URL, then the secrets, one a line; serve until SIGTERM or SIGINT. Returns the exit status."""
+def run(port: int = 0, http_app: str = "") -> int:
+    """Print the Web API's URL, then the secrets, one a line; serve until SIGTERM or SIGINT. Returns the exit status.
+
+    http_app: deliver by signed HTTP to that request URL instead of Socket Mode.
+    """
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    with LocalSlack(port=port) as slack:
+    with LocalSlack(port=port, request_url=http_app) as slack:
         print(slack.url, flush=True)
         print(f"bot token: {slack.bot_token}")
         print(f"app token: {slack.app_token}")

@@ -1,13 +1,16 @@
 """The Web API: who may call, which method answers, which fault comes first; every call is recorded."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import chat, conversations
+from . import chat, conversations, scopes
 from .call import Call, Envelope, SlackError, arguments, token_of
 from .faults import Fault, Faults
+from .limits import Limits
 from .record import Record
+from .tokens import Tokens
 from .workspace import Workspace
 
 Json = dict[str, Any]
@@ -31,34 +34,34 @@ METHODS: dict[str, Method] = {
     "conversations.replies": conversations.replies,
     "reactions.add": chat.add_reaction,
     "users.info": conversations.user_info,
+    "usergroups.list": conversations.list_groups,
+    "usergroups.users.list": conversations.list_group_users,
     "users.list": conversations.list_users,
+    "users.lookupByEmail": conversations.user_by_email,
 }
-_FOR_APP_TOKEN = "apps.connections.open"  # noqa: S105 - a method's name
-_WITHOUT_TOKEN = "api.test"  # noqa: S105
-_SCOPES = (
-    "app_mentions:read,channels:history,channels:read,chat:write,commands,"
-    "im:history,im:write,reactions:write,users:read"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back over HTTP; is_lost: the connection is cut instead."""
+    """What goes back over HTTP; is_lost: the connection is cut instead; is_hung: once the outage is over."""
 
     body: Json
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     is_lost: bool = False
+    is_hung: bool = False
+    delay_s: float = 0.0
 
 
 class WebApi:
     """Answers calls; safe from any thread."""
 
-    def __init__(self, workspace: Workspace, record: Record, faults: Faults, tokens: tuple[str, str]) -> None:
+    def __init__(self, workspace: Workspace, record: Record, faults: Faults, *, tokens: Tokens, limits: Limits) -> None:
         self._workspace = workspace
         self._record = record
         self._faults = faults
-        self._bot_token, self._app_token = tokens
+        self._tokens = tokens
+        self._limits = limits
         self._methods = dict(METHODS)
 
     def add_method(self, name: str, method: Method) -> None:
@@ -71,46 +74,58 @@ class WebApi:
 
     def answer(self, request: Envelope) -> Reply:
         """Carry one call out and record it."""
-        fault = self._faults.take(request.method)
+        outage = self._faults.outage
+        fault = None if outage else self._faults.take(request.method)
         args: Json = {}
         try:
             args = arguments(request)
-            reply = self._faulty(request, args, fault) if fault else Reply(self._carry_out(request, args))
+            reply = _OUTAGES[outage] if outage else self._replied(request, args, fault)
         except SlackError as error:
             reply = Reply(error.to_answer())
         shown = {name: value for name, value in args.items() if name != "token"}
         if token := token_of(request, args):
             shown["token"] = token
-        outcome = {"status": reply.status, "is_lost": reply.is_lost, "is_fault": fault is not None}
+        outcome = {"status": reply.status, "is_lost": reply.is_lost, "is_fault": bool(outage or fault)}
         self._record.add("call", request.method, args=shown, answer=reply.body, **outcome)
         return reply
+
+    def headers_of(self, reply: Reply) -> dict[str, str]:
+        """HTTP headers of a reply; Bolt reads the scopes from them."""
+        return {"x-oauth-scopes": ",".join(sorted(self._tokens.scopes)), **reply.headers}
+
+    def _replied(self, request: Envelope, args: Json, fault: Fault | None) -> Reply:
+        if fault is not None and not fault.lose_answer and not fault.delay_s:
+            return _refused(fault)
+        wait_s = self._limits.take(request.method, str(args.get("channel", "")))
+        if wait_s:
+            return _limited(math.ceil(wait_s))
+        answer = self._carry_out(request, args)
+        return Reply(answer, is_lost=fault.lose_answer, delay_s=fault.delay_s) if fault else Reply(answer)
 
     def _carry_out(self, request: Envelope, args: Json) -> Json:
         method = self._methods.get(request.method)
         if method is None:
             raise SlackError("unknown_method", req_method=request.method)
-        self._check_token(request.method, token_of(request, args))
+        is_bot = self._tokens.check(request.method, token_of(request, args))
+        granted = self._tokens.scopes
         with self._workspace.lock:
-            return method(self._workspace, Call(request.method, args))
-
-    def _check_token(self, method: str, token: str) -> None:
-        if method == _WITHOUT_TOKEN:
-            return
-        if not token:
-            raise SlackError("not_authed")
-        if token not in (self._bot_token, self._app_token):
-            raise SlackError("invalid_auth")
-        if (token == self._app_token) != (method == _FOR_APP_TOKEN):
-            raise SlackError("not_allowed_token_type")
-
-    def _faulty(self, request: Envelope, args: Json, fault: Fault) -> Reply:
-        if fault.lose_answer:
-            return Reply(self._carry_out(request, args), is_lost=True)
-        if fault.status == 429:
-            return Reply({"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(fault.retry_after_s)})
-        return Reply({"ok": False, "error": fault.error or "internal_error"}, fault.status)
+            if is_bot:
+                scopes.check(request.method, self._workspace.channels.get(str(args.get("channel", ""))), granted)
+            return method(self._workspace, Call(request.method, args, granted))
 
 
-def headers_of(reply: Reply) -> dict[str, str]:
-    """HTTP headers of a reply; Bolt reads the scopes from them."""
-    return {"x-oauth-scopes": _SCOPES, **reply.headers}
+_OUTAGES = {
+    "error": Reply({"ok": False, "error": "service_unavailable"}, 503),
+    "hang": Reply({}, is_lost=True, is_hung=True),
+    "cut": Reply({}, is_lost=True),
+}
+
+
+def _limited(wait_s: int) -> Reply:
+    return Reply({"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(wait_s)})
+
+
+def _refused(fault: Fault) -> Reply:
+    if fault.status == 429:
+        return _limited(fault.retry_after_s)
+    return Reply({"ok": False, "error": fault.error or "internal_error"}, fault.status)

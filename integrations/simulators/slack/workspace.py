@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .elements import INTERACTIVE
 from .people import (
     APP_ID,
     BOT_ID,
@@ -16,6 +17,7 @@ from .people import (
     TEAM_ID,
     Channel,
     User,
+    UserGroup,
     default_channels,
     default_users,
 )
@@ -38,6 +40,7 @@ class Message:
     only_for: str = ""  # user id: ephemeral
     edited_ts: str = ""
     reactions: list[Json] = field(default_factory=list)
+    files: list[Json] = field(default_factory=list)
 
     @property
     def is_by_app(self) -> bool:
@@ -47,7 +50,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that people see; kind is "posted", "edited", "ephemeral" or "deleted", text is what it looks like."""
+    """One thing that people see; kind is "posted", "edited", "ephemeral" or "deleted", text is what it looks like.
+
+    A modal's or App Home's channel and ts are the view's id, and its channel_name is "modal" or "home".
+    """
 
     kind: str
     who: str
@@ -71,7 +77,9 @@ class Workspace:
         self.url = ""  # where it is served, ends with "/"
         self.users = {user.id: user for user in default_users()}
         self.channels = {channel.id: channel for channel in default_channels()}
-        self._messages: dict[str, list[Message]] = {channel: [] for channel in self.channels}
+        self.groups: dict[str, UserGroup] = {}
+        self._messages: dict[str, dict[str, Message]] = {channel: {} for channel in self.channels}
+        self._threads: dict[tuple[str, str], list[Message]] = {}
         self._deleted: set[tuple[str, str]] = set()
         self._subscribers: list[Subscriber] = []
         self._last_ts = 0
@@ -89,8 +97,15 @@ class Workspace:
         by_name = {channel.name: channel for channel in self.channels.values()}
         return self.channels.get(ref) or by_name.get(ref.removeprefix("#"))
 
+    def find_group(self, ref: str) -> UserGroup | None:
+        """By id, handle or @handle."""
+        by_handle = {group.handle: group for group in self.groups.values()}
+        return self.groups.get(ref) or by_handle.get(ref.removeprefix("@"))
+
     def name_of(self, ref: str) -> str:
-        """Name of a user or channel id; the id where there is none."""
+        """Name of a user, channel or user group id; the id where there is none."""
+        if group := self.groups.get(ref):
+            return group.handle
         known = self.users.get(ref) or self.channels.get(ref)
         return known.name if known else ref
 
@@ -99,15 +114,30 @@ class Workspace:
         with self.lock:
             channel_id = "D" + user.id[1:]
             if channel_id not in self.channels:
-                channel = Channel(channel_id, user.name, [user.id, BOT_USER_ID], user=user.id)
-                self.channels[channel_id] = channel
-                self._messages[channel_id] = []
+                self.add_channel(Channel(channel_id, user.name, [user.id, BOT_USER_ID], user=user.id))
             return self.channels[channel_id]
+
+    def add_channel(self, channel: Channel) -> None:
+        """Make a conversation."""
+        with self.lock:
+            self.channels[channel.id] = channel
+            self._messages[channel.id] = {}
+
+    def remove_channel(self, channel: Channel) -> None:
+        """Delete a conversation with all that was said in it."""
+        with self.lock:
+            self.channels.pop(channel.id, None)
+            self._messages.pop(channel.id, None)
+
+    def new_id(self, prefix: str) -> str:
+        """An id that nothing else has."""
+        return f"{prefix}{next(self._ids):05d}"
 
     def find_message(self, channel: str, ts: str) -> Message | None:
         """A message that all members can see."""
         with self.lock:
-            return next((m for m in self._messages.get(channel, []) if m.ts == ts and not m.only_for), None)
+            message = self._messages.get(channel, {}).get(ts)
+            return None if message is None or message.only_for else message
 
     def root_of(self, channel: str, ts: str) -> str | None:
         """The ts of the thread that a message stands in or begins; a thread goes on when its root was deleted."""
@@ -119,22 +149,23 @@ class Workspace:
     def find_ephemeral(self, channel: str, ts: str) -> Message | None:
         """A message that one user can see."""
         with self.lock:
-            return next((m for m in self._messages.get(channel, []) if m.ts == ts and m.only_for), None)
+            message = self._messages.get(channel, {}).get(ts)
+            return message if message is not None and message.only_for else None
 
     def top_level(self, channel: str) -> list[Message]:
         """What conversations.history reads: oldest first, without replies and ephemeral ones."""
         with self.lock:
-            return [m for m in self._messages[channel] if not m.thread_ts and not m.only_for]
+            return [m for m in self._messages[channel].values() if not m.thread_ts and not m.only_for]
 
     def replies(self, channel: str, root_ts: str) -> list[Message]:
         """A thread without its root, oldest first."""
         with self.lock:
-            return [m for m in self._messages[channel] if m.thread_ts == root_ts and not m.only_for]
+            return list(self._threads.get((channel, root_ts), ()))
 
     def visible(self, channel: str, user_id: str) -> list[Message]:
         """All that one user sees in a channel and its threads, oldest first."""
         with self.lock:
-            return [m for m in self._messages[channel] if m.only_for in ("", user_id)]
+            return [m for m in self._messages[channel].values() if m.only_for in ("", user_id)]
 
     # --- changing ---
 
@@ -150,12 +181,17 @@ class Workspace:
         only_for: str = "",
     ) -> Message:
         """Add a message; only_for makes it ephemeral."""
+        return self.add(Message("", channel, user, text, list(blocks), thread_ts, copy.deepcopy(metadata), only_for))
+
+    def add(self, message: Message) -> Message:
+        """Add a message whose ts, and ids of blocks, are filled in here."""
         with self.lock:
-            filled = self._with_ids(blocks)
-            ts = self._next_ts()
-            message = Message(ts, channel, user, text, filled, thread_ts, copy.deepcopy(metadata), only_for)
-            self._messages[channel].append(message)
-            self._tell("ephemeral" if only_for else "posted", message)
+            message.ts = self._next_ts()
+            message.blocks = self.with_ids(message.blocks)
+            self._messages[message.channel][message.ts] = message
+            if message.thread_ts and not message.only_for:
+                self._threads.setdefault((message.channel, message.thread_ts), []).append(message)
+            self._tell("ephemeral" if message.only_for else "posted", message)
             return message
 
     def edit(
@@ -169,7 +205,7 @@ class Workspace:
         """Change what is given, keep what is not."""
         with self.lock:
             message.text = message.text if text is None else text
-            message.blocks = message.blocks if blocks is None else self._with_ids(blocks)
+            message.blocks = message.blocks if blocks is None else self.with_ids(blocks)
             message.metadata = message.metadata if metadata is None else copy.deepcopy(metadata)
             message.edited_ts = self._next_ts()
             self._tell("edited", message)
@@ -177,7 +213,9 @@ class Workspace:
     def delete(self, message: Message) -> None:
         """Take a message away."""
         with self.lock:
-            self._messages[message.channel].remove(message)
+            del self._messages[message.channel][message.ts]
+            if message.thread_ts and not message.only_for:
+                self._threads[message.channel, message.thread_ts].remove(message)
             self._deleted.add((message.channel, message.ts))
             self._tell("deleted", message)
 
@@ -189,21 +227,24 @@ class Workspace:
         self._last_ts = max(self._last_ts + 1, int(time.time() * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
-    def _with_ids(self, blocks: Sequence[Json]) -> list[Json]:
+    def with_ids(self, blocks: Sequence[Json]) -> list[Json]:
         """Slack fills in the block_ids and action_ids that the app left out."""
         filled = copy.deepcopy(list(blocks))
         for block in filled:
-            block.setdefault("block_id", f"b{next(self._ids):05d}")
-            for element in [*_dicts(block.get("elements")), *_dicts([block.get("accessory")])]:
-                if element.get("type") == "button":
-                    element.setdefault("action_id", f"a{next(self._ids):05d}")
+            block.setdefault("block_id", self.new_id("b"))
+            places = [*_dicts(block.get("elements")), *_dicts([block.get("accessory"), block.get("element")])]
+            for element in places:
+                if element.get("type") in INTERACTIVE:
+                    element.setdefault("action_id", self.new_id("a"))
         return filled
 
     # --- showing ---
 
     def shown(self, message: Message) -> str:
         """A message as plain text."""
-        return render(message.text, message.blocks, self.name_of)
+        files = [f"[file: {file.get('title') or file.get('name')}]" for file in message.files]
+        text = render(message.text, message.blocks, self.name_of)
+        return "\n".join(filter(None, [text, *files]))
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Be called with every visible change, in order, in the thread that made it; returns the way to leave.
@@ -217,7 +258,7 @@ class Workspace:
     def conversation(self, channel: str) -> list[Change]:
         """All that can be seen in a channel now: each root, then its thread; ephemeral ones in their place."""
         with self.lock:
-            messages = self._messages[channel]
+            messages = list(self._messages[channel].values())
             ordered = sorted(messages, key=lambda m: (m.thread_ts or m.ts, bool(m.thread_ts), m.ts))
             return [self._change(_kind(message), message) for message in ordered]
 
@@ -225,10 +266,14 @@ class Workspace:
         with self.lock:
             self._subscribers = [other for other in self._subscribers if other is not subscriber]
 
-    def _tell(self, kind: str, message: Message) -> None:
-        change = self._change(kind, message)
+    def tell(self, change: Change) -> None:
+        """Let the subscribers know."""
         for subscriber in list(self._subscribers):
             subscriber(change)
+
+    def _tell(self, kind: str, message: Message) -> None:
+        if self._subscribers:
+            self.tell(self._change(kind, message))
 
     def _change(self, kind: str, message: Message) -> Change:
         return Change(
@@ -252,6 +297,8 @@ class Workspace:
             shape |= {"bot_id": BOT_ID, "app_id": APP_ID}
         if message.blocks:
             shape["blocks"] = copy.deepcopy(message.blocks)
+        if message.files:
+            shape["files"] = copy.deepcopy(message.files)
         if message.edited_ts and not message.blocks:
             shape["edited"] = {"user": message.user, "ts": message.edited_ts}
         if message.reactions:
