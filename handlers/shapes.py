@@ -26,8 +26,11 @@ def _frame(payload: Json) -> str:
         if not (value is None or isinstance(value, str) or (isinstance(value, dict) and _is_text(value.get("id")))):
             return f"{name} is neither text nor an object with an id"
     for name in ("event", "view", "container", "message", "previous_message", "function_data"):
-        if not isinstance(payload.get(name, {}), dict | None):
+        if not isinstance(payload.get(name, {}), dict):
             return f"{name} is no object"
+    for name in ("callback_id", "action_id", "type"):
+        if not _is_text(payload.get(name, "")):
+            return f"{name} is no text"
     owners = payload.get("authorizations") or []
     if not isinstance(owners, list) or not all(isinstance(owner, dict) for owner in owners):
         return "authorizations is no list of objects"
