@@ -1,0 +1,96 @@
+"""What tests of the local Slack have in common: waiting, looking into the record, an app on either transport."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pytest
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.adapter.wsgi import SlackRequestHandler
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from integrations.simulators.slack import LocalSlack
+
+Json = dict[str, Any]
+
+
+def until(claim: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+    """Poll until the claim holds."""
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def rows(slack: LocalSlack, kind: str) -> list[Json]:
+    """The record's rows of one type."""
+    return [row for row in slack.record if row["type"] == kind]
+
+
+def refusal(act: Callable[[], object]) -> Json:
+    """What Slack answered to a call that it refused."""
+    with pytest.raises(SlackApiError) as caught:
+        act()
+    answer = caught.value.response.data
+    assert isinstance(answer, dict)
+    return answer
+
+
+def client_of(slack: LocalSlack) -> WebClient:
+    """The SDK's client, without its own retries."""
+    return WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[])
+
+
+def app_for(slack: LocalSlack) -> App:
+    """A real Bolt app that has no listeners yet."""
+    return App(client=client_of(slack), signing_secret=slack.signing_secret)
+
+
+@contextmanager
+def connected(slack: LocalSlack, app: App) -> Iterator[SocketModeHandler]:
+    """The app on Socket Mode."""
+    handler = SocketModeHandler(app, slack.app_token)
+    handler.connect()  # type: ignore[no-untyped-call]
+    assert slack.ready(10)
+    try:
+        yield handler
+    finally:
+        handler.client.auto_reconnect_enabled = False
+        threading.Thread(target=handler.close, daemon=True).start()  # it takes seconds, and nothing waits for it
+
+
+class _Threaded(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 200
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def served(port: int, application: Any) -> Iterator[None]:
+    """A WSGI application on a port of this machine."""
+    server = make_server("127.0.0.1", port, application, server_class=_Threaded, handler_class=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def behind_http(port: int, app: App) -> Iterator[None]:
+    """The app behind Bolt's own WSGI adapter, with nothing of ours before it."""
+    with served(port, SlackRequestHandler(app)):
+        yield
