@@ -214,6 +214,15 @@ def test_secrets_are_required_only_of_what_is_used_and_named_by_their_variables(
     ]
 
 
+def test_signed_http_needs_the_signing_secret_and_no_app_token(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(written(tmp_path, WHOLE)).require_secrets(slack_http=True)
+    assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
+        "CLOUDY_SLACK__BOT_TOKEN",
+        "CLOUDY_SLACK__SIGNING_SECRET",
+    ]
+
+
 def test_a_target_without_any_key_is_fine(tmp_path: Path) -> None:
     config.load(written(tmp_path, WHOLE)).require_secrets(targets=True)
 
