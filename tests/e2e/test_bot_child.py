@@ -94,7 +94,15 @@ PAPERS = Papers(
         url="http://127.0.0.1:1/api/", bot_token="xoxb-1", app_token="xapp-1", signing_secret="shh", channel="C1"
     ),
     vmstores=tuple(
-        VmstorePaper(name=n, url="https://127.0.0.1:2", user="u", password=f"p-{n}", export=f"{n}/export", ca="ca.pem")
+        VmstorePaper(
+            name=n,
+            url="https://127.0.0.1:2",
+            user="u",
+            password=f"p-{n}",
+            export=f"{n}/export",
+            ca="ca.pem",
+            control="http://127.0.0.1:3",
+        )
         for n in ("vmstore", "vmstore2")
     ),
     endpoint="http://127.0.0.1:3",
@@ -127,7 +135,7 @@ def test_the_world_is_described_for_outside_tools(tmp_path: Path) -> None:
     world = json.loads((tmp_path / "world.json").read_text())
     assert set(world["slack"]) == {"url", "bot_token", "app_token", "signing_secret", "channel"}
     assert world["vmstore"] == world["vmstores"]["vmstore"]
-    assert set(world["vmstore"]) == {"url", "user", "password", "export", "ca"}
+    assert set(world["vmstore"]) == {"url", "user", "password", "export", "ca", "control"}
     assert set(world["s3"]) == {"endpoint", "region", "access_key", "secret_key", "bucket"}
     assert (world["database"], world["config"]) == ("cloudy.db", "cloudy.toml")
     assert list(world["targets"]) == ["s3"]

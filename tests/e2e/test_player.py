@@ -1,6 +1,7 @@
 """How lines are played where the world needs a moment."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from integrations.simulators.demo.player import Player
 from integrations.simulators.demo.script import ScriptError
 from integrations.simulators.demo.transcript import Transcript
 from integrations.simulators.slack import Ack
+from integrations.simulators.vmstore import VmstoreSimulator
 
 
 @dataclass
@@ -67,3 +69,18 @@ def test_what_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_that_could_never_happen_is_refused() -> None:
     with pytest.raises(ScriptError, match=r"no method chat\.updat"):
         player(Stage(looks=0)).fail("slack", "chat.updat", 2)
+
+
+def test_a_vmstores_faults_are_its_own_to_name(tmp_path: Path) -> None:
+    simulator, said = VmstoreSimulator(tmp_path / "export", http=True), list[str]()
+    world = cast(Any, SimpleNamespace(vmstores={"vmstore": simulator}))
+    stage = Player(world, Transcript(said.append))
+    stage.fail("vmstore", "snapshot-limit", 2)
+    stage.fail("vmstore", "layout", 1)
+    assert simulator.options.layout == "direct"
+    with pytest.raises(ScriptError, match=r"no fault nonsense; there are: .*snapshot-limit"):
+        stage.fail("vmstore", "nonsense", 1)
+    with pytest.raises(ScriptError, match="nothing fails like that"):
+        stage.fail("vmstore9", "snapshot", 1)
+    stage.help()
+    assert "snapshot-limit" in "".join(said)

@@ -32,6 +32,7 @@ class VmstorePaper:
     password: str
     export: str
     ca: str
+    control: str  # URL where faults are ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

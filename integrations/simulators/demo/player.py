@@ -10,6 +10,7 @@ from integrations.simulators.demo.transcript import Transcript
 from integrations.simulators.demo.world import CHANNEL, World
 from integrations.simulators.slack import Ack
 from integrations.simulators.slack.people import default_users
+from integrations.simulators.vmstore import orders
 
 T = TypeVar("T")
 
@@ -17,15 +18,6 @@ _ANSWER_S = 3.0  # what is said without being asked for again may still be on it
 _LOOK_S = 0.05
 _BEFORE = ("pending", "skipped")  # states of a step that has not begun
 _FINAL = ("succeeded", "partial", "failed", "stopped", "refused")
-_CALLS = {
-    "login": ("POST", "/api/*/session/login"),
-    "vm": ("GET", "/api/*/vm*"),
-    "snapshot": ("POST", "/api/*/snapshot"),
-    "clone": ("POST", "/api/*/vm"),
-    "task": ("GET", "/api/*/task*"),
-    "delete": ("DELETE", "/api/*/snapshot*"),
-    "any": ("*", "*"),
-}  # of a VMstore, as its REST API has them
 
 
 class Player:
@@ -108,23 +100,19 @@ class Player:
         self._transcript.note(f"the wire to the S3 server works {speed}")
 
     def fail(self, system: str, what: str, count: int) -> None:
-        """See Stage. For s3 what is a status, for slack a method, for a VMstore one of _CALLS."""
+        """See Stage. For s3 what is a status, for slack a method, for a VMstore a name in its own listing."""
         if system == "s3" and what.isdecimal() and 400 <= int(what) <= 599:
             self._world.proxy.fail(int(what), count)
         elif system == "slack":
-            try:
-                self._world.slack.fail_next(what, count, status=500)
-            except LookupError as error:
-                raise ScriptError(_words(error)) from error
-        elif system in self._world.vmstores and what in _CALLS:
-            method, path = _CALLS[what]
-            self._world.vmstores[system].fail(method, path, times=count)
+            _ordered(lambda: self._world.slack.fail_next(what, count, status=500))
+        elif system in self._world.vmstores:
+            _ordered(lambda: self._world.vmstores[system].order(what, count))
         else:
             raise ScriptError(
                 f"nothing fails like that: write s3 and a status (503), or slack and a method (chat.update), or "
-                f"{' or '.join(self._world.vmstores)} and one of {', '.join(_CALLS)}"
+                f"{' or '.join(self._world.vmstores)} and what (snapshot; world help lists them)"
             )
-        self._transcript.note(f"{system} fails the next {what}" + (f", {count} times" if count > 1 else ""))
+        self._transcript.note(f"{system} is to fail: {what}" + (f", {count} times" if count > 1 else ""))
 
     def users(self) -> None:
         """See Stage."""
@@ -132,7 +120,8 @@ class Player:
 
     def help(self) -> None:
         """See Stage."""
-        self._transcript.note(f"what can be written:\n{listing()}")
+        faults = "\n".join(f"  {name}: {meaning}" for name, meaning in orders.listing().items())
+        self._transcript.note(f"what can be written:\n{listing()}\nfaults of a VMstore:\n{faults}")
 
     def _known(self, user: str) -> None:
         try:
@@ -177,6 +166,13 @@ def _found(look: Callable[[], T]) -> T:
             if time.monotonic() >= deadline:
                 raise ScriptError(_words(error)) from error
         time.sleep(_LOOK_S)
+
+
+def _ordered(order: Callable[[], None]) -> None:
+    try:
+        order()
+    except LookupError as error:
+        raise ScriptError(_words(error)) from error
 
 
 def _words(error: LookupError) -> str:

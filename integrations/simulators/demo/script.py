@@ -291,9 +291,9 @@ FORMS = (
     ),
     _form(
         "world fail s3 503 2",
-        'the next two calls fail; also "world fail vmstore snapshot 2" and "world fail slack chat.update 2"',
-        r"world\s+fail\s+([\w-]+)\s+(\S+)\s+(\d+)",
-        lambda m: Fail(m[1], m[2], int(m[3])),
+        'it fails the next two times; also "world fail vmstore snapshot 2" and "world fail slack chat.update"',
+        r"world\s+fail\s+([\w-]+)\s+(\S+)(?:\s+(\d+))?",
+        lambda m: Fail(m[1], m[2], int(m[3] or 1)),
     ),
     _form("world users", "who there is", r"world\s+users", lambda _: Users()),
     _form("world help", "this list", r"world\s+help", lambda _: Help()),

@@ -121,4 +121,5 @@ class World:
             password=vmstore.options.password,
             export=f"{name}/export",
             ca="ca.pem",
+            control=vmstore.control,
         )

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,7 @@ from integrations.simulators.vmstore.record import Record
 from integrations.simulators.vmstore.sessions import Sessions
 
 _log = logging.getLogger(__name__)
+Cut = Callable[[Scope], None]  # closes a request's connection at once
 _SESSION_COOKIE = "JSESSIONID"
 
 
@@ -27,10 +28,11 @@ class Api:
     """An ASGI application over a table of routes; handlers do file work, so they run in threads."""
 
     def __init__(self, routes: Sequence[Route], sessions: Sessions, faults: Faults, record: Record) -> None:
-        self._routes = [(re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)), route) for route in routes]
+        self._routes = [(_pattern(route.path), route) for route in routes]
         self._sessions = sessions
         self._faults = faults
         self._record = record
+        self.cut: Cut = lambda _scope: None  # set by the server that carries it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -40,8 +42,9 @@ class Api:
         except ClientDisconnect:
             return
         row = self._record.begin(call)
+        fault = self._faults.take(call.method, call.path)
         try:
-            reply = await self._answer(call, problem)
+            reply = await self._answer(call, problem, fault)
         except asyncio.CancelledError:  # the plug was pulled; nobody is there to be answered
             return
         except ApiError as error:
@@ -49,23 +52,41 @@ class Api:
         except Exception as error:  # noqa: BLE001 - the one place where our own fault becomes the answer a VMstore gives
             _log.exception("the VMstore simulator failed", extra={"path": call.path})
             reply = Reply(status=500, body=ApiError(500, "ERR-API-0007", "Internal server error.", repr(error)).body())
+        if fault and fault.drop:
+            await self._break_off(fault, reply, scope, receive, send)
+            return
         row["status"] = reply.status
         await _encode(reply, secure=scope["scheme"] == "https")(scope, receive, send)
 
-    async def _answer(self, call: Call, problem: ApiError | None) -> Reply:
-        fault = self._faults.take(call.method, call.path)
+    async def _answer(self, call: Call, problem: ApiError | None, fault: Fault | None) -> Reply:
+        await asyncio.sleep(self._sessions.options.latency_seconds)
+        if fault and fault.expire:
+            self._sessions.expire_all()
         if fault and not fault.after:
             await _suffer(fault)
+            if fault.drop == "answer":
+                return Reply()
         answer = await run_in_threadpool(self._handle, call, problem)
         if fault and fault.after:
             await _suffer(fault)
         return answer if isinstance(answer, Reply) else Reply(body=answer)
 
+    async def _break_off(self, fault: Fault, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.drop == "body":
+            whole = _encode(reply, secure=scope["scheme"] == "https")
+            await send({"type": "http.response.start", "status": reply.status, "headers": whole.raw_headers})
+            half = bytes(whole.body)[: len(whole.body) // 2]
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        self.cut(scope)
+        await receive()  # the server notices that the connection is gone
+
     def _handle(self, call: Call, problem: ApiError | None) -> Any:
         matches = [(match, route) for pattern, route in self._routes if (match := pattern.fullmatch(call.path))]
+        minor = int(self._sessions.options.api_version.rpartition(".")[2])
+        matches = [(match, route) for match, route in matches if route.since <= minor]
         chosen = next(((match, route) for match, route in matches if route.method == call.method), None)
         if chosen is None or not chosen[1].public:
-            call.user = self._sessions.user_of(call.cookie)
+            self._sessions.admit(call)
         if problem:
             raise problem
         if chosen is None:
@@ -76,10 +97,15 @@ class Api:
         return chosen[1].handler(call)
 
 
+def _pattern(path: str) -> re.Pattern[str]:
+    """`{name}` is one segment of the path, `{name:rest}` all that is left of it."""
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.sub(r"\{(\w+):rest\}", r"(?P<\1>.+)", path)))
+
+
 async def _suffer(fault: Fault) -> None:
     await asyncio.sleep(fault.seconds)
     if fault.status:
-        raise ApiError(fault.status, fault.code, fault.message, "A fault that was ordered.")
+        raise ApiError(fault.status, fault.code, fault.message, fault.cause)
 
 
 def _decode(request: Request, raw: bytes) -> tuple[Call, ApiError | None]:

@@ -51,9 +51,10 @@ Handler = Callable[[Call], Any]  # gives a Reply, or the body of a 200
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of the API: `{name}` in the path is one segment."""
+    """One row of the API: `{name}` in the path is one segment, `{name:rest}` all that is left."""
 
     method: str
     path: str
     handler: Handler
     public: bool = False  # answers without a session
+    since: int = 0  # minor version of the API that brought it

@@ -85,12 +85,15 @@ class Cinder:
         target = self._export / directory
         try:
             target.mkdir(parents=True)
-            for source in self._snapshots.files(snapshot).iterdir():
-                copy_range(source, target / source.name, 0, source.stat().st_size)
+            source = next(self._snapshots.files(snapshot).iterdir())
+            copy_range(source, target / source.name, 0, source.stat().st_size)
         except OSError as error:
             raise ApiError(500, "ERR-API-3206", "Clone request failed.", str(error)) from error
+        clone = CloneEntry(directory=directory, snapshot=snapshot.hex, file=f"{directory}/{source.name}")
+        key = f"{directory}/{self._state.next_hex()}"  # the directory may be used again when the file was moved out
         with self._state.change() as document:
-            document.clones[directory] = CloneEntry(directory=directory, snapshot=snapshot.hex)
+            document.clones[key] = clone
+            self._snapshots.vms.inventory.hold(key, clone)
 
 
 def _one(body: Any) -> dict[str, Any]:

@@ -1,157 +1,182 @@
-"""Copy-out clones: `POST /vm` with restoreInfo, and the tasks that tell how far they are.
+"""Clones: `POST /vm`, as files in a directory (restoreInfo) or as VMs that a hypervisor knows.
 
 A real VMstore's clone is a metadata operation; here the files really grow, so that a half-made clone can be met.
 """
 
-import threading
-import time
+import os
+import uuid
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from integrations.simulators.vmstore import vmx
 from integrations.simulators.vmstore.calls import Call, Json, Route
 from integrations.simulators.vmstore.errors import ApiError
-from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore.faults import TaskFault
+from integrations.simulators.vmstore.jobs import STEPS_PER_SECOND, Jobs, Step
 from integrations.simulators.vmstore.options import Options
-from integrations.simulators.vmstore.snapshots import Snapshots
-from integrations.simulators.vmstore.sparse import copy_slice, make_folders, slices
-from integrations.simulators.vmstore.state import CloneEntry, SnapshotEntry, State, TaskEntry
-from integrations.simulators.vmstore.times import now_ms, task_stamp
+from integrations.simulators.vmstore.snapshots import AUTO_SNAPSHOT, Snapshots
+from integrations.simulators.vmstore.sparse import copy_slice, files_below, make_folders, slices
+from integrations.simulators.vmstore.state import CloneEntry, SnapshotEntry, State
 from integrations.simulators.vmstore.views import task_json
 
-_SLICES_PER_SECOND = 20
+_MOST = 500
+# Members of the specification that say how the clone is called and who is to know it.
+_PLACES = {"vmware": "vCenterName", "hyperv": "hyperVName", "rhev": "rhevmName", "xenServer": "xenServerName"}
+_NAMED = (*_PLACES, "generic", "otherDb")
 
 
 class Cloner:
-    """Makes clones, each in a thread of its own."""
+    """Makes clones, each request's in a task of its own."""
 
-    def __init__(self, export: Path, state: State, snapshots: Snapshots, ids: Ids, options: Options) -> None:
+    def __init__(self, export: Path, state: State, snapshots: Snapshots, jobs: Jobs, options: Options) -> None:
         self._export = export
         self._state = state
         self._snapshots = snapshots
-        self._ids = ids
+        self._jobs = jobs
         self._options = options
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
-        self._doomed = 0
-        self._fail_interrupted()
 
     @property
     def routes(self) -> list[Route]:
         """This part of the API."""
         return [Route("POST", "/api/v310/vm", self._start)]
 
-    def doom(self, times: int) -> None:
-        """Let the next clones break off half-way, with their files left where they are."""
-        self._doomed += times
-
-    def stop(self) -> None:
-        """Break off what is being made."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _fail_interrupted(self) -> None:
-        with self._state.change() as document:
-            for task in document.tasks.values():
-                if not task.is_final:
-                    task.state, task.error = "FAILED", _broken("The VMstore was restarted.").body()
-
     def _start(self, call: Call) -> Json:
-        with self._state.change() as document:
-            snapshot, directory = self._checked(call.body)
-            target = self._target(snapshot, directory)
-            document.clones[directory] = CloneEntry(directory=directory, snapshot=snapshot.hex)
-            task = TaskEntry(
-                id=self._task_id(),
-                vm=snapshot.vm,
-                snapshot=snapshot.hex,
-                user=call.user,
-                created_ms=now_ms(),
-                directory=directory,
-            )
-            document.tasks[task.id] = task
-        thread = threading.Thread(target=self._make, args=(task, snapshot, target), name="clone", daemon=True)
-        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
-        answer = task_json(task, self._ids)
-        thread.start()
-        return answer
+        spec = call.body[0] if isinstance(call.body, list) and call.body else call.body
+        if not isinstance(spec, dict):
+            raise _invalid("A VirtualMachineCloneSpec is needed.")
+        if spec.get("remoteCopyInfo"):
+            cause = "The VMstore at the other end of the replication path cannot be reached."
+            raise ApiError(500, "ERR-API-3003", "Failed to create remote clone configuration.", cause)
+        if spec.get("restoreInfo"):
+            return self._copy_out(call, spec)
+        return self._register(call, spec)
 
-    def _target(self, snapshot: SnapshotEntry, directory: str) -> Path:
+    def _copy_out(self, call: Call, spec: Json) -> Json:
+        restore = spec["restoreInfo"] if isinstance(spec["restoreInfo"], dict) else {}
+        directory = directory_of(restore.get("directoryName"))
+        if not isinstance(spec.get("snapshotId"), str):
+            raise _invalid("snapshotId is needed.")
+        with self._state.change():
+            snapshot = self._snapshot(spec["snapshotId"])
+            name = snapshot.vm_name.replace("/", "_") if self._options.layout == "nested" else ""
+            target = self._claimed(snapshot, directory, name)
+        return self._begin(call, snapshot, [target], directory)
+
+    def _register(self, call: Call, spec: Json) -> Json:
+        """Clone into VMs; without a manager that is known here, the files are made but nobody knows them."""
+        kind = next((name for name in _NAMED if isinstance(spec.get(name), dict)), "")
+        info = spec.get(kind) or {"cloneVmName": spec.get("simpleCloneVmName")}
+        name, count = info.get("cloneVmName"), _count(spec.get("count"))
+        if not isinstance(name, str) or not name:
+            raise _invalid("cloneVmName is needed, or restoreInfo.")
+        is_known = info.get(_PLACES.get(kind, "")) == self._options.manager
+        if kind == "xenServer" and not is_known:
+            raise _invalid(f"There is no XenServer {info.get('xenServerName')}.")
+        keeps_uuid = str(spec.get("preserveInstanceUuid")).lower() == "true"
+        snapshot = self._source(call, spec)
+        if keeps_uuid and (count != 1 or self._snapshots.has_live_vm(snapshot)):
+            raise _invalid("An instance UUID can be kept by one clone, when no live VM has it.")
+        names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+        with self._state.change():
+            targets = [self._claimed(snapshot, directory_of(one), "") for one in names]
+        bios = [snapshot.definition.bios_uuid if keeps_uuid else str(uuid.uuid4()) for _ in names]
+        known = list(zip(targets, names, bios, strict=True)) if is_known else []
+        return self._begin(call, snapshot, targets, names[0], known)
+
+    def _source(self, call: Call, spec: Json) -> SnapshotEntry:
+        """The snapshot to clone, which is made now when a live VM is to be cloned."""
+        if isinstance(spec.get("snapshotId"), str):
+            return self._snapshot(spec["snapshotId"])
+        if not isinstance(spec.get("vmId"), str):
+            raise _invalid("vmId or snapshotId is needed.")
+        wanted = {"sourceVmTintriUUID": spec["vmId"], "consistency": spec.get("consistency")}
+        return self._snapshots.take(wanted, call.user, AUTO_SNAPSHOT)
+
+    def _snapshot(self, snapshot_id: str) -> SnapshotEntry:
+        found = self._snapshots.find(snapshot_id)
+        if found is None:
+            cause = f"Failed to lookup snapshot {snapshot_id}."
+            raise ApiError(404, "ERR-API-3214", "Resource not found for clone.", cause)
+        return found
+
+    def _claimed(self, snapshot: SnapshotEntry, directory: str, name: str) -> Path:
         """Make the folders that the clone's files come into."""
         if (self._export / directory).exists():
             raise _invalid(f"The directory /tintri/{directory} exists already.")
-        name = snapshot.vm_name.replace("/", "_") if self._options.layout == "nested" else ""
         target = self._export / directory / name
         try:
             make_folders(self._snapshots.files(snapshot), target)
         except OSError as error:
             raise ApiError(500, "ERR-API-3206", "Clone request failed.", str(error)) from error
+        with self._state.change() as document:
+            document.clones[directory] = CloneEntry(directory=directory, snapshot=snapshot.hex)
         return target
 
-    def _checked(self, body: Any) -> tuple[SnapshotEntry, str]:
-        spec = body if isinstance(body, dict) else {}
-        restore = spec.get("restoreInfo")
-        if not isinstance(restore, dict):
-            raise _invalid("Only a clone with restoreInfo can be made here.")
-        if not isinstance(spec.get("snapshotId"), str):
-            raise _invalid("snapshotId is needed.")
-        directory = directory_of(restore.get("directoryName"))
-        snapshot = self._snapshots.find(spec["snapshotId"])
-        if snapshot is None:
-            cause = f"Failed to lookup snapshot {spec['snapshotId']}."
-            raise ApiError(404, "ERR-API-3214", "Resource not found for clone.", cause)
-        return snapshot, directory
+    def _begin(
+        self,
+        call: Call,
+        snapshot: SnapshotEntry,
+        targets: Sequence[Path],
+        directory: str,
+        known: Sequence[tuple[Path, str, str]] = (),
+    ) -> Json:
+        task = self._jobs.new("CLONE", vm=snapshot.vm, snapshot=snapshot.hex, user=call.user, directory=directory)
+        source = self._snapshots.files(snapshot)
+        count = int(self._options.clone_seconds * STEPS_PER_SECOND) // len(targets)
+        steps: list[Step] = [
+            partial(copy_slice, source, target, part) for target in targets for part in slices(source, count)
+        ]
 
-    def _task_id(self) -> str:
-        moment = now_ms()
-        while f"cloneVM@{task_stamp(moment)}" in self._state.document.tasks:
-            moment += 1
-        return f"cloneVM@{task_stamp(moment)}"
+        def end(fault: TaskFault | None) -> None:
+            for target, name, bios in known:
+                self._make_known(target, name, bios, snapshot)
+            if fault in ("truncated", "missing"):
+                _maim(targets[0], fault)
 
-    def _make(self, task: TaskEntry, snapshot: SnapshotEntry, target: Path) -> None:
-        try:
-            if self._grow(task, self._snapshots.files(snapshot), target):
-                self._finish(task, "SUCCESS", None)
-        except ApiError as error:
-            self._finish(task, "FAILED", error)
-        except OSError as error:
-            self._finish(task, "FAILED", _broken(str(error)))
-        self._snapshots.release(snapshot)
+        answer = task_json(task, self._snapshots.ids)
+        self._jobs.begin(task, steps, end, lambda: self._snapshots.release(snapshot))
+        return answer
 
-    def _grow(self, task: TaskEntry, source: Path, target: Path) -> bool:
-        """Copy slice by slice, evenly over the time set; False when the simulator was stopped meanwhile."""
-        seconds, begin = self._options.clone_seconds, time.monotonic()
-        parts = slices(source, int(seconds * _SLICES_PER_SECOND))
-        breaks_off = self._doomed > 0
-        self._doomed -= breaks_off
-        for number, part in enumerate(parts, start=1):
-            copy_slice(source, target, part)
-            task.percent = min(100 * number / len(parts), 99.0)
-            if breaks_off and number > len(parts) // 2:
-                raise _broken("The clone was broken off.")
-            if self._stop.wait(max(begin + seconds * number / len(parts) - time.monotonic(), 0)):
-                return False
-        return True
-
-    def _finish(self, task: TaskEntry, state: str, error: ApiError | None) -> None:
-        with self._state.change():
-            task.percent = task.percent if error else 100.0
-            task.error = error.body() if error else None
-            task.state = state
+    def _make_known(self, target: Path, name: str, bios: str, snapshot: SnapshotEntry) -> None:
+        """Give the clone its own name and UUID; from now on it is a VM."""
+        found = sorted(target.glob("*.vmx"))
+        path = found[0] if found else target / f"{target.name}.vmx"
+        text = path.read_text(encoding="utf-8") if found else vmx.written(snapshot.definition)
+        path.write_text(vmx.renamed(text, name, bios), encoding="utf-8")
+        with self._state.change() as document:
+            document.clones[target.relative_to(self._export).as_posix()].registered = True
 
 
 def directory_of(name: object) -> str:
-    """A path below the export, as given in directoryName."""
-    text = name.removeprefix("/") if isinstance(name, str) else ""
+    """A path below the export, as given in directoryName; a leading /tintri/ is taken off."""
+    text = name.removeprefix("/tintri/").removeprefix("/") if isinstance(name, str) else ""
     parts = PurePosixPath(text).parts
     if not parts or ".." in parts or "\\" in text or "\0" in text:
         raise _invalid(f"directoryName {name!r} is not possible.")
     return "/".join(parts)
 
 
+def _count(value: Any) -> int:
+    """How many clones; it comes as text too. ApiError 400."""
+    try:
+        count = 1 if value is None else int(value)
+    except (TypeError, ValueError):
+        count = 0
+    if not 1 <= count <= _MOST:
+        raise _invalid(f"count must be from 1 to {_MOST}.")
+    return count
+
+
+def _maim(folder: Path, fault: TaskFault) -> None:
+    """Cut the largest file to its half, or remove it."""
+    largest = max((folder / name for name in files_below(folder)), key=lambda path: path.stat().st_size)
+    if fault == "missing":
+        largest.unlink()
+    else:
+        os.truncate(largest, largest.stat().st_size // 2)
+
+
 def _invalid(cause: str) -> ApiError:
     return ApiError(400, "ERR-API-3205", "Invalid clone request.", cause)
-
-
-def _broken(cause: str) -> ApiError:
-    return ApiError(500, "ERR-API-3213", "Clone workflow task failed.", cause)

@@ -28,3 +28,8 @@ def not_found(kind: str, name: str) -> ApiError:
 def bad_query(name: str, value: str) -> ApiError:
     """A query parameter of a known name and an impossible value."""
     return ApiError(400, "ERR-API-4003", "Invalid query parameter.", f"{name}={value} is not possible.")
+
+
+def invalid(cause: str, code: str = "ERR-API-0020", message: str = "Invalid input data.") -> ApiError:
+    """A body that cannot be obeyed."""
+    return ApiError(400, code, message, cause)

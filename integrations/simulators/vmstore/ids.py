@@ -4,6 +4,7 @@ from integrations.simulators.vmstore.calls import Json
 
 _TYPE_ID = "com.tintri.api.rest.vcommon.dto.Uuid"
 _ENTITY = {"VIM": "VIRTUAL_MACHINE", "SST": "SNAPSHOT", "VDK": "VIRTUAL_DISK", "DST": "DATA_STORE", "PLT": "VMSTORE"}
+_ENTITY |= {"USR": "USER_ACCOUNT", "ALT": "ALERTS", "SGP": "SERVICE_GROUP", "RPL": "REPL_LINK", "LIC": "LICENSE"}
 
 
 class Ids:

@@ -2,15 +2,17 @@
 
 import os
 import random
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from integrations.simulators.vmstore import vmx
-from integrations.simulators.vmstore.state import State, VmEntry
+from integrations.simulators.vmstore.state import CloneEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms
 
 _ROLES = ("web", "db", "app", "mail", "build", "cache", "proxy", "test", "files", "print")
+UNTIL_NO_CLONE = "DELETE_ON_ZERO_CLONE_REFERENCES"
 _FIRST_GENERATED = 1 << 32  # far above the numbers that real VMs and snapshots get
 
 
@@ -21,12 +23,13 @@ class Inventory:
         self._export = export
         self._state = state
         self._read: dict[Path, tuple[tuple[int, int], vmx.Definition]] = {}
+        self._held: dict[str, _Held] = {}  # by the clone's key
         self._generated = [_generate(number) for number in range(generated)]
 
     def refresh(self) -> list[VmEntry]:
         """All VMs that were ever seen, after a look at the export."""
         with self._state.look() as document:
-            self._forget_removed_clones()
+            self.forget_removed_clones()
             found = {
                 f"{folder}/{definition.file}|{definition.bios_uuid}": (folder, definition)
                 for folder, definition in self._definitions()
@@ -48,16 +51,42 @@ class Inventory:
                 entry.definition, entry.live = definition, True
                 document.vms[key] = entry
 
-    def _forget_removed_clones(self) -> None:
+    def forget_removed_clones(self) -> None:
+        """Forget clones whose files were removed, and with the last one a snapshot that was to stay only for them."""
         with self._state.look() as document:
-            gone = [directory for directory in document.clones if not (self._export / directory).is_dir()]
-        if gone:
-            with self._state.change() as document:
-                for directory in gone:
-                    document.clones.pop(directory, None)
+            gone = {key: clone for key, clone in document.clones.items() if not self._is_there(key, clone)}
+        if not gone:
+            return
+        with self._state.change() as document:
+            for key in gone:
+                document.clones.pop(key, None)
+                self._held.pop(key, None)
+            left = {clone.snapshot for clone in document.clones.values()}
+            for digits in {clone.snapshot for clone in gone.values()} - left:
+                snapshot = document.snapshots.get(digits)
+                if snapshot and snapshot.deletion_policy == UNTIL_NO_CLONE and not snapshot.locked_until_ms:
+                    document.snapshots.pop(digits)
+                    shutil.rmtree(self._state.folder / "snapshots" / digits, ignore_errors=True)
+
+    def hold(self, key: str, clone: CloneEntry) -> None:
+        """Follow the file of a clone of one file, wherever a client moves it. OSError: it is not there."""
+        self._held[key] = _Held(self._export / clone.file)
+
+    def _is_there(self, key: str, clone: CloneEntry) -> bool:
+        if not clone.file:
+            return (self._export / clone.directory).is_dir()
+        try:
+            if key not in self._held:
+                self.hold(key, clone)
+        except OSError:
+            return False
+        path = self._held[key].path
+        if path and path.is_relative_to(self._export):
+            clone.file = path.relative_to(self._export).as_posix()
+        return path is not None
 
     def _definitions(self) -> Iterator[tuple[str, vmx.Definition]]:
-        clones = set(self._state.document.clones)
+        clones = {one.directory for one in self._state.document.clones.values() if not one.registered and not one.file}
         for root, folders, files in os.walk(self._export):
             folder = Path(root).relative_to(self._export).as_posix()
             names = sorted(name for name in files if name.lower().endswith(".vmx"))
@@ -78,6 +107,22 @@ class Inventory:
         except OSError:  # removed while we looked
             return None
         return self._read[path][1]
+
+
+class _Held:
+    """A file that is held, so that its inode stays its own and tells whether it still has a name."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_PATH)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is now; None when it was removed."""
+        return Path(f"/proc/self/fd/{self._fd}").readlink() if os.fstat(self._fd).st_nlink else None
 
 
 def _generate(number: int) -> VmEntry:

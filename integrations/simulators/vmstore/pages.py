@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from integrations.simulators.vmstore.calls import Call, Json
-from integrations.simulators.vmstore.errors import bad_query
+from integrations.simulators.vmstore.filters import value_of
 from integrations.simulators.vmstore.times import now_text
 
 T = TypeVar("T")
@@ -21,10 +21,22 @@ class Counts:
     absolute: int
 
 
-def page(call: Call, items: Sequence[T], counts: Counts, render: Callable[[T], Json]) -> Json:
-    """Cut the page asked for out of the filtered items; only what is on the page is rendered."""
+def page(
+    call: Call, items: Sequence[T], counts: Counts, render: Callable[[T], Json], name_of: Callable[[T], str] = repr
+) -> Json:
+    """Cut the page asked for out of the filtered items; only what is on the page is rendered.
+
+    `name_of` is for an offset of the form `name:<value>`: the first item of that name or a later one.
+    """
     limit = call.number("limit", _DEFAULT_LIMIT) or _DEFAULT_LIMIT
-    offset = call.number("offset", max(call.number("page", 1) - 1, 0) * limit)
+    sought, is_match = call.query.get("offset", ""), False
+    if sought.startswith("name:"):
+        names = [name_of(item).casefold() for item in items]
+        wanted = sought.removeprefix("name:").casefold()
+        offset = next((place for place, name in enumerate(names) if name >= wanted), len(items))
+        is_match = wanted in names[offset : offset + 1]
+    else:
+        offset = call.number("offset", max(call.number("page", 1) - 1, 0) * limit)
     shown = items[offset : offset + limit]
     answer: Json = {
         "typeId": _TYPE_ID,
@@ -37,7 +49,7 @@ def page(call: Call, items: Sequence[T], counts: Counts, render: Callable[[T], J
         "filteredTotal": len(items),
         "absoluteTotal": counts.absolute,
         "overflow": False,
-        "offsetMatchFound": False,
+        "offsetMatchFound": is_match,
         "completedIn": 1,
         "lastUpdatedTime": now_text(),
     }
@@ -54,25 +66,24 @@ def _link(call: Call, offset: int, limit: int) -> str:
     return "&".join(f"{name}={value}" for name, value in {"offset": offset, "limit": limit, **rest}.items())
 
 
-def wanted(call: Call, name: str, value: bool) -> bool:
-    """Whether a two- or three-way filter (true|false|both, yes|no|both) lets the value through."""
-    text = call.query.get(name, "").lower()
-    if text in ("", "both"):
-        return True
-    if text not in ("true", "yes", "false", "no"):
-        raise bad_query(name, text)
-    return (text in ("true", "yes")) == value
+def ordered(call: Call, items: list[T], render: Callable[[T], Json]) -> list[T]:
+    """Sort by the property asked for, of the object as it is shown; unknown ones leave the order as it is.
+
+    The order of a list that is asked for nothing is that of time, oldest first: clients ask for TOP_DOCS_BY_TIME and
+    one item, and take it for the oldest.
+    """
+    name = call.query.get("sortedBy", "")
+    is_descending = call.query.get("sortOrder", "").upper() == "DESC"
+    if not name:
+        is_newest_first = call.query.get("queryType") == "TOP_DOCS_BY_LATEST_TIME"
+        return items[::-1] if is_newest_first or (is_descending and "queryType" in call.query) else items
+    return sorted(items, key=lambda item: _sort_key(value_of(render(item), name)), reverse=is_descending)
 
 
-def one_of(call: Call, name: str, value: str) -> bool:
-    """Whether a multi-valued filter names the value, or is not there."""
-    words = call.words(name)
-    return not words or value in words
-
-
-def ordered(call: Call, items: list[T], keys: dict[str, Callable[[T], Any]]) -> list[T]:
-    """Sort by the property asked for; one that cannot be sorted by leaves the order as it is."""
-    key = keys.get(call.query.get("sortedBy", ""))
-    if key is None:
-        return items
-    return sorted(items, key=key, reverse=call.query.get("sortOrder", "").upper() == "DESC")
+def _sort_key(value: Any) -> tuple[int, Any]:
+    """What can be compared whatever it is: nothing, then numbers, then text."""
+    if isinstance(value, dict):
+        value = value.get("uuid")
+    if value is None:
+        return 0, 0
+    return (1, value) if isinstance(value, (int, float)) else (2, str(value).casefold())

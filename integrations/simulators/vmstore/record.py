@@ -8,7 +8,7 @@ from typing import Any
 from integrations.simulators.vmstore.calls import Call
 
 _MOST = 100_000  # a simulator that runs for days forgets the oldest
-_SECRET = frozenset({"password", "newPassword"})
+_SECRET = frozenset({"password", "newPassword", "destinationPassphrase"})
 
 
 class Record:

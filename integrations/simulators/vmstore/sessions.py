@@ -1,13 +1,13 @@
 """Cookie sessions: any number at once, each expiring when it is not used."""
 
-import hmac
 import secrets
 import threading
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.simulators.vmstore.accounts import Accounts
 from integrations.simulators.vmstore.calls import Call, Json, Reply, Route
-from integrations.simulators.vmstore.errors import ApiError
+from integrations.simulators.vmstore.errors import ApiError, not_found
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.times import now_ms, text
 
@@ -27,8 +27,9 @@ class _Session:
 class Sessions:
     """Who is logged in."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, options: Options, accounts: Accounts) -> None:
+        self.options = options
+        self._accounts = accounts
         self._lock = threading.Lock()
         self._open: dict[str, _Session] = {}
 
@@ -40,9 +41,17 @@ class Sessions:
             Route("POST", f"{base}/login", self._login, public=True),
             Route("POST", f"{base}/logout", self._logout, public=True),
             Route("GET", f"{base}/logout", self._logout, public=True),
-            Route("GET", f"{base}/current", self._current),
-            Route("GET", f"{base}/active", self._active),
+            Route("GET", f"{base}/ssoauth", self._sso, public=True),
+            Route("GET", f"{base}/current", self._current, since=51),
+            Route("GET", f"{base}/active", self._active, since=51),
+            Route("GET", f"{base}/active/tintricenter", lambda _call: [], since=111),
+            Route("POST", f"{base}/{{id}}/invalidate", self._invalidate, since=71),
         ]
+
+    def admit(self, call: Call) -> None:
+        """Let a call in whose session lives and whose user may do it. ApiError 401, 403."""
+        call.user = self.user_of(call.cookie)
+        self._accounts.check(call)
 
     def user_of(self, cookie: str) -> str:
         """The user of a living session, whose life is thereby prolonged. ApiError 401."""
@@ -60,28 +69,37 @@ class Sessions:
             self._open.clear()
 
     def _end_ms(self, session: _Session) -> int:
-        return session.used_ms + int(self._options.session_seconds * 1000)
+        return session.used_ms + int(self.options.session_seconds * 1000)
 
     def _login(self, call: Call) -> Reply:
         body = call.body if isinstance(call.body, dict) else {}
         user, password = body.get("username"), body.get("password")
         if not isinstance(user, str) or not isinstance(password, str):
             raise ApiError(400, "ERR-API-0020", "Invalid input data.", "username and password are needed.")
-        right = hmac.compare_digest(password.encode(), self._options.password.encode())
-        if user != self._options.user or not right:
-            raise ApiError(403, "ERR-API-0124", "Invalid credentials.", f"Authentication failed for user {user}.")
+        role = self._accounts.role_at_login(user, password)
         if isinstance(body.get("newPassword"), str):
-            self._options.password = body["newPassword"]
+            self._accounts.set_password(user, body["newPassword"])
         cookie = secrets.token_hex(16).upper()
         with self._lock:
             self._open[cookie] = _Session(
                 secrets.token_hex(8), user, call.client, call.address, login_ms=now_ms(), used_ms=now_ms()
             )
-        return Reply(body="ADMIN", cookie=cookie)
+        return Reply(body=role, cookie=cookie)
 
     def _logout(self, call: Call) -> Reply:
         with self._lock:
             self._open.pop(call.cookie, None)
+        return Reply(status=204)
+
+    def _sso(self, _call: Call) -> Reply:
+        raise ApiError(403, "ERR-API-0124", "Invalid credentials.", "Authentication failed: there is no Kerberos here.")
+
+    def _invalidate(self, call: Call) -> Reply:
+        with self._lock:
+            cookie = next((key for key, one in self._open.items() if one.id == call.params["id"]), None)
+            if cookie is None:
+                raise not_found("session", call.params["id"])
+            self._open.pop(cookie)
         return Reply(status=204)
 
     def _current(self, call: Call) -> Json:
@@ -97,7 +115,7 @@ class Sessions:
             "typeId": _TYPE_ID,
             "id": session.id,
             "userName": session.user,
-            "roles": ["ADMIN"],
+            "roles": self._accounts.roles_of(session.user),
             "authType": "LOCAL",
             "clientId": session.client,
             "clientIp": session.address,

@@ -11,17 +11,20 @@ from typing import Any
 
 from integrations.simulators.vmstore.calls import Call, Json, Route
 from integrations.simulators.vmstore.errors import ApiError, not_found
+from integrations.simulators.vmstore.filters import Filter, chosen, flag, not_after, not_before, part, words
 from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore.inventory import UNTIL_NO_CLONE
 from integrations.simulators.vmstore.options import Options
-from integrations.simulators.vmstore.pages import Counts, one_of, ordered, page, wanted
+from integrations.simulators.vmstore.pages import Counts, ordered, page
 from integrations.simulators.vmstore.sparse import copy_range, copy_tree, files_below
-from integrations.simulators.vmstore.state import SnapshotEntry, State, VmEntry
+from integrations.simulators.vmstore.state import Document, SnapshotEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms
-from integrations.simulators.vmstore.views import clones_of, snapshot_json, vm_uuid
+from integrations.simulators.vmstore.views import clones_of, is_locked, snapshot_json, vm_uuid
 from integrations.simulators.vmstore.vms import Vms
 
 FILE_SNAPSHOT = "CINDER_GENERATED_SNAPSHOT"
-_MOST_PER_VM = 128
+AUTO_SNAPSHOT = "AUTO_GENERATED_CLONING_SNAPSHOT"
+SPACE_LIMIT_PERCENT = 98.0
 _SHORTEST_MINUTES = 60
 
 
@@ -31,8 +34,8 @@ class Snapshots:
     def __init__(self, export: Path, state: State, vms: Vms, ids: Ids, options: Options) -> None:
         self._export = export
         self._state = state
-        self._vms = vms
-        self._ids = ids
+        self.vms = vms
+        self.ids = ids
         self._options = options
         self._making = threading.Lock()  # one at a time, so that the limit per VM holds
         self._folder = state.folder / "snapshots"
@@ -48,12 +51,28 @@ class Snapshots:
             Route("DELETE", "/api/v310/snapshot", self._delete_all),
             Route("GET", "/api/v310/snapshot/{id}", self._get),
             Route("DELETE", "/api/v310/snapshot/{id}", self._delete),
+            Route("GET", "/api/v310/snapshot/{id}/disks", self._disks, since=21),
+            Route("POST", "/api/v310/snapshot/restore", self._restore, since=71),
+            Route("DELETE", "/api/v310/snapshot/remote/{id}/{instance}", self._delete_remote),
         ]
+
+    def take(self, spec: Json, user: str, kind: str = "USER_GENERATED_SNAPSHOT") -> SnapshotEntry:
+        """Take a snapshot as a SnapshotSpec says. ApiError 400, 500."""
+        with self._making:
+            vm, checked = self._checked(spec)
+            digits = self._freeze(vm, checked, user, kind)
+        with self._state.look() as document:
+            return document.snapshots[digits]
+
+    def has_live_vm(self, entry: SnapshotEntry) -> bool:
+        """Whether the VM that the snapshot is of is there."""
+        vm = self.vms.find(self.ids.text("VIM", entry.vm))
+        return vm is not None and vm.live
 
     def find(self, snapshot_id: str) -> SnapshotEntry | None:
         """The snapshot of an id."""
         with self._state.look() as document:
-            return document.snapshots.get(self._ids.hex_of("SST", snapshot_id))
+            return document.snapshots.get(self.ids.hex_of("SST", snapshot_id))
 
     def files(self, entry: SnapshotEntry) -> Path:
         """The folder of its frozen files."""
@@ -68,10 +87,10 @@ class Snapshots:
             copy_range(source, target / source.name, 0, source.stat().st_size)
         except OSError as error:
             shutil.rmtree(target, ignore_errors=True)
-            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", str(error)) from error
+            raise _refused(str(error)) from error
         with self._state.change() as document:
             document.snapshots[digits] = describe(digits)
-        return self._ids.text("SST", digits)
+        return self.ids.text("SST", digits)
 
     def release(self, entry: SnapshotEntry) -> None:
         """Remove the frozen files of a snapshot that was deleted, unless a clone is still being made of them."""
@@ -87,35 +106,57 @@ class Snapshots:
                 shutil.rmtree(folder)
 
     def _list(self, call: Call) -> Json:
+        self.vms.forget_removed_clones()
         with self._state.look() as document:
             everything = list(document.snapshots.values())
-            chosen = [entry for entry in everything if self._fits(call, entry, bool(clones_of(entry.hex, document)))]
-            keys = {"createTime": lambda entry: entry.created_ms, "description": lambda entry: entry.description}
-            counts = Counts(len(everything), len(everything))
-            # Oldest first: clients ask for TOP_DOCS_BY_TIME and one item, and take it for the oldest.
-            return page(call, ordered(call, chosen, keys), counts, lambda e: snapshot_json(e, self._ids, document))
+            found = ordered(call, chosen(call, everything, self._filters(document)), self._json)
+            return page(call, found, Counts(len(everything), len(everything)), self._json, lambda one: one.description)
 
-    def _fits(self, call: Call, entry: SnapshotEntry, has_clone: bool) -> bool:
-        contained = call.query.get("contain", "").casefold()
-        return (
-            one_of(call, "vmUuid", vm_uuid(entry, self._ids)["uuid"])
-            and one_of(call, "uuid", self._ids.text("SST", entry.hex))
-            and (contained in entry.description.casefold() or contained in entry.vm_name.casefold())
-            and one_of(call, "type", entry.type)
-            and one_of(call, "consistency", entry.consistency)
-            and wanted(call, "hasClone", has_clone)
-            and wanted(call, "replica", False)
-            and wanted(call, "deleted", False)
-            and wanted(call, "orphaned", False)
-            and wanted(call, "locked", False)
-        )
+    def _json(self, entry: SnapshotEntry) -> Json:
+        with self._state.look() as document:
+            return snapshot_json(entry, self.ids, document)
+
+    def _filters(self, document: Document) -> dict[str, Filter[SnapshotEntry]]:
+        since: Filter[SnapshotEntry] = not_before(lambda entry: entry.created_ms)
+        until: Filter[SnapshotEntry] = not_after(lambda entry: entry.created_ms)
+        never: Filter[SnapshotEntry] = flag(lambda _: False)
+        return {
+            "vmUuid": words(lambda entry: str(vm_uuid(entry, self.ids)["uuid"])),
+            "uuid": words(lambda entry: self.ids.text("SST", entry.hex)),
+            "contain": part(lambda entry: (entry.description, entry.vm_name)),
+            "name": part(lambda entry: (entry.description,)),
+            "type": words(lambda entry: entry.type),
+            "consistency": words(lambda entry: entry.consistency),
+            "hasClone": flag(lambda entry: bool(clones_of(entry.hex, document))),
+            "locked": flag(is_locked),
+            "orphaned": never,
+            "replica": never,
+            "deleted": never,
+            "location": words(lambda _: "local"),
+            "instanceId": words(lambda entry: entry.definition.instance_uuid),
+            "fromVmstore": words(lambda _: self._options.name),
+            "fromDate": since,
+            "since": since,
+            "toDate": until,
+            "until": until,
+        }
 
     def _get(self, call: Call) -> Json:
-        entry = self._found(call)
-        with self._state.look() as document:
-            return snapshot_json(entry, self._ids, document)
+        return self._json(self.found(call))
 
-    def _found(self, call: Call) -> SnapshotEntry:
+    def _disks(self, call: Call) -> list[Json]:
+        entry = self.found(call)
+        return [self.vms.snapshot_disk_json(entry, disk) for disk in entry.definition.disks]
+
+    def _restore(self, _call: Call) -> Json:
+        cause = "There is no snapshot in a cloud here; a snapshot on the VMstore is put back by SyncVM."
+        raise ApiError(400, "ERR-API-9509", "Invalid cloud snapshot restore request.", cause)
+
+    def _delete_remote(self, call: Call) -> Json:
+        raise not_found("cloud snapshot", call.params["id"])
+
+    def found(self, call: Call) -> SnapshotEntry:
+        """The snapshot that the call's path names. ApiError 404."""
         entry = self.find(call.params["id"])
         if entry is None:
             raise not_found("snapshot", call.params["id"])
@@ -125,12 +166,12 @@ class Snapshots:
         specs = call.body if isinstance(call.body, list) else [call.body]
         with self._making:
             checked = [self._checked(spec) for spec in specs]
-            return [self._ids.text("SST", self._freeze(vm, spec, call.user)) for vm, spec in checked]
+            return [self.ids.text("SST", self._freeze(vm, spec, call.user)) for vm, spec in checked]
 
     def _checked(self, spec: Any) -> tuple[VmEntry, Json]:
         if not isinstance(spec, dict):
             raise _invalid("A SnapshotSpec is needed.")
-        vm = self._vms.find(str(spec.get("sourceVmTintriUUID")))
+        vm = self.vms.find(str(spec.get("sourceVmTintriUUID")))
         if vm is None or not vm.live:
             raise _invalid(f"There is no live VM {spec.get('sourceVmTintriUUID')}.")
         consistency = spec.get("consistency") or "CRASH_CONSISTENT"
@@ -140,12 +181,15 @@ class Snapshots:
             _minutes(spec, name)
         with self._state.look() as document:
             count = sum(1 for entry in document.snapshots.values() if entry.vm == vm.hex)
-        if count >= _MOST_PER_VM:
-            cause = f"VM {vm.definition.name} has {count} snapshots; {_MOST_PER_VM} are allowed."
-            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", cause)
+        if count >= self._options.snapshot_limit:
+            raise _refused(
+                f"VM {vm.definition.name} has {count} snapshots; {self._options.snapshot_limit} are allowed."
+            )
+        if self._options.space_used_percent > SPACE_LIMIT_PERCENT:
+            raise _refused(f"The datastore is {self._options.space_used_percent:g} % full: snapshots are disabled.")
         return vm, spec
 
-    def _freeze(self, vm: VmEntry, spec: Json, user: str) -> str:
+    def _freeze(self, vm: VmEntry, spec: Json, user: str, kind: str = "USER_GENERATED_SNAPSHOT") -> str:
         digits, created = self._state.next_hex(), now_ms()
         target, minutes = self._folder / digits, _minutes(spec, "retentionMinutes")
         try:
@@ -155,7 +199,7 @@ class Snapshots:
                 target.mkdir()
         except OSError as error:
             shutil.rmtree(target, ignore_errors=True)
-            raise ApiError(500, "ERR-API-3106", "Create snapshot failed.", str(error)) from error
+            raise _refused(str(error)) from error
         with self._state.change() as document:
             before = [entry for entry in document.snapshots.values() if entry.vm == vm.hex]
             document.snapshots[digits] = SnapshotEntry(
@@ -172,14 +216,16 @@ class Snapshots:
                 creator=user,
                 logical_bytes=sum((target / name).stat().st_size for name in files_below(target)),
                 changed_bytes=_changed(target, self.files(before[-1]) if before else None),
+                type=kind,
+                deletion_policy=UNTIL_NO_CLONE if kind == AUTO_SNAPSHOT else "DELETE_ON_EXPIRATION",
             )
         return digits
 
     def _delete(self, call: Call) -> list[str]:
-        return [self._drop(self._found(call))]
+        return [self._drop(self.found(call))]
 
     def _delete_all(self, call: Call) -> list[str]:
-        vm = self._ids.hex_of("VIM", call.query.get("vmUuid", ""))
+        vm = self.ids.hex_of("VIM", call.query.get("vmUuid", ""))
         if not vm:
             raise ApiError(400, "ERR-API-4003", "Invalid query parameter.", "vmUuid is needed.")
         with self._state.look() as document:
@@ -187,9 +233,12 @@ class Snapshots:
         return [self._drop(entry) for entry in doomed]
 
     def _drop(self, entry: SnapshotEntry) -> str:
-        name = self._ids.text("SST", entry.hex)
+        name = self.ids.text("SST", entry.hex)
+        self.vms.forget_removed_clones()
         with self._state.change() as document:
-            clones = [path for path in clones_of(entry.hex, document) if (self._export / path).is_dir()]
+            if is_locked(entry):
+                raise ApiError(500, "ERR-API-3107", "Delete snapshot failed.", f"Snapshot {name} is locked.")
+            clones = clones_of(entry.hex, document)
             if clones and (self._options.refuse_snapshot_delete_while_clone or entry.type == FILE_SNAPSHOT):
                 cause = f"Snapshot {name} cannot be deleted: live VM is still present ({clones[0]})."
                 raise ApiError(500, "ERR-API-3107", "Delete snapshot failed.", cause)
@@ -208,6 +257,10 @@ def _minutes(spec: Json, name: str) -> int:
     if minutes not in (-1, 0) and minutes < _SHORTEST_MINUTES:
         raise _invalid(f"{name} must be -1 or more than 59.")
     return minutes
+
+
+def _refused(cause: str) -> ApiError:
+    return ApiError(500, "ERR-API-3106", "Create snapshot failed.", cause)
 
 
 def _invalid(cause: str) -> ApiError:

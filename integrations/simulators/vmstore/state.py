@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from integrations.simulators.vmstore.calls import Json
 from integrations.simulators.vmstore.vmx import Definition, Disk
 
 
@@ -43,14 +44,17 @@ class SnapshotEntry:
     type: str = "USER_GENERATED_SNAPSHOT"
     deletion_policy: str = "DELETE_ON_EXPIRATION"
     vm_label: str = ""  # of a file's snapshot: what the client gave as the VM's id, whatever that is
+    locked_until_ms: int = 0  # 0: not locked
 
 
 @dataclass(slots=True, kw_only=True)
 class CloneEntry:
-    """A copy-out clone, for as long as its directory (relative to the export) is there."""
+    """A clone, for as long as its directory (relative to the export) or its one file is there."""
 
     directory: str
     snapshot: str  # the snapshot's hex
+    registered: bool = False  # with a hypervisor, so that it is a VM
+    file: str = ""  # of a clone of one file: where it is now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class TaskEntry:
     user: str
     created_ms: int
     directory: str
+    type: str = "CLONE"
     state: str = "RUNNING"
     percent: float = 0.0
     error: dict[str, Any] | None = None  # TintriError
@@ -81,8 +86,14 @@ class Document:
     last_number: int = 0
     vms: dict[str, VmEntry] = field(default_factory=dict)  # by what identifies it on the export
     snapshots: dict[str, SnapshotEntry] = field(default_factory=dict)  # by hex, in order of creation
-    clones: dict[str, CloneEntry] = field(default_factory=dict)  # by directory
+    clones: dict[str, CloneEntry] = field(default_factory=dict)  # by directory, those of files by more
     tasks: dict[str, TaskEntry] = field(default_factory=dict)  # by id, in order of creation
+    # What clients set, in the API's own names.
+    configs: dict[str, Json] = field(default_factory=dict)  # of VMs, by hex
+    settings: dict[str, Any] = field(default_factory=dict)  # of the appliance and the datastore
+    accounts: dict[str, Json] = field(default_factory=dict)  # by user name
+    groups: dict[str, Json] = field(default_factory=dict)  # service groups, by hex
+    alerts: dict[str, Json] = field(default_factory=dict)  # by hex, in order
 
 
 class State:
@@ -135,6 +146,7 @@ def _load(path: Path) -> Document | None:
         snapshots={key: SnapshotEntry(**_with_definition(row)) for key, row in raw["snapshots"].items()},
         clones={key: CloneEntry(**row) for key, row in raw["clones"].items()},
         tasks={key: TaskEntry(**row) for key, row in raw["tasks"].items()},
+        **{name: raw.get(name, {}) for name in ("configs", "settings", "accounts", "groups", "alerts")},
     )
 
 

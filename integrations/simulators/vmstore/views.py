@@ -3,7 +3,7 @@
 from integrations.simulators.vmstore.calls import Json
 from integrations.simulators.vmstore.ids import Ids, uuid_object
 from integrations.simulators.vmstore.state import Document, SnapshotEntry, TaskEntry
-from integrations.simulators.vmstore.times import now_text, text
+from integrations.simulators.vmstore.times import now_ms, now_text, text
 
 _GIB = 1 << 30
 
@@ -11,6 +11,11 @@ _GIB = 1 << 30
 def clones_of(snapshot: str, document: Document) -> list[str]:
     """Directories of the clones of a snapshot (its hex) that are still there."""
     return [clone.directory for clone in document.clones.values() if clone.snapshot == snapshot]
+
+
+def is_locked(entry: SnapshotEntry) -> bool:
+    """Whether a snapshot must not be deleted now."""
+    return entry.locked_until_ms == -1 or entry.locked_until_ms > now_ms()
 
 
 def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
@@ -38,7 +43,7 @@ def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
         "isReplica": False,
         "isLastReplicatedSnapshot": False,
         "isCollapsed": False,
-        "locked": False,
+        "locked": is_locked(entry),
         "location": "local",
         "instanceId": entry.definition.instance_uuid,
         "replicaRetentionMinutes": entry.replica_minutes,
@@ -58,7 +63,7 @@ def task_json(task: TaskEntry, ids: Ids) -> Json:
     return {
         "typeId": "com.tintri.api.rest.v310.dto.Task",
         "uuid": uuid_object(task.id, "JOB"),
-        "type": "CLONE",
+        "type": task.type,
         "state": task.state,
         "jobDone": task.is_final,
         "progressPercent": task.percent,
@@ -66,18 +71,19 @@ def task_json(task: TaskEntry, ids: Ids) -> Json:
         "error": task.error,
         "createDate": text(task.created_ms),
         "createdBy": task.user,
-        "isCancelable": False,
+        "isCancelable": not task.is_final,
         "restartable": False,
         "targetType": "VM",
         "targetIds": [ids.text("VIM", task.vm)],
         "properties": [
             {"typeId": "com.tintri.api.rest.v310.dto.TaskProperty", "name": name, "value": value}
             for name, value in (("snapshotId", ids.text("SST", task.snapshot)), ("directoryName", task.directory))
+            if value
         ],
         "lastUpdatedTime": now_text(),
     }
 
 
 def _progress(task: TaskEntry) -> str:
-    words = {"RUNNING": "Cloning", "SUCCESS": "Clone completed", "FAILED": "Clone failed"}
-    return words.get(task.state, task.state)
+    what = {"CLONE": "Clone", "SYNC_VM": "SyncVM"}[task.type]
+    return f"{what} {task.state.lower().replace('_', ' ')}"

@@ -1,258 +1,161 @@
-"""The VM and virtual-disk part of the API."""
+"""The VM part of the API: lists, filters, statistics, and the settings that need no more than being kept."""
 
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from integrations.simulators.vmstore.calls import Call, Json, Route
-from integrations.simulators.vmstore.errors import not_found
-from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore import load
+from integrations.simulators.vmstore.calls import Call, Json, Reply, Route
+from integrations.simulators.vmstore.disks import snapshot_disk_json
+from integrations.simulators.vmstore.errors import ApiError, bad_query, invalid, not_found
+from integrations.simulators.vmstore.filters import moment
 from integrations.simulators.vmstore.inventory import Inventory
-from integrations.simulators.vmstore.options import Options
-from integrations.simulators.vmstore.pages import Counts, one_of, ordered, page, wanted
-from integrations.simulators.vmstore.sparse import files_below
+from integrations.simulators.vmstore.pages import Counts, ordered, page
 from integrations.simulators.vmstore.state import SnapshotEntry, State, VmEntry
-from integrations.simulators.vmstore.times import now_text
-from integrations.simulators.vmstore.views import snapshot_json
+from integrations.simulators.vmstore.times import now_ms
+from integrations.simulators.vmstore.updates import change, ids, truth
+from integrations.simulators.vmstore.vm_filters import select
+from integrations.simulators.vmstore.vm_json import DOMAIN, Context, Seen, VmViews
 from integrations.simulators.vmstore.vmx import Disk
 
-_DOMAIN = "com.tintri.api.rest.v310.dto.domain"
-_GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class _VirtualDisk:
-    vm: VmEntry
-    disk: Disk
-    is_drive: bool = True
-
-    @property
-    def hex(self) -> str:
-        """Made of what the disk is, so that it stays the same without being kept."""
-        return f"{self.vm.hex[-8:]}{zlib.crc32(self.disk.device.encode()):08X}"
+_REALTIME = load.STEP_MS, 3_600_000  # between samples, and how far back
+_HISTORIC = load.HISTORIC_STEP_MS, 7 * 86_400_000
+_KEPT = ("affinityRule", "tagCollections")
 
 
 class Vms:
-    """Lists and shows VMs and their disks; only what the export holds now is live."""
+    """Lists and shows VMs; only what the export holds now is live."""
 
-    def __init__(self, export: Path, state: State, inventory: Inventory, ids: Ids, options: Options) -> None:
-        self._export = export
+    def __init__(self, state: State, inventory: Inventory, views: VmViews) -> None:
+        self.inventory = inventory
+        self.views = views
         self._state = state
-        self._inventory = inventory
-        self._ids = ids
-        self._options = options
 
     @property
     def routes(self) -> list[Route]:
         """This part of the API."""
+        base = "/api/v310/vm"
         return [
-            Route("GET", "/api/v310/vm", self._list),
-            Route("GET", "/api/v310/vm/{id}", self._get),
-            Route("GET", "/api/v310/virtualDisk", self._disks),
+            Route("GET", base, self._list),
+            Route("GET", f"{base}/filter", self._filter),
+            Route("GET", f"{base}/{{id}}", lambda call: self._shown(self.found(call))),
+            Route("PUT", f"{base}/{{id}}", self._update),
+            Route("GET", f"{base}/{{id}}/customizationScripts", self._scripts),
+            Route("GET", f"{base}/{{id}}/statsRealtime", lambda call: self._stats(call, *_REALTIME)),
+            Route("GET", f"{base}/{{id}}/statsHistoric", lambda call: self._stats(call, *_HISTORIC)),
+            Route("PUT", f"{base}/{{id}}/pin", lambda call: self._pin(call, "PINNED")),
+            Route("PUT", f"{base}/{{id}}/unpin", lambda call: self._pin(call, "NOT_PINNED")),
+            Route("PUT", f"{base}/{{id}}/relocate", self._relocate),
+            Route("PUT", f"{base}/thinProvision", self._thin_provision),
         ]
 
     def find(self, vm_id: str) -> VmEntry | None:
         """The VM of an id, if there is one now."""
-        digits = self._ids.hex_of("VIM", vm_id)
-        return next((vm for vm in self._existing() if vm.hex == digits), None)
+        digits = self.views.ids.hex_of("VIM", vm_id)
+        return next((vm for vm in self.existing() if vm.hex == digits), None)
 
-    def _existing(self) -> list[VmEntry]:
-        latest = self._latest()
-        return [vm for vm in self._inventory.refresh() if vm.live or vm.hex in latest]
+    def found(self, call: Call) -> VmEntry:
+        """The VM that the call's path names. ApiError 404."""
+        return self.named(call.params["id"])
 
-    def _latest(self) -> dict[str, SnapshotEntry]:
-        with self._state.look() as document:
-            return {entry.vm: entry for entry in document.snapshots.values()}
+    def named(self, vm_id: str) -> VmEntry:
+        """The VM of an id. ApiError 404."""
+        vm = self.find(vm_id)
+        if vm is None:
+            raise not_found("virtual machine", vm_id)
+        return vm
+
+    def existing(self) -> list[VmEntry]:
+        """VMs that are live, or history with snapshots."""
+        vms, latest = self.inventory.refresh(), self.views.context().latest
+        return [vm for vm in vms if vm.live or vm.hex in latest]
+
+    def forget_removed_clones(self) -> None:
+        """See Inventory."""
+        self.inventory.forget_removed_clones()
+
+    def snapshot_disk_json(self, entry: SnapshotEntry, disk: Disk) -> Json:
+        """A disk of a snapshot."""
+        return snapshot_disk_json(self.views, entry, disk)
+
+    def set_config(self, vm: VmEntry, **values: Any) -> None:
+        """Keep what a client set; None takes it away, so that the default is valid again."""
+        with self._state.change() as document:
+            kept = {**document.configs.get(vm.hex, {}), **values}
+            document.configs[vm.hex] = {name: value for name, value in kept.items() if value is not None}
 
     def _list(self, call: Call) -> Json:
-        everything, latest = self._inventory.refresh(), self._latest()
+        vms, context = self.inventory.refresh(), self.views.context()
+        everything = [Seen(vm, context, self.views) for vm in vms]
+        active = [one for one in everything if one.vm.live or one.latest]
         asks_deleted = call.query.get("deleted", "").lower() in ("true", "both")
-        active = [vm for vm in everything if vm.live or vm.hex in latest]
-        chosen = [vm for vm in (everything if asks_deleted else active) if self._fits(call, vm, vm.hex in latest)]
-        chosen = ordered(call, chosen, {"name": _name, "uuid": lambda vm: vm.hex, "isLive": lambda vm: vm.live})
-        wanted_name = call.query.get("name")
-        if wanted_name:
-            chosen.sort(key=lambda vm: vm.definition.name != wanted_name)
+        found = select(call, everything if asks_deleted else active, self.views)
+        found = ordered(call, found, lambda one: one.json)
+        if wanted_name := call.query.get("name"):
+            found.sort(key=lambda one: one.vm.definition.name != wanted_name)
         counts = Counts(active=len(active), absolute=len(everything))
-        return page(call, chosen, counts, lambda vm: self._json(vm, latest.get(vm.hex)))
+        return page(call, found, counts, lambda one: one.json, lambda one: one.vm.definition.name)
 
-    def _fits(self, call: Call, vm: VmEntry, has_snapshot: bool) -> bool:
-        definition = vm.definition
-        return (
-            wanted(call, "live", vm.live)
-            and wanted(call, "deleted", not vm.live and not has_snapshot)
-            and wanted(call, "powered", vm.live)
-            and wanted(call, "template", False)
-            and wanted(call, "hasSnapshots", False)  # the hypervisor's, not ours
-            and one_of(call, "uuid", self._ids.text("VIM", vm.hex))
-            and one_of(call, "types", "LIVE" if vm.live else "HISTORICAL")
-            and one_of(call, "hypervisorType", "VMWARE")
-            and one_of(call, "subdir", _subdir(vm))
-            and one_of(call, "instanceUuid", definition.instance_uuid)
-            and self._name_fits(call.query.get("name", ""), definition.name)
-        )
-
-    def _name_fits(self, asked: str, name: str) -> bool:
-        if not asked or self._options.name_match == "exact":
-            return asked in ("", name)
-        return asked.casefold() in name.casefold()
-
-    def _get(self, call: Call) -> Json:
-        vm = self.find(call.params["id"])
-        if vm is None:
-            raise not_found("virtual machine", call.params["id"])
-        return self._json(vm, self._latest().get(vm.hex))
-
-    def _json(self, vm: VmEntry, latest: SnapshotEntry | None) -> Json:
-        with self._state.look() as document:
-            cloned = sorted({clone.snapshot for clone in document.clones.values()} & set(document.snapshots))
-            with_clone = [digits for digits in cloned if document.snapshots[digits].vm == vm.hex]
-            snapshot = snapshot_json(latest, self._ids, document) if latest else None
+    def _filter(self, _call: Call) -> Json:
+        """What the list can be narrowed by, as it is just now."""
+        names = [vm.definition.name for vm in self.existing() if vm.live]
         return {
-            "typeId": f"{_DOMAIN}.VirtualMachine",
-            "uuid": self._ids.object("VIM", vm.hex),
-            "vmware": self._vmware_json(vm),
-            "isLive": vm.live,
-            "isDeleted": not vm.live and latest is None,
-            "timeDeleted": vm.gone_ms or None,
-            "snapshot": {
-                "typeId": f"{_DOMAIN}.beans.vm.VirtualMachineSnapshotInfo",
-                "latest": snapshot,
-                "bases": [],
-                "cloneFromSnapshots": [],
-                "schedules": [],
-                "snapshotIdsWithClone": [self._ids.text("SST", digits) for digits in with_clone],
-                "useDefaultSystemSchedule": False,
-                "locked": False,
-            },
-            "stat": {
-                "typeId": f"{_DOMAIN}.Stats",
-                "sortedStats": [self._stat_json(vm)],
-            },
-            "provisionedType": "THIN",
-            "pinnedType": "NOT_PINNED",
-            "diskFormatDescription": "VMDK",
-            "sharedModeOfDisks": ["NONE"],
-            "tagCollections": [],
-            "tintriUuidAliasList": [],
-            "hasSyncVmFileLevelRestoreDisk": False,
-            "lastUpdatedTime": now_text(),
+            "typeId": f"{DOMAIN}.VirtualMachineFilter",
+            "vcenterNames": [self.views.options.manager],
+            "hypervisorTypes": ["VMWARE"],
+            "datastores": [self.views.options.name],
+            "vmNames": names,
         }
 
-    def _vmware_json(self, vm: VmEntry) -> Json:
-        definition, subdir = vm.definition, _subdir(vm)
-        first = definition.disks[0].file if definition.disks else ""
+    def _shown(self, vm: VmEntry) -> Json:
+        return self.views.json(vm, self.views.context())
+
+    def _scripts(self, call: Call) -> list[str]:
+        self.found(call)
+        return []
+
+    def _update(self, call: Call) -> Json:
+        vm, new = self.found(call), change(call.body)
+        self.set_config(vm, **{name: new[name] for name in _KEPT if name in new})
+        return self._shown(vm)
+
+    def _pin(self, call: Call, kind: str) -> Reply:
+        self.set_config(self._live(self.found(call)), pinnedType=kind)
+        return Reply(status=204)
+
+    def _thin_provision(self, call: Call) -> Reply:
+        for vm_id in ids(call.body):
+            self.set_config(self._live(self.named(vm_id)), provisionedType="THIN")
+        return Reply(status=204)
+
+    def _live(self, vm: VmEntry) -> VmEntry:
+        if not vm.live:
+            raise invalid(f"VM {vm.definition.name} is not live.")
+        return vm
+
+    def _relocate(self, call: Call) -> Reply:
+        self.found(call)
+        raise ApiError(400, "ERR-API-9016", "Operation not supported.", "There is no other store to relocate to.")
+
+    def _stats(self, call: Call, step_ms: int, back_ms: int) -> Json:
+        """A page of one Stats, whose sortedStats begin with the newest sample."""
+        vm, context = self.found(call), self.views.context()
+        return stats_page(call, lambda at_ms: self.views.stat(vm, context, at_ms, step_ms), step_ms, back_ms)
+
+    def live_limits(self, context: Context) -> dict[str, float]:
+        """The QoS limit (0: none) of each live VM, by its hex."""
+        configs = context.document.configs
         return {
-            "typeId": f"{_DOMAIN}.beans.vm.VirtualMachineVmwareInfo",
-            "name": definition.name,
-            "vcenterName": "vcenter.example",
-            "hypervisorType": "VMWARE",
-            "mor": f"vm-{int(vm.hex, 16) % 100_000}",
-            "instanceUuids": [definition.instance_uuid] if definition.instance_uuid else [],
-            "biosUuid": definition.bios_uuid,
-            "host": "esxi01.example",
-            "hypervisorManagerDisplayName": "vcenter.example",
-            "folderPath": "Datacenter/vm",
-            "hypervisorPath": "vcenter.example > Datacenter/vm",
-            "storageContainers": [self._options.name],
-            "storageContainerIds": ["datastore-11"],
-            "subdir": subdir,
-            "configurationFilepath": f"{subdir}/{definition.file}",
-            "virtualDiskExtentPath": f"{subdir}/{first}" if first else "",
-            "isPowered": vm.live,
-            "isTemplate": False,
-            "hasSnapshots": False,
-            "hasBaseExtents": True,
-            "numberCpu": definition.cpus,
-            "memoryProvisionedMB": definition.memory_mb,
-            "ipList": [],
-            "supportedSnapshotConsistencyTypes": list(self._options.consistencies),
-            "lastUpdatedTime": now_text(),
-        }
-
-    def _stat_json(self, vm: VmEntry) -> Json:
-        logical, used = _space(self._export / vm.folder) if vm.live and vm.folder else (0, 0)
-        return {
-            "typeId": f"{_DOMAIN}.VirtualMachineStat",
-            "spaceProvisionedGiB": logical / _GIB,
-            "spaceUsedGiB": used / _GIB,
-            "spaceUsedLiveGiB": used / _GIB,
-            "spaceUsedPhysicalGiB": used / _GIB,
-            "spaceUsedSnapshotsTintriGiB": 0.0,
-            "changeMBPerDay": 0.0,
-            "operationsTotalIops": 0,
-            "throughputTotalMBps": 0.0,
-            "latencyTotalMs": 0.0,
-            "flashHitPercent": 100.0,
-            "timeEnd": now_text(),
-        }
-
-    def _disks(self, call: Call) -> Json:
-        vms = [vm for vm in self._existing() if self._vm_fits(call, vm)]
-        everything = [disk for vm in vms for disk in self._all_disks(vm)]
-        chosen = [disk for disk in everything if self._disk_fits(call, disk)]
-        return page(call, chosen, Counts(len(everything), len(everything)), self._disk_json)
-
-    def _vm_fits(self, call: Call, vm: VmEntry) -> bool:
-        return one_of(call, "vmUuid", self._ids.text("VIM", vm.hex)) and (
-            call.query.get("vmName", vm.definition.name) == vm.definition.name
-        )
-
-    def _disk_fits(self, call: Call, disk: _VirtualDisk) -> bool:
-        return (
-            wanted(call, "isDiskDrive", disk.is_drive)
-            and one_of(call, "uuid", self._ids.text("VDK", disk.hex))
-            and one_of(call, "instanceUuid", disk.vm.definition.instance_uuid)
-            and call.query.get("path", self._path(disk)) == self._path(disk)
-            and call.query.get("displayName", disk.disk.file) == disk.disk.file
-        )
-
-    def _all_disks(self, vm: VmEntry) -> list[_VirtualDisk]:
-        drives = [_VirtualDisk(vm, disk) for disk in vm.definition.disks]
-        if not vm.live or not vm.folder:
-            return drives
-        swaps = sorted(path.name for path in (self._export / vm.folder).glob("*.vswp"))
-        return drives + [_VirtualDisk(vm, Disk(device=name, file=name), is_drive=False) for name in swaps]
-
-    def _path(self, disk: _VirtualDisk) -> str:
-        prefix = "/tintri/" if self._options.disk_paths == "absolute" else ""
-        return f"{prefix}{_subdir(disk.vm)}/{disk.disk.file}"
-
-    def _disk_json(self, disk: _VirtualDisk) -> Json:
-        return {
-            "typeId": f"{_DOMAIN}.VirtualDisk",
-            "uuid": self._ids.object("VDK", disk.hex),
-            "name": disk.disk.device,
-            "displayName": disk.disk.file,
-            "path": self._path(disk),
-            "instanceUuid": disk.vm.definition.instance_uuid,
-            "isDiskDrive": disk.is_drive,
-            "isSynthetic": False,
-            "isPinned": False,
-            "isAutoAligned": False,
-            "vmUuid": self._ids.object("VIM", disk.vm.hex),
-            "vmName": disk.vm.definition.name,
-            "datastoreUuid": self._ids.object("DST", f"{0:016X}"),
-            "sharedMode": "NONE",
+            vm.hex: configs.get(vm.hex, {}).get("maxNormalizedIops", 0) for vm in self.inventory.refresh() if vm.live
         }
 
 
-def _name(vm: VmEntry) -> Any:
-    return vm.definition.name.casefold()
-
-
-def _subdir(vm: VmEntry) -> str:
-    return vm.folder or vm.definition.name
-
-
-def _space(folder: Path) -> tuple[int, int]:
-    """Bytes as the files' sizes say, and as they are allocated."""
-    logical = used = 0
-    try:
-        for name in files_below(folder):
-            status = (folder / name).stat()
-            logical, used = logical + status.st_size, used + status.st_blocks * 512
-    except OSError:  # removed while we looked: what was seen so far will do
-        pass
-    return logical, used
+def stats_page(call: Call, sample: Any, step_ms: int, back_ms: int) -> Json:
+    """Samples between `since` and `until` in one Stats on a page; sample(at_ms) makes one."""
+    end = moment(call, "until") if call.query.get("until") else now_ms()
+    start = moment(call, "since") if call.query.get("since") else end - back_ms
+    if start > end:
+        raise bad_query("since", call.query["since"])
+    samples = [sample(at_ms) for at_ms in load.moments(end, start, step_ms)]
+    stats = {"typeId": f"{DOMAIN}.Stats", "sortedStats": samples}
+    if truth(call.query.get("allStats", "")):
+        stats["allStats"] = samples
+    return page(call, [stats], Counts(1, 1), lambda one: one)

@@ -44,6 +44,25 @@ def read(path: Path) -> Definition:
     )
 
 
+def written(definition: Definition) -> str:
+    """The text of a .vmx that says just this."""
+    disks = ((f"{disk.device}.fileName", disk.file) for disk in definition.disks)
+    sizes = (("numvcpus", definition.cpus), ("memSize", definition.memory_mb))
+    return "".join(f'{key} = "{value}"\n' for key, value in (("displayName", definition.name), *sizes, *disks))
+
+
+def renamed(text: str, name: str, uuid_text: str) -> str:
+    """The text of a .vmx as that of another VM; without a UUID the old one stays."""
+    spaced = " ".join(uuid_text.replace("-", "")[place : place + 2] for place in range(0, 32, 2)) if uuid_text else ""
+    new = {
+        "displayname": name,
+        **({key: spaced for key in ("uuid.bios", "uuid.location", "vc.uuid")} if spaced else {}),
+    }
+    kept = [line for line in text.splitlines() if not ((found := _LINE.match(line)) and found[1].lower() in new)]
+    spelled = {"displayname": "displayName"}
+    return "".join(f"{line}\n" for line in [*kept, *(f'{spelled.get(key, key)} = "{new[key]}"' for key in new)])
+
+
 def _values(text: str) -> dict[str, str]:
     matches = (_LINE.match(line) for line in text.splitlines())
     return {match[1].lower(): match[2] for match in matches if match}
