@@ -329,12 +329,10 @@ def test_the_app_home_is_published_when_it_is_looked_at(slack: LocalSlack, bot: 
     assert bot.got[0]["view"]["type"] == "home"
     with pytest.raises(LookupError, match="no App Home for bob"):
         slack.click("bob", "Refresh", "home")
-    answer = client.views_publish(
-        user_id=slack.user_id("alice"), view={"type": "home", "blocks": [{"type": "divider"}]}
-    )
-    old: Json = {"user_id": slack.user_id("alice"), "hash": "1.x", "view": {"type": "home", "blocks": [{"type": "divider"}]}}
-    assert answer["view"]["hash"] != "1.x"
-    assert refusal(lambda: client.views_publish(**old))["error"] == "hash_conflict"
+    page: Json = {"user_id": slack.user_id("alice"), "view": {"type": "home", "blocks": [{"type": "divider"}]}}
+    known = client.views_publish(**page)["view"]["hash"]
+    assert client.views_publish(**page, hash=known)["ok"]
+    assert refusal(lambda: client.views_publish(**page, hash=known))["error"] == "hash_conflict"
 
 
 def test_a_menu_asks_the_app_for_its_options(slack: LocalSlack, bot: Bot, client: WebClient) -> None:
