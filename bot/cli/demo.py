@@ -17,10 +17,11 @@ def demo(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep the world's folder here.", show_default=False)] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the world running after the script.")] = False,
+    http: Annotated[bool, typer.Option("--http", help="Signed HTTP between Slack and bot, not Socket Mode.")] = False,
 ) -> None:
     """Start a whole world on loopback (VMstores, Slack, S3) with the unchanged bot in it."""
     try:
         from integrations.simulators.demo import run
     except ImportError as error:
         raise OperatorError(f"The demo's packages are not installed: pip install 'cloudy[demo]' ({error}).") from error
-    raise typer.Exit(run(script=script, json_file=json_file, data=data, keep=keep))
+    raise typer.Exit(run(script=script, json_file=json_file, data=data, keep=keep, http=http))

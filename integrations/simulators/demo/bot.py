@@ -26,9 +26,9 @@ def cloudy_command() -> list[str]:
 class Bot:
     """`cloudy serve` in the world's folder."""
 
-    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], options: Sequence[str] = ()) -> None:
         self._folder = folder
-        self._command = [*command, "serve", "--config", str(folder / "cloudy.toml")]
+        self._command = [*command, "serve", "--config", str(folder / "cloudy.toml"), *options]
         self._child: Child | None = None
         self._lines: _Lines | None = None
 

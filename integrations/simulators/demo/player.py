@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from integrations.simulators.demo import slackorders
 from integrations.simulators.demo.bot import View
 from integrations.simulators.demo.script import ScriptError, listing
 from integrations.simulators.demo.transcript import Transcript
@@ -104,7 +105,7 @@ class Player:
         if system == "s3" and what.isdecimal() and 400 <= int(what) <= 599:
             self._world.proxy.fail(int(what), count)
         elif system == "slack":
-            _ordered(lambda: self._world.slack.fail_next(what, count, status=500))
+            _ordered(lambda: slackorders.fail(self._world.slack, what, count))
         elif system in self._world.vmstores:
             _ordered(lambda: self._world.vmstores[system].order(what, count))
         else:
@@ -114,6 +115,11 @@ class Player:
             )
         self._transcript.note(f"{system} is to fail: {what}" + (f", {count} times" if count > 1 else ""))
 
+    def slack(self, order: str) -> None:
+        """See Stage."""
+        _ordered(lambda: slackorders.give(self._world.slack, order))
+        self._transcript.note(f"Slack: {order}")
+
     def users(self) -> None:
         """See Stage."""
         self._transcript.note(f"users: {people()}")
@@ -121,7 +127,8 @@ class Player:
     def help(self) -> None:
         """See Stage."""
         faults = "\n".join(f"  {name}: {meaning}" for name, meaning in orders.listing().items())
-        self._transcript.note(f"what can be written:\n{listing()}\nfaults of a VMstore:\n{faults}")
+        slack = slackorders.listing()
+        self._transcript.note(f"what can be written:\n{listing()}\nfaults of a VMstore:\n{faults}\nof Slack:\n{slack}")
 
     def _known(self, user: str) -> None:
         try:
@@ -171,11 +178,11 @@ def _found(look: Callable[[], T]) -> T:
 def _ordered(order: Callable[[], None]) -> None:
     try:
         order()
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise ScriptError(_words(error)) from error
 
 
-def _words(error: LookupError) -> str:
+def _words(error: Exception) -> str:
     return str(error.args[0]) if error.args else "not found"
 
 

@@ -53,6 +53,9 @@ class Stage(Protocol):
     def fail(self, system: str, what: str, count: int) -> None:
         """Let the next calls of a stand-in fail."""
 
+    def slack(self, order: str) -> None:
+        """Do something to Slack."""
+
     def users(self) -> None:
         """Show the people."""
 
@@ -198,6 +201,17 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
+class Slack:
+    """`world slack archive #ops`"""
+
+    order: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.slack(self.order)
+
+
+@dataclass(frozen=True, slots=True)
 class Users:
     """`world users`"""
 
@@ -295,6 +309,7 @@ FORMS = (
         r"world\s+fail\s+([\w-]+)\s+(\S+)(?:\s+(\d+))?",
         lambda m: Fail(m[1], m[2], int(m[3] or 1)),
     ),
+    _form("world slack archive #ops", "Slack's bad days", r"world\s+slack\s+(\S.*)", lambda m: Slack(m[1])),
     _form("world users", "who there is", r"world\s+users", lambda _: Users()),
     _form("world help", "this list", r"world\s+help", lambda _: Help()),
 )

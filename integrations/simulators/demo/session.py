@@ -32,17 +32,17 @@ class _Ended(BaseException):
     """The demo was asked to end."""
 
 
-def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: bool) -> int:
+def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: bool, http: bool = False) -> int:
     """Start a world and play a script ("-": standard input) or obey the terminal; gives the exit status.
 
     data: keep the world's folder there, else it is a temporary one and removed. keep: go on after the script until
-    SIGINT or SIGTERM. json_file gets every recorded Slack call and event.
+    SIGINT or SIGTERM. json_file gets every recorded Slack call and event. http: Slack comes by signed HTTP.
     """
     try:
         lines = None if script in (None, "-") else _read(Path(str(script)))
         _check_writable(json_file)
         with _ended_by_signals(), _folder(data) as folder, _held(folder):
-            return _Session(folder, json_file).play(script is not None, lines, keep=keep)
+            return _Session(folder, json_file, http).play(script is not None, lines, keep=keep)
     except ScriptError as error:
         print(f"{error.more}\nscript: {error}")
         return 1
@@ -65,9 +65,9 @@ def _check_writable(json_file: Path | None) -> None:
 
 
 class _Session:
-    def __init__(self, folder: Path, json_file: Path | None) -> None:
+    def __init__(self, folder: Path, json_file: Path | None, http: bool) -> None:
         self._json_file = json_file
-        self._world = World(folder)
+        self._world = World(folder, http=http)
         self._terminal = Terminal()
         self._transcript = Transcript(self._terminal.show)
         self._player = Player(self._world, self._transcript)

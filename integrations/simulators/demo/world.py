@@ -7,6 +7,7 @@ from pathlib import Path
 
 from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
 from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
+from integrations.simulators.demo.ports import free_ports
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.s3server import Account, S3Server
 from integrations.simulators.slack import LocalSlack
@@ -24,16 +25,18 @@ class World:
     A folder that held a world before goes on with its VMs, its bucket and its database.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, http: bool = False) -> None:
+        """http: Slack comes to the bot by signed HTTP, not by Socket Mode."""
         self.folder = folder
         self.account = Account(
             access_key=f"demo{secrets.token_hex(8)}", secret_key=secrets.token_hex(20), bucket="cloudy-demo"
         )
-        self.slack = LocalSlack()
+        port = free_ports(1)[0] if http else 0
+        self.slack = LocalSlack(request_url=f"http://127.0.0.1:{port}/slack/events" if http else "")
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
         self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire.json")
-        self.bot = Bot(folder, cloudy_command())
+        self.bot = Bot(folder, cloudy_command(), ["--http", "--host", "127.0.0.1", "--port", str(port)] if http else [])
         self.watcher = Watcher(folder, cloudy_command())
 
     @property
@@ -58,7 +61,7 @@ class World:
         self.proxy.upstream = ("127.0.0.1", self.s3.port)
         self.bot.wait_ready()
         if not self.slack.ready(10):
-            raise RuntimeError(f"the bot says that it is ready, but is not connected to Slack:\n{self.bot.tail()}")
+            raise RuntimeError(f"the bot says that it is ready, but Slack does not reach it:\n{self.bot.tail()}")
         self.watcher.start()
 
     def stop(self) -> None:
