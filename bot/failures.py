@@ -36,7 +36,12 @@ def _next(error: CloudyError, transaction: Transaction) -> str:
     if isinstance(error, NotRestorable):
         return "Nothing was uploaded. Have the VM's missing files put right (see above), then ask again: " + again
     if isinstance(error, IntegrityError):
-        return f"Do not trust the objects of this run; they are removed. Check {system}, then ask again: {again}"
+        return (
+            "Trust nothing of this run. Check the disks and memory of what is named above and the network to it, "
+            f"then ask again: {again}"
+        )
+    if isinstance(error, MissingError) and system in transaction.targets:
+        return f"Look whether somebody else removes things in {system}, or mend what is named above; then: {again}"
     if isinstance(error, MissingError):
         return f"Check whether the VM or its files were moved or removed meanwhile, then ask again: {again}"
     return f"Mend the cause named above, then ask again: {again}"

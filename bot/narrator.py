@@ -1,5 +1,7 @@
 """Puts the story of a transaction into the outbox, in the same unit as the fact that it tells."""
 
+from datetime import datetime
+
 from bot import story
 from bot.model import Message, State, Step, Transaction
 from bot.store import Unit
@@ -27,6 +29,13 @@ def tell_stopping(unit: Unit, transaction: Transaction) -> None:
     """Say in the thread that Stop was heard."""
     if transaction.place.channel:
         _say(unit, transaction, "milestone:stop", story.stopping(transaction))
+
+
+def tell_waiting(unit: Unit, transaction: Transaction, why: str, at: datetime) -> None:
+    """Say in the thread what is waited for, once an hour, though many threads wait for the same."""
+    name = f"milestone:waiting:{at:%d%H}"
+    if transaction.place.channel and unit.outbox.get(f"{transaction.id}:{name}") is None:
+        _say(unit, transaction, name, story.waiting(transaction, why))
 
 
 def tell_end(unit: Unit, transaction_id: str) -> None:

@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to go on: `tries` calls, waiting `first_s`, doubled each time up to `longest_s`: 1 to 1.5 minutes."""
+    """How long to go on: `tries` calls, waiting `first_s`, doubled each time up to `longest_s`.
+
+    As it stands the waits add up to 1 to 1.5 minutes, which is for calls that control and look.
+    """
 
     tries: int = 9
     first_s: float = 0.5
@@ -30,25 +33,53 @@ class Patience:
         return max(backoff, min(asked or 0.0, 60.0))
 
 
+# Hours of work hang on these: an outage of minutes is waited out. The waits add up to 10 to 14.5 minutes.
+LONG = Patience(tries=35)
+# Calls of an ObjectStore that bring a file over and prove it. Finding, listing and removing are not among them.
+LONG_CALLS = frozenset(
+    {"capabilities", "put", "begin_upload", "put_part", "list_parts", "complete_upload", "head", "get"}
+)
+
+
+WONDER_S = 20.0
+
+
 def retrying(
-    port: T, pause: Callable[[float], None], patience: Patience | None = None, *, once: Collection[str] = ()
+    port: T,
+    pause: Callable[[float], None],
+    patience: Patience | None = None,
+    *,
+    once: Collection[str] = (),
+    long: Collection[str] = (),
+    on_wait: Callable[[TransientError], None] = lambda _error: None,
 ) -> T:
     """Wrap a port; `pause` waits and may raise Stopped, so that a Stop ends the waiting too.
 
-    once: names of methods that are not repeatable, so they are called a single time. Iterators are read to their end
-    inside the retried call. A reader that `open` gives is wrapped likewise.
+    once: names of methods that are not repeatable, so they are called a single time; long: of those that are tried
+    with the patience LONG. on_wait is told once a call has been waited for so long that a person would wonder.
+    Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
     """
-    return cast(T, _Retrying(port, pause, patience or Patience(), once))
+    return cast(T, _Retrying(port, pause, patience or Patience(), once, long, on_wait))
 
 
 class _Retrying:
     """Looks like the port that it wraps."""
 
-    def __init__(self, port: Any, pause: Callable[[float], None], patience: Patience, once: Collection[str]) -> None:
+    def __init__(
+        self,
+        port: Any,
+        pause: Callable[[float], None],
+        patience: Patience,
+        once: Collection[str],
+        long: Collection[str],
+        on_wait: Callable[[TransientError], None],
+    ) -> None:
         self._port = port
         self._pause = pause
         self._patience = patience
         self._once = once
+        self._long = long
+        self._on_wait = on_wait
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._port, name)
@@ -61,13 +92,15 @@ class _Retrying:
         return call
 
     def _call(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        for attempt in range(1, self._patience.tries + 1):
+        patience = LONG if name in self._long else self._patience
+        waited_s = 0.0
+        for attempt in range(1, patience.tries + 1):
             try:
                 return self._settled(name, function(*args, **kwargs))
             except TransientError as error:
-                if attempt == self._patience.tries:
+                if attempt == patience.tries:
                     raise
-                wait_s = self._patience.wait_s(attempt, error.wait_s)
+                wait_s = patience.wait_s(attempt, error.wait_s)
                 log.warning(
                     "call failed, trying again",
                     extra={
@@ -79,10 +112,13 @@ class _Retrying:
                         "error": error.message,
                     },
                 )
+                if waited_s < WONDER_S <= waited_s + wait_s:
+                    self._on_wait(error)
+                waited_s += wait_s
                 self._pause(wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _settled(self, name: str, result: Any) -> Any:
         if isinstance(result, Iterator):
             return iter(tuple(result))
-        return retrying(result, self._pause, self._patience) if name == "open" else result
+        return retrying(result, self._pause, self._patience, on_wait=self._on_wait) if name == "open" else result

@@ -6,13 +6,13 @@ What a step came to is a return value, never an exception, so that the engine ke
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from bot import ending, narrator
 from bot.actions import ACTIONS, Context
-from bot.errors import CloudyError, Stopped
+from bot.errors import CloudyError, Stopped, TransientError
 from bot.failures import failure_of
 from bot.guard import Guard
 from bot.insist import insist
@@ -20,7 +20,7 @@ from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
 from bot.ports import Clock, Share, Systems, VMstore
 from bot.progress import Progress
-from bot.retry import retrying
+from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
 from bot.transfer import TransferSettings
 from bot.workflow import StepSpec
@@ -65,7 +65,7 @@ class Runner:
             return {"outcome": "stopped", "outputs": {}}
         transaction, step = begun
         progress = Progress(self._db, self._clock, transaction, spec.id)
-        context = self._context(transaction, step.attempt, guard, progress)
+        context = self._context(transaction, step.attempt, guard, progress, long=() if spec.always else LONG_CALLS)
         state, outputs, failure = self._act(context, spec, inputs)
         progress.close()
         guard.park_if_draining()
@@ -141,7 +141,10 @@ class Runner:
 
         return insist(once, self._clock)
 
-    def _context(self, transaction: Transaction, attempt: int, guard: Guard, progress: Progress) -> Context:
+    def _context(
+        self, transaction: Transaction, attempt: int, guard: Guard, progress: Progress, *, long: Collection[str]
+    ) -> Context:
+        """long: the calls of a target that an outage of minutes is waited out for; none while cleaning up."""
         db, tid = self._db, transaction.id
         systems = self._systems
 
@@ -160,7 +163,9 @@ class Runner:
             end_session=lambda name: self._end_session(tid, name),
             share=lambda name: retrying(systems.share(name), guard.pause),
             cleanup_share=cleanup_share,
-            target=lambda name: retrying(systems.target(name), guard.pause),
+            target=lambda name: retrying(
+                systems.target(name), guard.pause, long=long, on_wait=lambda error: self._tell_waiting(tid, error)
+            ),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
             journal=DatabaseJournal(db, self._clock, tid),
@@ -198,6 +203,14 @@ class Runner:
                 self._end_session(transaction_id, name)
             except CloudyError as error:
                 log.warning("log-out failed; the session will expire", extra={"system": name, "error": error.message})
+
+    def _tell_waiting(self, transaction_id: str, error: TransientError) -> None:
+        """Say in the thread why it stands still."""
+
+        def tell(unit: Unit) -> None:
+            narrator.tell_waiting(unit, unit.transactions.get(transaction_id), error.message, self._clock.now())
+
+        self._write(tell)
 
     def _leave_behind(self, transaction_id: str, left: Sequence[str]) -> None:
         def note(unit: Unit) -> None:

@@ -154,6 +154,12 @@ def stopping(transaction: Transaction) -> Json:
     return _reply(transaction, "stop", "warning", text)
 
 
+def waiting(transaction: Transaction, why: str) -> Json:
+    """The reply that says why it stands still: a call is tried again and again."""
+    text = f"Waiting: {why} It is tried again, for some minutes; /cloudy stop {transaction.id} ends it."
+    return _reply(transaction, "waiting", "warning", text)
+
+
 def _reply(transaction: Transaction, step: str, level: str, text: str) -> Json:
     return {"kind": "milestone", "transaction": transaction.id, "step": step, "level": level, "text": text}
 

@@ -3,12 +3,13 @@
 from bot.actions.context import Context
 from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
-from bot.errors import CloudyError, PermanentError
+from bot.errors import CloudyError, MissingError, PermanentError, TransientError
 from bot.ids import is_clone_directory
 from bot.model import Json, Resource, ResourceKind, Upload
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
 ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
+_IN_TARGETS = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS)
 
 
 def release(context: Context, inputs: Json) -> Json:
@@ -19,19 +20,34 @@ def release(context: Context, inputs: Json) -> Json:
     """
     removed: list[str] = []
     left: list[str] = []
+    silent: dict[str, TransientError] = {}
     resources = sorted(context.ledger.open(), key=lambda resource: ORDER.index(resource.kind))
     for position, resource in enumerate(resources):
         try:
-            if _REMOVE[resource.kind](context, resource):
+            if resource.system in silent:
+                raise silent[resource.system]
+            if _is_gone(context, resource):
                 context.ledger.release(resource)
                 removed.append(_describe(resource))
         except CloudyError as error:
+            if isinstance(error, TransientError) and resource.kind in _IN_TARGETS:
+                silent[resource.system] = error  # each further call would be waited for as long
             left.append(f"{_describe(resource)}: {error.message} To remove it: {_cure(context, resource)}")
         context.progress(position + 1, len(resources))
     context.leave_behind(left)
     if left:
         raise PermanentError("Left behind: " + " ".join(left), system=inputs["vmstore"], operation="clean up")
     return {"removed": removed, "left": left}
+
+
+def _is_gone(context: Context, resource: Resource) -> bool:
+    """Remove it; False: it is to stay. What is missing with its whole bucket is gone too."""
+    try:
+        return _REMOVE[resource.kind](context, resource)
+    except MissingError:
+        if resource.kind in _IN_TARGETS:
+            return True
+        raise
 
 
 def _abort(context: Context, resource: Resource) -> bool:

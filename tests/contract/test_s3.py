@@ -116,8 +116,8 @@ def test_throttling_carries_the_wait_that_was_asked_for() -> None:
         (403, "AccessDenied", DeniedError, "rights"),
         (403, "InvalidAccessKeyId", DeniedError, "access_key"),
         (403, "SignatureDoesNotMatch", DeniedError, "secret_key"),
-        (403, "RequestTimeTooSkewed", DeniedError, "clock"),
-        (404, "NoSuchBucket", PermanentError, "create it"),
+        (403, "RequestTimeTooSkewed", PermanentError, "clock"),
+        (404, "NoSuchBucket", MissingError, "create it"),
         (404, "NoSuchKey", MissingError, "NoSuchKey"),
         (404, "NoSuchUpload", MissingError, "NoSuchUpload"),
         (400, "BadDigest", IntegrityError, "bytes"),
@@ -126,7 +126,9 @@ def test_throttling_carries_the_wait_that_was_asked_for() -> None:
         (401, "Unauthorized", DeniedError, "rights"),
         (403, "NeverHeardOf", DeniedError, "rights"),
         (403, "InvalidObjectState", PermanentError, "InvalidObjectState"),
-        (403, "QuotaExceeded", PermanentError, "QuotaExceeded"),
+        (403, "QuotaExceeded", PermanentError, "quota"),
+        (507, "XMinioStorageFull", PermanentError, "no room"),
+        (301, "PermanentRedirect", PermanentError, "region"),
     ],
 )
 def test_codes_say_who_must_act_and_how(status: int, code: str, kind: type[CloudyError], advice: str) -> None:
@@ -136,6 +138,14 @@ def test_codes_say_who_must_act_and_how(status: int, code: str, kind: type[Cloud
     assert "cloud" in error.message
     assert "s3://bucket/vms" in error.message
     assert SECRET not in error.message
+
+
+def test_a_bucket_elsewhere_is_told_with_its_region_and_no_redirect_is_followed() -> None:
+    with answering(301, "PermanentRedirect", **{"x-amz-bucket-region": "eu-central-1"}) as server:
+        store = open_store(server.url)
+        with pytest.raises(PermanentError, match=r"It is eu-central-1\."):
+            store.head("run/a")
+        assert len(server.asked) == 1
 
 
 def test_a_store_that_is_not_there_is_transient() -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot.errors import PermanentError, Stopped, TransientError
-from bot.retry import Patience, retrying
+from bot.ports import ObjectStore
+from bot.retry import LONG, LONG_CALLS, Patience, retrying
 
 
 class Flaky:
@@ -21,6 +22,8 @@ class Flaky:
         if self.calls <= self.failures:
             raise self.error
         return value
+
+    put = get
 
     def all(self) -> Iterator[int]:
         yield 1
@@ -90,3 +93,29 @@ def test_a_method_that_is_not_repeatable_is_called_once() -> None:
     with pytest.raises(TransientError):
         retrying(flaky, lambda _s: None, once=("get",)).get(5)
     assert flaky.calls == 1
+
+
+@pytest.mark.parametrize(("name", "at_least_s", "at_most_s"), [("get", 60, 92), ("put", 600, 900)])
+def test_calls_that_hours_of_work_hang_on_are_tried_for_ten_minutes_and_the_others_for_one(
+    name: str, at_least_s: float, at_most_s: float
+) -> None:
+    waits: list[float] = []
+    flaky = Flaky(999, TransientError("down"))
+    with pytest.raises(TransientError):
+        getattr(retrying(flaky, waits.append, long=("put",)), name)(1)
+    assert at_least_s <= sum(waits) <= at_most_s
+    assert max(waits) <= LONG.longest_s
+
+
+def test_the_calls_that_are_tried_long_are_of_the_port_and_remove_nothing() -> None:
+    assert all(hasattr(ObjectStore, name) for name in LONG_CALLS)
+    assert not LONG_CALLS & {"abort_upload", "list_uploads", "list", "delete"}
+
+
+def test_a_wait_at_which_a_person_would_wonder_is_told_once() -> None:
+    told: list[TransientError] = []
+    flaky = Flaky(20, TransientError("down"))
+    retrying(flaky, lambda _s: None, LONG, on_wait=told.append).get(1)
+    assert [error.message for error in told] == ["down"]
+    retrying(Flaky(2, TransientError("down")), lambda _s: None, on_wait=told.append).get(1)
+    assert len(told) == 1

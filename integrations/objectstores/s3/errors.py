@@ -30,7 +30,7 @@ _TRANSIENT = frozenset(
         "TooManyRequests",
     }
 )
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+_MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NotFound"})
 _WRONG_BYTES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _DENIED = frozenset(
     {
@@ -43,7 +43,6 @@ _DENIED = frozenset(
         "InvalidAccessKeyId",
         "InvalidToken",
         "NotSignedUp",
-        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
     }
 )
@@ -51,22 +50,32 @@ _RIGHTS = (
     "Give this user the rights to read, write, list and delete objects there, and to list and abort multipart uploads."
 )
 _REGION = "Correct the target's region."
+_OF_REGION = ("301", "AuthorizationHeaderMalformed", "PermanentRedirect")
+_FULL = "The store has no room left: free some or add disks; then ask again."
+_ELSEWHERE = "The bucket lies in another region: correct the target's region or endpoint."
 _ADVICE = {
+    "301": _ELSEWHERE,
     "403": _RIGHTS,
     "AccessDenied": _RIGHTS,
     "AuthorizationHeaderMalformed": _REGION,
     "ExpiredToken": "Renew the target's session token.",
     "InvalidAccessKeyId": "The store does not know this access key: correct the target's access_key.",
+    "InsufficientStorage": _FULL,
     "InvalidBucketName": "Correct the bucket in the target's url.",
     "InvalidStorageClass": "Correct the target's storage_class.",
     "NoSuchBucket": "There is no such bucket: create it, or correct the target's url, endpoint or region.",
-    "PermanentRedirect": "The bucket lies in another region: correct the target's region or endpoint.",
+    "NotImplemented": "The store does not know this request. Cloudy needs one that takes multipart uploads.",
+    "PermanentRedirect": _ELSEWHERE,
+    "QuotaExceeded": "Raise the quota of the bucket or its owner, or remove what is not needed there any more.",
     "RequestTimeTooSkewed": "The clock of this machine is wrong: set it, best by NTP.",
     "SignatureDoesNotMatch": "The secret key does not belong to this access key: correct the target's secret_key.",
+    "XMinioStorageFull": _FULL,
 }
-_NOT_IMPLEMENTED = 501
+_LASTING = (501, 507)  # not implemented, disk full: not over in minutes, though they are the server's errors
 _NO_RIGHT = (401, 403)  # of a code that only some stores know
-_NOT_FOR_LACK_OF_RIGHTS = frozenset({"InvalidObjectState", "InvalidPayer", "QuotaExceeded"})  # though of status 403
+_NOT_FOR_LACK_OF_RIGHTS = frozenset(  # though of status 403
+    {"InvalidObjectState", "InvalidPayer", "QuotaExceeded", "RequestTimeTooSkewed"}
+)
 
 
 class Asked:
@@ -83,14 +92,15 @@ class Asked:
         text = f"{self._what}: the store answered {code}: {said.rstrip('.')}."
         if code in _WRONG_BYTES:
             return IntegrityError(f"{text} It did not get the bytes that were sent.")
-        if code in _TRANSIENT or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED):
+        if code in _TRANSIENT or status == 429 or (status >= 500 and status not in _LASTING):
             return self.passing(text, code=code, wait_s=_wait(headers))
         kind, advice = PermanentError, _ADVICE.get(code)
         if code in _MISSING:
             kind = MissingError
         elif code in _DENIED or (status in _NO_RIGHT and code not in _NOT_FOR_LACK_OF_RIGHTS):
             kind, advice = DeniedError, advice or _RIGHTS
-        return self.lasting(" ".join(filter(None, (text, advice))), code=code, kind=kind)
+        where = _region(headers) if code in _OF_REGION else ""
+        return self.lasting(" ".join(filter(None, (text, advice, where))), code=code, kind=kind)
 
     def unreachable(self, why: str) -> TransientError:
         """Make the error for an answer that did not come, or not whole."""
@@ -111,6 +121,12 @@ class Asked:
     def lasting(self, text: str, *, code: str, kind: type[RemoteError]) -> RemoteError:
         """Make an error that somebody must act on."""
         return kind(text, system=self._system, operation=self._operation, code=code)
+
+
+def _region(headers: Mapping[str, str]) -> str:
+    """The region that S3 itself names."""
+    found = headers.get("x-amz-bucket-region", "")
+    return f"It is {found}." if found else ""
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:

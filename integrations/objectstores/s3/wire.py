@@ -253,7 +253,13 @@ def _client(session: boto3.session.Session, options: S3Options, *, read_s: int) 
         ),
     )
     client.meta.events.unregister("before-call.s3", add_expect_header)  # would cost a round trip for every part
+    client.meta.events.register("before-call.s3", _stay)
     return client
+
+
+def _stay(params: dict[str, Any], **_told: Any) -> None:
+    """Follow no redirect to another region: that is a mistake in the configuration, and botocore may go in circles."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _made_with(options: S3Options) -> dict[str, Any]:
