@@ -15,6 +15,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+from bot import crossings
 from bot.model import Json
 from bot.walk import StepRunner, walk
 
@@ -76,10 +77,12 @@ class Engine:
 
     def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
         """Hand a transaction over; its id is the run's id, so that doing it twice runs it once."""
+        crossings.cross("engine.enqueue:before")
         with SetWorkflowID(transaction_id):
             DBOS.enqueue_workflow(
                 queue_name(vmstore), self._walk, {"id": transaction_id, "workflow": frozen, "request": request}
             )
+        crossings.cross("engine.enqueue:after")
 
     def standing(self, transaction_id: str) -> Standing:
         """What the engine has of a transaction."""
@@ -95,7 +98,10 @@ class Engine:
 
 def _keep(name: str, work: Callable[[], Json]) -> Json:
     """A step of the engine. What it gives the first time is what a replay reads: JSON, so both see the same."""
-    return cast(Json, json.loads(json.dumps(DBOS.run_step({"name": name}, work))))
+    crossings.cross("engine.keep:before")
+    result = cast(Json, json.loads(json.dumps(DBOS.run_step({"name": name}, work))))
+    crossings.cross("engine.keep:after")
+    return result
 
 
 def queue_name(vmstore: str) -> str:

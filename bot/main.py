@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
 
+from bot import crossings
 from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
 from bot.errors import CloudyError, ConfigError, NotFound, OperatorError
@@ -65,7 +66,7 @@ class ConfiguredSystems:
         found = self._vmstore(name)
         if found.kind not in vmstores.OPENERS:
             raise ConfigError([f"vmstores.{name}.kind is {found.kind!r}; there are: {', '.join(vmstores.OPENERS)}"])
-        return vmstores.OPENERS[found.kind](
+        opened = vmstores.OPENERS[found.kind](
             name,
             url=found.url,
             user=found.user,
@@ -74,6 +75,7 @@ class ConfiguredSystems:
             export=found.export,
             timeout_s=found.timeout_s,
         )
+        return crossings.watched("vmstore", opened)
 
     def share(self, vmstore: str) -> Share:
         """See the port."""
@@ -105,7 +107,7 @@ def _open_share(vmstore: str, url: str, export: str) -> Share:
     if scheme not in shares.OPENERS:
         ways = ", ".join(shares.OPENERS)
         raise ConfigError([f"vmstores.{vmstore}.share is {url!r}; Cloudy reaches files by: {ways}"])
-    return shares.OPENERS[scheme](url, export=export)
+    return crossings.watched("share", shares.OPENERS[scheme](url, export=export))
 
 
 def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
@@ -114,7 +116,7 @@ def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
         raise ConfigError([f"targets.{name}.url is {settings.url!r}; there are: {', '.join(objectstores.OPENERS)}"])
     options = settings.model_dump(exclude={"url", "threads", "part_mib"}, exclude_unset=True)
     plain = {key: _plain(value) for key, value in options.items() if value is not None}
-    return objectstores.OPENERS[scheme](name, settings.url, plain)
+    return crossings.watched("target", objectstores.OPENERS[scheme](name, settings.url, plain))
 
 
 def _plain(value: object) -> object:
@@ -255,6 +257,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     Slack comes by Socket Mode, or with an address by signed HTTP.
     """
     set_up_logs("INFO", settings.secrets())
+    crossings.arm(os.environ.get(crossings.VARIABLE, ""))
     settings.require_secrets(slack=address is None, slack_http=address is not None, vmstores=True, targets=True)
     lock = _lock(settings)
     if not lock.acquire(wait_s=LOCK_S):

@@ -9,6 +9,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
 import handlers
+from bot import crossings
 from bot.ports import Clock
 from bot.service import Service
 from bot.store import Database
@@ -44,7 +45,7 @@ class Connection:
     def __init__(self, client: WebClient, door: Door, *, db: Database, clock: Clock, installation: str) -> None:
         self._door = door
         self._stop = threading.Event()
-        sender = Sender(db, client, clock=clock, installation=installation)
+        sender = Sender(db, crossings.watched("slack", client), clock=clock, installation=installation)
         self._sender = threading.Thread(target=sender.run, args=(self._stop,), name="sender", daemon=True)
 
     def start(self, on_ready: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
+from bot import crossings
 from bot.clock import SystemClock
 from bot.errors import BusyError, CloudyError, OperatorError
 from bot.ports import Clock
@@ -81,6 +82,7 @@ class Database:
 
         Waits for other writers at most wait_s (None: the database's busy_timeout_s), then BusyError. Units do not nest.
         """
+        crossings.cross("database.unit:before")
         wait_s = self._busy_timeout_s if wait_s is None else wait_s
         deadline = time.monotonic() + wait_s
         # Writers of this process queue here: SQLite's own waiting is by chance and would starve some of them.
@@ -92,17 +94,21 @@ class Database:
                 with Session(connection, expire_on_commit=False) as session:
                     session.connection()  # begins, so that the lock is held before anything is read
                     yield Unit(session, self._clock, self._audit_key)
+                    crossings.cross("database.commit:before")
                     session.commit()
+                    crossings.cross("database.commit:after")
         finally:
             self._writing.release()
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
         """Read one state of everything, whoever writes meanwhile; writing in it fails."""
+        crossings.cross("database.read:before")
         with _in_words(self.path), self._reader.connect() as connection:
             _wait_at_most(connection, self._busy_timeout_s)
             with Session(connection, expire_on_commit=False) as session:
                 yield Unit(session, self._clock, self._audit_key)
+        crossings.cross("database.read:after")
 
 
 def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], connections: int) -> Engine:
