@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -134,7 +135,7 @@ def _decode(request: Request, raw: bytes) -> tuple[Call, ApiError | None]:
 def _encode(reply: Reply, *, secure: bool) -> Response:
     if reply.status == 204:
         return Response(status_code=204)
-    response = Response(json.dumps(reply.body), reply.status, media_type="application/json")
+    response = Response(to_json(reply.body), reply.status, media_type="application/json")
     if reply.cookie:
         response.set_cookie(_SESSION_COOKIE, reply.cookie, path="/api", secure=secure, httponly=True, samesite=None)
     return response

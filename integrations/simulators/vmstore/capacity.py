@@ -30,7 +30,7 @@ class Capacity:
         """What makes a DatastoreStat of a moment; sizes are those of now, whatever the moment."""
         context = self._vms.views.context()
         limits = self._vms.live_limits(context)
-        free = [digits for digits, limit in limits.items() if not limit]
+        free = sum(load.base(digits) for digits, limit in limits.items() if not limit)
         limited = {digits: limit for digits, limit in limits.items() if limit}
         space = self._space(len(limits))
         snapshots = sum(entry.changed_bytes for entry in context.document.snapshots.values()) / _GIB

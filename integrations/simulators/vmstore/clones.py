@@ -170,8 +170,9 @@ def _count(value: Any) -> int:
 
 
 def _maim(folder: Path, fault: TaskFault) -> None:
-    """Cut the largest file to its half, or remove it."""
-    largest = max((folder / name for name in files_below(folder)), key=lambda path: path.stat().st_size)
+    """Cut the largest file that is no swap file to its half, or remove it."""
+    files = (folder / name for name in files_below(folder) if not name.endswith(".vswp"))
+    largest = max(files, key=lambda path: path.stat().st_size)
     if fault == "missing":
         largest.unlink()
     else:

@@ -6,13 +6,13 @@ from integrations.simulators.vmstore import load
 from integrations.simulators.vmstore.calls import Call, Handler, Json, Reply, Route
 from integrations.simulators.vmstore.capacity import Capacity
 from integrations.simulators.vmstore.clones import directory_of
-from integrations.simulators.vmstore.errors import ApiError, invalid, not_found
+from integrations.simulators.vmstore.errors import ApiError, not_found
 from integrations.simulators.vmstore.ids import Ids
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.protection import checked_schedule
 from integrations.simulators.vmstore.settings import Settings, property_json
 from integrations.simulators.vmstore.times import now_text
-from integrations.simulators.vmstore.updates import change, changes, object_of
+from integrations.simulators.vmstore.updates import change, changes, number, object_of
 from integrations.simulators.vmstore.vm_json import DOMAIN
 from integrations.simulators.vmstore.vms import Vms, stats_page
 
@@ -171,9 +171,7 @@ class Datastore:
 
     def _set_property(self, call: Call) -> Json:
         self._property(call)
-        value = change(call.body).get("value")
-        if value is None:
-            raise invalid("value is needed.")
+        value = number(change(call.body).get("value"), "value")
         self._settings.merge("systemProperty", {call.params["name"]: str(value)})
         return self._property(call)
 

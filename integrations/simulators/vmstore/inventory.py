@@ -54,9 +54,10 @@ class Inventory:
     def forget_removed_clones(self) -> None:
         """Forget clones whose files were removed, and with the last one a snapshot that was to stay only for them."""
         with self._state.look() as document:
+            places = [clone.file for clone in document.clones.values()]
             gone = {key: clone for key, clone in document.clones.items() if not self._is_there(key, clone)}
-        if not gone:
-            return
+            if not gone and places == [clone.file for clone in document.clones.values()]:
+                return
         with self._state.change() as document:
             for key in gone:
                 document.clones.pop(key, None)

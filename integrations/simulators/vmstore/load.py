@@ -12,6 +12,15 @@ HISTORIC_STEP_MS = 600_000
 _DAY_MS = 86_400_000
 _IO_KIB = 8
 _READS = 0.7
+_DELAYS = {
+    "latencyHostMs": 0.21,
+    "latencyNetworkMs": 0.08,
+    "latencyStorageMs": 0.03,
+    "latencyDiskMs": 0.0,
+    "latencyFlashMs": 0.27,
+    "latencyContentionMs": 0.0,
+}
+_NO_DELAYS = dict.fromkeys(_DELAYS, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class Load:
     throttled: float = 0.0  # IOPS that a limit kept away
 
 
-def _base(digits: str) -> int:
+def base(digits: str) -> int:
     """IOPS of a VM on average."""
     return 5 + zlib.crc32(digits.encode()) % 120
 
@@ -35,16 +44,16 @@ def _wave(at_ms: int) -> float:
 
 def of_vm(digits: str, limit: float, at_ms: int) -> Load:
     """The load of one live VM under its QoS limit (0: none)."""
-    asked = _base(digits) * _wave(at_ms)
+    asked = base(digits) * _wave(at_ms)
     got = min(asked, limit) if limit else asked
     return Load(iops=got, throttled=asked - got)
 
 
-def of_all(free: list[str], limited: dict[str, float], at_ms: int) -> Load:
-    """The load of all VMs together: those without a limit, and those with one."""
+def of_all(free: int, limited: dict[str, float], at_ms: int) -> Load:
+    """The load of all VMs together: those without a limit, by the sum of their bases, and those with one."""
     parts = [of_vm(digits, limit, at_ms) for digits, limit in limited.items()]
     return Load(
-        iops=sum(map(_base, free)) * _wave(at_ms) + sum(part.iops for part in parts),
+        iops=free * _wave(at_ms) + sum(part.iops for part in parts),
         throttled=sum(part.throttled for part in parts),
     )
 
@@ -52,9 +61,8 @@ def of_all(free: list[str], limited: dict[str, float], at_ms: int) -> Load:
 def stat(load: Load, at_ms: int, interval_ms: int = STEP_MS) -> Json:
     """The statistics that VMs and datastore have in common."""
     reads, writes = load.iops * _READS, load.iops * (1 - _READS)
-    delays = {"Host": 0.21, "Network": 0.08, "Storage": 0.30, "Disk": 0.0, "Flash": 0.27, "Contention": 0.0}
     throttle = 1000 * load.throttled / load.iops / 10 if load.iops else 0.0
-    total = delays["Host"] + delays["Network"] + delays["Storage"] + throttle if load.iops else 0.0
+    total = sum(_DELAYS.values()) + throttle if load.iops else 0.0
     return {
         "operationsTotalIops": round(load.iops, 3),
         "operationsReadIops": round(reads, 3),
@@ -65,7 +73,7 @@ def stat(load: Load, at_ms: int, interval_ms: int = STEP_MS) -> Json:
         "throughputWriteMBps": round(writes * _IO_KIB / 1024, 4),
         "averageIoKiB": _IO_KIB if load.iops else 0,
         "latencyTotalMs": round(total, 4),
-        **{f"latency{name}Ms": value if load.iops else 0.0 for name, value in delays.items()},
+        **(_DELAYS if load.iops else _NO_DELAYS),
         "latencyThrottleMs": round(throttle, 4),
         "flashHitPercent": 100.0,
         "performanceReserveUsed": round(load.iops / 1000, 4),

@@ -24,7 +24,7 @@ from integrations.simulators.vmstore.vms import Vms
 
 FILE_SNAPSHOT = "CINDER_GENERATED_SNAPSHOT"
 AUTO_SNAPSHOT = "AUTO_GENERATED_CLONING_SNAPSHOT"
-SPACE_LIMIT_PERCENT = 98.0
+SPACE_PROPERTY = "com.tintri.space.usedPercentDisableSnapshotsThreshold"
 _SHORTEST_MINUTES = 60
 
 
@@ -185,7 +185,9 @@ class Snapshots:
             raise _refused(
                 f"VM {vm.definition.name} has {count} snapshots; {self._options.snapshot_limit} are allowed."
             )
-        if self._options.space_used_percent > SPACE_LIMIT_PERCENT:
+        with self._state.look() as document:
+            most = float(document.settings["systemProperty"][SPACE_PROPERTY])
+        if self._options.space_used_percent > most:
             raise _refused(f"The datastore is {self._options.space_used_percent:g} % full: snapshots are disabled.")
         return vm, spec
 

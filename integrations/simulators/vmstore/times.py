@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def now_ms() -> int:
@@ -9,6 +10,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@lru_cache(maxsize=4096)
 def text(ms: int) -> str:
     """The API's DateTime: `YYYY-MM-DDThh:mm:ss.mmm-hh:mm`."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")

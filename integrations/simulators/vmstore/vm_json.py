@@ -10,7 +10,7 @@ from integrations.simulators.vmstore.ids import Ids
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.sparse import files_below
 from integrations.simulators.vmstore.state import Document, SnapshotEntry, State, VmEntry
-from integrations.simulators.vmstore.times import now_ms, now_text
+from integrations.simulators.vmstore.times import now_ms, text
 from integrations.simulators.vmstore.views import is_locked, snapshot_json
 
 DOMAIN = "com.tintri.api.rest.v310.dto.domain"
@@ -67,7 +67,7 @@ class VmViews:
         return {
             "typeId": f"{DOMAIN}.VirtualMachine",
             "uuid": self.ids.object("VIM", vm.hex),
-            "vmware": self._vmware_json(vm),
+            "vmware": self._vmware_json(vm, context),
             "isLive": vm.live,
             "isDeleted": not vm.live and latest is None,
             "timeDeleted": vm.gone_ms or None,
@@ -88,7 +88,7 @@ class VmViews:
             "numContainers": 0,
             "k8sControlPlaneNode": False,
             "k8sWorkerNode": False,
-            "lastUpdatedTime": now_text(),
+            "lastUpdatedTime": text(context.at_ms),
         }
 
     def _snapshot_json(self, vm: VmEntry, context: Context, latest: SnapshotEntry | None, config: Json) -> Json:
@@ -121,7 +121,7 @@ class VmViews:
             return None
         return {"uuid": self.ids.object("SGP", digits), "name": context.document.groups[digits]["name"]}
 
-    def _vmware_json(self, vm: VmEntry) -> Json:
+    def _vmware_json(self, vm: VmEntry, context: Context) -> Json:
         definition, directory, manager = vm.definition, subdir(vm), self.options.manager
         first = definition.disks[0].file if definition.disks else ""
         return {
@@ -149,7 +149,7 @@ class VmViews:
             "memoryProvisionedMB": definition.memory_mb,
             "ipList": [],
             "supportedSnapshotConsistencyTypes": list(self.options.consistencies),
-            "lastUpdatedTime": now_text(),
+            "lastUpdatedTime": text(context.at_ms),
         }
 
     def stat(self, vm: VmEntry, context: Context, at_ms: int, interval_ms: int = load.STEP_MS) -> Json:

@@ -23,14 +23,14 @@ class Caller:
         self.session = requests.Session()
         self.session.trust_env = False
 
-    def call(self, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
+    def call(self, method: str, path: str, body: Any = None, /, **query: Any) -> requests.Response:
         headers = {"cookie": f"JSESSIONID={self.cookie}"} if self.cookie else {}
         self.session.cookies.clear()
         return self.session.request(
             method, self.url + path, json=body, params=query, headers=headers, verify=self.verify, timeout=20
         )
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         answer = self.call("GET", f"/api/v310{path}", **query)
         assert answer.status_code == 200, answer.text
         return answer.json()
