@@ -465,6 +465,11 @@ OPTION = {"text": {"type": "plain_text", "text": "a"}, "value": "a"}
 OTHER = {"text": {"type": "plain_text", "text": "b"}, "value": "b"}
 SELECT = {"type": "static_select", "action_id": "pick", "options": [OPTION]}
 CELL = {"type": "raw_text", "text": "c"}
+PLAIN = {"type": "plain_text", "text": "x"}
+MARKED = {"type": "mrkdwn", "text": "x"}
+TYPED = {"type": "plain_text_input", "action_id": "typed"}
+TWELVE = [{"text": {"type": "plain_text", "text": f"o{n}"}, "value": f"o{n}"} for n in range(12)]
+CONFIRM = {"title": PLAIN, "text": PLAIN, "confirm": PLAIN, "deny": PLAIN}
 
 
 @pytest.mark.parametrize(
@@ -487,6 +492,21 @@ CELL = {"type": "raw_text", "text": "c"}
         ([{"type": "table", "rows": 7}], "/blocks/0/rows"),
         ([{"type": "rich_text", "elements": 7}], "/blocks/0"),
         (["text"], "/blocks/0"),
+        ([{**SECTION, "fields": [{"type": "mrkdwn", "text": "x" * 2001}]}], "/blocks/0/fields/0/text"),
+        ([actions({**SELECT, "placeholder": MARKED})], "/blocks/0/elements/0/placeholder/type"),
+        ([actions({**SELECT, "options": [{"text": MARKED, "value": "a"}]})], "/elements/0/options/0/text/type"),
+        ([actions({**SELECT, "options": [{**OPTION, "value": "x" * 151}]})], "/options/0/value"),
+        ([actions({**SELECT, "type": "radio_buttons", "options": TWELVE})], "/blocks/0/elements/0/options"),
+        ([actions(button("x", confirm={**CONFIRM, "title": MARKED}))], "/blocks/0/elements/0/confirm/title/type"),
+        ([actions(MARKED)], "/blocks/0/elements/0/type"),
+        ([{"type": "context", "elements": [button("x")]}], "/blocks/0/elements/0/type"),
+        ([{**SECTION, "accessory": MARKED}], "/blocks/0/accessory/type"),
+        ([{"type": "image", "alt_text": "x"}], "/blocks/0"),
+        ([{"type": "input", "label": MARKED, "element": TYPED}], "/blocks/0/label/type"),
+        ([{"type": "input", "label": PLAIN, "element": button("x")}], "/blocks/0/element/type"),
+        ([{"type": "input", "label": PLAIN, "element": {**TYPED, "max_length": 3001}}], "/blocks/0/element/max_length"),
+        ([{"type": "table", "rows": [[CELL] * 21]}], "/blocks/0/rows/0"),
+        ([{"type": "table", "rows": [[PLAIN]]}], "/blocks/0/rows/0/0/type"),
         ([{"type": "plan", "title": "P", "tasks": [task("a", "pending")]}, task("b", "pending")], "/blocks"),
     ],
 )

@@ -10,6 +10,8 @@ from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block, RichTextBlock, TaskCardBlock
 from slack_sdk.models.views import View
 
+from .blockrules import broken
+
 Json = dict[str, Any]
 
 # https://docs.slack.dev/reference/block-kit: 50 blocks in a message, 100 in a view.
@@ -113,6 +115,7 @@ def _block_problems(pointer: str, block: Any) -> list[Problem]:
     for where, node in _walk(pointer, block):
         for rule in _RULES:
             found += rule(where, node)
+        found += [Problem(f"{where}{below}", message) for below, message in broken(node)]
     found += _duplicates(pointer, [node.get("action_id") for _, node in _walk(pointer, block)], "action_id")
     return found
 

@@ -96,7 +96,9 @@ class WebApi:
     def _replied(self, request: Envelope, args: Json, fault: Fault | None) -> Reply:
         if fault is not None and not fault.lose_answer and not fault.delay_s:
             return _refused(fault)
-        wait_s = self._limits.take(request.method, str(args.get("channel", "")))
+        named = str(args.get("channel", ""))
+        channel = self._workspace.find_channel(named)
+        wait_s = self._limits.take(request.method, channel.id if channel else named)
         if wait_s:
             return _limited(math.ceil(wait_s))
         answer = self._carry_out(request, args)

@@ -89,18 +89,21 @@ class Workspace:
 
     def find_user(self, ref: str) -> User | None:
         """By id, name or @name."""
-        by_name = {user.name: user for user in self.users.values()}
-        return self.users.get(ref) or by_name.get(ref.removeprefix("@"))
+        with self.lock:
+            by_name = {user.name: user for user in self.users.values()}
+            return self.users.get(ref) or by_name.get(ref.removeprefix("@"))
 
     def find_channel(self, ref: str) -> Channel | None:
         """By id, name or #name."""
-        by_name = {channel.name: channel for channel in self.channels.values()}
-        return self.channels.get(ref) or by_name.get(ref.removeprefix("#"))
+        with self.lock:
+            by_name = {channel.name: channel for channel in self.channels.values()}
+            return self.channels.get(ref) or by_name.get(ref.removeprefix("#"))
 
     def find_group(self, ref: str) -> UserGroup | None:
         """By id, handle or @handle."""
-        by_handle = {group.handle: group for group in self.groups.values()}
-        return self.groups.get(ref) or by_handle.get(ref.removeprefix("@"))
+        with self.lock:
+            by_handle = {group.handle: group for group in self.groups.values()}
+            return self.groups.get(ref) or by_handle.get(ref.removeprefix("@"))
 
     def name_of(self, ref: str) -> str:
         """Name of a user, channel or user group id; the id where there is none."""
