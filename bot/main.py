@@ -41,6 +41,7 @@ VERSION = package_version("cloudy")
 LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
+TURN_S = 0.001  # Python's 5 ms would let a person wait for many threads that move bytes, one after the other
 
 
 class ConfiguredSystems:
@@ -258,6 +259,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     """
     set_up_logs("INFO", settings.secrets())
     crossings.arm(os.environ.get(crossings.VARIABLE, ""))
+    sys.setswitchinterval(TURN_S)
     settings.require_secrets(slack=address is None, slack_http=address is not None, vmstores=True, targets=True)
     lock = _lock(settings)
     if not lock.acquire(wait_s=LOCK_S):

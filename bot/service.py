@@ -4,7 +4,8 @@ Each method is one local unit of work: it records and returns, and asks no other
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot import narrator
@@ -21,7 +22,7 @@ CONSISTENCIES = ("crash", "vm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How Cloudy stands."""
+    """How Cloudy stands; the transactions are outlines (see Transactions.outline)."""
 
     active: tuple[Transaction, ...]
     recent: tuple[Transaction, ...]
@@ -60,12 +61,9 @@ class Service:
 
         NotFound: an unknown target, with the targets there are. BusyError: nothing was recorded.
         """
-        self._check_targets(request)
+        with self._keeping_refusals(actor, _said(request), request_key):
+            self._check(request)
         request = replace(request, targets=tuple(dict.fromkeys(request.targets)))
-        if request.consistency not in CONSISTENCIES:
-            raise RequesterError(f"consistency is {request.consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
-        if len(request.vms) > MOST_VMS:
-            raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
         with self._db.unit(wait_s=WAIT_S) as unit:
             kept = tuple(
                 unit.transactions.insert(self._transaction(vm, request, actor, f"{request_key}:{i}", place))
@@ -75,7 +73,11 @@ class Service:
         self._wake()
         return kept
 
-    def _check_targets(self, request: ProtectRequest) -> None:
+    def _check(self, request: ProtectRequest) -> None:
+        if request.consistency not in CONSISTENCIES:
+            raise RequesterError(f"consistency is {request.consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
+        if len(request.vms) > MOST_VMS:
+            raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
         unknown = [name for name in request.targets if name not in self._targets]
         if unknown:
             raise NotFound(
@@ -119,22 +121,23 @@ class Service:
 
         NotFound, AmbiguousName, UsageError: which one? RequesterError: too late.
         """
-        with self._db.unit(wait_s=WAIT_S) as unit:
+        with self._keeping_refusals(actor, f"stop {text}", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
             before = _stopped_before(unit, request_key)
-            stopped = before or self._stop(unit, _meant(unit, text), actor, request_key)
+            about.append(before or _meant(unit, text))
+            stopped = before or self._stop(unit, about[0], actor, request_key)
         self._wake()
         return stopped
 
     def stop_thread(self, channel: str, thread_ts: str, actor: Actor, *, request_key: str) -> Transaction:
         """Ask the transaction whose thread this is to stop. NotFound: the thread is none of ours."""
-        with self._db.unit(wait_s=WAIT_S) as unit:
+        with self._keeping_refusals(actor, "stop", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
             if before := _stopped_before(unit, request_key):
                 return before
             message = unit.outbox.by_ts(channel, thread_ts)
             if message is None or not message.key.endswith(":root"):
                 raise NotFound("This thread does not belong to a transaction. Name it: /cloudy stop <id>")
-            transaction = unit.transactions.get(message.key.removesuffix(":root"))
-            stopped = self._stop(unit, transaction, actor, request_key)
+            about.append(unit.transactions.get(message.key.removesuffix(":root")))
+            stopped = self._stop(unit, about[0], actor, request_key)
         self._wake()
         return stopped
 
@@ -170,8 +173,8 @@ class Service:
         """What runs now and what ran last."""
         with self._db.read() as unit:
             return Status(
-                active=unit.transactions.active(),
-                recent=unit.transactions.list(limit=5),
+                active=unit.transactions.outline(active=True),
+                recent=unit.transactions.outline(limit=5),
                 vmstores=self._vmstores,
                 targets=self._targets,
             )
@@ -181,17 +184,33 @@ class Service:
         with self._db.unit(wait_s=WAIT_S) as unit:
             return unit.deliveries.claim(request_key)
 
-    def audit_refused(self, actor: Actor, text: str, why: str, *, request_key: str) -> None:
-        """Keep a command that was refused before it became a request."""
+    @contextmanager
+    def _keeping_refusals(self, actor: Actor, text: str, request_key: str) -> Iterator[list[Transaction]]:
+        """Audit what is refused inside; it may append the transaction that it is about."""
+        about: list[Transaction] = []
+        try:
+            yield about
+        except RequesterError as error:
+            about_id = about[0].id if about else ""
+            self.audit_refused(actor, text, error.message, request_key=request_key, transaction_id=about_id)
+            raise
+
+    def audit_refused(self, actor: Actor, text: str, why: str, *, request_key: str, transaction_id: str = "") -> None:
+        """Keep a command that was refused before it became a request; the same request key is kept once."""
         with self._db.unit(wait_s=WAIT_S) as unit:
             unit.audit.append(
                 AuditEvent(
                     key=f"{request_key}:refused",
                     action="refused",
                     actor=actor,
+                    transaction_id=transaction_id,
                     body={"text": text[:500], "why": why[:500]},
                 )
             )
+
+
+def _said(request: ProtectRequest) -> str:
+    return f"protect {', '.join(request.vms)} to {', '.join(request.targets)}"
 
 
 def _meant(unit: Unit, text: str) -> Transaction:

@@ -1,10 +1,11 @@
-"""`cloudy audit list | show | verify`."""
+"""`cloudy audit list | show | verify | export`."""
 
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from bot.cli import export as files
 from bot.cli.common import ConfigOption, JsonOption, console, print_json, reading
 from bot.model import AuditRow
 from bot.opening import service_for
@@ -43,6 +44,18 @@ def verify(config: ConfigOption = None) -> None:
     raise typer.Exit(0 if verdict.broken_at is None else 1)
 
 
+@app.command()
+def export(
+    config: ConfigOption = None,
+    form: Annotated[
+        files.Format, typer.Option("--format", help="csv for spreadsheets, jsonl for programs.")
+    ] = files.Format.JSONL,
+) -> None:
+    """Every row, oldest first, to standard output; as it stood when this began, whoever writes meanwhile."""
+    with reading(config) as (_settings, db), db.read() as unit:
+        files.to_stdout((_whole_row(row) for row in unit.audit.every()), form)
+
+
 def _print(rows: tuple[AuditRow, ...], as_json: bool) -> None:
     if as_json:
         print_json({"audit": [_row(row) for row in rows]})
@@ -67,3 +80,8 @@ def _row(row: AuditRow) -> dict[str, Any]:
         "body": row.body,
         "hash": row.hash,
     }
+
+
+def _whole_row(row: AuditRow) -> dict[str, Any]:
+    """With what `verify` needs, so that the chain can be checked outside too."""
+    return _row(row) | {"key": row.key, "prev": row.prev}

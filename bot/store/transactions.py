@@ -65,6 +65,14 @@ class Transactions:
             query = query.where(TransactionRow.vm == vm)
         return tuple(_transaction(row) for row in self._session.exec(query))
 
+    def outline(self, *, active: bool = False, limit: int | None = None) -> tuple[Transaction, ...]:
+        """Give the newest first, or the active ones oldest first, without workflow, plan and failure: many, quickly."""
+        number = col(TransactionRow.number)
+        query = select(*_OUTLINE).order_by(number if active else number.desc()).limit(limit)
+        if active:
+            query = query.where(col(TransactionRow.state).in_(_ACTIVE))
+        return tuple(_outlined(row) for row in self._session.execute(query))
+
     def active(self) -> tuple[Transaction, ...]:
         """Give all that are not final, oldest first."""
         rows = self._session.exec(
@@ -154,6 +162,37 @@ _COLUMNS: Mapping[str, Callable[[Any], Json]] = {
     "left_behind": lambda lines: {"left_behind": list(lines)},
     "place": lambda place: {"channel": place.channel, "thread": place.thread},
 }
+
+
+# Reading the other columns costs most of the time of a look at many transactions: they are JSON, and some are large.
+_OUTLINE = tuple(
+    col(getattr(TransactionRow, name))
+    for name in (
+        "id", "request_key", "workflow", "vm", "targets", "actor_id", "actor_name", "actor_source", "state",
+        "created_at", "consistency", "channel", "thread", "vm_uuid", "vmstore", "started_at", "ended_at",
+        "stop_asked_by",
+    )
+)  # fmt: skip
+
+
+def _outlined(row: Any) -> Transaction:
+    return Transaction(
+        id=row.id,
+        request_key=row.request_key,
+        workflow=row.workflow,
+        vm=row.vm,
+        targets=tuple(row.targets),
+        actor=Actor(id=row.actor_id, name=row.actor_name, source=row.actor_source),
+        state=State(row.state),
+        created_at=row.created_at,
+        consistency=row.consistency,
+        place=Place(channel=row.channel, thread=row.thread),
+        vm_uuid=row.vm_uuid,
+        vmstore=row.vmstore,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        stop_asked_by=row.stop_asked_by,
+    )
 
 
 def _row(tx: Transaction) -> TransactionRow:
