@@ -15,9 +15,9 @@ _CELLS = frozenset({"raw_text", "raw_number", "rich_text", "action"})
 _MOST_CELLS = 20
 _FIELD = 2000
 _OPTION_VALUE = 150
-_MOST_HOLDS = {"actions": INTERACTIVE, "context": frozenset({"image", "mrkdwn", "plain_text"})}
-_CHOICES = 10
+_MOST_CHOICES = 10
 _TYPED = 3000
+_HOLDS = {"actions": INTERACTIVE, "context": frozenset({"image", "mrkdwn", "plain_text"})}
 _CHOICES = ("radio_buttons", "checkboxes")
 _SILENT = frozenset({"button", "overflow", "icon_button", "feedback_buttons", "workflow_button"})
 
