@@ -25,19 +25,18 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 class Control:
     """What can be done to a running simulator; arguments that make no sense are answered 400 with an `error`."""
 
-    def __init__(self, faults: Faults, options: Options, sessions: Sessions, record: Record, url: str) -> None:
+    def __init__(self, faults: Faults, orders: Orders, options: Options, sessions: Sessions, record: Record) -> None:
         self._faults = faults
+        self._orders = orders
         self._options = options
         self._sessions = sessions
         self._record = record
-        self._orders = Orders(faults, options)
-        self._url = url
 
     @property
     def app(self) -> Starlette:
         """The ASGI application."""
         table: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-            ("GET", "/", lambda _: {"url": self._url, "faults": listing(), "options": self._shown()}),
+            ("GET", "/", lambda _: {"faults": listing(), "options": self._shown()}),
             ("GET", "/faults", lambda _: self._faults.waiting()),
             ("POST", "/faults", self._order),
             ("DELETE", "/faults", self._clear),

@@ -7,7 +7,7 @@ from integrations.simulators.vmstore.calls import Call, Handler, Json, Reply, Ro
 from integrations.simulators.vmstore.capacity import Capacity
 from integrations.simulators.vmstore.clones import directory_of
 from integrations.simulators.vmstore.errors import ApiError, not_found
-from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore.ids import Ids, check_datastore
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.protection import checked_schedule
 from integrations.simulators.vmstore.settings import Settings, property_json
@@ -65,10 +65,7 @@ class Datastore:
         """Only for the datastore that there is. ApiError 501."""
 
         def checked(call: Call) -> Any:
-            name = call.params["id"]
-            if name not in ("default", self._ids.text("DST", _ONLY)):
-                message = 'Datastores other than "default" are not supported.'
-                raise ApiError(501, "ERR-API-2001", message, f"Not {name}.")
+            check_datastore(self._ids, call.params["id"])
             return act(call)
 
         return checked

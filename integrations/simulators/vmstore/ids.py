@@ -1,6 +1,7 @@
 """Ids: `<file-system UUID, upper case>-<kind>-<16 hex>`, and the Uuid object that carries one."""
 
 from integrations.simulators.vmstore.calls import Json
+from integrations.simulators.vmstore.errors import ApiError
 
 _TYPE_ID = "com.tintri.api.rest.vcommon.dto.Uuid"
 _ENTITY = {"VIM": "VIRTUAL_MACHINE", "SST": "SNAPSHOT", "VDK": "VIRTUAL_DISK", "DST": "DATA_STORE", "PLT": "VMSTORE"}
@@ -25,6 +26,13 @@ class Ids:
     def object(self, kind: str, hex_digits: str) -> Json:
         """The Uuid object."""
         return uuid_object(self.text(kind, hex_digits), _ENTITY[kind])
+
+
+def check_datastore(ids: Ids, name: str) -> None:
+    """Only the datastore that there is, under its id or as `default`. ApiError 501."""
+    if name not in ("default", ids.text("DST", f"{0:016X}")):
+        message = 'Datastores other than "default" are not supported.'
+        raise ApiError(501, "ERR-API-2001", message, f"Not {name}.")
 
 
 def uuid_object(text: str, entity: str) -> Json:

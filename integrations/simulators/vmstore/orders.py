@@ -1,6 +1,5 @@
 """Faults by name, for whoever orders them from outside: the control endpoint, a script, a test."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -65,12 +64,12 @@ class Orders:
         self._faults = faults
         self._options = options
         self._at_first = replace(options)
+        self._switches = {"layout": self._switch_layout, "old": self._switch_age, "nothing": self._put_back}
 
     def order(self, what: str, times: int = 1) -> None:
         """Let the next calls or tasks suffer this. LookupError: no such fault; it names those that there are."""
-        switch: Callable[[], None] | None = getattr(self, f"_switch_{what}", None) if what in _SWITCHES else None
-        if switch is not None:
-            switch()
+        if what in self._switches:
+            self._switches[what]()
         elif what in _TASKS:
             kind = next(kind for kind in TASK_FAULTS if what == f"task-{kind}")
             self._faults.order_task(kind, times)
@@ -85,11 +84,11 @@ class Orders:
     def _switch_layout(self) -> None:
         self._options.layout = "direct" if self._options.layout == "nested" else "nested"
 
-    def _switch_old(self) -> None:
+    def _switch_age(self) -> None:
         first, old = self._at_first.api_version, "v310.1"
         self._options.api_version = old if self._options.api_version == first else first
 
-    def _switch_nothing(self) -> None:
+    def _put_back(self) -> None:
         self._faults.clear()
         for name in ("layout", "api_version", "latency_seconds", "snapshot_limit", "space_used_percent"):
             setattr(self._options, name, getattr(self._at_first, name))

@@ -1,17 +1,17 @@
 """Replication paths and file shares of the datastore: lists of named things that are made, changed and removed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from integrations.simulators.vmstore.calls import Call, Json, Reply, Route
+from integrations.simulators.vmstore.calls import Call, Handler, Json, Reply, Route
 from integrations.simulators.vmstore.errors import invalid, not_found
-from integrations.simulators.vmstore.ids import Ids
+from integrations.simulators.vmstore.ids import Ids, check_datastore
 from integrations.simulators.vmstore.settings import Settings
 from integrations.simulators.vmstore.state import State
 from integrations.simulators.vmstore.updates import changes, object_of
 from integrations.simulators.vmstore.vm_json import DOMAIN
 
-_BASE = "/api/v310/datastore/default"
+_BASE = "/api/v310/datastore/{store}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,18 @@ class Replication:
     @property
     def routes(self) -> list[Route]:
         """This part of the API."""
+        return [replace(row, handler=self._checked(row.handler)) for row in self._rows()]
+
+    def _checked(self, act: Handler) -> Handler:
+        """Only for the datastore that there is."""
+
+        def checked(call: Call) -> Any:
+            check_datastore(self._ids, call.params["store"])
+            return act(call)
+
+        return checked
+
+    def _rows(self) -> list[Route]:
         paths, shares = f"{_BASE}/replicationPath", f"{_BASE}/fileShare"
         return [
             Route("GET", paths, lambda _call: self._settings.get("replicationPaths")),

@@ -108,7 +108,7 @@ class VmstoreSimulator:
         """The API's server and the control endpoint's."""
         state = State(self.export.with_name(f"{self.export.name}.state"), self.options.fs_uuid)
         parts = self._parts = Parts(self.export, state, self.options, self._faults)
-        control = Control(self._faults, self.options, parts.sessions, self._record, self.url)
+        control = Control(self._faults, self._orders, self.options, parts.sessions, self._record)
         api = Api(parts.routes, parts.sessions, self._faults, self._record)
         server = Server(config(api, *self._certificate(state.folder)))
         api.cut = server.cut

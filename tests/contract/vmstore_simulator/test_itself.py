@@ -108,9 +108,11 @@ def test_run_prints_its_url_first_and_ends_on_sigterm(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
+        control = process.stdout.readline().strip().removeprefix("control: ")
         session = requests.Session()
         session.trust_env = False
         assert session.get(f"{url}/api/info", timeout=10).status_code == 200
+        assert session.get(f"{control}/faults", timeout=10).json() == {"calls": [], "tasks": []}
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:

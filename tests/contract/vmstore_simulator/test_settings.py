@@ -77,6 +77,7 @@ def test_replication_paths_and_what_vms_send_over_them(caller: Caller) -> None:
     body = {"destinationIp": "192.0.2.1", "destinationPassphrase": "shh", "displayName": "DR"}
     path = put(caller, f"{STORE}/replicationPath", body, "POST")
     assert "shh" not in repr(caller.get("/datastore/default/replicationPath"))
+    assert refused(caller, "GET", "/datastore/other/replicationPath") == (501, "ERR-API-2001")
     put(caller, f"/vm/{vm}/replicationConfigs", [{"path": {"id": path["id"]}, "alertThresholdMinutes": 60}])
     (config,) = caller.get(f"/vm/{vm}")["replication"]["configs"]
     assert (config["path"]["displayName"], config["alertThresholdMinutes"]) == ("DR", 60)
