@@ -29,6 +29,9 @@ class Stage:
         self.done.append(f"{user} {label}")
         return Ack(ok=True)
 
+    def command(self, user: str, channel: str, text: str) -> Ack:
+        raise LookupError(f"#{channel} is archived")
+
     def newest_thread(self, channel: str) -> str:
         self._look()
         return "1.1"
@@ -84,3 +87,8 @@ def test_a_vmstores_faults_are_its_own_to_name(tmp_path: Path) -> None:
         stage.fail("vmstore9", "snapshot", 1)
     stage.help()
     assert "snapshot-limit" in "".join(said)
+
+
+def test_a_command_where_nobody_can_write_is_told_as_the_scripts_mistake() -> None:
+    with pytest.raises(ScriptError, match="#ops is archived"):
+        player(Stage(looks=0)).command("alice", "/cloudy runs")

@@ -32,13 +32,13 @@ class Player:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, text)
-        self._acknowledged(self._world.slack.command(user, CHANNEL, text))
+        self._acknowledged(_ordered(lambda: self._world.slack.command(user, CHANNEL, text)))
 
     def say(self, user: str, text: str) -> None:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, text)
-        self._acknowledged(self._world.slack.say(user, text, CHANNEL))
+        self._acknowledged(_ordered(lambda: self._world.slack.say(user, text, CHANNEL)))
 
     def click(self, user: str, label: str) -> None:
         """See Stage."""
@@ -175,9 +175,9 @@ def _found(look: Callable[[], T]) -> T:
         time.sleep(_LOOK_S)
 
 
-def _ordered(order: Callable[[], None]) -> None:
+def _ordered(order: Callable[[], T]) -> T:
     try:
-        order()
+        return order()
     except (LookupError, ValueError) as error:
         raise ScriptError(_words(error)) from error
 
