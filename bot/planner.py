@@ -1,10 +1,11 @@
 """Plans a transaction by reading only: which VM, on which VMstore, how big; nothing is made."""
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.errors import AmbiguousName, CloudyError, NotFound, RemoteError
+from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError
 from bot.model import Failure, Json, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.retry import Patience, retrying
@@ -12,6 +13,7 @@ from bot.store import Database
 
 log = logging.getLogger(__name__)
 
+_UUID = re.compile(r"(?=.*[0-9])[0-9A-Za-z-]{16,}")  # or a name that looks like one
 # Somebody waits for a private answer: try less long than a run does.
 PATIENCE = Patience(tries=3, first_s=0.3, longest_s=2.0)
 
@@ -66,7 +68,7 @@ class Planner:
         return Planned(vm=vm, frozen=self._workflow(transaction.workflow), facts=facts)
 
     def _find(self, typed: str) -> Vm:
-        """Find by `name`, or by `vmstore/name` where two VMstores have one of that name."""
+        """Find by `name` or uuid, or by `vmstore/name` where two VMstores have one of that name."""
         store, _, name = typed.partition("/")
         if name and store in self._systems.vmstore_names:
             return self._ask([store], name)
@@ -81,6 +83,9 @@ class Planner:
                 found.append(self._look(store, name))
             except NotFound as error:
                 near += error.suggestions
+            except AmbiguousName as error:
+                which = "; ".join(error.candidates)
+                raise AmbiguousName(f"{error.message} Name it by its uuid: {which}", error.candidates) from error
             except RemoteError as error:
                 silent.append(error)
         if len(found) > 1:
@@ -99,6 +104,8 @@ class Planner:
         try:
             return client.find_vm(name)
         except NotFound:
+            if found := _by_uuid(client, name):
+                return found
             self._learn(store, client)
             raise
         finally:
@@ -115,6 +122,16 @@ class Planner:
             names = tuple(dict.fromkeys((*unit.inventory.near(name), *near)))[:5]
         hint = f" Did you mean {', '.join(names)}?" if names else ""
         return NotFound(f"There is no live VM called {name}.{hint}", names)
+
+
+def _by_uuid(client: VMstore, typed: str) -> Vm | None:
+    """The VM of that uuid: the only way to name one of several that are called the same."""
+    if not _UUID.fullmatch(typed):
+        return None
+    try:
+        return client.get_vm(typed)
+    except PermanentError:
+        return None
 
 
 def _log_out(client: VMstore, store: str) -> None:

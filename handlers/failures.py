@@ -8,7 +8,7 @@ from functools import partial
 from slack_bolt import Ack, App, BoltResponse
 from slack_sdk import WebClient
 
-from bot.errors import CloudyError, UsageError
+from bot.errors import CloudyError, RequesterError
 from bot.model import Json
 from bot.service import Service
 from handlers import answers, blocks
@@ -33,7 +33,7 @@ def failed(
         origin = of(body)
     except (KeyError, IndexError, TypeError):
         return None  # nobody to tell
-    if isinstance(error, UsageError):
+    if isinstance(error, RequesterError):
         _keep(service, origin, error)
     if body.get("type") is None and "command" in body:
         return _in_the_ack(card)
@@ -59,7 +59,7 @@ def _in_the_ack(card: Card) -> BoltResponse:
     )
 
 
-def _keep(service: Service, origin: Origin, error: UsageError) -> None:
+def _keep(service: Service, origin: Origin, error: RequesterError) -> None:
     try:
         service.audit_refused(origin.actor, origin.text, error.message, request_key=origin.key)
     except CloudyError as unkept:

@@ -73,6 +73,7 @@ class World:
         self.peer = replace(peer, bucket=f"bucket-{uuid.uuid4().hex}")
         self.peer.client.create_bucket(Bucket=self.peer.bucket)
         self.clock = QuickClock()
+        self.others: dict[str, dict[str, str]] = {}  # VMstores beside it, as `vmstore` is
         self.vmstore = {"url": self.url, "user": "admin", "ca": str(self.simulator.ca)}
         self.vmstore |= {"share": "path:export", "cleanup_share": "path:export"}
         self.target = {"url": f"s3://{self.peer.bucket}", "endpoint": self.peer.endpoint, "region": self.peer.region}
@@ -85,7 +86,9 @@ class World:
 
     def open(self) -> None:
         """Write the configuration as `vmstore`, `target` and `secrets` say now, and begin a process with it."""
-        lines = ["[vmstores.vmstore]", *(f'{key} = "{value}"' for key, value in self.vmstore.items())]
+        lines: list[str] = []
+        for name, told in {"vmstore": self.vmstore, **self.others}.items():
+            lines += [f"[vmstores.{name}]", *(f'{key} = "{value}"' for key, value in told.items())]
         lines += ["[targets.s3]", *(f'{key} = "{value}"' for key, value in self.target.items())]
         (self.folder / "cloudy.toml").write_text("\n".join(lines) + "\n")
         (self.folder / "secrets.env").write_text("".join(f"CLOUDY_{k}={v}\n" for k, v in self.secrets.items()))
