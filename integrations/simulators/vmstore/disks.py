@@ -9,7 +9,7 @@ from integrations.simulators.vmstore.filters import Filter, chosen, exact, flag,
 from integrations.simulators.vmstore.pages import Counts, ordered, page
 from integrations.simulators.vmstore.state import SnapshotEntry, VmEntry
 from integrations.simulators.vmstore.vm_json import DOMAIN, VmViews, subdir
-from integrations.simulators.vmstore.vmx import Disk
+from integrations.simulators.vmstore.vmx import ATTACHED, Disk
 
 if TYPE_CHECKING:
     from integrations.simulators.vmstore.vms import Vms
@@ -72,7 +72,7 @@ class Disks:
 
     def _json(self, one: VirtualDisk) -> Json:
         ids = self._views.ids
-        is_attached = "/" in one.disk.file  # by SyncVM, from a folder of its own
+        is_attached = one.disk.file.startswith(ATTACHED)
         return {
             "typeId": f"{DOMAIN}.VirtualDisk",
             "uuid": ids.object("VDK", one.hex),

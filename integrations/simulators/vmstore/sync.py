@@ -18,8 +18,8 @@ from integrations.simulators.vmstore.state import SnapshotEntry, State, TaskEntr
 from integrations.simulators.vmstore.updates import ids as ids_in
 from integrations.simulators.vmstore.updates import object_of, truth
 from integrations.simulators.vmstore.views import task_json
+from integrations.simulators.vmstore.vmx import ATTACHED
 
-FLR = "syncvm-flr-"  # folders of attached disks begin so
 _EXTENT = re.compile(r'^(RW \d+ \w+ )"(.+)"', re.MULTILINE)
 
 
@@ -125,10 +125,10 @@ class Syncer:
                 raise not_found("virtual machine", vm_id)
             folder = self._export / vm.folder
             lines = (folder / vm.definition.file).read_text(encoding="utf-8").splitlines(keepends=True)
-            devices = {line.partition(".")[0] for line in lines if f'"{FLR}' in line}
+            devices = {line.partition(".")[0] for line in lines if f'"{ATTACHED}' in line}
             kept = [line for line in lines if line.partition(".")[0] not in devices]
             _write(folder / vm.definition.file, "".join(kept))
-            for path in folder.glob(f"{FLR}*"):
+            for path in folder.glob(f"{ATTACHED}*"):
                 shutil.rmtree(path)
         return Reply(status=204)
 
@@ -136,7 +136,7 @@ class Syncer:
 def _pairs(spec: Json, snapshot: SnapshotEntry, vm: VmEntry) -> list[tuple[str, str]]:
     """Descriptors in the snapshot and in the VM that belong together; all disks by device when none are named."""
     theirs = {disk.device: disk.file for disk in snapshot.definition.disks}
-    ours = {disk.device: disk.file for disk in vm.definition.disks if not disk.file.startswith(FLR)}
+    ours = {disk.device: disk.file for disk in vm.definition.disks if not disk.file.startswith(ATTACHED)}
     sources = _devices(spec.get("sourceDisks")) or list(theirs)
     targets = _devices(spec.get("destDisks")) or sources
     if spec.get("type") == "FILE_RESTORE":
@@ -168,7 +168,7 @@ def _extra(source: Path, target: Path) -> list[Step]:
 
 def _attach(source: Path, target: Path, digits: str, descriptors: list[str]) -> None:
     """Copy the snapshot's disks into the VM's folder and name them in its definition."""
-    folder = target / f"{FLR}{digits}"
+    folder = target / f"{ATTACHED}{digits}"
     if not folder.exists():
         copy_tree(source, folder)
         for path in folder.glob("*.vmx"):  # it is no VM

@@ -12,6 +12,7 @@ from integrations.simulators.vmstore.sparse import files_below
 from integrations.simulators.vmstore.state import Document, SnapshotEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms, text
 from integrations.simulators.vmstore.views import is_locked, snapshot_json
+from integrations.simulators.vmstore.vmx import ATTACHED
 
 DOMAIN = "com.tintri.api.rest.v310.dto.domain"
 _INFO = f"{DOMAIN}.beans.vm"
@@ -83,7 +84,7 @@ class VmViews:
             "sharedModeOfDisks": ["NONE"],
             "tagCollections": config.get("tagCollections", []),
             "tintriUuidAliasList": [],
-            "hasSyncVmFileLevelRestoreDisk": any("/" in disk.file for disk in vm.definition.disks),
+            "hasSyncVmFileLevelRestoreDisk": any(d.file.startswith(ATTACHED) for d in vm.definition.disks),
             "numPods": 0,
             "numContainers": 0,
             "k8sControlPlaneNode": False,

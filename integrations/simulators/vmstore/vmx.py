@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _LINE = re.compile(r'^\s*([^#=\s]+)\s*=\s*"(.*)"\s*$')
+ATTACHED = "syncvm-flr-"  # the folder of a disk that SyncVM attached begins so
 _DEVICE = re.compile(r"^(scsi|sata|ide|nvme)(\d+):(\d+)\.filename$")
 
 

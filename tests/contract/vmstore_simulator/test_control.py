@@ -1,12 +1,13 @@
 """Faults on order: by the control endpoint on its own port, and by the Python API."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from integrations.simulators.vmstore import VmstoreSimulator
+from integrations.simulators.vmstore import VmstoreSimulator, orders
 from tests.contract.vmstore_simulator.caller import Caller, error_of, spec
 
 
@@ -163,6 +164,12 @@ def test_the_endpoint_tells_what_it_offers_and_what_was_asked_but_no_password(
     asked = control(simulator, "GET", "/requests")
     assert [row["path"] for row in asked.json()] == ["/api/v310/session/login", "/api/v310/vm"]
     assert "secret" not in asked.text + str(told)
+
+
+def test_every_fault_that_has_a_name_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "vmstore-simulator.md").read_text()
+    names = [name for row in orders.listing() for name in row.split("|")]
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_a_hanging_call_holds_up_no_other(simulator: VmstoreSimulator, caller: Caller) -> None:
