@@ -3,10 +3,11 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from bot import ending, narrator
 from bot.engine import Engine, Standing
-from bot.errors import BusyError, CloudyError
+from bot.errors import BusyError, CloudyError, DatabaseError
 from bot.insist import insist
 from bot.model import AuditEvent, Failure, Json, State, StepState, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
@@ -17,7 +18,24 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
 AFTER_FAULT_S = 5.0
+FORGET_EVERY = timedelta(days=1)
+KEPT_BY_THE_ENGINE = timedelta(days=7)
 PLANNERS = 4  # a VMstore that hangs must not keep the others from being planned
+
+GIVEN_UP = Failure(
+    what="Cloudy's engine gave this run up; the log says why.",
+    step="Engine",
+    kind="EngineFailure",
+    next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
+)
+OTHER_TIMES = Failure(
+    what="Cloudy's databases are of different times: the engine's says that this run is over, Cloudy's own does not"
+    " know how it ended.",
+    step="Engine",
+    kind="EngineFailure",
+    next="Whether a recovery point exists is told by the target: by manifest.json under the transaction's id. If there"
+    " is none, ask again.",
+)
 
 
 class Dispatcher:
@@ -30,6 +48,7 @@ class Dispatcher:
         self._clock = clock
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
+        self._forgets_at = clock.now()
         self._lock = threading.Lock()
         self.wake = threading.Event()
 
@@ -42,10 +61,14 @@ class Dispatcher:
 
     def _looked(self) -> bool:
         try:
+            self._forget()
             return self.tick()
         except BusyError:
             log.warning("database busy, looking again", extra={"action": "database_busy"})
             return True
+        except DatabaseError as error:
+            log.warning("database unusable, looking again", extra={"action": "database", "error": error.message})
+            return False
         except Exception:  # whatever it is: without this thread nothing would begin any more, and nobody would know
             log.exception("the look at the transactions failed", extra={"action": "dispatch"})
             return False
@@ -60,10 +83,19 @@ class Dispatcher:
                 self._move(transaction)
             except BusyError:
                 log.warning("database busy, looking again", extra={"action": "database_busy"})
+            except DatabaseError as error:
+                log.warning("not moved", extra={"action": "database", "error": error.message})
+                well = False
             except Exception:  # one that cannot be moved must not keep the others from it
                 log.exception("not moved", extra={"action": "dispatch", "transaction": transaction.id})
                 well = False
         return well
+
+    def _forget(self) -> None:
+        """Once a day let the engine forget what ended a week ago, a hundred runs at each look."""
+        now = self._clock.now()
+        if now >= self._forgets_at and not self._engine.forget(now - KEPT_BY_THE_ENGINE):
+            self._forgets_at = now + FORGET_EVERY
 
     def _move(self, transaction: Transaction) -> None:
         if transaction.stop_asked_by and self._stopped_before_it_began(transaction):
@@ -167,7 +199,9 @@ class Dispatcher:
         """Give a running transaction to the engine; one that it has already is left alone."""
         standing = self._engine.standing(transaction.id)
         if standing is Standing.GIVEN_UP:
-            self._end_given_up(transaction)
+            self._end_lost(transaction, GIVEN_UP)
+        if standing is Standing.OVER:
+            self._end_lost(transaction, OTHER_TIMES)
         if standing is not Standing.UNKNOWN:
             return
         request: Json = {
@@ -179,14 +213,8 @@ class Dispatcher:
         }
         self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request)
 
-    def _end_given_up(self, transaction: Transaction) -> None:
-        """The engine itself failed: say so, and what the ledger says is left."""
-        why = Failure(
-            what="Cloudy's engine gave this run up; the log says why.",
-            step="Engine",
-            kind="EngineFailure",
-            next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
-        )
+    def _end_lost(self, transaction: Transaction, why: Failure) -> None:
+        """The engine will not end it: say so, and what the ledger says is left. One that has ended stays as it is."""
         with self._db.unit() as unit:
             ending.close(unit, transaction.id, self._clock.now(), verdict="failed", failure=why)
 

@@ -62,7 +62,9 @@ def _left_behind(unit: Unit, transaction: Transaction) -> tuple[str, ...]:
     found = unit.ledger.open(transaction.id)
     if not found:
         return ()
-    return transaction.left_behind or tuple(f"{each.kind} {each.name} on {each.system}" for each in found)
+    return transaction.left_behind or tuple(
+        f"{each.kind} {each.name} on {each.system}: `cloudy orphans --remove` removes it" for each in found
+    )
 
 
 def _why(transaction: Transaction, steps: Sequence[Step], state: State, protected: Sequence[str]) -> Failure | None:

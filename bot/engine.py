@@ -7,7 +7,9 @@ that it was in; what that step must do not to make things twice is told in bot/a
 
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from bot import crossings
+from bot.errors import DatabaseError
 from bot.model import Json
 from bot.walk import StepRunner, walk
 
@@ -28,13 +31,17 @@ POLL_S = 0.2
 
 
 _GIVEN_UP = ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
+_PRUNED_AT_ONCE = 100
+_UNUSABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 class Standing(StrEnum):
     """What the engine has of a transaction."""
 
     UNKNOWN = "unknown"  # it was never handed over
-    KEPT = "kept"  # it waits, runs or is over
+    KEPT = "kept"  # it waits or runs
+    OVER = "over"  # it came to its end
     GIVEN_UP = "given up"  # it will not go on, though it never came to its end
 
 
@@ -47,16 +54,26 @@ class Engine:
         self._runner = runner
         self._parallel = parallel
         self._walk: Any = None
+        self._database = _sqlite(path)
 
     def launch(self) -> None:
-        """Start, and go on with every run that a dead process left."""
+        """Start, and go on with every run that a dead process left. DatabaseError: its file cannot be used."""
+        try:
+            with self._database.connect() as connection:  # DBOS would log a traceback besides
+                connection.exec_driver_sql("SELECT name FROM sqlite_master LIMIT 1")
+            self._launch()
+        except sa.exc.DBAPIError as error:
+            raise DatabaseError(_in_words(self._path, error)) from error
+        _wait_for_the_disk(self._database)
+
+    def _launch(self) -> None:
         config: DBOSConfig = {
             "name": "cloudy",
             "application_version": RUN_FORMAT,
             "executor_id": EXECUTOR,
             "serializer": DBOSPortableJSONSerializer(),
             "system_database_url": f"sqlite:///{self._path}",
-            "system_database_engine": _sqlite(self._path),
+            "system_database_engine": self._database,
             "log_level": "WARNING",
             "notification_listener_polling_interval_sec": 1.0,
         }
@@ -89,7 +106,21 @@ class Engine:
         status = DBOS.get_workflow_status(transaction_id)
         if status is None:
             return Standing.UNKNOWN
+        if status.status == "SUCCESS":
+            return Standing.OVER
         return Standing.GIVEN_UP if status.status in _GIVEN_UP else Standing.KEPT
+
+    def forget(self, before: datetime) -> int:
+        """Remove runs that came to an end before then, a hundred at most; gives how many. Repeating is safe.
+
+        DBOS keeps them for ever by itself; what a person may ask for stands in Cloudy's own database.
+        """
+        old = DBOS.list_workflows(
+            completed_before=before.isoformat(), limit=_PRUNED_AT_ONCE, load_input=False, load_output=False
+        )
+        if old:
+            DBOS.delete_workflows([run.workflow_id for run in old])
+        return len(old)
 
     def close(self) -> None:
         """Stop. Steps under way are abandoned, not ended: the caller sets `draining` first."""
@@ -111,7 +142,8 @@ def queue_name(vmstore: str) -> str:
 
 def _sqlite(path: Path) -> sa.Engine:
     """DBOS on a WAL file; as it comes it would lose writes of ours under load (its default is a rollback journal)."""
-    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=0)
+    # Last in, first out: a few connections do nearly all the work, and only theirs grow a page cache.
+    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=0, pool_use_lifo=True)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -120,3 +152,27 @@ def _sqlite(path: Path) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+def _wait_for_the_disk(engine: sa.Engine) -> None:
+    """Let DBOS wait while its file cannot be written, as it waits while it is locked; else the run would be lost.
+
+    DBOS 3.4 tries again, for ever, what fails with "database is locked" (dbos/_utils.py); nothing else on SQLite.
+    """
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _as_locked(context: sa.engine.ExceptionContext) -> None:
+        name = getattr(context.original_exception, "sqlite_errorname", "")
+        if name.startswith(_UNUSABLE):
+            words = f"database is locked, as it were: {context.original_exception}"
+            raise sa.exc.OperationalError(context.statement, None, sqlite3.OperationalError(words))
+
+
+def _in_words(path: Path, error: sa.exc.DBAPIError) -> str:
+    text = f"The engine's database {path} cannot be used: {error.orig}. "
+    if getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED):
+        return text + (
+            "Move it and the files beside it that begin with its name away, then start Cloudy again: it makes a new"
+            " one, and runs under way begin again with what they have made."
+        )
+    return text + "Look at its disk (room, writable?), its folder, its owner and its mode."

@@ -9,6 +9,7 @@ CloudyError
   OperatorError         whoever runs Cloudy must act
     ConfigError         cloudy.toml or the environment; lists every problem at once
     BusyError           our own database is held by another process; nothing was started
+    DatabaseError       our own database cannot be used: full, read-only, damaged; nothing was kept
     RemoteError         an outside system said no: system, operation, its own code
       TransientError    nobody must act yet: may pass by itself; may carry the wait that was asked for
       PermanentError    will not pass by itself
@@ -80,6 +81,10 @@ class ConfigError(OperatorError):
 
 class BusyError(OperatorError):
     """Cloudy's database is busy; nothing was started. Try again in a moment."""
+
+
+class DatabaseError(OperatorError):
+    """Cloudy's database cannot be used; nothing was kept of what was being done."""
 
 
 class RemoteError(OperatorError):

@@ -3,7 +3,7 @@
 import threading
 from datetime import timedelta
 
-from bot.errors import BusyError, Stopped
+from bot.errors import BusyError, DatabaseError, Stopped
 from bot.ports import Clock
 from bot.store import Database
 
@@ -62,5 +62,5 @@ class Guard:
         try:
             with self._db.read() as unit:
                 return unit.transactions.stop_asked(self._id)
-        except BusyError:
+        except (BusyError, DatabaseError):
             return False  # no news; the next look tells

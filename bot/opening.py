@@ -1,11 +1,14 @@
 """Opens what a reading command needs: the database as it is, and the service over it. Imports no adapter, no engine."""
 
+import logging
 from collections.abc import Callable
 
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.service import Service
 from bot.store import Database, decode_audit_key, load_audit_key
+
+log = logging.getLogger(__name__)
 
 
 def open_database(settings: Settings) -> Database:
@@ -14,10 +17,31 @@ def open_database(settings: Settings) -> Database:
 
 
 def audit_key_of(settings: Settings, *, create: bool) -> bytes | None:
-    """The key of the audit chain: from the environment, else `audit.key` beside the configuration; None: lost."""
+    """The key of the audit chain: from the environment, else `audit.key` beside the configuration; None: lost.
+
+    create: make one, where the audit has none yet. Rows that another key signed would be taken for changed ones.
+    """
     if settings.audit_key is not None:
         return decode_audit_key(settings.audit_key.get_secret_value())
-    return load_audit_key(settings.folder / "audit.key", create=create)
+    file = settings.folder / "audit.key"
+    key = load_audit_key(file, create=False)
+    if key is None and create and not _is_signed(settings):
+        key = load_audit_key(file, create=True)
+    if key is None and create:
+        log.error(
+            "the audit's key is lost; put audit.key back, or set CLOUDY_AUDIT_KEY: rows are written unsigned meanwhile",
+            extra={"action": "audit_key", "file": str(file)},
+        )
+    return key
+
+
+def _is_signed(settings: Settings) -> bool:
+    db = Database.open(settings.database.path, audit_key=None, clock=SystemClock())
+    try:
+        with db.read() as unit:
+            return unit.audit.is_signed()
+    finally:
+        db.close()
 
 
 def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:

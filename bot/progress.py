@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 from bot import narrator
-from bot.errors import BusyError
+from bot.errors import BusyError, DatabaseError
 from bot.model import Bytes, Transaction
 from bot.ports import Clock
 from bot.store import Database
@@ -70,5 +70,5 @@ class Progress:
                 unit.steps.progress(self._id, self._step_id, done, total)
                 unit.transactions.update(self._id, bytes=summed)
                 narrator.retell(unit, self._id)
-        except BusyError:
+        except (BusyError, DatabaseError):
             self._dirty = True  # a later report or close tries again; a lost one costs nothing

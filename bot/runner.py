@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from bot import ending, narrator
 from bot.actions import ACTIONS, Context
-from bot.errors import CloudyError, Stopped, TransientError
+from bot.errors import CloudyError, MissingError, Stopped, TransientError
 from bot.failures import failure_of
 from bot.guard import Guard
 from bot.insist import insist
@@ -73,8 +73,16 @@ class Runner:
         return {"outcome": _OUTCOMES[state], "outputs": outputs}
 
     def _begin(self, unit: Unit, transaction_id: str, spec: StepSpec) -> tuple[Transaction, Step] | None:
-        """None: it was ended before its turn came, so nothing of it may run."""
-        transaction = unit.transactions.get(transaction_id)
+        """None: it was ended before its turn came, or nobody knows of it, so nothing of it may run."""
+        try:
+            transaction = unit.transactions.get(transaction_id)
+        except MissingError:
+            log.warning(
+                "a run that Cloudy's database does not know; was an older copy put back? `cloudy orphans` lists what"
+                " the run left",
+                extra={"action": "unknown_run", "transaction": transaction_id},
+            )
+            return None
         if transaction.state.is_final:
             return None
         step = unit.steps.begin(transaction_id, spec.id)
@@ -117,7 +125,10 @@ class Runner:
     def end(self, transaction_id: str, verdict: str) -> Json:
         """Decide how the transaction ended, by what stands in the targets, and tell it. Repeating is safe."""
         now = self._clock.now()
-        state = self._write(lambda unit: ending.close(unit, transaction_id, now, verdict=verdict))
+        try:
+            state = self._write(lambda unit: ending.close(unit, transaction_id, now, verdict=verdict))
+        except MissingError:
+            return {"state": "unknown"}  # `_begin` has said so
         self._close_sessions(transaction_id)
         return {"state": state.value}
 

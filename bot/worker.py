@@ -81,7 +81,8 @@ class Worker:
         self._runner.draining.set()
         self._stop.set()
         self._dispatcher.wake.set()
-        self._thread.join(timeout=2.0)
+        if self._thread.is_alive():  # not where the engine could not be launched
+            self._thread.join(timeout=2.0)
 
     def close(self) -> None:
         """End in an orderly way when nothing runs (command line, tests)."""

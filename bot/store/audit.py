@@ -79,6 +79,10 @@ class Audit:
         last = self._session.exec(select(AuditLink).order_by(col(AuditLink.seq).desc()).limit(1)).first()
         return (last.seq, last.hash) if last else (0, "")
 
+    def is_signed(self) -> bool:
+        """Whether rows were written with a key."""
+        return self._session.get(SettingRow, _KEY_MARK) is not None
+
     def verify(self) -> AuditVerdict:
         """Walk the whole chain and tell the first row that does not fit."""
         rows = 0

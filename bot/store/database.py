@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from bot import crossings
 from bot.clock import SystemClock
-from bot.errors import BusyError, CloudyError, OperatorError
+from bot.errors import BusyError, CloudyError, DatabaseError, OperatorError
 from bot.ports import Clock
 from bot.store import schema
 from bot.store.unit import Unit
@@ -27,6 +27,14 @@ _CLOCK = SystemClock()
 _WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 _READING = ("query_only=ON",)
 _READERS = 32
+_UNKEPT = "Nothing was kept of what was being done."
+_CURES = {  # by SQLite's result codes (sqlite.org/rescode.html)
+    "SQLITE_FULL": f"{_UNKEPT} Make room on its disk; what is under way then goes on.",
+    "SQLITE_IOERR": f"{_UNKEPT} Look at its disk and at the kernel's log; what is under way goes on when it works.",
+    "SQLITE_READONLY": f"{_UNKEPT} Make its disk, its folder and itself writable; what is under way then goes on.",
+    "SQLITE_CORRUPT": "Stop Cloudy and put a copy in its place; without one see docs/when-the-database-is-lost.md.",
+    "SQLITE_NOTADB": "Stop Cloudy and put a copy in its place; without one see docs/when-the-database-is-lost.md.",
+}
 
 
 class Database:
@@ -121,7 +129,13 @@ def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], connections: in
         return connection
 
     engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=connections, max_overflow=0, hide_parameters=True
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_use_lifo=True,  # a few connections do nearly all the work, and only theirs grow a page cache
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "begin")
@@ -157,7 +171,6 @@ def _worded(path: Path, error: sqlite3.Error) -> OperatorError | None:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return BusyError()
     if name.startswith("SQLITE_CANTOPEN"):
-        return OperatorError(f"The database {path} cannot be opened: look at its folder, its owner and its mode.")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return OperatorError(f"The database {path} cannot be used: {error}. Nothing was kept of what was being done.")
-    return None
+        return DatabaseError(f"The database {path} cannot be opened: look at its folder, its owner and its mode.")
+    cure = next((cure for start, cure in _CURES.items() if name.startswith(start)), None)
+    return DatabaseError(f"The database {path} cannot be used: {error}. {cure}") if cure else None
