@@ -173,8 +173,8 @@ class Service:
         """What runs now and what ran last."""
         with self._db.read() as unit:
             return Status(
-                active=unit.transactions.outline(active=True),
-                recent=unit.transactions.outline(limit=5),
+                active=unit.transactions.active_outline(),
+                recent=unit.transactions.outline(5),
                 vmstores=self._vmstores,
                 targets=self._targets,
             )

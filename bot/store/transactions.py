@@ -5,7 +5,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
@@ -65,13 +65,13 @@ class Transactions:
             query = query.where(TransactionRow.vm == vm)
         return tuple(_transaction(row) for row in self._session.exec(query))
 
-    def outline(self, *, active: bool = False, limit: int | None = None) -> tuple[Transaction, ...]:
-        """Give the newest first, or the active ones oldest first, without workflow, plan and failure: many, quickly."""
-        number = col(TransactionRow.number)
-        query = select(*_OUTLINE).order_by(number if active else number.desc()).limit(limit)
-        if active:
-            query = query.where(col(TransactionRow.state).in_(_ACTIVE))
-        return tuple(_outlined(row) for row in self._session.execute(query))
+    def outline(self, limit: int) -> tuple[Transaction, ...]:
+        """Give the newest first, without workflow, plan and failure: many, quickly."""
+        return tuple(_outlined(row) for row in self._session.execute(_NEWEST, {"most": limit}))
+
+    def active_outline(self) -> tuple[Transaction, ...]:
+        """Give all that are not final, oldest first, as `outline` does."""
+        return tuple(_outlined(row) for row in self._session.execute(_UNENDED))
 
     def active(self) -> tuple[Transaction, ...]:
         """Give all that are not final, oldest first."""
@@ -173,6 +173,8 @@ _OUTLINE = tuple(
         "stop_asked_by",
     )
 )  # fmt: skip
+_NEWEST = select(*_OUTLINE).order_by(col(TransactionRow.number).desc()).limit(bindparam("most"))
+_UNENDED = select(*_OUTLINE).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
 
 
 def _outlined(row: Any) -> Transaction:

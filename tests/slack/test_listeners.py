@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 import handlers
 from bot.clock import SystemClock
 from bot.errors import BusyError
-from bot.model import AuditRow, Message, State, Transaction
+from bot.model import AuditRow, Failure, Message, State, StepState, StoredFile, Transaction
 from bot.service import Service, Status
 from bot.store import Database
 from handlers.notifier import Sender
@@ -68,7 +68,13 @@ class World:
         """A transaction whose root message with its Stop button stands in #ops."""
         self.typed("/protect vm01 to s3")
         (tx,) = self.transactions()
-        view = {"kind": "root", "transaction": tx.id, "title": "Protect vm01", "state": "queued", "buttons": ["stop"]}
+        view = {
+            "kind": "root",
+            "transaction": tx.id,
+            "title": "Protect vm01",
+            "state": "queued",
+            "buttons": ["stop", "details"],
+        }
         with self.db.unit() as unit:
             unit.transactions.update(tx.id, state=State.QUEUED)
             unit.outbox.put(Message(key=f"{tx.id}:root", channel=self.slack.channel_id("ops"), view=view))
@@ -242,6 +248,23 @@ def test_a_refused_click_is_acknowledged_and_answered_too(world: World) -> None:
         unit.transactions.update(tx.id, state=State.SUCCEEDED)
     assert world.slack.click("bob", "Stop").ok
     world.whispered("Already protected")
+
+
+def test_a_click_on_details_is_answered_to_the_one_who_clicked_with_steps_times_failure_and_files(world: World) -> None:
+    tx = world.thread()
+    failure = Failure(what="S3 said no (AccessDenied).", step="Upload", next="Ask for the right.")
+    file = StoredFile(path="/tintri/x/vm01.vmx", key=f"{tx.id}/x/vm01.vmx", name="vm01.vmx", size=7, crc64=1, etag="e")
+    with world.db.unit() as unit:
+        unit.steps.prepare(tx.id, [("upload", "Upload")])
+        began = unit.steps.begin(tx.id, "upload").started_at
+        unit.steps.finish(tx.id, "upload", StepState.FAILED, failure=failure)
+        unit.files.put(tx.id, "s3", file)
+        unit.transactions.update(tx.id, state=State.FAILED, failure=failure)
+    assert world.slack.click("bob", "Details").ok
+    world.whispered("Ask for the right.")
+    (told,) = [change for change in world.slack.conversation("ops") if change.only_for == "bob"]
+    for words in (f"{began:%H:%M:%S} UTC, 0.0 s", "AccessDenied", file.key, "7 B", tx.id):
+        assert words in told.text
 
 
 def test_a_click_that_breaks_is_acknowledged_and_answered_with_a_reference(world: World) -> None:

@@ -244,3 +244,16 @@ def test_a_step_that_is_finished_twice_keeps_its_first_end(db: Database) -> None
 def test_a_step_that_there_is_not_is_missing(db: Database) -> None:
     with db.unit() as u, pytest.raises(MissingError, match="has no step check"):
         u.steps.begin(ID, "check")
+
+
+def test_an_outline_says_what_a_list_needs_and_leaves_out_what_is_large(db: Database) -> None:
+    with db.unit() as u:
+        for number in range(4):
+            u.transactions.insert(asked(id=f"2026112{number}T000000Z-aaaaa{number}", request_key=f"k{number}"))
+        whole = u.transactions.update(
+            "20261121T000000Z-aaaaa1", frozen={"title": "x"}, plan={"y": 1}, state=State.FAILED
+        )
+        newest, active = u.transactions.outline(2), u.transactions.active_outline()
+        assert [each.id[7] for each in newest] == ["3", "2"]
+        assert [each.id[7] for each in active] == ["0", "2", "3"]
+        assert u.transactions.outline(10)[2] == replace(whole, frozen={}, plan={})
