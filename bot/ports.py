@@ -73,6 +73,9 @@ class VMstore(Protocol):
     def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
         """All snapshots whose description begins with the label."""
 
+    def list_snapshots(self, containing: str) -> tuple[Snapshot, ...]:
+        """All snapshots whose description contains this text, as it stands; whoever took them."""
+
     def delete_snapshot(self, uuid: str) -> None:
         """Remove it. TransientError while a clone of it is still present; gone already is fine."""
 
@@ -120,6 +123,9 @@ class Share(Protocol):
 
     def open(self, path: str) -> Reader:
         """Open a file for reading. MissingError; DeniedError says whose file it is and its mode."""
+
+    def make_directory(self, directory: str) -> None:
+        """Make a directory in one that is there; there already is fine. DeniedError on a share not to be written."""
 
     def remove_tree(self, directory: str) -> None:
         """Remove a directory and all in it; gone already is fine. DeniedError on a share that may not be written."""

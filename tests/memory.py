@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 
 from bot.checksum import crc64
@@ -68,6 +70,7 @@ class MemoryShare:
 
     def __init__(self, files: Mapping[str, bytes], *, watch: Watch = unwatched, writable: bool = True) -> None:
         self.files = dict(files)
+        self.directories: set[str] = set()  # that were made, and may be empty
         self.watch = watch
         self.writable = writable
         self.reads: list[tuple[str, int, int]] = []
@@ -87,6 +90,7 @@ class MemoryShare:
         if not found and directory:
             raise MissingError(f"{directory} is not there")
         here = {name.split("/")[0]: "/" in name for name in found}
+        here |= {name: True for name in self.directories if not inside}
         entries = [
             Entry(path=inside + name, is_dir=is_dir, size=0 if is_dir else len(self.files[inside + name]))
             for name, is_dir in here.items()
@@ -101,7 +105,8 @@ class MemoryShare:
         return tuple(Entry(path=path, size=len(self.files[path])) for path in found)
 
     def exists(self, path: str) -> bool:
-        return any(name == path or name.startswith(path.rstrip("/") + "/") for name in self.files)
+        known = (*self.files, *self.directories)
+        return any(name == path or name.startswith(path.rstrip("/") + "/") for name in known)
 
     def open(self, path: str) -> Reader:
         with self.watching("open"):
@@ -109,11 +114,17 @@ class MemoryShare:
                 raise MissingError(f"{path} is not there")
             return MemoryReader(self, path)
 
+    def make_directory(self, directory: str) -> None:
+        if not self.writable:
+            raise DeniedError(f"{directory} may not be written")
+        self.directories.add(directory)
+
     def remove_tree(self, directory: str) -> None:
         if not self.writable:
             raise DeniedError(f"{directory} may not be written")
         inside = directory.rstrip("/") + "/"
         self.files = {path: content for path, content in self.files.items() if not path.startswith(inside)}
+        self.directories.discard(directory)
 
 
 class MemoryStore:
@@ -139,6 +150,7 @@ class MemoryStore:
         self.claimed: dict[str, int] = {}
         self.watch = watch
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
+        self.now = partial(datetime.now, UTC)
         self._checks_crc = checks_crc
         self._ids = itertools.count(1)
         self._lock = Lock()
@@ -205,7 +217,8 @@ class MemoryStore:
     def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
         with self._watching("list_uploads"), self._lock:
             found = [(key, upload_id) for upload_id, (key, _) in self.uploads.items() if key.startswith(prefix)]
-            return tuple(Upload(key=key, upload_id=upload_id) for key, upload_id in sorted(found))
+            now = self.now()
+            return tuple(Upload(key=key, upload_id=upload_id, begun_at=now) for key, upload_id in sorted(found))
 
     def head(self, key: str) -> ObjectInfo:
         with self._watching("head"), self._lock:

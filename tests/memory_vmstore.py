@@ -50,7 +50,9 @@ class Array:
         disks = tuple(
             Disk(uuid=f"d{i}", name=f"scsi0:{i}", path=path.replace("-flat", "")) for i, path in enumerate(flats)
         )
-        return Vm(uuid=f"FS-VIM-{name}", name=name, vmstore=self.name, disks=disks, consistencies=("crash",))
+        return Vm(
+            uuid=f"FS-VIM-{name}", name=name, vmstore=self.name, disks=disks, consistencies=("crash",), subdir=name
+        )
 
 
 class MemoryVMstore:
@@ -120,6 +122,10 @@ class MemoryVMstore:
     def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
         self._ask("find_snapshots")
         return tuple(s for s, _ in self._array.snapshots.values() if s.description.startswith(label))
+
+    def list_snapshots(self, containing: str) -> tuple[Snapshot, ...]:
+        self._ask("list_snapshots")
+        return tuple(s for s, _ in self._array.snapshots.values() if containing in s.description)
 
     def delete_snapshot(self, uuid: str) -> None:
         self._ask("delete_snapshot")

@@ -136,6 +136,7 @@ class Upload:
 
     key: str
     upload_id: str
+    begun_at: datetime | None = field(default=None, compare=False)  # where the store tells
 
 
 class PartSource(StrEnum):

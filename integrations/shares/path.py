@@ -88,6 +88,16 @@ class PathShare:
             os.close(descriptor)
             raise
 
+    def make_directory(self, directory: str) -> None:
+        """Make a directory; repeating is safe. What is there and is none is a PermanentError."""
+        with self._told("make", directory):
+            path = self._real(directory)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                if not path.is_dir():
+                    raise
+
     def remove_tree(self, directory: str) -> None:
         """Remove a directory and all in it; repeating is safe.
 

@@ -197,6 +197,15 @@ class TintriVMstore:
         """All snapshots whose description is the label, or begins with it and a space."""
         return tuple(self._snapshots(label))
 
+    def list_snapshots(self, containing: str) -> tuple[Snapshot, ...]:
+        """All snapshots whose description contains the text.
+
+        The VMstore's own filter also looks at names of VMs and does not mind the case, so it is only to save pages.
+        """
+        items = self._items("/snapshot", "list snapshots", contain=containing)
+        found = (words.snapshot(item) for item in items if not item.get("isDeleted"))
+        return tuple(snapshot for snapshot in found if containing in snapshot.description)
+
     def delete_snapshot(self, uuid: str) -> None:
         """Remove it; gone already is fine."""
         operation = "delete a snapshot"

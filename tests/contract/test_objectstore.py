@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -246,6 +247,14 @@ def test_begin_twice_leaves_one_open_upload(store: ObjectStore) -> None:
     assert first == second
     assert store.list_uploads("run/") == (first,)
     store.abort_upload(first)
+
+
+def test_an_open_upload_tells_when_it_was_begun(place: Place) -> None:
+    begin(place.store)
+    [upload] = place.store.list_uploads("run/")
+    assert upload.begun_at is not None
+    if place.misses_uploads:  # moto says a day in 2010 of each
+        assert abs(datetime.now(UTC) - upload.begun_at) < timedelta(minutes=5)
 
 
 def test_begin_does_not_take_an_upload_whose_key_only_begins_alike(store: ObjectStore) -> None:

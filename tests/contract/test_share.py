@@ -171,6 +171,22 @@ def test_no_path_leaves_the_export(share: Share, path: str) -> None:
         assert not isinstance(caught.value, MissingError)
 
 
+def test_a_directory_is_made_once_and_may_be_made_again(share: Share, folder: Path) -> None:
+    share.make_directory("other/new")
+    share.make_directory("other/new")
+    assert (folder / "other" / "new").is_dir()
+    assert share.exists("other/new")
+    share.remove_tree("other/new")
+    assert not share.exists("other/new")
+
+
+@pytest.mark.parametrize("path", ["../out", "/abs", "other/keep"])
+def test_no_directory_is_made_outside_or_in_the_place_of_a_file(share: Share, folder: Path, path: str) -> None:
+    with pytest.raises(PermanentError):
+        share.make_directory(path)
+    assert (folder / "other" / "keep").read_bytes() == b"keep"
+
+
 def test_a_directory_is_removed_with_all_in_it_and_again(share: Share, folder: Path) -> None:
     share.remove_tree("clone")
     share.remove_tree("clone")

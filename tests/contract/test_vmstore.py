@@ -259,6 +259,15 @@ def test_only_snapshots_of_the_label_are_found(vmstore: VMstore) -> None:
     assert vmstore.find_snapshots("T") == ()
 
 
+def test_snapshots_are_listed_by_what_their_description_contains_whoever_took_them(vmstore: VMstore) -> None:
+    vm = vmstore.find_vm("vm01")
+    ours = take(vmstore, vm)
+    take(vmstore, vm, "vm01 by cloudy")
+    take(vmstore, vm, "nightly")
+    assert [one.uuid for one in vmstore.list_snapshots("Z-7f3k9q by Cloudy")] == [ours.uuid]
+    assert vmstore.list_snapshots("weekly") == ()
+
+
 def test_a_snapshot_is_deleted_and_may_be_deleted_again(vmstore: VMstore) -> None:
     made = take(vmstore, vmstore.find_vm("vm01"))
     vmstore.delete_snapshot(made.uuid)

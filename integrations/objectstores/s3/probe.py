@@ -42,7 +42,7 @@ def _probe(bucket: Bucket, root: str) -> Capabilities:
 
 
 def _remove_left(bucket: Bucket) -> None:
-    for upload_key, upload_id in bucket.uploads(_ROOT):
+    for upload_key, _, upload_id in bucket.uploads(_ROOT):
         _abort(bucket, upload_key, upload_id)
     for each in bucket.list(_ROOT):
         bucket.delete(each.key)

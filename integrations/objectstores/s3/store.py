@@ -114,7 +114,10 @@ class S3Store:
 
     def list_uploads(self, prefix: str) -> tuple[Upload, ...]:
         """Unfinished uploads, by key and then the oldest first."""
-        return tuple(Upload(key=key, upload_id=upload_id) for key, upload_id in self._bucket.uploads(prefix))
+        return tuple(
+            Upload(key=key, upload_id=upload_id, begun_at=begun_at)
+            for key, begun_at, upload_id in self._bucket.uploads(prefix)
+        )
 
     def head(self, key: str) -> ObjectInfo:
         """Ask the store for an object's facts."""

@@ -147,8 +147,8 @@ class Bucket:
         found.sort(key=lambda part: part["LastModified"])
         return {part["PartNumber"]: (_etag(part), part["Size"]) for part in found}
 
-    def uploads(self, prefix: str) -> list[tuple[str, str]]:
-        """Open uploads as (key, id), by key and then the oldest first."""
+    def uploads(self, prefix: str) -> list[tuple[str, datetime, str]]:
+        """Open uploads as (key, when it was opened, id), by key and then the oldest first."""
         found: list[tuple[str, datetime, str]] = []
         with self._asking("list uploads of", prefix):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
@@ -156,7 +156,7 @@ class Bucket:
             )
             for page in pages:
                 found += [(each["Key"], each["Initiated"], each["UploadId"]) for each in page.get("Uploads", ())]
-        return [(key.removeprefix(self._root), upload_id) for key, _, upload_id in sorted(found)]
+        return [(key.removeprefix(self._root), begun_at, upload_id) for key, begun_at, upload_id in sorted(found)]
 
     def head(self, key: str) -> ObjectInfo:
         """Ask for an object's facts."""
