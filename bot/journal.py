@@ -37,6 +37,17 @@ class _View:
 class DatabaseLedger(_View):
     """The clean-up ledger of one transaction (port: bot.actions.context.Ledger)."""
 
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        transaction_id: str,
+        on_release: Callable[[Unit, Resource], None] = lambda _unit, _resource: None,
+    ) -> None:
+        """on_release: what else is written in the unit that notes that a thing is gone."""
+        super().__init__(db, clock, transaction_id)
+        self._on_release = on_release
+
     def register(self, kind: ResourceKind, system: str, name: str) -> bool:
         """See the port."""
         resource = Resource(transaction_id=self._id, kind=kind, system=system, name=name)
@@ -60,6 +71,7 @@ class DatabaseLedger(_View):
                 unit.parts.forget(self._id, resource.system, resource.name)
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(self._id, resource.system)
+            self._on_release(unit, resource)
 
         self._write(write)
 

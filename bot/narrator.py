@@ -1,5 +1,6 @@
 """Puts the story of a transaction into the outbox, in the same unit as the fact that it tells."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bot import story
@@ -44,6 +45,13 @@ def tell_end(unit: Unit, transaction_id: str) -> None:
     transaction = unit.transactions.get(transaction_id)
     if transaction.place.channel:
         _say(unit, transaction, "receipt", story.receipt(transaction, unit.steps.of(transaction_id)))
+
+
+def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[str]) -> None:
+    """Say in the thread what the janitor removed after the end; one reply, edited when there is more."""
+    if transaction.place.channel:
+        is_all = not unit.ledger.open(transaction.id)
+        _say(unit, transaction, "milestone:janitor", story.removed_later(transaction, removed, is_all=is_all))
 
 
 def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:

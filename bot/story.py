@@ -160,6 +160,12 @@ def waiting(transaction: Transaction, why: str) -> Json:
     return _reply(transaction, "waiting", "warning", text)
 
 
+def removed_later(transaction: Transaction, removed: Sequence[str], *, is_all: bool) -> Json:
+    """The reply when the janitor removed what was left behind."""
+    end = " Nothing is left behind any more." if is_all else ""
+    return _reply(transaction, "janitor", "ok", f"Removed later by the janitor: {'; '.join(removed)}.{end}")
+
+
 def _reply(transaction: Transaction, step: str, level: str, text: str) -> Json:
     return {"kind": "milestone", "transaction": transaction.id, "step": step, "level": level, "text": text}
 

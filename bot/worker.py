@@ -8,6 +8,7 @@ from pathlib import Path
 from bot.actions import ACTIONS
 from bot.dispatcher import Dispatcher
 from bot.engine import Engine
+from bot.janitor import Janitor
 from bot.model import Json
 from bot.planner import Planner
 from bot.ports import Clock, Systems
@@ -45,11 +46,12 @@ class Worker:
         version: str,
         transfer_settings: TransferSettingsFor,
     ) -> None:
+        installation = installation_id(db)
         self._runner = Runner(
             db,
             systems,
             clock,
-            installation=installation_id(db),
+            installation=installation,
             version=version,
             transfer_settings=transfer_settings,
         )
@@ -58,11 +60,14 @@ class Worker:
         self._dispatcher = Dispatcher(db, planner, self._engine, clock)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
+        janitor = Janitor(db, systems, clock, installation=installation)
+        self._janitor = threading.Thread(target=janitor.run, args=(self._stop,), name="janitor", daemon=True)
 
     def start(self) -> None:
         """Begin; runs that a dead process left go on at once."""
         self._engine.launch()
         self._thread.start()
+        self._janitor.start()
 
     @property
     def is_well(self) -> bool:
@@ -89,4 +94,6 @@ class Worker:
         self._stop.set()
         self._dispatcher.wake.set()
         self._thread.join(timeout=5.0)
+        if self._janitor.is_alive():
+            self._janitor.join(timeout=5.0)
         self._engine.close()

@@ -1,9 +1,12 @@
 """Removes what the transaction made and nobody needs: from the ledger, in the order that lets it go."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from bot.actions.context import Context
 from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
-from bot.errors import CloudyError, MissingError, PermanentError, TransientError
+from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
 from bot.model import Json, Resource, ResourceKind, Upload
 
@@ -12,32 +15,56 @@ ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, Resourc
 _IN_TARGETS = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS)
 
 
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of resources."""
+
+    removed: tuple[Resource, ...]
+    kept: tuple[Resource, ...]  # they turned out to be a recovery point
+    failed: tuple[tuple[Resource, CloudyError], ...]
+    left: tuple[str, ...]  # of each that failed: what, why, and the way to remove it
+
+
 def release(context: Context, inputs: Json) -> Json:
     """Remove every open entry of the ledger. What cannot be removed does not keep the others from it.
 
     PermanentError names what is left behind; the transaction keeps the list with the way to remove each.
     Repeat: safe; what is gone already counts as removed.
     """
-    removed: list[str] = []
-    left: list[str] = []
+    cleared = clear(context, context.ledger.open())
+    context.leave_behind(cleared.left)
+    if cleared.left:
+        raise PermanentError("Left behind: " + " ".join(cleared.left), system=inputs["vmstore"], operation="clean up")
+    return {"removed": [describe(resource) for resource in cleared.removed], "left": []}
+
+
+def clear(context: Context, resources: Sequence[Resource]) -> Cleared:
+    """Remove these, in the order that lets them go. What cannot be removed does not keep the others from it.
+
+    Stopped passes. Repeat: safe; what is gone already counts as removed.
+    """
+    removed: list[Resource] = []
+    kept: list[Resource] = []
+    failed: list[tuple[Resource, CloudyError]] = []
     silent: dict[str, TransientError] = {}
-    resources = sorted(context.ledger.open(), key=lambda resource: ORDER.index(resource.kind))
-    for position, resource in enumerate(resources):
+    for position, resource in enumerate(sorted(resources, key=lambda resource: ORDER.index(resource.kind))):
         try:
             if resource.system in silent:
                 raise silent[resource.system]
             if _is_gone(context, resource):
                 context.ledger.release(resource)
-                removed.append(_describe(resource))
+                removed.append(resource)
+            else:
+                kept.append(resource)
+        except Stopped:
+            raise
         except CloudyError as error:
             if isinstance(error, TransientError) and resource.kind in _IN_TARGETS:
                 silent[resource.system] = error  # each further call would be waited for as long
-            left.append(f"{_describe(resource)}: {error.message} To remove it: {_cure(context, resource)}")
+            failed.append((resource, error))
         context.progress(position + 1, len(resources))
-    context.leave_behind(left)
-    if left:
-        raise PermanentError("Left behind: " + " ".join(left), system=inputs["vmstore"], operation="clean up")
-    return {"removed": removed, "left": left}
+    left = (f"{describe(each)}: {error.message} To remove it: {_cure(context, each)}" for each, error in failed)
+    return Cleared(tuple(removed), tuple(kept), tuple(failed), tuple(left))
 
 
 def _is_gone(context: Context, resource: Resource) -> bool:
@@ -123,7 +150,8 @@ _REMOVE = {
 }
 
 
-def _describe(resource: Resource) -> str:
+def describe(resource: Resource) -> str:
+    """Name it for people."""
     names = {
         ResourceKind.UPLOAD: f"unfinished upload {resource.name} in {resource.system}",
         ResourceKind.OBJECT: f"object {resource.name} in {resource.system}",
@@ -135,11 +163,17 @@ def _describe(resource: Resource) -> str:
 
 
 def _cure(context: Context, resource: Resource) -> str:
-    """The way to remove by hand what Cloudy could not."""
+    """The way to remove what Cloudy could not: the command where it can work, and the way by hand."""
     try:
-        return _way(context, resource)
+        by_hand = _way(context, resource)
+        if resource.kind is ResourceKind.CLONE and context.cleanup_share(resource.system) is None:
+            return by_hand
     except CloudyError:  # the system is not in the configuration any more, or is mistyped there
-        return f"put {resource.system} back into the configuration and look for {resource.name} there."
+        return f"put {resource.system} back into the configuration, then `cloudy orphans --remove`."
+    return (
+        "mend the cause, then `cloudy orphans --remove` (the janitor also tries again every hour);"
+        f" or by hand: {by_hand}"
+    )
 
 
 def _way(context: Context, resource: Resource) -> str:

@@ -47,6 +47,11 @@ class Ledger:
             query = query.where(ResourceRow.transaction_id == tx_id)
         return tuple(_resource(row) for row in self._session.exec(query))
 
+    def ever(self, kind: ResourceKind) -> frozenset[tuple[str, str]]:
+        """Give (system, name) of all of a kind that were ever registered, released ones too."""
+        query = select(ResourceRow.system, ResourceRow.name).where(ResourceRow.kind == kind.value)
+        return frozenset((system, name) for system, name in self._session.exec(query))
+
     def get(self, tx_id: str, kind: ResourceKind, system: str, name: str) -> Resource | None:
         """Give it; None if it is not there or released."""
         row = self._row(tx_id, kind, system, name)

@@ -36,6 +36,15 @@ class Transactions:
         """Give a transaction by its whole id. MissingError."""
         return _transaction(self._row(tx_id))
 
+    def find(self, tx_id: str) -> Transaction | None:
+        """Give a transaction by its whole id; None: not of this database."""
+        row = self._session.exec(select(TransactionRow).where(TransactionRow.id == tx_id)).one_or_none()
+        return _transaction(row) if row else None
+
+    def ids(self) -> frozenset[str]:
+        """Give the ids of all."""
+        return frozenset(self._session.exec(select(TransactionRow.id)))
+
     def resolve(self, text: str) -> Transaction:
         """Find what a person means: "last", or a part of an id, at least 4 characters, in any case.
 

@@ -1,0 +1,195 @@
+"""Looks on every VMstore, share and target for what carries Cloudy's label, and removes what is told to it.
+
+What may be removed is decided elsewhere (bot/orphans.py); here it is only looked at again, so that nothing goes that
+has become a recovery point or is being written.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from bot import manifest, orphans
+from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.model import ObjectInfo
+from bot.orphans import Kind, Orphan
+from bot.ports import ObjectStore, Share, Systems, VMstore
+from bot.retry import Patience, retrying
+
+PATIENCE = Patience(tries=3)  # who waits here is a person, or comes again in an hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is outside."""
+
+    orphans: tuple[Orphan, ...] = ()
+    used: frozenset[tuple[str, str]] = frozenset()  # directories of living VMs, as (VMstore, directory)
+    unseen: tuple[tuple[str, str], ...] = ()  # systems that could not be looked at, with the reason
+
+
+class Survey:
+    """Everything that is configured. pause: waits between tries, and may raise Stopped."""
+
+    def __init__(self, systems: Systems, pause: Callable[[float], None]) -> None:
+        self._systems = systems
+        self._pause = pause
+
+    def look(self) -> Seen:
+        """Look at all; a system that does not answer does not keep the others from it."""
+        found: list[Orphan] = []
+        used: set[tuple[str, str]] = set()
+        unseen: list[tuple[str, str]] = []
+        for name, look in [
+            *((name, self._vmstore) for name in self._systems.vmstore_names),
+            *((name, self._target) for name in self._systems.target_names),
+        ]:
+            try:
+                seen = look(name)
+            except Stopped:
+                raise
+            except CloudyError as error:
+                unseen.append((name, error.message))
+                continue
+            found += seen.orphans
+            used |= seen.used
+        return Seen(orphans=tuple(found), used=frozenset(used), unseen=tuple(unseen))
+
+    def _vmstore(self, name: str) -> Seen:
+        share = self._share(name)
+        with self._session(name) as session:
+            snapshots = orphans.of_snapshots(name, session.list_snapshots(orphans.SNAPSHOT_WORDS))
+            entries = share.list("")
+            directories = orphans.of_directories(name, entries, snapshots)
+            used = frozenset(_used(name, session)) if directories else frozenset()
+        sized = tuple(replace(each, size=_size(share, each.name)) for each in directories)
+        return Seen(orphans=(*sized, *snapshots), used=used)
+
+    def _target(self, name: str) -> Seen:
+        store = self._store(name)
+        groups = orphans.by_prefix(store.list(orphans.IDS_BEGIN))
+        whole = {prefix for prefix, group in groups.items() if manifest.key(prefix) in {each.key for each in group}}
+        loose = tuple(
+            orphans.of_objects(name, prefix, group, _makers(store, group))
+            for prefix, group in groups.items()
+            if prefix not in whole
+        )
+        uploads = orphans.of_uploads(name, store.list_uploads(orphans.IDS_BEGIN), loose, whole)
+        probes = orphans.of_probes(name, list(store.list(orphans.HELPERS)), store.list_uploads(orphans.HELPERS))
+        return Seen(orphans=(*uploads, *loose, *probes))
+
+    def remove(self, orphan: Orphan) -> None:
+        """Remove it; gone already is fine. PermanentError: it is to stay, for the reason told."""
+        _REMOVE[orphan.kind](self, orphan)
+
+    def _remove_snapshot(self, orphan: Orphan) -> None:
+        with self._session(orphan.system) as session:
+            session.delete_snapshot(orphan.snapshot_uuid)
+
+    def _remove_directory(self, orphan: Orphan) -> None:
+        share = self._systems.cleanup_share(orphan.system)
+        if share is None:
+            raise _stays(orphan, 'this VMstore is configured with cleanup = "manual"')
+        if orphan.kind is Kind.CLONE:
+            with self._session(orphan.system) as session:
+                _check_unused(orphan, session)
+        if not share.exists(orphan.name) and self._share(orphan.system).exists(orphan.name):
+            raise _stays(orphan, "`cleanup_share` does not show it, and `share` does: is the export mounted at both?")
+        retrying(share, self._pause, PATIENCE).remove_tree(orphan.name)
+
+    def _remove_objects(self, orphan: Orphan) -> None:
+        store = self._store(orphan.system)
+        if orphan.kind is not Kind.PROBE and _exists(store, manifest.key(orphan.transaction_id)):
+            raise _stays(orphan, "a manifest stands there by now: it is a recovery point")
+        for upload in orphan.uploads:
+            store.abort_upload(upload)
+        for key in orphan.keys:
+            store.delete(key)
+
+    def by_hand(self, orphan: Orphan) -> str:
+        """The way to remove it without Cloudy."""
+        if orphan.kind is Kind.SNAPSHOT:
+            return f"delete the snapshot {orphan.snapshot_uuid} in the VMstore's UI"
+        if orphan.kind in (Kind.CLONE, Kind.SHARE_PROBE):
+            export = self._systems.share(orphan.system).export.rstrip("/")
+            return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable"
+        where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
+        if orphan.kind is Kind.UPLOAD:
+            return f"abort the multipart upload {orphan.uploads[0].upload_id} of {where}"
+        return f"delete what lies under {where}/ with any tool for that store"
+
+    @contextmanager
+    def _session(self, name: str) -> Iterator[VMstore]:
+        session = retrying(self._systems.open_vmstore(name), self._pause, PATIENCE)
+        session.login()
+        try:
+            yield session
+        finally:
+            _log_out(session)
+
+    def _share(self, name: str) -> Share:
+        return retrying(self._systems.share(name), self._pause, PATIENCE)
+
+    def _store(self, name: str) -> ObjectStore:
+        return retrying(self._systems.target(name), self._pause, PATIENCE)
+
+
+_REMOVE: dict[Kind, Callable[[Survey, Orphan], None]] = {
+    Kind.UPLOAD: Survey._remove_objects,  # noqa: SLF001 - our own
+    Kind.OBJECTS: Survey._remove_objects,  # noqa: SLF001
+    Kind.PROBE: Survey._remove_objects,  # noqa: SLF001
+    Kind.CLONE: Survey._remove_directory,  # noqa: SLF001
+    Kind.SHARE_PROBE: Survey._remove_directory,  # noqa: SLF001
+    Kind.SNAPSHOT: Survey._remove_snapshot,  # noqa: SLF001
+}
+
+
+def _check_unused(orphan: Orphan, session: VMstore) -> None:
+    if session.open_clone_tasks():
+        raise TransientError(
+            f"{orphan.system} is making clones just now, perhaps into {orphan.name}; ask again when it has ended.",
+            system=orphan.system,
+            operation="remove clone",
+        )
+    if (orphan.system, orphan.name) in set(_used(orphan.system, session)):
+        raise _stays(orphan, "a living VM has its files there by now")
+
+
+def _used(vmstore: str, session: VMstore) -> Iterator[tuple[str, str]]:
+    return ((vmstore, vm.subdir.strip("/").partition("/")[0]) for vm in session.list_vms())
+
+
+def _makers(store: ObjectStore, group: list[ObjectInfo]) -> list[str]:
+    return [_maker(store, each.key) for each in group]
+
+
+def _maker(store: ObjectStore, key: str) -> str:
+    try:
+        return store.head(key).metadata.get("cloudy-installation", "")
+    except MissingError:  # gone since it was listed
+        return ""
+
+
+def _size(share: Share, directory: str) -> int:
+    try:
+        return sum(entry.size for entry in share.walk(directory))
+    except MissingError:
+        return 0
+
+
+def _exists(store: ObjectStore, key: str) -> bool:
+    try:
+        store.head(key)
+    except MissingError:
+        return False
+    return True
+
+
+def _log_out(session: VMstore) -> None:
+    try:
+        session.logout()
+    except CloudyError:  # the session will expire
+        return
+
+
+def _stays(orphan: Orphan, why: str) -> PermanentError:
+    return PermanentError(f"{why}.", system=orphan.system, operation=f"remove {orphan.kind}")
