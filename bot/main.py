@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
 
-from bot import crossings
+from bot import crossings, doctor
+from bot.checkups import home, outside
 from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
+from bot.doctor import Finding, Group
 from bot.errors import CloudyError, ConfigError, NotFound, OperatorError
+from bot.janitor import Janitor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
+from bot.model import Actor
 from bot.opening import audit_key_of, open_database, service_for
 from bot.ports import ObjectStore, Share, VMstore
 from bot.store import Database
@@ -156,6 +160,28 @@ def _lock(settings: Settings) -> WorkerLock:
     path = settings.database.path
     path.parent.mkdir(parents=True, exist_ok=True)
     return WorkerLock(path.with_name(path.name + ".lock"))
+
+
+def janitor_for(settings: Settings, db: Database, actor: Actor) -> Janitor:
+    """The janitor as a person sends it; it may work beside a running bot."""
+    settings.require_secrets(slack=False, vmstores=True, targets=True)
+    return Janitor(db, ConfiguredSystems(settings), SystemClock(), installation=installation_id(db), actor=actor)
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """All that the doctor finds; nothing stays of what was made for it."""
+    abroad = outside.every(ConfiguredSystems(settings), SystemClock(), lambda: _slack_checkup(settings))
+    return doctor.examine((*home.every(settings), *abroad))
+
+
+def _slack_checkup(settings: Settings) -> Group:
+    bot_token, app_token = _revealed(settings.slack.bot_token), _revealed(settings.slack.app_token)
+    if not (bot_token or app_token):
+        return outside.of_slack(None)
+    from handlers.checkup import SlackCheckup  # only who asks Slack loads its libraries
+
+    workspace = SlackCheckup(api_url=settings.slack.api_url, bot_token=bot_token, app_token=app_token)
+    return outside.of_slack(workspace, has_bot_token=bool(bot_token), has_app_token=bool(app_token))
 
 
 class Hand:

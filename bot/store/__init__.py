@@ -2,6 +2,7 @@
 
 from bot.store.audit import decode_audit_key, load_audit_key
 from bot.store.database import Database
+from bot.store.examination import integrity_of, journal_of
 from bot.store.unit import Unit
 
-__all__ = ["Database", "Unit", "decode_audit_key", "load_audit_key"]
+__all__ = ["Database", "Unit", "decode_audit_key", "integrity_of", "journal_of", "load_audit_key"]

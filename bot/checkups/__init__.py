@@ -1,0 +1,1 @@
+"""What `cloudy doctor` tries, by where it is: at home and outside."""

@@ -1,0 +1,342 @@
+"""What the doctor tries outside: VMstores, shares, targets, Slack. Everything that is made for it is removed again."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from bot.checksum import crc64
+from bot.doctor import Check, Group, Unjudged
+from bot.errors import CloudyError, ConfigError, IntegrityError, MissingError, PermanentError
+from bot.mistakes import variable
+from bot.model import Vm
+from bot.orphans import HELPERS, SNAPSHOT_WORDS, share_probe
+from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
+
+SKEW = timedelta(seconds=60)  # S3 refuses requests at 15 minutes; a clock that is off is found before
+LOOKED_AT = 5  # VMs, until one has a file to read
+_BODY = b"Cloudy's doctor"
+
+
+class Workspace(Protocol):
+    """Slack, as far as the doctor asks it. TransientError: not reached; DeniedError: a token is refused."""
+
+    def whoami(self) -> tuple[str, frozenset[str]]:
+        """Who the bot token's bot is, in words, and the token's scopes."""
+
+    def open_socket(self) -> None:
+        """Ask for a socket by the app token; it is not used."""
+
+
+# Scope -> what does not work without it, and whether Cloudy can live with that.
+SCOPES: dict[str, tuple[str, bool]] = {
+    "chat:write": ("Cloudy can say nothing", False),
+    "commands": ("no slash command reaches Cloudy", False),
+    "app_mentions:read": ("`@cloudy stop` in a thread is not heard", False),
+    "users:read": ("people are told by their ids, not by their names", True),
+    "channels:history": ("in public channels a message whose answer was lost may be posted twice", True),
+    "groups:history": ("in private channels a message whose answer was lost may be posted twice", True),
+}
+
+
+def of_slack(workspace: Workspace | None, *, has_bot_token: bool = True, has_app_token: bool = True) -> Group:
+    """Tokens and scopes. None: nothing of it is configured."""
+    if workspace is None:
+        return Group(about="Slack", checks=(Check(title="tokens", run=_unconfigured, cure=""),))
+    return Group(
+        about="Slack",
+        checks=(
+            Check(
+                title="bot token",
+                run=lambda: workspace.whoami()[0] if has_bot_token else _missing("slack", "bot_token"),
+                cure="Set CLOUDY_SLACK__BOT_TOKEN to the app's bot token (xoxb-...), from OAuth & Permissions.",
+                is_gate=True,
+            ),
+            Check(
+                title="scopes",
+                run=lambda: _scopes(workspace.whoami()[1]),
+                cure="Add the scopes at OAuth & Permissions of the app, then install it into the workspace again.",
+            ),
+            Check(
+                title="app token",
+                run=lambda: _socket(workspace, has_app_token=has_app_token),
+                cure="Set CLOUDY_SLACK__APP_TOKEN to an app-level token (xapp-...) with the scope connections:write.",
+            ),
+        ),
+    )
+
+
+def _unconfigured() -> str:
+    raise Unjudged("not configured: only the command line works")
+
+
+def _missing(*key: str) -> str:
+    raise ConfigError([f"{variable(key)} is not set"])
+
+
+def _scopes(given: frozenset[str]) -> str:
+    lacking = {scope: effect for scope, effect in SCOPES.items() if scope not in given}
+    words = "; ".join(f"{scope} is missing: {effect}" for scope, (effect, _) in lacking.items())
+    if not all(bearable for _, bearable in lacking.values()):
+        raise PermanentError(words)
+    if lacking:
+        raise Unjudged(words, "Add them at OAuth & Permissions of the app, if that matters to you.")
+    return "all that Cloudy uses"
+
+
+def _socket(workspace: Workspace, *, has_app_token: bool) -> str:
+    if not has_app_token:
+        raise Unjudged("none: only `cloudy serve --http` works, not Socket Mode")
+    workspace.open_socket()
+    return "opens sockets"
+
+
+# --- VMstores ---
+
+
+def of_vmstore(systems: Systems, name: str, _clock: Clock) -> Group:
+    """API, login, rights."""
+    held: list[VMstore] = []
+
+    def session() -> VMstore:
+        if not held:
+            held.append(systems.open_vmstore(name))
+        return held[0]
+
+    def log_in() -> str:
+        session().login()
+        return "accepted"
+
+    url, password = f"vmstores.{name}.url", variable(("vmstores", name, "password"))
+    return Group(
+        about=f"VMstore {name}",
+        checks=(
+            Check(
+                title="API",
+                run=lambda: " ".join((session().info().product, session().info().api_version)),
+                cure=f"Is it up, and are `{url}` and `ca` right? Can this machine reach it?",
+                is_gate=True,
+            ),
+            Check(title="login", run=log_in, cure=f"Correct `vmstores.{name}.user` and {password}.", is_gate=True),
+            Check(
+                title="VMs",
+                run=lambda: f"{sum(1 for _ in session().list_vms())} live VMs",
+                cure="Give the user a role that may read VMs.",
+                timeout_s=90,
+            ),
+            Check(
+                title="rights",
+                run=lambda: _rights(session()),
+                cure="Give the user a role that may take and delete snapshots and clone VMs.",
+            ),
+        ),
+        end=lambda: held[0].logout() if held else None,
+    )
+
+
+def _rights(session: VMstore) -> str:
+    session.list_snapshots(SNAPSHOT_WORDS)
+    session.open_clone_tasks()
+    # A role that may only read is refused here before the VMstore looks whether there is such a snapshot.
+    session.delete_snapshot(f"cloudy-doctor-{secrets.token_hex(8)}")
+    return "snapshots and tasks can be listed, snapshots deleted"
+
+
+# --- shares ---
+
+
+def of_share(systems: Systems, name: str, clock: Clock) -> Group:
+    """The export's files: seen, read, and where clones are to be removed, written."""
+    return Group(
+        about=f"share of {name}",
+        checks=(
+            Check(
+                title="mounted",
+                run=lambda: _list(systems.share(name)),
+                cure=f"Mount the export (NFS version 3) where `vmstores.{name}.share` says, or correct that.",
+                is_gate=True,
+            ),
+            Check(
+                title="a VM's disk",
+                run=lambda: _read_disk(systems.open_vmstore(name), systems.share(name)),
+                cure="Let Cloudy run as the owner of the files, or export them without root squash; is it the mount"
+                " of this VMstore?",
+                timeout_s=60,
+            ),
+            Check(
+                title="clean-up",
+                run=lambda: _write_and_see(systems.cleanup_share(name), systems.share(name), clock),
+                cure=f"Mount the same export writable where `vmstores.{name}.cleanup_share` says, or say"
+                ' cleanup = "manual".',
+            ),
+        ),
+    )
+
+
+def _list(share: Share) -> str:
+    return f"{len(share.list(''))} entries in {share.export}"
+
+
+def _read_disk(session: VMstore, share: Share) -> str:
+    try:
+        session.login()
+    except CloudyError as error:
+        raise Unjudged("not tried: the VMstore does not tell where disks are") from error
+    try:
+        for number, listed in enumerate(session.list_vms()):
+            read = _read_a_byte(session.get_vm(listed.uuid), share)
+            if read or number >= LOOKED_AT:
+                break
+        else:
+            raise Unjudged("not tried: there is no VM yet")
+    finally:
+        session.logout()
+    if not read:
+        raise MissingError(f"Of {number + 1} VMs the share shows no disk: it seems to be of another VMstore.")
+    return f"a byte of {read} was read"
+
+
+def _read_a_byte(vm: Vm, share: Share) -> str:
+    """The path of the largest disk file of the VM, once a byte of it was read; "": nothing is there."""
+    for disk in vm.disks:
+        try:
+            beside = share.list(str(PurePosixPath(disk.path).parent))
+        except MissingError:
+            continue
+        # A descriptor is a small text, readable where the disk's bytes may not be: so the largest of them.
+        files = [each for each in beside if PurePosixPath(each.path).suffix == PurePosixPath(disk.path).suffix]
+        if files:
+            largest = max(files, key=lambda each: each.size)
+            _read_at_start(share, largest.path)
+            return largest.path
+    return ""
+
+
+def _read_at_start(share: Share, path: str) -> None:
+    reader = share.open(path)
+    try:
+        reader.read_into(0, memoryview(bytearray(min(1, reader.size))))
+    finally:
+        reader.close()
+
+
+def _write_and_see(writable: Share | None, share: Share, clock: Clock) -> str:
+    if writable is None:
+        raise Unjudged('cleanup = "manual": clones are removed by hand, each is told')
+    probe = share_probe(clock.now(), secrets.randbits(64))
+    writable.make_directory(probe)
+    try:
+        if not share.exists(probe):
+            raise PermanentError("`share` does not show what was made through `cleanup_share`: two different exports.")
+    finally:
+        writable.remove_tree(probe)
+    if share.exists(probe):
+        raise PermanentError(f"{probe} was removed through `cleanup_share` and `share` still shows it.")
+    return "writable, and the same export as `share`"
+
+
+# --- targets ---
+
+
+def of_target(systems: Systems, name: str, clock: Clock) -> Group:
+    """Objects, checksums, unfinished uploads, the clock."""
+    held: list[ObjectStore] = []
+
+    def store() -> ObjectStore:
+        if not held:
+            held.append(systems.target(name))
+        return held[0]
+
+    rights = "Give the key's user the rights to read, write, list and delete objects, and to list and abort uploads."
+    return Group(
+        about=f"target {name}",
+        checks=(
+            Check(
+                title="objects",
+                run=lambda: _objects(store()),
+                cure=f"Correct `targets.{name}` (url, endpoint, region) and its keys. {rights}",
+                timeout_s=60,
+                is_gate=True,
+            ),
+            Check(title="checksums", run=lambda: _checksums(store()), cure=rights),
+            Check(title="taken keys", run=lambda: _taken_keys(store()), cure=rights),
+            Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
+            Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
+        ),
+    )
+
+
+def _probe() -> str:
+    return f"{HELPERS}doctor-{secrets.token_hex(8)}"
+
+
+def _objects(store: ObjectStore) -> str:
+    store.capabilities()
+    root = _probe()
+    key = f"{root}/object"
+    store.put(key, _BODY, crc64=crc64(_BODY), metadata={"cloudy-doctor": "yes"})
+    try:
+        if store.get(key) != _BODY or [each.key for each in store.list(f"{root}/")] != [key]:
+            raise IntegrityError(f"{store.url} does not give back what was put there.")
+    finally:
+        store.delete(key)
+    if [each.key for each in store.list(f"{root}/")]:
+        raise PermanentError(f"An object of {store.url} is still there after it was removed.")
+    return f"written, read and removed in {store.url}"
+
+
+def _checksums(store: ObjectStore) -> str:
+    if not store.capabilities().checks_crc:
+        raise Unjudged("the store does not check CRC-64/NVME: Cloudy reads back what it sent")
+    return "the store checks CRC-64/NVME"
+
+
+def _taken_keys(store: ObjectStore) -> str:
+    if not store.capabilities().conditional_complete:
+        raise Unjudged("the store completes onto a taken key: Cloudy looks before")
+    return "an upload is not completed onto a taken key"
+
+
+def _uploads(store: ObjectStore) -> str:
+    root = _probe()
+    upload = store.begin_upload(f"{root}/upload", metadata={})
+    try:
+        store.put_part(upload, 1, bytearray(_BODY), crc64=crc64(_BODY))
+        is_listed = upload in store.list_uploads(f"{root}/")
+    finally:
+        store.abort_upload(upload)
+    if not is_listed or store.list_uploads(f"{root}/"):
+        raise PermanentError("The store does not list unfinished uploads as they are: they could be left behind.")
+    return "can be begun, listed and given up"
+
+
+def _clock(store: ObjectStore, clock: Clock) -> str:
+    """By the store's own time of an object that was written just now."""
+    key = f"{_probe()}/clock"
+    before = clock.now()
+    store.put(key, _BODY, crc64=crc64(_BODY), metadata={})
+    try:
+        after, told = clock.now(), store.head(key).modified_at
+    finally:
+        store.delete(key)
+    if told is None:
+        raise Unjudged("the store does not tell the time")
+    return _skew(before, told, after)
+
+
+def _skew(before: datetime, told: datetime, after: datetime) -> str:
+    if before - SKEW <= told <= after + SKEW:
+        return f"within {SKEW.seconds} s of the store's"
+    off = told - after if told > after else before - told
+    way = "behind" if told > after else "ahead of"
+    raise PermanentError(f"This machine's clock is {off.total_seconds():.0f} s {way} the store's.")
+
+
+def every(systems: Systems, clock: Clock, slack: Callable[[], Group]) -> tuple[Group, ...]:
+    """All groups of the outside, in the order in which they are told."""
+    return (
+        slack(),
+        *(make(systems, name, clock) for name in systems.vmstore_names for make in (of_vmstore, of_share)),
+        *(of_target(systems, name, clock) for name in systems.target_names),
+    )

@@ -1,0 +1,123 @@
+"""The doctor's way of trying things, with checks that do what is wanted."""
+
+import threading
+
+import pytest
+
+from bot.checkups.outside import SCOPES, SKEW, _skew, of_slack
+from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
+from bot.errors import DeniedError, PermanentError
+from tests.workflow.stored import NOON
+
+
+def failing() -> str:
+    raise PermanentError("it is broken")
+
+
+def buggy() -> str:
+    raise KeyError("x")
+
+
+def unjudged() -> str:
+    raise Unjudged("not configured", "configure it")
+
+
+def findings(*checks: Check) -> list[Finding]:
+    return list(examine([Group(about="thing", checks=checks)]))
+
+
+def test_each_check_is_told_with_its_words_and_a_bad_one_with_its_cure() -> None:
+    good, bad, bug, open_ = findings(
+        Check(title="a", run=lambda: "fine", cure="c"),
+        Check(title="b", run=failing, cure="mend it"),
+        Check(title="c", run=buggy, cure="look"),
+        Check(title="d", run=unjudged, cure="c"),
+    )
+    assert (good.health, good.words, good.cure) == (Health.GOOD, "fine", "")
+    assert (bad.health, bad.words, bad.cure) == (Health.BAD, "it is broken", "mend it")
+    assert bug.health is Health.BAD
+    assert "KeyError" in bug.words
+    assert (open_.health, open_.words, open_.cure) == (Health.UNJUDGED, "not configured", "configure it")
+
+
+def test_what_follows_a_bad_gate_is_not_tried() -> None:
+    told = findings(Check(title="first", run=failing, cure="c", is_gate=True), Check(title="then", run=buggy, cure="c"))
+    assert told[1].health is Health.UNJUDGED
+    assert told[1].words == "not tried: see first"
+
+
+def test_a_check_that_hangs_is_bad_in_time_and_keeps_no_other_from_being_told() -> None:
+    never = threading.Event()
+    hanging = Check(title="hangs", run=lambda: str(never.wait()), cure="look at the mount", timeout_s=0.05)
+    told = examine(
+        [Group(about="a", checks=(hanging,)), Group(about="b", checks=(Check(title="x", run=str, cure=""),))]
+    )
+    never.set()
+    assert [finding.health for finding in told] == [Health.BAD, Health.GOOD]
+    assert "no answer within" in told[0].words
+    assert told[0].cure == "look at the mount"
+
+
+def test_a_groups_end_is_called_whatever_its_checks_came_to() -> None:
+    ended: list[str] = []
+    group = Group(about="x", checks=(Check(title="a", run=failing, cure=""),), end=lambda: ended.append("end"))
+    examine([group])
+    assert ended == ["end"]
+
+
+class Slack:
+    """A workspace that says what it is told to."""
+
+    def __init__(self, scopes: frozenset[str], error: Exception | None = None) -> None:
+        self._scopes, self._error = scopes, error
+
+    def whoami(self) -> tuple[str, frozenset[str]]:
+        if self._error:
+            raise self._error
+        return "cloudy in team", self._scopes
+
+    def open_socket(self) -> None:
+        return
+
+
+def slack(scopes: set[str], error: Exception | None = None, **has: bool) -> dict[str, Finding]:
+    return {one.title: one for one in examine([of_slack(Slack(frozenset(scopes), error), **has)])}
+
+
+def test_with_all_scopes_slack_is_fine() -> None:
+    assert {one.health for one in slack(set(SCOPES)).values()} == {Health.GOOD}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_missing_scope_is_named_with_what_degrades(scope: str) -> None:
+    found = slack(set(SCOPES) - {scope})["scopes"]
+    effect, is_bearable = SCOPES[scope]
+    assert f"{scope} is missing: {effect}" in found.words
+    assert found.health is (Health.UNJUDGED if is_bearable else Health.BAD)
+    assert found.cure
+
+
+def test_a_refused_bot_token_is_bad_and_its_scopes_are_not_asked() -> None:
+    told = slack(set(), DeniedError("Slack answers auth.test with invalid_auth."))
+    assert told["bot token"].health is Health.BAD
+    assert told["scopes"].health is Health.UNJUDGED
+
+
+def test_slack_that_is_not_configured_is_no_fault() -> None:
+    [one] = examine([of_slack(None)])
+    assert one.health is Health.UNJUDGED
+    assert "not configured" in one.words
+
+
+def test_a_lone_app_token_is_a_fault_and_a_lone_bot_token_is_not() -> None:
+    assert slack(set(SCOPES), has_bot_token=False)["bot token"].health is Health.BAD
+    assert slack(set(SCOPES), has_app_token=False)["app token"].health is Health.UNJUDGED
+
+
+def test_a_clock_that_is_off_is_told_with_its_way() -> None:
+    assert _skew(NOON, NOON - SKEW, NOON)
+    assert _skew(NOON, NOON + SKEW, NOON)
+    with pytest.raises(PermanentError, match="120 s behind"):
+        _skew(NOON, NOON + 2 * SKEW, NOON)
+    with pytest.raises(PermanentError, match="120 s ahead of"):
+        _skew(NOON, NOON - 2 * SKEW, NOON)
