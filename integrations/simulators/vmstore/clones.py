@@ -103,10 +103,10 @@ class Cloner:
 
     def _claimed(self, snapshot: SnapshotEntry, directory: str, name: str) -> Path:
         """Make the folders that the clone's files come into."""
-        if (self._export / directory).exists():
-            raise _invalid(f"The directory /tintri/{directory} exists already.")
         target = self._export / directory / name
         try:
+            if (self._export / directory).exists():
+                raise _invalid(f"The directory /tintri/{directory} exists already.")
             make_folders(self._snapshots.files(snapshot), target)
         except OSError as error:
             raise ApiError(500, "ERR-API-3206", "Clone request failed.", str(error)) from error

@@ -254,7 +254,7 @@ def _minutes(spec: Json, name: str) -> int:
     value = spec.get(name)
     try:
         minutes = int(value) if value is not None else -1
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _invalid(f"{name} must be a number.") from None
     if minutes not in (-1, 0) and minutes < _SHORTEST_MINUTES:
         raise _invalid(f"{name} must be -1 or more than 59.")

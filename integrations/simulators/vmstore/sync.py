@@ -72,7 +72,7 @@ class Syncer:
         return vm
 
     def _take_safety_snapshots(self, spec: Json, vms: list[VmEntry], user: str) -> None:
-        wanted: Json = spec.get("takeSnapshotSpec") or {}
+        wanted: Json = object_of(spec.get("takeSnapshotSpec") or {})
         if not truth(wanted.get("takeSnapshot", True)):
             return
         for vm in vms:

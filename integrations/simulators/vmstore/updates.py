@@ -1,5 +1,6 @@
 """The wrappers in which changes come: Request, MultipleSelectionRequest, CollectionChangeRequest."""
 
+import math
 from typing import Any
 
 from integrations.simulators.vmstore.calls import Json
@@ -57,7 +58,7 @@ def number(value: Any, name: str, *, least: float = 0) -> float:
         found = float(value)
     except (TypeError, ValueError):
         found = least - 1
-    if not found >= least:
+    if not (found >= least and math.isfinite(found)):
         raise ApiError(400, "ERR-API-0020", "Invalid input data.", f"{name} cannot be {value!r}.")
     return int(found) if found.is_integer() else found
 

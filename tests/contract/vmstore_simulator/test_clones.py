@@ -66,6 +66,7 @@ def test_wrong_clone_requests_are_refused_and_make_nothing(simulator: VmstoreSim
         {**clone_spec(snapshot, "out"), "snapshotId": None},
     ):
         assert error_of(caller.call("POST", "/api/v310/vm", body))[:2] == (400, "ERR-API-3205")
+    assert error_of(caller.call("POST", "/api/v310/vm", clone_spec(snapshot, "a" * 300)))[1] == "ERR-API-3206"
     missing = clone_spec(f"{FS}-SST-00000000000000FF", "out")
     assert error_of(caller.call("POST", "/api/v310/vm", missing))[:2] == (404, "ERR-API-3214")
     assert sorted(simulator.export.iterdir()) == before
