@@ -1,12 +1,14 @@
 """What happens in a round, all of it decided by the seed: who asks for what, and where the bot dies. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 VMS = {"ant": 2, "bee": 6, "cat": 11, "dog": 6}  # MiB of the disk; parts are of 5 MiB
 TARGETS = ("s3", "s3b")
 CHANNELS = ("ops", "backups", "general")
+SLACK_METHODS = ("chat.postMessage", "chat.postMessage", "chat.update")
 _FEWEST_KILLS, _MOST_KILLS = 4, 6
 
 # Points of bot/crossings.py and how often each may be crossed before the death there.
@@ -85,6 +87,8 @@ class Round:
 
     name: str
     lives: tuple[Life, ...]
+    habits: Mapping[str, Any]  # options of the VMstore simulator
+    lost: tuple[str, ...]  # for each life the method of Slack's whose next answer is lost, "" for none
 
     @property
     def kills(self) -> int:
@@ -100,7 +104,13 @@ def plan(seed: int, number: int, points: Collection[str] = ()) -> Round:
     lives = tuple(_life(dice, way, is_first=position == 0) for position, way in enumerate(ways))
     if points:
         lives = tuple(_at_one_of(dice, life, sorted(points)) for life in lives)
-    return Round(name=f"{seed}-{number}", lives=lives)
+    habits = {
+        "latency_seconds": dice.choice((0.0, 0.0, 0.1, 0.4)),
+        "layout": dice.choice(("nested", "direct")),
+        "refuse_snapshot_delete_while_clone": dice.random() < 0.5,
+    }
+    lost = tuple(dice.choice(SLACK_METHODS) if dice.random() < 0.3 else "" for _ in lives)
+    return Round(name=f"{seed}-{number}", lives=lives, habits=habits, lost=lost)
 
 
 def _life(dice: Random, way: str, *, is_first: bool) -> Life:

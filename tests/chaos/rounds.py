@@ -50,7 +50,7 @@ def play(chosen: Round, folder: Path, s3: S3Peer, tls: tuple[Path, Path, Path], 
     verdict = Verdict(chosen, folder)
     began = time.monotonic()
     folder.mkdir(parents=True)
-    world = World(folder, s3, tls, chosen.name)
+    world = World(folder, s3, tls, chosen)
     try:
         world.start()
         _Player(world, verdict, blind).play()
@@ -86,8 +86,11 @@ class _Player:
 
     def play(self) -> None:
         """All lives, then one in peace, then the look."""
-        for life in self._verdict.round.lives:
+        for life, lost in zip(self._verdict.round.lives, self._verdict.round.lost, strict=True):
+            if lost:
+                self._world.slack.fail_next(lost, lose_answer=True)
             self._live(life)
+        self._world.slack.clear_faults()
         sessions = self._live_in_peace()
         facts = gather(self._world, sessions)
         for check in CHECKS:
@@ -166,6 +169,7 @@ class _Player:
 
     def _live_in_peace(self) -> int:
         """Until nothing is left to do; gives the sessions that are open after a good end."""
+        self._let_the_vmstore_finish()
         self._world.vmstore.expire_sessions()  # those of killed processes, which are left to expire
         bot = self._start()
         try:
@@ -179,6 +183,13 @@ class _Player:
         finally:
             bot.kill()
         return open_sessions(self._world)
+
+    def _let_the_vmstore_finish(self) -> None:
+        """What the dead have asked for is still carried out: a log-in, too."""
+        self._world.vmstore.options.latency_seconds = 0.0
+        deadline = time.monotonic() + _UNREACHED_S
+        while any(not row["status"] for row in self._world.vmstore.requests) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _until_quiet(self, bot: Process) -> None:
         deadline = time.monotonic() + _QUIET_S

@@ -9,7 +9,7 @@ from typing import Any
 from bot.store import Database, load_audit_key
 from integrations.simulators.slack import LocalSlack
 from integrations.simulators.vmstore import VmstoreSimulator, sample_vms
-from tests.chaos.plan import TARGETS, VMS
+from tests.chaos.plan import TARGETS, VMS, Round
 from tests.peers import S3Peer
 
 PASSWORD = "chaos-password-never-shown"
@@ -20,7 +20,7 @@ _MIB = 1 << 20
 class World:
     """Everything but the bot; start and stop it in one thread."""
 
-    def __init__(self, folder: Path, s3: S3Peer, tls: tuple[Path, Path, Path], name: str) -> None:
+    def __init__(self, folder: Path, s3: S3Peer, tls: tuple[Path, Path, Path], chosen: Round) -> None:
         self.folder = folder
         self.s3 = s3
         self.slack = LocalSlack()
@@ -30,9 +30,15 @@ class World:
         for vm, mib in VMS.items():
             sample_vms.create_vm(export, vm, mib * _MIB, mib * _MIB // 2)
         self.vmstore = VmstoreSimulator(
-            export, name="vmstore", user="cloudy", password=PASSWORD, tls=(certificate, key), clone_seconds=CLONE_S
+            export,
+            name="vmstore",
+            user="cloudy",
+            password=PASSWORD,
+            tls=(certificate, key),
+            clone_seconds=CLONE_S,
+            **chosen.habits,
         )
-        self.prefixes = {target: f"{name}/{target}" for target in TARGETS}
+        self.prefixes = {target: f"{chosen.name}/{target}" for target in TARGETS}
         self.frozen = Frozen(export, folder / "frozen")
 
     def start(self) -> None:
