@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -295,9 +295,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
         )
     db = _prepare(settings)
     worker = _worker(settings, db)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    wait = asked_to_end()
     try:
         worker.start()
         connection = _connection(settings, db, worker, address)
@@ -306,7 +304,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
         worker.drain()
         _tell(error)
         leave(1)
-    stop.wait()
+    wait()
     log.info("draining", extra={"action": "drain"})
     last = threading.Timer(DRAIN_S, os._exit, args=(0,))
     last.daemon = True
@@ -314,6 +312,22 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     worker.drain()
     connection.close()
     leave(0)
+
+
+def asked_to_end() -> Callable[[], None]:
+    """Listen for SIGTERM and SIGINT from now on; what is given waits for the first. Main thread only.
+
+    Over a pipe: a handler that sets an Event stands still for ever when it interrupts the main thread inside the
+    Event's own lock, which is held for an instant when the wait begins. That signal and every later one would be lost.
+    """
+    told, telling = os.pipe()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.write(telling, b"."))
+
+    def wait() -> None:
+        os.read(told, 1)
+
+    return wait
 
 
 def _connection(settings: Settings, db: Database, worker: Worker, address: Address | None) -> "Connection":
