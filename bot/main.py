@@ -342,7 +342,14 @@ def _connection(settings: Settings, db: Database, worker: Worker, address: Addre
     else:
         guarded = gate.Gate(app, signing_secret=_revealed(slack.signing_secret), health=partial(_health, db, worker))
         door = webserver.WebDoor(guarded, host=address.host, port=address.port)
-    return connection.Connection(client, door, db=db, clock=SystemClock(), installation=installation_id(db))
+    return connection.Connection(
+        client,
+        door,
+        db=db,
+        clock=SystemClock(),
+        installation=installation_id(db),
+        admin_channel=slack.admin_channel,
+    )
 
 
 def _revealed(secret: SecretStr | None) -> str:

@@ -135,7 +135,11 @@ def _receipt(view: Json) -> Card:
         lines=_some(view.get("why")),
         facts=_pairs(view.get("facts", ())),
         lists=tuple((heading, items) for heading, items in lists if items),
-        closing=(*(() if left_behind else ("Nothing is left behind.",)), *_some(view.get("next"), "Next: ")),
+        closing=(
+            *(() if left_behind else ("Nothing is left behind.",)),
+            *_some(view.get("next"), "Next: "),
+            *_some(view.get("note")),
+        ),
         transaction=_text(view, "transaction"),
     )
 

@@ -42,10 +42,20 @@ def slack_app(client: WebClient, service: Service) -> App:
 class Connection:
     """A door in, the Web API out."""
 
-    def __init__(self, client: WebClient, door: Door, *, db: Database, clock: Clock, installation: str) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        door: Door,
+        *,
+        db: Database,
+        clock: Clock,
+        installation: str,
+        admin_channel: str = "",
+    ) -> None:
         self._door = door
         self._stop = threading.Event()
-        sender = Sender(db, crossings.watched("slack", client), clock=clock, installation=installation)
+        watched = crossings.watched("slack", client)
+        sender = Sender(db, watched, clock=clock, installation=installation, admin_channel=admin_channel)
         self._sender = threading.Thread(target=sender.run, args=(self._stop,), name="sender", daemon=True)
 
     def start(self, on_ready: Callable[[], None]) -> None:

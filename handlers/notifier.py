@@ -17,8 +17,8 @@ from bot.errors import CloudyError
 from bot.model import Message
 from bot.ports import Clock
 from bot.store import Database, Unit
-from handlers import blocks
-from handlers.cards import is_final, slack_user
+from handlers import blocks, undelivered
+from handlers.cards import is_final
 from handlers.pace import Pace
 from handlers.webapi import Kind, Mark, Outcome, WebApi
 
@@ -54,12 +54,17 @@ class Sender:
     The client must have no retry handlers (an own retry of a post can double it) and a time-out of about 10 s.
     """
 
-    def __init__(self, db: Database, client: WebClient, *, clock: Clock, installation: str) -> None:
+    def __init__(
+        self, db: Database, client: WebClient, *, clock: Clock, installation: str, admin_channel: str = ""
+    ) -> None:
+        """admin_channel: where what cannot be delivered anywhere else is told; empty: nowhere but in the log."""
         self._db = db
         self._api = WebApi(client)
         self._clock = clock
         self._installation = installation
+        self._admin_channel = admin_channel
         self._pace = Pace()
+        self._has_looked_back = False
         self._levels: dict[str, tuple[int, datetime]] = {}  # kind of view -> level that Slack takes, until when
         self._unsent: set[str] = set()  # keys whose begun send surely did not happen, so that nobody need look
         self._aside: dict[str, datetime] = {}
@@ -98,6 +103,9 @@ class Sender:
         if self._silent_until is not None and now < self._silent_until:
             return None
         with self._db.read() as unit:
+            if not self._has_looked_back:  # what was sent before a restart counts
+                self._pace.resume(unit.outbox.last_sent())
+                self._has_looked_back = True
             pending = unit.outbox.pending()
             lost = self._find_roots(unit, pending)
         for message in pending:
@@ -236,8 +244,7 @@ class Sender:
         _log.error("a message is given up", extra={"action": "outbox", "key": message.key, "error": why})
         with self._db.unit() as unit:
             unit.outbox.give_up(message.key, why)
-            if direct := _instead(message, why):
-                unit.outbox.put(direct)
+            undelivered.reroute(unit, message, why, self._admin_channel)
 
     # --- how it is drawn ---
 
@@ -255,22 +262,6 @@ class Sender:
 
     def _mark(self, message: Message) -> Mark:
         return Mark(key=message.key, installation=self._installation, version=message.version)
-
-
-def _instead(message: Message, why: str) -> Message | None:
-    """What the one who asked is told directly when Slack takes nothing where it was asked; None: it stands there."""
-    by = message.only_for or slack_user(message.view.get("by"))
-    if message.ts or not by:
-        return None
-    view = message.view
-    if not message.only_for:
-        text = (
-            f"Slack does not let Cloudy write where you asked ({why}), so there is no thread; the work goes on all the "
-            f"same. Follow it with /cloudy show {view.get('transaction', '')}, and invite Cloudy to that channel for "
-            "the next time."
-        )
-        view = {"kind": "notice", "text": text}
-    return Message(key=f"{message.key}:direct", channel=by, view=view)
 
 
 def _backoff_s(failures: int) -> float:

@@ -4,6 +4,7 @@ Source: docs.slack.dev/apis/web-api/rate-limits. chat.postMessage: about one a s
 allowed. chat.update: 50 a minute and more, for the app in the whole workspace. chat.postEphemeral: 100 and more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,6 +32,10 @@ class Bucket:
         self._at = now
         return self.tokens >= 1.0 + more_than
 
+    def empty(self, at: datetime) -> None:
+        """Say that there was nothing left at that time."""
+        self.tokens, self._at = 0.0, at
+
     def take(self) -> None:
         """Take one."""
         self.tokens -= 1.0
@@ -42,8 +47,20 @@ class Pace:
     def __init__(self) -> None:
         self._posts: dict[str, Bucket] = {}
         self._whispers = Bucket(burst=10, per_s=1.2)
-        self._edits = Bucket(burst=15, per_s=34 / 60)  # burst and refill stay below 50 in any minute
+        self._edits = Bucket(
+            burst=12, per_s=34 / 60
+        )  # burst and refill stay below 50 in any minute, with some to spare
         self._closed: dict[str, datetime] = {}
+
+    def resume(self, last_sent: Mapping[str, datetime]) -> None:
+        """Go on after a restart: no bucket holds more than what came back since the last message, by channel.
+
+        It may have held more; so a restart only delays, and never doubles a budget.
+        """
+        for channel, at in last_sent.items():
+            self._channel(channel).empty(at)
+        for bucket in (self._whispers, self._edits) if last_sent else ():
+            bucket.empty(max(last_sent.values()))
 
     def may_post(self, channel: str, now: datetime) -> bool:
         """A message into a channel or one of its threads."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from bot.errors import MissingError
 from bot.model import Message
@@ -48,6 +48,14 @@ class Outbox:
             .order_by(col(MessageRow.id))
         )
         return tuple(_message(row) for row in rows)
+
+    def last_sent(self) -> dict[str, datetime]:
+        """When a message was sent or edited last, by channel."""
+        sent = col(MessageRow.last_sent_at)
+        rows = self._session.execute(
+            select(MessageRow.channel, func.max(sent)).where(sent.is_not(None)).group_by(MessageRow.channel)
+        )
+        return {channel: at for channel, at in rows}
 
     def intend(self, key: str, token: str) -> None:
         """Note before a first send that its outcome may stay unknown. MissingError."""
