@@ -1,4 +1,4 @@
-"""Where a message goes that Slack does not take where it belongs: to the one who asked, then to the admin channel."""
+"""The sender's way out: a message that Slack takes nowhere near goes to the one who asked, then to the admins."""
 
 from bot.model import Actor, AuditEvent, Json, Message
 from bot.store import Unit
