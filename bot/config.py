@@ -57,6 +57,15 @@ class VMstoreSettings(_Section):
     cleanup_share: str | None = Field(
         default=None, description='a writable way to its files, like cleanup_share = "path:/mnt/tintri-rw"'
     )
+    share_uid: int | None = Field(
+        default=None, ge=0, lt=1 << 32, description="the owner of the VMs' files, like share_uid = 0"
+    )
+    share_gid: int | None = Field(
+        default=None, ge=0, lt=1 << 32, description="the group of the VMs' files, like share_gid = 0"
+    )
+    share_timeout_s: float = Field(
+        default=60.0, gt=0, description="seconds for one read of a file, like share_timeout_s = 60"
+    )
     cleanup: Literal["auto", "manual"] = Field(default="auto", description='cleanup = "auto" or "manual"')
     export: str = Field(default="/tintri", description='the name of its export, like export = "/tintri"')
     parallel: int = Field(default=4, ge=1, le=64, description="a number of transactions at once, like parallel = 4")

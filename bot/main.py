@@ -85,12 +85,12 @@ class ConfiguredSystems:
     def share(self, vmstore: str) -> Share:
         """See the port."""
         found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.share, found.export)
+        return _open_share(vmstore, found.share, found)
 
     def cleanup_share(self, vmstore: str) -> Share | None:
         """See the port."""
         found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.cleanup_share, found.export) if found.cleanup_share else None
+        return _open_share(vmstore, found.cleanup_share, found) if found.cleanup_share else None
 
     def target(self, name: str) -> ObjectStore:
         """See the port."""
@@ -107,12 +107,19 @@ class ConfiguredSystems:
         return self._settings.vmstores[name]
 
 
-def _open_share(vmstore: str, url: str, export: str) -> Share:
+def _open_share(vmstore: str, url: str, settings: VMstoreSettings) -> Share:
     scheme = url.partition(":")[0]
     if scheme not in shares.OPENERS:
         ways = ", ".join(shares.OPENERS)
         raise ConfigError([f"vmstores.{vmstore}.share is {url!r}; Cloudy reaches files by: {ways}"])
-    return crossings.watched("share", shares.OPENERS[scheme](url, export=export))
+    share = shares.OPENERS[scheme](
+        url,
+        export=settings.export,
+        uid=settings.share_uid,
+        gid=settings.share_gid,
+        timeout_s=settings.share_timeout_s,
+    )
+    return crossings.watched("share", share)
 
 
 def _open_store(name: str, settings: TargetSettings) -> ObjectStore:

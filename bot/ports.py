@@ -111,6 +111,7 @@ class Share(Protocol):
     """
 
     export: str  # "/tintri": the prefix of every full path
+    timeout_s: float  # a call that takes longer is given up (bot/watchdog.py)
 
     def list(self, directory: str) -> tuple[Entry, ...]:
         """Entries directly in it ("" is the export itself), sorted by path. MissingError: no such directory."""

@@ -23,6 +23,7 @@ from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
 from bot.transfer import TransferSettings
+from bot.watchdog import Watchdog
 from bot.workflow import StepSpec
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Runner:
         self._transfer_settings = transfer_settings
         self._sessions: dict[tuple[str, str], VMstore] = {}
         self._sessions_lock = threading.Lock()
+        self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
         self.draining = threading.Event()
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
@@ -161,7 +163,7 @@ class Runner:
 
         def cleanup_share(name: str) -> Share | None:
             share = systems.cleanup_share(name)
-            return None if share is None else retrying(share, guard.pause)
+            return None if share is None else self._watched(share, name, guard)
 
         return Context(
             transaction=transaction,
@@ -172,7 +174,7 @@ class Runner:
             open_vmstore=lambda name: retrying(systems.open_vmstore(name), guard.pause),
             session=lambda name: self._session(tid, name, guard),
             end_session=lambda name: self._end_session(tid, name),
-            share=lambda name: retrying(systems.share(name), guard.pause),
+            share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(
                 systems.target(name), guard.pause, long=long, on_wait=lambda error: self._tell_waiting(tid, error)
@@ -187,6 +189,9 @@ class Runner:
             moved=progress.moved,
             leave_behind=lambda left: self._leave_behind(tid, left),
         )
+
+    def _watched(self, share: Share, vmstore: str, guard: Guard) -> Share:
+        return retrying(self._watchdogs[vmstore].watch(share, guard.check), guard.pause)
 
     def _session(self, transaction_id: str, name: str, guard: Guard) -> VMstore:
         key = (transaction_id, name)

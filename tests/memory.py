@@ -67,6 +67,7 @@ class MemoryShare:
     """The files of an export. `reads` counts how often each byte range was read."""
 
     export = "/tintri"
+    timeout_s = 60.0
 
     def __init__(self, files: Mapping[str, bytes], *, watch: Watch = unwatched, writable: bool = True) -> None:
         self.files = dict(files)

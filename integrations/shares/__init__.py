@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bot.ports import Share
 from integrations.shares.path import open_path
 
-# Scheme of a share's URL -> opener(url, *, export="/tintri"). Opening touches nothing.
+# Scheme of a share's URL -> opener(url, *, export="/tintri", uid=None, gid=None, timeout_s=60). It touches nothing yet.
 OPENERS: dict[str, Callable[..., Share]] = {
     "path": open_path,
 }

@@ -19,6 +19,7 @@ from bot.errors import (
 )
 from bot.model import Entry
 from bot.ports import Reader
+from integrations.shares.identity import Identity
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -31,20 +32,27 @@ _PASSING = (
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def open_path(url: str, *, export: str) -> "PathShare":
-    """Open `path:/absolute/directory`. Nothing is touched yet, so it may be mounted later."""
+def open_path(
+    url: str, *, export: str, uid: int | None = None, gid: int | None = None, timeout_s: float = 60.0
+) -> "PathShare":
+    """Open `path:/absolute/directory`. Nothing is touched yet, so it may be mounted later.
+
+    uid, gid: whose rights count for the files instead of the process's own; see integrations/shares/identity.py.
+    """
     root = Path(url.removeprefix("path:"))
     if not url.startswith("path:") or not root.is_absolute():
         raise ConfigError([f"share {url!r}: must be path: and an absolute directory, as in path:/mnt/tintri"])
-    return PathShare(root, export=export)
+    return PathShare(root, Identity(uid, gid), export=export, timeout_s=timeout_s)
 
 
 class PathShare:
     """The files below one directory. Links are followed only when a file is opened, and never out of the export."""
 
-    def __init__(self, root: Path, *, export: str) -> None:
+    def __init__(self, root: Path, identity: Identity, *, export: str, timeout_s: float) -> None:
         self.export = export
+        self.timeout_s = timeout_s
         self._root = root
+        self._identity = identity
 
     def __repr__(self) -> str:
         return f"PathShare({str(self._root)!r})"
@@ -183,7 +191,8 @@ class PathShare:
     def _told(self, operation: str, path: str) -> Iterator[None]:
         """Turn what the operating system says into our errors."""
         try:
-            yield
+            with self._identity.taken():
+                yield
         except OSError as error:
             raise self.failure(error, operation, path) from error
 
@@ -226,13 +235,14 @@ class PathShare:
     def _rights(self, path: str, error: OSError) -> str:
         if error.errno == errno.EROFS:
             return "it is mounted read-only. Removing needs `cleanup_share`, a mount that may be written."
+        reads_as = f"Cloudy reads as uid {self._identity.uid}"
         try:
             status = self._real(path).stat()
         except (OSError, PermanentError):
-            return f"{error.strerror}; Cloudy runs as uid {os.geteuid()} and may not even look at it."
+            return f"{error.strerror}; {reads_as} and may not even look at it. Set `share_uid` to the files' owner."
         return (
-            f"{error.strerror}; owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}, and Cloudy runs as "
-            f"uid {os.geteuid()}. Let it run as that owner, or export without root squash."
+            f"{error.strerror}; owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}, and {reads_as}. "
+            f"Set `share_uid = {status.st_uid}`; on NFS, also export to Cloudy without squashing that uid."
         )
 
 

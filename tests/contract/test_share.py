@@ -341,3 +341,56 @@ def test_a_mount_whose_server_is_away_is_transient_in_every_call(
         monkeypatch.setattr(os, name, stale)
     with pytest.raises(TransientError):
         getattr(mounted, call)("clone/vm01")
+
+
+# --- another user's rights ---
+
+
+def read_as(folder: Path, uid: int, gid: int | None = None) -> bytes:
+    share = OPENERS["path"](f"path:{folder}", export="/tintri", uid=uid, gid=gid)
+    return read(share, "disk", 0, 4)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_files_of_another_user_are_read_as_that_user(open_folder: Path) -> None:
+    disk = open_folder / "disk"
+    disk.write_bytes(b"data")
+    os.chown(disk, 4711, 4712)
+    disk.chmod(0o600)
+    assert read_as(open_folder, 4711) == b"data"
+    with pytest.raises(DeniedError, match=r"uid 4711, mode 0600, and Cloudy reads as uid 65534.*share_uid = 4711"):
+        read_as(open_folder, NOBODY)
+    disk.chmod(0o040)
+    assert read_as(open_folder, NOBODY, 4712) == b"data"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_another_users_rights_count_for_one_thread_and_a_moment(open_folder: Path) -> None:
+    disk, mine = open_folder / "disk", open_folder / "mine"
+    disk.write_bytes(b"data")
+    mine.write_bytes(b"mine")
+    mine.chmod(0o600)
+    share = OPENERS["path"](f"path:{open_folder}", export="/tintri", uid=NOBODY)
+    stop, wrong = threading.Event(), list[OSError]()
+
+    def look() -> None:
+        while not stop.is_set():
+            try:
+                mine.read_bytes()
+            except OSError as error:
+                wrong.append(error)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(300):
+        read(share, "disk", 0, 4)
+    stop.set()
+    thread.join()
+    assert not wrong
+    assert mine.read_bytes() == b"mine"
+
+
+def test_who_may_not_take_another_user_is_told_how(open_folder: Path) -> None:
+    (open_folder / "disk").write_bytes(b"data")
+    with as_nobody(), pytest.raises(DeniedError, match="CAP_SETUID"):
+        read_as(open_folder, os.geteuid() + 1)

@@ -1,0 +1,134 @@
+"""The only place that gives up a call that hangs: a share, wrapped so that each of its calls ends in time.
+
+A read of a mount whose server froze cannot be broken off, so it is left alone in its thread: it reads into memory of
+its own, and what it brings too late is thrown away.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from bot.errors import TransientError
+from bot.model import Entry
+from bot.ports import Reader, Share
+
+T = TypeVar("T")
+
+LOOK_S = 0.5  # how soon a Stop is heard while a call hangs
+MOST = 128  # calls at once for one share, those that hang included
+
+
+class Watchdog:
+    """Threads for the calls of one share; keep one for the life of the process, so that what hangs is bounded."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="share")
+        self._spare: list[bytearray] = []
+        self._lock = threading.Lock()
+
+    def watch(self, share: Share, check: Callable[[], None]) -> Share:
+        """Wrap a share; TransientError: a call took longer than the share's timeout_s. check may raise Stopped."""
+        return _Watched(share, self, check)
+
+    def call(
+        self, work: Callable[[], T], what: str, timeout_s: float, check: Callable[[], None], late: Callable[[T], None]
+    ) -> T:
+        """Give what the work gives; `late` gets that instead when nobody waits for it any more."""
+        future = self._pool.submit(work)
+        try:
+            return _waited(future, what, timeout_s, check)
+        except BaseException:
+            if not future.cancel():
+                future.add_done_callback(lambda done: None if done.exception() else late(done.result()))
+            raise
+
+    def memory(self, length: int) -> bytearray:
+        """Memory for one read; give it back by `spare` when nothing writes into it any more."""
+        with self._lock:
+            found = next((at for at, body in enumerate(self._spare) if len(body) == length), None)
+            return bytearray(length) if found is None else self._spare.pop(found)
+
+    def spare(self, body: bytearray) -> None:
+        """Keep it for the next read."""
+        with self._lock:
+            self._spare = [*self._spare[-15:], body]
+
+
+def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], None]) -> T:
+    until = time.monotonic() + timeout_s
+    while not wait([future], max(0.0, min(LOOK_S, until - time.monotonic()))).done:
+        check()
+        if time.monotonic() >= until:
+            raise TransientError(
+                f"The share did not {what} within {timeout_s:g} s: the mount hangs. "
+                "Look at the mount and at the VMstore's data port.",
+                system="share",
+                operation=what.partition(" ")[0],
+            )
+    return future.result()
+
+
+def _close(reader: Reader) -> None:
+    reader.close()
+
+
+class _Watched:
+    """Looks like the share that it wraps."""
+
+    def __init__(self, share: Share, dog: Watchdog, check: Callable[[], None]) -> None:
+        self.export = share.export
+        self.timeout_s = share.timeout_s
+        self._share = share
+        self._dog = dog
+        self._check = check
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        return self._call(lambda: self._share.list(directory), f"list {self._full(directory)}")
+
+    def walk(self, directory: str) -> tuple[Entry, ...]:
+        return self._call(lambda: self._share.walk(directory), f"list {self._full(directory)}")
+
+    def exists(self, path: str) -> bool:
+        return self._call(lambda: self._share.exists(path), f"look for {self._full(path)}")
+
+    def open(self, path: str) -> Reader:
+        what = f"open {self._full(path)}"
+        reader = self._dog.call(lambda: self._share.open(path), what, self.timeout_s, self._check, _close)
+        return _WatchedReader(reader, self._dog, self._check, f"read {self._full(path)}", self.timeout_s)
+
+    def remove_tree(self, directory: str) -> None:
+        self._call(lambda: self._share.remove_tree(directory), f"remove {self._full(directory)}")
+
+    def _call(self, work: Callable[[], T], what: str) -> T:
+        return self._dog.call(work, what, self.timeout_s, self._check, lambda _: None)
+
+    def _full(self, path: str) -> str:
+        return f"{self.export.rstrip('/')}/{path}"
+
+
+class _WatchedReader:
+    """Looks like the reader that it wraps."""
+
+    def __init__(self, reader: Reader, dog: Watchdog, check: Callable[[], None], what: str, timeout_s: float) -> None:
+        self.size = reader.size
+        self._reader = reader
+        self._dog = dog
+        self._check = check
+        self._what = what
+        self._timeout_s = timeout_s
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        body = self._dog.memory(len(buffer))
+
+        def read() -> None:
+            with memoryview(body) as view:
+                self._reader.read_into(offset, view)
+
+        self._dog.call(read, self._what, self._timeout_s, self._check, lambda _: self._dog.spare(body))
+        buffer[:] = body
+        self._dog.spare(body)
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,129 @@
+"""A share that hangs ends in time, hears Stop at once, and what comes too late harms nothing."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bot import watchdog
+from bot.errors import IntegrityError, Stopped, TransientError
+from bot.ports import Reader
+from bot.watchdog import Watchdog
+from tests.memory import MemoryReader, MemoryShare
+
+
+class Frozen(MemoryShare):
+    """Hangs in reads and listings until it thaws."""
+
+    timeout_s = 0.05
+
+    def __init__(self) -> None:
+        super().__init__({"vm01/a": b"abcdef"})
+        self.thaw = threading.Event()
+        self.frozen = True
+        self.ended = threading.Semaphore(0)
+
+    def hang(self) -> None:
+        if self.frozen:
+            self.thaw.wait()
+
+    def exists(self, path: str) -> bool:
+        self.hang()
+        return super().exists(path)
+
+    def open(self, path: str) -> Reader:
+        self.hang()
+        reader = _Hanging(self, path)
+        self.ended.release()
+        return reader
+
+
+class _Hanging(MemoryReader):
+    def __init__(self, share: Frozen, path: str) -> None:
+        super().__init__(share, path)
+        self.of = share
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.of.hang()
+        super().read_into(offset, buffer)
+        self.of.ended.release()
+
+
+@pytest.fixture
+def share() -> Iterator[Frozen]:
+    made = Frozen()
+    yield made
+    made.thaw.set()
+
+
+def go_on() -> None:
+    """Nobody asked for Stop."""
+
+
+def test_a_call_that_hangs_is_given_up_in_time_and_says_where(share: Frozen) -> None:
+    with pytest.raises(TransientError, match=r"did not look for /tintri/vm01 within 0.05 s: the mount hangs"):
+        Watchdog().watch(share, go_on).exists("vm01")
+
+
+def test_a_stop_is_heard_while_a_call_hangs(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LOOK_S", 0.01)
+    share.timeout_s = 600.0
+
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        Watchdog().watch(share, stop).exists("vm01")
+
+
+def test_what_is_read_too_late_is_written_nowhere(share: Frozen) -> None:
+    share.frozen = False
+    reader = Watchdog().watch(share, go_on).open("vm01/a")
+    assert share.ended.acquire(timeout=5)
+    share.frozen = True
+    body = bytearray(b"------")
+    with pytest.raises(TransientError):
+        reader.read_into(0, memoryview(body))
+    share.thaw.set()
+    assert share.ended.acquire(timeout=5)
+    assert body == b"------"
+
+
+def test_a_file_that_is_opened_too_late_is_closed_again(share: Frozen) -> None:
+    with pytest.raises(TransientError):
+        Watchdog().watch(share, go_on).open("vm01/a")
+    share.thaw.set()
+    assert share.ended.acquire(timeout=5)
+    for _ in range(500):
+        if not share.open_readers:
+            break
+        threading.Event().wait(0.01)
+    assert share.open_readers == 0
+
+
+def test_more_calls_that_hang_than_there_are_threads_still_end_in_time(
+    share: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "MOST", 2)
+    watched = Watchdog().watch(share, go_on)
+    for _ in range(5):
+        with pytest.raises(TransientError):
+            watched.exists("vm01")
+    assert sum(thread.name.startswith("share") for thread in threading.enumerate()) <= 2
+    share.thaw.set()
+    share.timeout_s = 5.0
+    assert Watchdog().watch(share, go_on).exists("vm01/a")
+
+
+def test_a_share_that_answers_is_read_as_it_is(share: Frozen) -> None:
+    share.frozen = False
+    share.timeout_s = 5.0
+    reader = Watchdog().watch(share, go_on).open("vm01/a")
+    body = bytearray(3)
+    for offset, expected in ((0, b"abc"), (3, b"def"), (1, b"bcd")):
+        reader.read_into(offset, memoryview(body))
+        assert body == expected
+    with pytest.raises(IntegrityError):
+        reader.read_into(5, memoryview(body))
+    reader.close()
+    assert share.open_readers == 0
