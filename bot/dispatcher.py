@@ -8,6 +8,7 @@ from datetime import timedelta
 from bot import ending, narrator
 from bot.engine import Engine, Standing
 from bot.errors import BusyError, CloudyError, DatabaseError
+from bot.failures import refusal_of
 from bot.insist import insist
 from bot.model import AuditEvent, Failure, Json, State, StepState, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
@@ -142,7 +143,7 @@ class Dispatcher:
         try:
             return self._planner.plan(transaction)
         except CloudyError as error:
-            return Refused(Failure(what=error.message, step="Plan", kind=type(error).__name__))
+            return Refused(refusal_of(error, transaction))
         except Exception:  # a bug must end one request with words, not the planner
             log.exception("planning failed unexpectedly", extra={"action": "bug", "transaction": transaction.id})
             return Refused(Failure(what="Planning failed unexpectedly; details are in the log.", step="Plan"))
@@ -184,7 +185,7 @@ class Dispatcher:
 
     def _close(self, unit: Unit, transaction: Transaction, state: State, failure: Failure) -> None:
         unit.transactions.update(transaction.id, state=state, failure=failure, ended_at=self._clock.now())
-        narrator.answer_privately(unit, transaction, failure.what)
+        narrator.answer_privately(unit, transaction, "\n".join(filter(None, (failure.what, failure.next))))
         _audit(unit, transaction, state.value, {"why": failure.what})
 
     def _start(self, transaction: Transaction) -> None:

@@ -7,6 +7,7 @@ from bot.errors import (
     MissingError,
     NotRestorable,
     RemoteError,
+    RequesterError,
     TransientError,
 )
 from bot.model import Failure, Transaction
@@ -26,15 +27,31 @@ def failure_of(error: CloudyError, spec: StepSpec, transaction: Transaction) -> 
     )
 
 
+def refusal_of(error: CloudyError, transaction: Transaction) -> Failure:
+    """Why a request could not be planned: nothing of it was begun. What the requester can mend says how itself."""
+    system, code = (error.system, error.code) if isinstance(error, RemoteError) else ("", "")
+    is_named = transaction.vm in error.message
+    return Failure(
+        what=error.message if is_named else f"{transaction.vm}: {error.message}",
+        step="Plan",
+        kind=type(error).__name__,
+        system=system,
+        code=code,
+        next="" if isinstance(error, RequesterError) else _next(error, transaction),
+    )
+
+
 def _next(error: CloudyError, transaction: Transaction) -> str:
     again = f"/protect {transaction.vm} to {' and '.join(transaction.targets)}"
     system = error.system if isinstance(error, RemoteError) and error.system else "the other system"
+    if system == "share":
+        system = f"the share of {transaction.vmstore}"
     if isinstance(error, TransientError):
         return f"Check that {system} is up and reachable, then ask again: {again}"
     if isinstance(error, DeniedError):
         return f"Have the user or rights that Cloudy uses on {system} corrected, then ask again: {again}"
     if isinstance(error, NotRestorable):
-        return "Nothing was uploaded. Have the VM's missing files put right (see above), then ask again: " + again
+        return f"Nothing was uploaded. Have the VM's files put right as said above, then ask again: {again}"
     if isinstance(error, IntegrityError):
         return (
             "Trust nothing of this run. Check the disks and memory of what is named above and the network to it, "

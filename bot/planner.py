@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError
-from bot.model import Failure, Json, Transaction, Vm
+from bot.model import Failure, Headroom, Json, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.retry import Patience, retrying
 from bot.store import Database
@@ -55,15 +55,20 @@ class Planner:
         self._pause = pause
 
     def plan(self, transaction: Transaction) -> Planned:
-        """NotFound with near names, AmbiguousName with one line a VM; RemoteError: no VMstore could be asked."""
+        """NotFound with near names, AmbiguousName with one line a VM; RemoteError: no VMstore could be asked.
+
+        PermanentError: also where the VMstore would refuse the snapshot, before anything is made.
+        """
         vm = self._find(transaction.vm)
+        room = self._room(vm)
         facts: Json = {
             "vm": vm.name,
             "vmstore": vm.vmstore,
             "disks": len(vm.disks),
             "provisioned_bytes": vm.provisioned_bytes,
             "used_bytes": vm.used_bytes,
-            "snapshots": vm.snapshots,
+            "snapshots": room.snapshots,
+            "warnings": room.warnings(vm.name, vm.vmstore),
         }
         return Planned(vm=vm, frozen=self._workflow(transaction.workflow), facts=facts)
 
@@ -110,6 +115,18 @@ class Planner:
             raise
         finally:
             _log_out(client, store)
+
+    def _room(self, vm: Vm) -> Headroom:
+        """How many more snapshots there may be. PermanentError: not one."""
+        client: VMstore = retrying(self._systems.open_vmstore(vm.vmstore), self._pause, PATIENCE)
+        client.login()
+        try:
+            room = client.headroom(vm.uuid)
+        finally:
+            _log_out(client, vm.vmstore)
+        if why := room.refusal(vm.name, vm.vmstore):
+            raise PermanentError(why, system=vm.vmstore, operation="plan")
+        return room
 
     def _learn(self, store: str, client: VMstore) -> None:
         """Refresh the inventory: a name that was not found is the moment when near names are wanted."""

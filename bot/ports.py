@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.model import (
     Capabilities,
     Entry,
+    Headroom,
     ObjectInfo,
     PartDone,
     PartLimits,
@@ -62,12 +63,15 @@ class VMstore(Protocol):
     def list_vms(self) -> Iterator[Vm]:
         """All live VMs, page by page, without disks."""
 
+    def headroom(self, vm_uuid: str) -> Headroom:
+        """How many more snapshots the VM and the space allow; what this VMstore does not tell is None."""
+
     def create_snapshot(
         self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int
     ) -> Snapshot:
         """Take a snapshot whose description is "<label> <note>".
 
-        One with that label on that VM is found, not made twice.
+        One with that label on that VM is found, not made twice. PermanentError: also where the headroom is used up.
         """
 
     def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:

@@ -57,6 +57,7 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
     size = int(transaction.plan.get("provisioned_bytes", 0))
     if size:
         facts.append(["Provisioned", size_text(size)])
+    facts += [["Mind", warning] for warning in transaction.plan.get("warnings", [])]
     return {
         "kind": "root",
         "transaction": transaction.id,
@@ -121,10 +122,17 @@ def _note(step: Step) -> str:
     return teller(step) if teller and step.state is StepState.COMPLETE else ""
 
 
+def _consistency(step: Step) -> str:
+    """What was really got, and why it is not what was asked for."""
+    got = f"{step.outputs.get('snapshot', {}).get('consistency', '')}-consistent"
+    instead = step.outputs.get("instead", "")
+    return f"{got} only: {instead}" if instead else got
+
+
 # What a finished step came to, from its outputs; a step that is not here is told by its title alone.
 _DONE: dict[str, Callable[[Step], str]] = {
     "check": lambda step: f"{step.outputs.get('product', '')} {step.outputs.get('api_version', '')}".strip(),
-    "snapshot": lambda step: f"{step.outputs.get('snapshot', {}).get('consistency', '')}-consistent",
+    "snapshot": _consistency,
     "clone": lambda step: f"/{step.outputs.get('directory', '')}",
     "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",
     "upload": lambda step: f"{size_text(step.outputs.get('moved', {}).get('sent', 0))} sent",
@@ -132,8 +140,9 @@ _DONE: dict[str, Callable[[Step], str]] = {
     "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
 }
 
+
 _MILESTONES: dict[str, Callable[[Step], str]] = {
-    "snapshot": lambda step: f"Snapshot taken, {_DONE['snapshot'](step)}.",
+    "snapshot": lambda step: f"Snapshot taken, {_DONE['snapshot'](step).rstrip('.')}.",
     "clone": lambda step: f"Clone ready in {_DONE['clone'](step)}.",
     "upload": lambda step: f"Uploaded: {_DONE['upload'](step)}.",
     "verify": lambda step: f"Verified ({_DONE['verify'](step)}). The recovery point exists.",
@@ -218,14 +227,13 @@ def _outputs(steps: Sequence[Step], step_id: str) -> Json:
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> list[list[str]]:
     points = _outputs(steps, "verify").get("points", [])
     opened = _outputs(steps, "open")
-    consistency = _outputs(steps, "snapshot").get("snapshot", {}).get("consistency", "")
     facts = [["Manifest", ", ".join(f"{point['target']}: {point['manifest_key']}" for point in points)]]
     if opened:
         facts.append(["Files", f"{len(opened.get('files', []))}, {size_text(opened.get('size', 0))}"])
     facts += [
         ["Moved", moved_text(transaction.bytes)],
         ["Verified by", _DONE["verify"](_step(steps, "verify"))],
-        ["Consistency", f"{consistency}-consistent"],
+        ["Consistency", _consistency(_step(steps, "snapshot"))],
     ]
     if _removed(steps):
         facts.append(["Cleaned up", "; ".join(_removed(steps))])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from bot.errors import AmbiguousName, DeniedError, MissingError, NotFound, PermanentError, TransientError
-from bot.model import Disk, Snapshot, Task, TaskState, Vm, VMstoreInfo
+from bot.model import Disk, Headroom, Snapshot, Task, TaskState, Vm, VMstoreInfo
 from tests.memory import MemoryShare, Watch, unwatched
 
 POLLS = 3  # of a clone's task until it has succeeded
@@ -97,6 +97,10 @@ class MemoryVMstore:
     def list_vms(self) -> Iterator[Vm]:
         self._ask("list_vms")
         return iter(self._array.vms().values())
+
+    def headroom(self, vm_uuid: str) -> Headroom:
+        self._ask("headroom")
+        return Headroom(snapshots=len(self._array.snapshots), most_snapshots=128)
 
     def create_snapshot(
         self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int

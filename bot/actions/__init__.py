@@ -29,7 +29,7 @@ ACTIONS: Mapping[str, Registered] = {
     "vmstore.snapshot": Registered(
         vmstore.snapshot,
         {"vmstore": "text", "vm_uuid": "text", "consistency": "text"},
-        {"snapshot": "record", "snapshot_uuid": "text"},
+        {"snapshot": "record", "snapshot_uuid": "text", "instead": "text"},
     ),
     "vmstore.clone": Registered(
         vmstore.clone, {"vmstore": "text", "snapshot_uuid": "text"}, {"directory": "text", "task": "text"}

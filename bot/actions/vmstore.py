@@ -2,11 +2,12 @@
 
 from bot.actions.context import Context
 from bot.codec import encode
-from bot.errors import MissingError, PermanentError, TransientError
+from bot.errors import MissingError, PermanentError, RemoteError, TransientError
 from bot.ids import clone_directory
-from bot.model import Json, Resource, ResourceKind, Task, TaskState
+from bot.model import Json, Resource, ResourceKind, Snapshot, Task, TaskState
 from bot.ports import VMstore
 
+LEAST = "crash"  # the consistency that every VMstore gives every VM
 POLL_S = 0.5
 CLONE_TRIES = 5
 CLONE_S = 4 * 3600
@@ -17,8 +18,19 @@ SNAPSHOT_RETENTION_MINUTES = 7 * 24 * 60
 
 
 def check(context: Context, inputs: Json) -> Json:
-    """Ask the VMstore what it is, before anything is made on it. PermanentError: an API that Cloudy does not speak."""
-    info = context.open_vmstore(inputs["vmstore"]).info()
+    """Ask the VMstore what it is and look at its shares, before anything is made on it.
+
+    PermanentError: an API that Cloudy does not speak, or a share that is not mounted.
+    """
+    store = inputs["vmstore"]
+    info = context.open_vmstore(store).info()
+    for setting, share in (("share", context.share(store)), ("cleanup_share", context.cleanup_share(store))):
+        if share is not None and not share.list(""):
+            raise PermanentError(
+                f"`{setting}` of {store} is empty: is the export {share.export} mounted there?",
+                system="share",
+                operation="check",
+            )
     return {"product": info.product, "api_version": info.api_version}
 
 
@@ -30,25 +42,49 @@ def connect(context: Context, inputs: Json) -> Json:
 
 def find(context: Context, inputs: Json) -> Json:
     """Look the VM up again by uuid: its name may have gone to another VM since the plan was made."""
-    vm = context.session(inputs["vmstore"]).get_vm(inputs["vm_uuid"])
+    store, uuid = inputs["vmstore"], inputs["vm_uuid"]
+    try:
+        vm = context.session(store).get_vm(uuid)
+    except MissingError as error:
+        raise MissingError(
+            f"{context.transaction.vm} ({uuid}) is not on {store} any more: it was deleted, or moved away. "
+            "A VM that has its name now is another one.",
+            system=store,
+            operation=error.operation,
+            code=error.code,
+        ) from error
     return {"vm": encode(vm), "vm_uuid": vm.uuid, "disks": encode(vm.disks)}
 
 
 def snapshot(context: Context, inputs: Json) -> Json:
-    """Take the snapshot, or find the one that an earlier attempt took: its label is the transaction id."""
-    store = inputs["vmstore"]
-    session = context.session(store)
+    """Take the snapshot, or find the one that an earlier attempt took: its label is the transaction id.
+
+    Where the VMstore refuses the consistency asked for, a crash-consistent one is taken, and `instead` says so.
+    """
+    store, asked = inputs["vmstore"], inputs["consistency"]
     context.check()  # a Stop may have come while the process was dead
     context.ledger.register(ResourceKind.SNAPSHOT, store, context.id)
-    taken = session.create_snapshot(
+    instead = ""
+    try:
+        taken = _taken(context, inputs, asked)
+    except RemoteError as error:
+        if asked == LEAST or not error.code:  # without a code the VMstore has not judged it
+            raise
+        taken, instead = _taken(context, inputs, LEAST), f"{asked}-consistent was asked for; {error.message}"
+    if taken.consistency != asked and not instead:
+        instead = f"{asked}-consistent was asked for, and {store} took this."
+    context.ledger.describe(ResourceKind.SNAPSHOT, store, context.id, uuid=taken.uuid)
+    return {"snapshot": encode(taken), "snapshot_uuid": taken.uuid, "instead": instead}
+
+
+def _taken(context: Context, inputs: Json, consistency: str) -> Snapshot:
+    return context.session(inputs["vmstore"]).create_snapshot(
         inputs["vm_uuid"],
         context.id,
-        consistency=inputs["consistency"],
+        consistency=consistency,
         note=f"Cloudy {context.installation}",
         retention_minutes=SNAPSHOT_RETENTION_MINUTES,
     )
-    context.ledger.describe(ResourceKind.SNAPSHOT, store, context.id, uuid=taken.uuid)
-    return {"snapshot": encode(taken), "snapshot_uuid": taken.uuid}
 
 
 def clone(context: Context, inputs: Json) -> Json:
@@ -71,7 +107,7 @@ def clone(context: Context, inputs: Json) -> Json:
         task = follow(context, session, task_id)
     if task.state is not TaskState.SUCCEEDED:
         raise PermanentError(
-            f"The VMstore ended the clone task as {task.state}: {task.message or 'it gave no reason'}.",
+            f"{store} ended the clone task as {task.state}: {task.message or 'it gave no reason'}.",
             system=store,
             operation="clone",
         )
@@ -118,7 +154,7 @@ def follow(context: Context, session: VMstore, task_id: str) -> Task:
     while not (task := session.task(task_id)).is_final:
         if waited_s > CLONE_S:
             raise TransientError(
-                f"The VMstore's clone task {task_id} has not ended after {CLONE_S // 3600} hours.",
+                f"{session.name}'s clone task {task_id} has not ended after {CLONE_S / 3600:g} hours.",
                 system=session.name,
                 operation="clone",
             )
@@ -138,7 +174,7 @@ def settle(context: Context, session: VMstore, resource: Resource) -> None:
     while _writes(session, task_id):
         if waited_s > SETTLE_S:
             raise TransientError(
-                f"The VMstore is still busy with the clone {resource.name} after {SETTLE_S // 60} minutes.",
+                f"{resource.system} is still busy with it after {SETTLE_S / 60:g} minutes.",
                 system=resource.system,
                 operation="clone",
             )

@@ -103,6 +103,8 @@ def _stop_all(house: "Hand", ids: list[str]) -> None:
 def _tell(ended: list[Transaction]) -> None:
     for transaction in ended:
         print(f"{transaction.id}: {story.line(transaction, ())}")
+        for warning in transaction.plan.get("warnings", []):
+            print(f"  mind: {warning}")
         if transaction.failure and transaction.state is not State.REFUSED:  # then the line says it
             print(f"  {transaction.failure.what}")
         if transaction.failure and transaction.failure.next:

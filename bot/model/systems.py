@@ -40,6 +40,37 @@ class Vm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """How near a VMstore is to taking no snapshot of one VM; None: it does not say."""
+
+    snapshots: int
+    most_snapshots: int
+    used_percent: float | None = None
+    stops_at_percent: float | None = None  # used space from which on it takes no snapshots
+
+    def refusal(self, vm: str, vmstore: str) -> str:
+        """Why it takes none any more, for people; empty: it takes one."""
+        if self.snapshots >= self.most_snapshots:
+            return (
+                f"{vm} has {self.snapshots} of {self.most_snapshots} snapshots on {vmstore}, which takes no more of it."
+                " Delete old ones in the VMstore's UI, or let its schedules keep fewer."
+            )
+        if self.used_percent is not None and self.used_percent >= (self.stops_at_percent or 100.0):
+            return f"{vmstore} is {self.used_percent:.0f} % full and takes no snapshots any more. Free space there."
+        return ""
+
+    def warnings(self, vm: str, vmstore: str) -> list[str]:
+        """What will soon be so, for people."""
+        found = []
+        if self.snapshots >= 0.9 * self.most_snapshots:
+            found.append(f"{vm} has {self.snapshots} of {self.most_snapshots} snapshots on {vmstore}")
+        stop = self.stops_at_percent or 100.0
+        if self.used_percent is not None and self.used_percent >= stop - 5:
+            found.append(f"{vmstore} is {self.used_percent:.0f} % full; from {stop:.0f} % on it takes no snapshots")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A point-in-time copy on the VMstore."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.errors import AmbiguousName, DeniedError, MissingError, NotFound, PermanentError, RemoteError, TransientError
-from bot.model import Disk, Json, Snapshot, Task, Vm, VMstoreInfo
+from bot.model import Disk, Headroom, Json, Snapshot, Task, Vm, VMstoreInfo
 from integrations.http import Answer, HttpSession, refusal
 from integrations.vmstores import tintri_words as words
 
@@ -27,6 +27,9 @@ _SESSION_OVER = "ERR-API-0104"
 _NOTHING_FOUND = "ERR-API-0201"
 _GONE = frozenset({"ERR-API-8001", "ERR-API-3214"})
 _DENIED = frozenset({"ERR-API-0124", "ERR-API-6010"})
+_NOT_CREATED = "ERR-API-3106"  # a snapshot; also when there are too many, or too little space
+_MOST_SNAPSHOTS = 128  # of one VM; Tintri REST v310, SnapshotSpec.retentionMinutes
+_SNAPSHOTS_STOP = "com.tintri.space.usedPercentDisableSnapshotsThreshold"
 _BUSY = frozenset({"ERR-API-9013"})
 
 
@@ -167,6 +170,18 @@ class TintriVMstore:
 
     # --- snapshots ---
 
+    def headroom(self, vm_uuid: str) -> Headroom:
+        """Count the VM's snapshots, and ask how full the datastore is; older releases and lesser roles tell less."""
+        items = self._items("/snapshot", "count a VM's snapshots", vmUuid=vm_uuid)
+        stat = self._optional("/datastore/default/statsSummary", "say how full it is")
+        stops_at = self._optional(f"/datastore/default/systemProperty/{_SNAPSHOTS_STOP}", "say its space thresholds")
+        return Headroom(
+            snapshots=sum(1 for item in items if words.uuid_of(item, "vmUuid") in ("", vm_uuid)),
+            most_snapshots=_MOST_SNAPSHOTS,
+            used_percent=words.used_percent(stat),
+            stops_at_percent=words.number(stops_at.get("value")),
+        )
+
     def create_snapshot(
         self, vm_uuid: str, label: str, *, consistency: str, note: str, retention_minutes: int
     ) -> Snapshot:
@@ -188,10 +203,21 @@ class TintriVMstore:
             "snapshotName": f"{label} {note}".strip(),
             "retentionMinutes": max(_SHORTEST_RETENTION, retention_minutes) if retention_minutes > 0 else -1,
         }
-        uuid = words.first_uuid(self._call("POST", "/snapshot", operation, body=[spec]).json)
+        uuid = words.first_uuid(self._created(vm_uuid, operation, spec).json)
         if not uuid:
             raise self._no(operation, f"{self.name} did not say which snapshot it created.")
         return words.snapshot(self._object("GET", f"/snapshot/{_quoted(uuid)}", "read a snapshot"))
+
+    def _created(self, vm_uuid: str, operation: str, spec: Json) -> Answer:
+        try:
+            return self._call("POST", "/snapshot", operation, body=[spec])
+        except TransientError as error:
+            why = self.headroom(vm_uuid).refusal("The VM", self.name) if error.code == _NOT_CREATED else ""
+            if not why:
+                raise
+            raise PermanentError(
+                f"{error.message} {why}", system=self.name, operation=operation, code=error.code
+            ) from error
 
     def find_snapshots(self, label: str) -> tuple[Snapshot, ...]:
         """All snapshots whose description is the label, or begins with it and a space."""
@@ -280,6 +306,13 @@ class TintriVMstore:
                 return
             query, params = f"?{following}", None
         raise self._no(operation, f"{self.name} names the same page as the next one again and again.")
+
+    def _optional(self, path: str, operation: str) -> Json:
+        """What not every release or role can be asked for; empty then."""
+        try:
+            return words.first_object(self._call("GET", path, operation).json)
+        except PermanentError:
+            return {}
 
     def _call(self, method: str, path: str, operation: str, *, body: Any = None, again: bool = True) -> Answer:
         return self._good(self._answer(method, path, operation, body=body, again=again), operation)

@@ -142,6 +142,21 @@ def disks(items: Iterable[Json], export: str) -> tuple[Disk, ...]:
     return tuple(sorted(found, key=lambda disk: (_bus_order(disk.name), disk.path)))
 
 
+def used_percent(stat: Json) -> float | None:
+    """How full a datastore is, by a DatastoreStat: of its physical space, since that is what runs out."""
+    total, left = number(stat.get("spaceTotalGiB")), number(stat.get("spaceRemainingPhysicalGiB"))
+    return None if not total or left is None else max(0.0, 100.0 * (1 - left / total))
+
+
+def number(value: Any) -> float | None:
+    """A number, also one that comes as text."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
 def snapshot(item: Json) -> Snapshot:
     """A Snapshot. Its times are milliseconds since 1970."""
     consistency = str(item.get("consistency") or "")
