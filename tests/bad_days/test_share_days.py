@@ -14,8 +14,9 @@ from bot.model import State
 from tests.bad_days.conftest import BadDay
 from tests.bad_days.moments import before, until
 from tests.bad_days.test_vmstore_days import assert_failed_well, assert_protected
-from tests.bad_days.world import ALICE, Told, World
+from tests.bad_days.world import Told, World
 from tests.peers import S3Peer
+from tests.workflow.house import ALICE
 
 NOBODY = 65534
 
