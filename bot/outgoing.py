@@ -226,7 +226,7 @@ class Outgoing:
                 if self._reader.size != self._file.size:
                     raise IntegrityError(
                         f"{self._file.path} has {self._reader.size} bytes, but had {self._file.size} when it was "
-                        "listed. Protect the VM again."
+                        "listed: something else writes into the clone."
                     )
             return self._reader
 

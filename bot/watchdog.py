@@ -101,6 +101,9 @@ class _Watched:
     def remove_tree(self, directory: str) -> None:
         self._call(lambda: self._share.remove_tree(directory), f"remove {self._full(directory)}")
 
+    def make_directory(self, directory: str) -> None:
+        self._call(lambda: self._share.make_directory(directory), f"make {self._full(directory)}")
+
     def _call(self, work: Callable[[], T], what: str) -> T:
         return self._dog.call(work, what, self.timeout_s, self._check, lambda _: None)
 

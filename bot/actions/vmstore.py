@@ -107,7 +107,7 @@ def clone(context: Context, inputs: Json) -> Json:
         task = follow(context, session, task_id)
     if task.state is not TaskState.SUCCEEDED:
         raise PermanentError(
-            f"{store} ended the clone task as {task.state}: {task.message or 'it gave no reason'}.",
+            f"{store} ended the clone task as {task.state}: {(task.message or 'it gave no reason').rstrip('.')}.",
             system=store,
             operation="clone",
         )

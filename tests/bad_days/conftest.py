@@ -41,6 +41,8 @@ def _same(text: str) -> str:
     text = re.sub(r"127\.0\.0\.1:\d+", "<address>", text)
     text = re.sub(r"bucket-[0-9a-f]{32}", "<bucket>", text)
     text = re.sub(r"/[\w./-]*/(?=(export|cloudy|secrets|audit|engine))", "<folder>/", text)
+    text = re.sub(r"/\S*?pytest-of-[^/\s]*/[^/\s]*/test_[^/\s]*", "<folder>", text)
+    text = re.sub(r"cloneVM@[\d:.-]*\d", "<task>", text)
     text = re.sub(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", "<fs>", text)
     return " ".join(text.split()).replace("|", "\\|")
 
