@@ -203,7 +203,7 @@ def test_what_cannot_be_removed_is_told_with_the_way_to_remove_it(tmp_path: Path
 def test_a_clone_that_the_cleanup_share_does_not_show_is_not_taken_for_removed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.systems, "cleanup_share", lambda _name: MemoryShare({}))
+    monkeypatch.setattr(house.systems, "cleanup_share", lambda _name: MemoryShare({"another/export": b""}))
     done = house.protect()
     assert done.state is State.SUCCEEDED
     assert any(f"clone {done.id}" in line and "mounted" in line for line in done.left_behind)
