@@ -1,5 +1,6 @@
 """Bad days of our own house: the databases, their disk, the key, the configuration, the port."""
 
+import json
 import shutil
 import signal
 import socket
@@ -47,6 +48,11 @@ def nothing_doubled(house: Processes) -> bool:
     return len(said) == len(set(said))
 
 
+def _said(stderr: str) -> str:
+    """What is meant for people; the log's lines stand between."""
+    return "\n".join(line for line in stderr.splitlines() if not line.startswith("{"))
+
+
 # --- the database is busy or cannot be written ---
 
 
@@ -64,7 +70,7 @@ def test_the_database_is_held_by_another_program(house: Processes, bad_day: BadD
     assert run["state"] == "succeeded"
     house.thread_says("web01 is protected")
     assert {row["transaction"] for row in house.audit()} == {run["id"]}
-    bad_day.row(area=AREA, day="database held by another program", message=refused, cure=done.stderr)
+    bad_day.row(area=AREA, day="database held by another program", message=refused, cure=_said(done.stderr))
 
 
 def test_the_disk_of_the_databases_is_full_in_the_middle_of_a_run(
@@ -120,7 +126,7 @@ def test_the_disk_of_the_databases_is_full_at_the_start(house: Processes, disk: 
     assert "full" in done.stderr
     disk.make_room()
     assert house.run("protect", "web01", "--to", "s3").returncode == 0
-    bad_day.row(area=AREA, day="disk of the databases full at the start", message=done.stderr)
+    bad_day.row(area=AREA, day="disk of the databases full at the start", message=_said(done.stderr))
 
 
 def test_the_disk_of_the_databases_is_read_only(house: Processes, disk: Disk, bad_day: BadDay) -> None:
@@ -132,7 +138,7 @@ def test_the_disk_of_the_databases_is_read_only(house: Processes, disk: Disk, ba
     disk.remount("rw")
     assert house.run("protect", "vm02", "--to", "s3").returncode == 0
     assert house.run("audit", "verify").returncode == 0
-    bad_day.row(area=AREA, day="databases on a read-only disk", message=begun.stderr)
+    bad_day.row(area=AREA, day="databases on a read-only disk", message=_said(begun.stderr))
 
 
 # --- the database is damaged, of another version, lost, of another time ---
@@ -150,7 +156,7 @@ def test_the_database_is_damaged(house: Processes, bad_day: BadDay) -> None:
     shutil.copy(copy, house.data / "cloudy.db")
     assert house.run("protect", "vm02", "--to", "s3").returncode == 0
     assert house.run("audit", "verify").returncode == 0
-    bad_day.row(area=AREA, day="database damaged", message=begun.stderr)
+    bad_day.row(area=AREA, day="database damaged", message=_said(begun.stderr))
 
 
 def test_the_engines_database_is_damaged(house: Processes, bad_day: BadDay) -> None:
@@ -163,7 +169,7 @@ def test_the_engines_database_is_damaged(house: Processes, bad_day: BadDay) -> N
     for file in house.data.glob("engine.db*"):
         file.unlink()
     assert house.run("protect", "vm02", "--to", "s3").returncode == 0
-    bad_day.row(area=AREA, day="engine's database damaged", message=done.stderr)
+    bad_day.row(area=AREA, day="engine's database damaged", message=_said(done.stderr))
 
 
 def test_the_database_was_written_by_a_newer_cloudy(house: Processes, bad_day: BadDay) -> None:
@@ -174,7 +180,7 @@ def test_the_database_was_written_by_a_newer_cloudy(house: Processes, bad_day: B
     for done in (begun, asked):
         assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
         assert "newer Cloudy" in done.stderr
-    bad_day.row(area=AREA, day="database of a newer version", message=begun.stderr)
+    bad_day.row(area=AREA, day="database of a newer version", message=_said(begun.stderr))
 
 
 def test_the_engines_database_is_lost_in_the_middle_of_a_run(house: Processes, bad_day: BadDay) -> None:
@@ -251,14 +257,16 @@ def test_the_database_is_an_older_copy_that_does_not_know_a_run(house: Processes
     bad_day.row(
         area=AREA,
         day="database an older copy that does not know a run under way",
-        message=_line(house.logged, "unknown"),
+        message=_logged(house.logged, "unknown_run"),
         left=", ".join(house.left()),
         cure="`cloudy orphans` lists it, `cloudy orphans --remove` removes it",
     )
 
 
-def _line(text: str, words: str) -> str:
-    return next(line for line in text.splitlines() if words in line)
+def _logged(text: str, words: str) -> str:
+    """The message of the log's line that holds the words."""
+    line = next(line for line in text.splitlines() if words in line and line.startswith("{"))
+    return str(json.loads(line)["message"])
 
 
 def _copy(path: Path, copy: Path) -> None:
@@ -319,7 +327,7 @@ def test_the_audits_key_is_lost(house: Processes, bad_day: BadDay) -> None:
     (house.folder / "kept.key").rename(key)
     found = house.run("audit", "verify")
     assert (found.returncode, "without the audit's key" in found.stdout) == (1, True)
-    bad_day.row(area=AREA, day="audit key lost", message=done.stderr, cure=judged.stdout)
+    bad_day.row(area=AREA, day="audit key lost", message=_logged(done.stderr, "audit.key"), cure=judged.stdout)
 
 
 def test_the_configuration_has_ten_mistakes(house: Processes, bad_day: BadDay) -> None:
@@ -348,15 +356,16 @@ def test_the_configuration_has_ten_mistakes(house: Processes, bad_day: BadDay) -
     assert done.stderr.count("\n- ") >= 10
     assert "xoxb" not in done.stderr
     assert "Traceback" not in done.stderr
-    bad_day.row(area=AREA, day="ten mistakes in the configuration", message=done.stderr)
+    bad_day.row(area=AREA, day="ten mistakes in the configuration", message=_said(done.stderr))
 
 
 def test_the_port_is_taken(house: Processes, bad_day: BadDay) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        done = house.run("serve", "--http", "--port", str(taken.getsockname()[1]))
+        port = str(taken.getsockname()[1])
+        done = house.run("serve", "--http", "--port", port)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "port" in done.stderr
-    message = done.stderr.replace(str(taken), "<port>")
+    message = _said(done.stderr).replace(port, "<port>")
     bad_day.row(area=AREA, day="port of serve --http taken", message=message)
 
 
@@ -365,4 +374,4 @@ def test_a_second_bot_is_started_on_the_same_database(house: Processes, bad_day:
     done = house.run("serve")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "Another Cloudy" in done.stderr
-    bad_day.row(area=AREA, day="a second bot on the same database", message=done.stderr)
+    bad_day.row(area=AREA, day="a second bot on the same database", message=_said(done.stderr))
