@@ -3,7 +3,7 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot import ending, narrator
 from bot.engine import Engine, Standing
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.25
 AFTER_FAULT_S = 5.0
+ASK_AGAIN = timedelta(seconds=2)  # how old the engine's word on a run that it has may be; asking costs like a status
 FORGET_EVERY = timedelta(days=1)
 KEPT_BY_THE_ENGINE = timedelta(days=7)
 PLANNERS = 4  # a VMstore that hangs must not keep the others from being planned
@@ -49,6 +50,7 @@ class Dispatcher:
         self._clock = clock
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
+        self._kept: dict[str, datetime] = {}  # runs that the engine has, and when it last said so
         self._forgets_at = clock.now()
         self._lock = threading.Lock()
         self.wake = threading.Event()
@@ -78,6 +80,7 @@ class Dispatcher:
         """One look at everything that is not ended. False: one could not be moved; the others were."""
         with self._db.read() as unit:
             active = unit.transactions.active()
+        self._kept = {each.id: self._kept[each.id] for each in active if each.id in self._kept}
         well = True
         for transaction in active:
             try:
@@ -198,7 +201,13 @@ class Dispatcher:
 
     def _hand_over(self, transaction: Transaction) -> None:
         """Give a running transaction to the engine; one that it has already is left alone."""
+        now = self._clock.now()
+        asked = self._kept.get(transaction.id)
+        if asked is not None and abs(now - asked) < ASK_AGAIN:  # in absolute terms, since the clock may be set back
+            return
         standing = self._engine.standing(transaction.id)
+        if standing is Standing.KEPT:
+            self._kept[transaction.id] = now
         if standing is Standing.GIVEN_UP:
             self._end_lost(transaction, GIVEN_UP)
         if standing is Standing.OVER:

@@ -58,7 +58,7 @@ def test_the_thread_tells_ten_tasks_and_the_receipt(house: House) -> None:
     assert [task["state"] for task in told["plan"]["tasks"]] == ["complete"] * 10
     assert told["receipt"]["headline"] == "vm01 is protected in s3"
     assert told["receipt"]["left_behind"] == []
-    assert told["root"]["buttons"] == []
+    assert told["root"]["buttons"] == ["details"]
     assert told["milestone:verify"]["transaction"] == done.id
 
 
