@@ -58,7 +58,7 @@ def _next(error: CloudyError, transaction: Transaction) -> str:
             f"then ask again: {again}"
         )
     if isinstance(error, MissingError) and system in transaction.targets:
-        return f"Look whether somebody else removes things in {system}, or mend what is named above; then: {again}"
+        return f"Mend what is named above, or look whether somebody removes things in {system}; then ask again: {again}"
     if isinstance(error, MissingError):
         return f"Check whether the VM or its files were moved or removed meanwhile, then ask again: {again}"
     return f"Mend the cause named above, then ask again: {again}"

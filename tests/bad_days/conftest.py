@@ -44,6 +44,9 @@ def _same(text: str) -> str:
     text = re.sub(r"/\S*?pytest-of-[^/\s]*/[^/\s]*/test_[^/\s]*", "<folder>", text)
     text = re.sub(r"cloneVM@[\d:.-]*\d", "<task>", text)
     text = re.sub(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", "<fs>", text)
+    text = re.sub(r"probe-[0-9a-f]{16}", "probe-<n>", text)
+    text = re.sub(r"send part \d+", "send part <n>", text)
+    text = re.sub(r"multipart upload [\w.-]{20,}", "multipart upload <upload>", text)
     return " ".join(text.split()).replace("|", "\\|")
 
 
