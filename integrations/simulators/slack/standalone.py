@@ -1,7 +1,6 @@
 """The local Slack as a process of its own, for `cloudy simulate slack`."""
 
-import signal
-import threading
+from integrations.simulators.ending import asked_to_end
 
 from .local import LocalSlack
 
@@ -11,13 +10,11 @@ def run(port: int = 0, http_app: str = "") -> int:
 
     http_app: deliver by signed HTTP to that request URL instead of Socket Mode.
     """
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    wait = asked_to_end()
     with LocalSlack(port=port, request_url=http_app) as slack:
         print(slack.url, flush=True)
         print(f"bot token: {slack.bot_token}")
         print(f"app token: {slack.app_token}")
         print(f"signing secret: {slack.signing_secret}", flush=True)
-        over.wait()
+        wait()
     return 0

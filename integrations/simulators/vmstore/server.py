@@ -1,12 +1,12 @@
 """The simulator as a whole: an HTTP(S) server and a control endpoint, over an export folder that plays `/tintri`."""
 
 import asyncio
-import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from integrations.simulators.ending import asked_to_end
 from integrations.simulators.vmstore import tls
 from integrations.simulators.vmstore.api import Api
 from integrations.simulators.vmstore.control import Control
@@ -129,14 +129,12 @@ def run(export: Path, **settings: Any) -> int:
 
     The lines printed: the URL, "CA: <path>" unless it is plain HTTP, "control: <URL>".
     """
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+    wait = asked_to_end()
     simulator = VmstoreSimulator(export, **settings)
     print(simulator.start(), flush=True)
     if simulator.ca:
         print(f"CA: {simulator.ca}", flush=True)
     print(f"control: {simulator.control}", flush=True)
-    done.wait()
+    wait()
     simulator.stop()
     return 0
