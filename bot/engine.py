@@ -32,6 +32,7 @@ POLL_S = 0.2
 
 _GIVEN_UP = ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
 _PRUNED_AT_ONCE = 100
+_WAL = ("journal_mode=WAL", "synchronous=FULL")
 _UNUSABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -148,7 +149,7 @@ def _sqlite(path: Path) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in (*_WAL, "busy_timeout=30000", "foreign_keys=ON", "cache_size=-256"):  # KiB for each connection
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

@@ -14,6 +14,7 @@ from bot import ending, narrator
 from bot.actions import ACTIONS, Context
 from bot.errors import CloudyError, MissingError, Stopped, TransientError
 from bot.failures import failure_of
+from bot.givingback import give_back
 from bot.guard import Guard
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
@@ -132,6 +133,7 @@ class Runner:
         except MissingError:
             return {"state": "unknown"}  # `_begin` has said so
         self._close_sessions(transaction_id)
+        give_back()
         return {"state": state.value}
 
     def _audit(self, unit: Unit, transaction: Transaction, step: Step, event: str, body: Json) -> None:

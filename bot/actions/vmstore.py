@@ -8,6 +8,7 @@ from bot.model import Json, Resource, ResourceKind, Snapshot, Task, TaskState
 from bot.ports import VMstore
 
 LEAST = "crash"  # the consistency that every VMstore gives every VM
+FIRST_POLL_S = 0.1  # a small VM is cloned before a half second has passed
 POLL_S = 0.5
 CLONE_TRIES = 5
 CLONE_S = 4 * 3600
@@ -159,8 +160,9 @@ def follow(context: Context, session: VMstore, task_id: str) -> Task:
                 operation="clone",
             )
         context.progress(int(task.percent), 100)
-        context.pause(POLL_S)
-        waited_s += POLL_S
+        wait_s = min(POLL_S, FIRST_POLL_S + waited_s)
+        context.pause(wait_s)
+        waited_s += wait_s
     return task
 
 

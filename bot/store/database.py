@@ -24,8 +24,10 @@ from bot.store import schema
 from bot.store.unit import Unit
 
 _CLOCK = SystemClock()
-_WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-_READING = ("query_only=ON",)
+# Each connection keeps its own pages: without a bound they grow with the file, up to 2 MB for each of dozens.
+_CACHE = "cache_size=-256"  # KiB; the system's cache has the file besides
+_WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _CACHE)
+_READING = ("query_only=ON", _CACHE)
 _READERS = 32
 _UNKEPT = "Nothing was kept of what was being done."
 _CURES = {  # by SQLite's result codes (sqlite.org/rescode.html)

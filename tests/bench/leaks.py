@@ -27,6 +27,7 @@ VMS = {"vmstore": ["small0", "small1"], "vmstore2": ["small2", "small3"]}
 CHANNELS = ("ops", "backups", "general")
 LOOK_S = 0.05
 QUIET_S = 900.0  # so long the outbox may take: Slack's pace is not ours
+REST_S = 5.0  # before a count: the last run's thread ends a moment after its row
 BENCH = Actor(id="bench", name="bench", source="cli")
 
 
@@ -64,6 +65,7 @@ class Crowd:
         while self._active() or self._waiting():
             assert time.monotonic() < deadline, "not quiet in time"
             time.sleep(LOOK_S)
+        time.sleep(REST_S)
         ended = self._service.runs(count + 1)
         assert len(ended) == count, f"{len(ended)} transactions, {count} were asked for"
         failed = [transaction for transaction in ended if transaction.state is not State.SUCCEEDED]
