@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.main import janitor_for
 from bot.model import Json, ProtectRequest
 from bot.walk import walk
 from tests.bad_days.conftest import BadDay
@@ -294,6 +295,8 @@ def test_the_engine_gives_a_run_up(world: World, bad_day: BadDay) -> None:
         assert "gave this run up" in said
     assert {line.split()[0] for line in told.transaction.left_behind} == {"snapshot", "clone"}
     assert all("cloudy orphans --remove" in line for line in told.transaction.left_behind)
+    janitor_for(world.settings, world.db, ALICE).clear_ledger()
+    assert world.left() == []
     left = ", ".join(told.transaction.left_behind)
     bad_day.row(area=AREA, day="the engine gives a run up", message=told.receipt, left=left, cure=told.cli)
 

@@ -47,6 +47,9 @@ def test_both_databases_are_lost_in_the_middle_of_a_run(house: Processes, bad_da
     assert house.run("audit", "verify").returncode == 0
     left = house.left()  # of the run that nobody knows any more: it is not taken for ours
     assert {thing.split()[0] for thing in left} == {"file", "snapshot"}
+    house.end()
+    with_the_old_installations_id_it_is_removed(house)
+    assert (len(house.points()), house.left()) == (2, [])
     bad_day.row(
         area="Own house",
         day="both databases lost in the middle of a run",
@@ -54,6 +57,16 @@ def test_both_databases_are_lost_in_the_middle_of_a_run(house: Processes, bad_da
         left="of the run under way: its snapshot and its clone",
         cure="docs/when-the-database-is-lost.md: the bucket tells the recovery points, `cloudy orphans` the rest",
     )
+
+
+def with_the_old_installations_id_it_is_removed(house: Processes) -> None:
+    """`cloudy orphans` says whose each thing is; whoever says that this one is no more may remove what it left."""
+    listed = json.loads(house.run("orphans", "--json").stdout)["orphans"]
+    assert {thing["kind"] for thing in listed} == {"snapshot", "clone"}
+    assert {thing["fate"] for thing in listed} == {"another installation's"}
+    [lost] = {thing["installation"] for thing in listed}
+    done = house.run("orphans", "--remove", "--older-than", "0s", "--installation", lost)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def as_any_tool_sees_it(house: Processes, transaction_id: str) -> None:
