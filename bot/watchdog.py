@@ -17,6 +17,7 @@ from bot.ports import Reader, Share
 T = TypeVar("T")
 
 LOOK_S = 0.5  # how soon a Stop is heard while a call hangs
+KEPT = 4  # pieces of memory between reads
 MOST = 128  # calls at once for one share, those that hang included
 
 
@@ -51,9 +52,9 @@ class Watchdog:
             return bytearray(length) if found is None else self._spare.pop(found)
 
     def spare(self, body: bytearray) -> None:
-        """Keep it for the next read."""
+        """Keep it for the next read; a few, since a part may be large and the share's readers have memory besides."""
         with self._lock:
-            self._spare = [*self._spare[-15:], body]
+            self._spare = [*self._spare[1 - KEPT :], body]
 
 
 def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], None]) -> T:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bot.actions import ACTIONS
 from bot.dispatcher import Dispatcher
 from bot.engine import Engine
+from bot.givingback import share_pools
 from bot.janitor import Janitor
 from bot.model import Json
 from bot.planner import Planner
@@ -65,6 +66,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin; runs that a dead process left go on at once."""
+        share_pools()
         self._engine.launch()
         self._thread.start()
         self._janitor.start()
