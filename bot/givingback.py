@@ -1,24 +1,28 @@
-"""Memory that was freed goes back to the system, where the C library can give it.
+"""Memory that was used goes back to the system, as far as Python and the C library can give it.
 
-glibc gives each thread a pool of its own, up to eight for each core, and keeps what was freed in all of them: without
+Python looks for cycles that nobody uses the more rarely the larger it is, and a cycle may hold a part's megabytes.
+glibc gives each thread a pool of its own, up to eight for each core, and keeps what was freed in all of them. Without
 this a process would stay as large as its busiest moments together.
 """
 
 import ctypes
+import gc
 
 _M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 _POOLS = 2
 
 
 def share_pools() -> None:
-    """Let all threads share two pools (glibc only). Call it before threads begin."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    """Let all threads share two pools, and no look for cycles go over what is there. Call it before threads begin."""
+    gc.freeze()
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _POOLS)
 
 
 def give_back() -> None:
-    """Give back what is kept of freed memory (malloc_trim(3), glibc only). Takes some milliseconds."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    """Give back what a run has used: some milliseconds."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only; malloc_trim(3)
     if trim is not None:
         trim(0)

@@ -7,8 +7,9 @@ its own, and what it brings too late is thrown away.
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from bot.errors import TransientError
 from bot.model import Entry
@@ -25,7 +26,7 @@ class Watchdog:
     """Threads for the calls of one share; keep one for the life of the process, so that what hangs is bounded."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="share")
+        self._threads = _Threads()
         self._spare: list[bytearray] = []
         self._lock = threading.Lock()
 
@@ -37,7 +38,7 @@ class Watchdog:
         self, work: Callable[[], T], what: str, timeout_s: float, check: Callable[[], None], late: Callable[[T], None]
     ) -> T:
         """Give what the work gives; `late` gets that instead when nobody waits for it any more."""
-        future = self._pool.submit(work)
+        future = self._threads.submit(work)
         try:
             return _waited(future, what, timeout_s, check)
         except BaseException:
@@ -55,6 +56,48 @@ class Watchdog:
         """Keep it for the next read; a few, since a part may be large and the share's readers have memory besides."""
         with self._lock:
             self._spare = [*self._spare[1 - KEPT :], body]
+
+
+class _Threads:
+    """As many threads as calls were under way at once, MOST of them; they wait for the next call.
+
+    The library's pool may begin one more whenever the next call comes quickly, since there a thread says that it is
+    free only after its answer was given.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._count, self._open = 0, 0
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Have it done in a thread, at once or when one is free."""
+        future: Future[T] = Future()
+        with self._lock:
+            self._open += 1
+            if self._open > self._count and self._count < MOST:
+                self._count += 1
+                threading.Thread(target=self._run, name=f"share-{self._count}", daemon=True).start()
+        self._calls.put((future, work))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            self._carry_out(*self._calls.get())
+
+    def _carry_out(self, future: Future[Any], work: Callable[[], Any]) -> None:
+        result, failure = None, None
+        is_wanted = future.set_running_or_notify_cancel()
+        try:
+            result = work() if is_wanted else None
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            failure = error
+        with self._lock:
+            self._open -= 1  # before the answer: whoever gets it may call again at once
+        if is_wanted and failure is not None:
+            future.set_exception(failure)
+        elif is_wanted:
+            future.set_result(result)
 
 
 def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], None]) -> T:

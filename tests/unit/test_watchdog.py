@@ -105,11 +105,11 @@ def test_more_calls_that_hang_than_there_are_threads_still_end_in_time(
     share: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "MOST", 2)
-    watched = Watchdog().watch(share, go_on)
+    before, watched = set(threading.enumerate()), Watchdog().watch(share, go_on)
     for _ in range(5):
         with pytest.raises(TransientError):
             watched.exists("vm01")
-    assert sum(thread.name.startswith("share") for thread in threading.enumerate()) <= 2
+    assert len(set(threading.enumerate()) - before) <= 2
     share.thaw.set()
     share.timeout_s = 5.0
     assert Watchdog().watch(share, go_on).exists("vm01/a")
@@ -127,3 +127,12 @@ def test_a_share_that_answers_is_read_as_it_is(share: Frozen) -> None:
         reader.read_into(5, memoryview(body))
     reader.close()
     assert share.open_readers == 0
+
+
+def test_calls_one_after_the_other_need_one_thread(share: Frozen) -> None:
+    share.frozen = False
+    share.timeout_s = 5.0
+    before, watched = set(threading.enumerate()), Watchdog().watch(share, go_on)
+    for _ in range(500):
+        watched.exists("vm01/a")
+    assert len(set(threading.enumerate()) - before) == 1
