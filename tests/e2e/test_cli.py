@@ -104,6 +104,8 @@ def test_a_protect_asks_the_vmstore_in_this_order_and_for_nothing_else(world: Wo
     asked = [f"{row['method']} {shape(row['path'])}" for row in world.simulator.requests]
     session = ["POST /session/login", "GET /session/logout"]
     planning = ["GET /api/info", session[0], "GET /vm", "GET /virtualDisk", session[1]]
+    space = "GET /datastore/default/systemProperty/com.tintri.space.usedPercentDisableSnapshotsThreshold"
+    planning += [session[0], "GET /datastore/default/statsSummary", space, "GET /snapshot", session[1]]
     find = ["GET /vm/ID", "GET /virtualDisk"]
     snapshot = ["GET /snapshot", "POST /snapshot", "GET /snapshot/ID"]
     clone = ["POST /vm", "GET /task/ID"]
