@@ -27,7 +27,7 @@ from bot.janitor import Janitor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.model import Actor
-from bot.opening import audit_key_of, open_database, service_for
+from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.ports import ObjectStore, Share, VMstore
 from bot.store import Database
 from bot.transfer import TransferSettings
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 VERSION = package_version("cloudy")
 
+READY_S = 10.0  # how long the process that holds the lock may take to make or migrate the database
 LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
@@ -206,10 +207,7 @@ class Hand:
             self.db = _prepare(settings)
             self._work()
         else:
-            self.db = open_database(settings)
-            why = self.db.ready()
-            if why is not None:
-                raise OperatorError(why)
+            self.db = _opened_once_ready(settings)
         self.service = service_for(settings, self.db, self._wake)
 
     def tend(self) -> None:
@@ -240,6 +238,21 @@ class Hand:
     def _wake(self) -> None:
         if self._worker is not None:
             self._worker.wake()
+
+
+def _opened_once_ready(settings: Settings) -> Database:
+    """Open what the process with the lock may still be making. OperatorError: it does not become usable in time."""
+    until = time.monotonic() + READY_S
+    while True:
+        db = open_database(settings)
+        why = db.ready()
+        is_late = time.monotonic() > until
+        if why is None and (is_late or not awaits_key(settings)):
+            return db
+        db.close()
+        if why is not None and is_late:
+            raise OperatorError(why)
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -35,6 +35,11 @@ def audit_key_of(settings: Settings, *, create: bool) -> bytes | None:
     return key
 
 
+def awaits_key(settings: Settings) -> bool:
+    """Whether the audit's key is still to be made, by whoever makes the database right now."""
+    return audit_key_of(settings, create=False) is None and not _is_signed(settings)
+
+
 def _is_signed(settings: Settings) -> bool:
     db = Database.open(settings.database.path, audit_key=None, clock=SystemClock())
     try:
