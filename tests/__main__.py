@@ -1,6 +1,6 @@
 """`python -m tests`: every check of the house, then every test; exit status 0 only if all pass.
 
-Arguments go to pytest (`python -m tests -m "not slow"`).
+Arguments go to pytest (`python -m tests -m "not slow"`; `-n 0` runs one test after the other).
 """
 
 import os
@@ -16,13 +16,16 @@ CHECKS = (
     ("typed", [str(BIN / "mypy")]),
     ("dependencies point down", [str(BIN / "lint-imports"), "--no-cache"]),
 )
+# Half of the tests' time is waiting, so that four at once keep two cores busy.
+AT_ONCE = ("-n", "4", "--dist", "worksteal")
 
 
 def main(arguments: list[str]) -> int:
     """Run everything, also after a check has failed, so that one run tells all."""
     failed = [name for name, command in CHECKS if not _passes(name, command)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    tests = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=HERE, env=environment, check=False)
+    pytest = [sys.executable, "-m", "pytest", *AT_ONCE, *arguments]
+    tests = subprocess.run(pytest, cwd=HERE, env=environment, check=False)
     for name in failed:
         print(f"NOT {name}")
     return tests.returncode or (1 if failed else 0)
