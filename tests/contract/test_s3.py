@@ -155,6 +155,11 @@ def test_a_store_that_is_not_there_is_transient() -> None:
         open_store(url).head("run/a")
 
 
+def test_what_did_not_answer_is_told_without_the_query_of_its_address() -> None:
+    with pytest.raises(TransientError, match=r'connect to the endpoint URL: "http://127.0.0.1:1/bucket"$'):
+        open_store("http://127.0.0.1:1").list_uploads("run/a")
+
+
 def test_a_list_that_is_throttled_is_transient_too() -> None:
     with answering(503, "SlowDown") as server:
         store = open_store(server.url)

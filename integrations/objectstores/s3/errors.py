@@ -3,6 +3,7 @@
 Source: Amazon S3 API reference, "Error responses"; HEAD answers carry the status as their code.
 """
 
+import re
 from collections.abc import Mapping
 
 from bot.errors import (
@@ -77,6 +78,8 @@ _NOT_FOR_LACK_OF_RIGHTS = frozenset(  # though of status 403
     {"InvalidObjectState", "InvalidPayer", "QuotaExceeded", "RequestTimeTooSkewed"}
 )
 
+_QUERY = re.compile(r"\?[^\s\"']+")  # of an address: ids that tell a reader nothing
+
 
 class Asked:
     """One request, in words, so that its errors can say what was asked of whom."""
@@ -104,7 +107,7 @@ class Asked:
 
     def unreachable(self, why: str) -> TransientError:
         """Make the error for an answer that did not come, or not whole."""
-        return self.passing(f"{self._what}: the store did not answer: {why}")
+        return self.passing(f"{self._what}: the store did not answer: {_QUERY.sub('', why)}")
 
     def failed(self, why: str, *, kind: type[RemoteError] = PermanentError) -> RemoteError:
         """Make the error for a request that could not be made at all."""
