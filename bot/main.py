@@ -29,6 +29,7 @@ from bot.logs import setup as set_up_logs
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.ports import ObjectStore, Share, VMstore
+from bot.slots import Slots
 from bot.store import Database
 from bot.transfer import TransferSettings
 from bot.worker import Worker, installation_id
@@ -127,7 +128,7 @@ def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
     scheme = settings.url.partition(":")[0]
     if scheme not in objectstores.OPENERS:
         raise ConfigError([f"targets.{name}.url is {settings.url!r}; there are: {', '.join(objectstores.OPENERS)}"])
-    options = settings.model_dump(exclude={"url", "threads", "part_mib"}, exclude_unset=True)
+    options = settings.model_dump(exclude={"url", "threads", "parallel_parts", "part_mib"}, exclude_unset=True)
     plain = {key: _plain(value) for key, value in options.items() if value is not None}
     return crossings.watched("target", objectstores.OPENERS[scheme](name, settings.url, plain))
 
@@ -146,11 +147,14 @@ def _prepare(settings: Settings) -> Database:
 
 
 def _worker(settings: Settings, db: Database) -> Worker:
+    slots = {name: Slots(target.parallel_parts) for name, target in settings.targets.items()}
+
     def transfer_settings(_vmstore: str, targets: Sequence[str]) -> TransferSettings:
         chosen = [settings.targets[name] for name in targets]
         return TransferSettings(
             threads=min(target.threads for target in chosen),
             part_bytes=max(target.part_mib for target in chosen) << 20,
+            slots=slots,
         )
 
     return Worker(

@@ -5,6 +5,7 @@ Retries are not here (bot/retry.py), nor is what to clean up: the journal is tol
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TypeVar
@@ -15,6 +16,7 @@ from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.model import Bytes, Part, SourceFile, StoredFile
 from bot.outgoing import Buffers, Copy, Journal, Outgoing
 from bot.ports import ObjectStore, Share
+from bot.slots import Slots
 
 __all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send", "verify"]
 
@@ -30,6 +32,7 @@ class TransferSettings:
     part_bytes: int = 16 << 20  # more for files that would need too many parts
     memory_bytes: int = 256 << 20  # with larger parts, fewer are sent at once
     metadata: Mapping[str, str] = field(default_factory=dict)  # of every object
+    slots: Mapping[str, Slots] = field(default_factory=dict)  # by target, shared by all transfers; none: no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +222,21 @@ class _Transfer:
     def _send(self, outgoing: Outgoing, part: Part) -> None:
         copies = [copy for copy in outgoing.copies if copy.needs(part) and not self._is_given_up(copy.target)]
         if copies:
-            with self._buffers.of(part.length) as body:
+            with self._slots_of(copies), self._buffers.of(part.length) as body:
                 self._go_on()  # it may have been long until there was room
                 value = outgoing.read(part, body)
                 self._tally.add(read=part.length)
                 for copy in copies:
                     self._send_to(copy, part, body, value)
         outgoing.part_over()
+
+    @contextmanager
+    def _slots_of(self, copies: Sequence[Copy]) -> Iterator[None]:
+        """Hold a slot of every target, taken by name, so that two transfers never wait for each other."""
+        with ExitStack() as held:
+            for name in sorted({copy.target.name for copy in copies} & self._settings.slots.keys()):
+                held.enter_context(self._settings.slots[name].taken(self._go_on))
+            yield
 
     def _send_to(self, copy: Copy, part: Part, body: bytearray, value: int) -> None:
         try:
