@@ -88,9 +88,12 @@ class TargetSettings(_Section):
     storage_class: str | None = Field(default=None, description='a storage class, like storage_class = "STANDARD_IA"')
     sse: str | None = Field(default=None, description='encryption by the store, like sse = "aws:kms"')
     sse_kms_key: str | None = Field(default=None, description="the id of the key that the store is to use")
-    threads: int = Field(default=4, ge=1, le=64, description="a transaction's parts in flight, like threads = 4")
+    threads: int = Field(default=4, ge=1, le=64, description="a number of parts in flight, like threads = 4")
     parallel_parts: int = Field(
-        default=16, ge=1, le=256, description="all transactions' parts in flight, like parallel_parts = 16"
+        default=16,
+        ge=1,
+        le=256,
+        description="a number of parts in flight, of all transactions together, like parallel_parts = 16",
     )
     part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
 
