@@ -20,6 +20,8 @@ class Stage:
 
     looks: int
     done: list[str] = field(default_factory=list)
+    submitted: Ack = field(default_factory=lambda: Ack(ok=True))
+    shown: str | None = None
 
     def user_id(self, name: str) -> str:
         return name
@@ -39,6 +41,27 @@ class Stage:
     def mention(self, user: str, text: str, channel: str, thread: str) -> Ack:
         self.done.append(f"{user} {text} {thread}")
         return Ack(ok=True)
+
+    def fill(self, user: str, name: str, value: str) -> Ack:
+        self._look()
+        self.done.append(f"{user} fills {name} with {value}")
+        return Ack(ok=True)
+
+    def submit(self, user: str) -> Ack:
+        return self.submitted
+
+    def say(self, user: str, text: str, place: str) -> Ack:
+        self.done.append(f"{user} says {text} in {place}")
+        return Ack(ok=True)
+
+    def open_home(self, user: str) -> Ack:
+        return Ack(ok=True)
+
+    def home(self, user: str) -> str | None:
+        return self.shown
+
+    def menu(self, user: str, label: str, channel: str) -> Ack:
+        raise LookupError(f'The app has no shortcut "{label}"')
 
     def fail_next(self, method: str, count: int, *, status: int) -> None:
         raise LookupError(f"Slack has no method {method}")
@@ -92,3 +115,39 @@ def test_a_vmstores_faults_are_its_own_to_name(tmp_path: Path) -> None:
 def test_a_command_where_nobody_can_write_is_told_as_the_scripts_mistake() -> None:
     with pytest.raises(ScriptError, match="#ops is archived"):
         player(Stage(looks=0)).command("alice", "/cloudy runs")
+
+
+def test_a_field_of_a_form_that_is_on_its_way_is_waited_for() -> None:
+    slack = Stage(looks=3)
+    player(slack).fill("alice", "VM", "vm01")
+    assert slack.done == ["alice fills VM with vm01"]
+
+
+def test_a_form_that_stays_open_is_no_failure_of_the_script_and_an_answer_that_never_came_is() -> None:
+    slack = Stage(looks=0)
+    refused, incomplete = Ack(ok=True, text="VM: no such VM"), Ack(ok=False, error="incomplete", text="VM is missing")
+    for stays in (refused, incomplete):
+        slack.submitted = stays
+        player(slack).submit("alice")
+    slack.submitted = Ack(ok=False, error="operation_timeout")
+    with pytest.raises(ScriptError, match="operation_timeout"):
+        player(slack).submit("alice")
+
+
+def test_a_direct_message_goes_to_the_bot_alone() -> None:
+    slack = Stage(looks=0)
+    player(slack).dm("alice", "status")
+    assert slack.done == ["alice says status in @cloudy"]
+
+
+def test_an_app_home_that_the_bot_never_draws_fails_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.simulators.demo.player._ANSWER_S", 0.05)
+    with pytest.raises(ScriptError, match="drawn no App Home"):
+        player(Stage(looks=0)).home("alice")
+    player(Stage(looks=0, shown="Nothing runs")).home("alice")
+
+
+def test_a_shortcut_that_the_app_has_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.simulators.demo.player._ANSWER_S", 0.05)
+    with pytest.raises(ScriptError, match="no shortcut"):
+        player(Stage(looks=0)).menu("alice", "Dance")

@@ -2,29 +2,29 @@
 
 import pytest
 
-from integrations.simulators.demo.script import (
-    FORMS,
+from integrations.simulators.demo.lines import (
     Click,
     Command,
+    Dm,
     Expect,
     Fail,
+    Fill,
     Help,
+    Home,
     Line,
     Mention,
+    Menu,
     Restart,
     Say,
-    ScriptError,
     Slack,
     Slow,
+    Submit,
     Touch,
     Users,
     WaitDone,
     WaitStep,
-    listing,
-    parse,
-    parse_all,
-    size,
 )
+from integrations.simulators.demo.script import FORMS, ScriptError, listing, parse, parse_all, size
 
 MIB = 1 << 20
 
@@ -40,6 +40,14 @@ MIB = 1 << 20
         ('bob> click "Stop"', Click("bob", "Stop")),
         ('bob> click "Say "yes""', Click("bob", 'Say "yes"')),
         ("alice> mention stop", Mention("alice", "stop")),
+        ("alice> home", Home("alice")),
+        ('alice> fill "Name" = "vm01-restored"', Fill("alice", "Name", "vm01-restored")),
+        ('alice> fill "Note"=""', Fill("alice", "Note", "")),
+        ('alice> fill "Note" = "a = "b" & c"', Fill("alice", "Note", 'a = "b" & c')),
+        ("alice> submit", Submit("alice")),
+        ("alice> submit it, please", Say("alice", "submit it, please")),
+        ("alice> dm stop 7f3k", Dm("alice", "stop 7f3k")),
+        ('bob> menu "Protect a VM"', Menu("bob", "Protect a VM")),
         ("wait done 120", WaitDone(120)),
         ("wait  done  0.5", WaitDone(0.5)),
         ("wait step upload 60", WaitStep("upload", 60)),
@@ -80,9 +88,9 @@ def test_empty_lines_and_comments_are_nothing(text: str) -> None:
         "wait done",
         "wait done 1.2.3",
         "wait step upload .",
-        "alice> home",
-        "alice> submit",
-        'alice> fill "Name" = "vm01-restored"',
+        'alice> fill "Name" "vm01-restored"',
+        'alice> fill "Name" = vm01',
+        "alice> menu 'Protect a VM'",
         "expect is protected",
         "restart",
         "restart now",

@@ -114,3 +114,45 @@ def test_nothing_is_printed_after_the_last_word(printed: Printed) -> None:
     printed.transcript.close()
     assert "3/10" not in printed.text
     assert "Done" not in printed.text
+
+
+def test_a_form_is_printed_whole_and_again_when_it_is_drawn_anew(printed: Printed) -> None:
+    def drawn(text: str, kind: str) -> None:
+        printed.transcript.change(Change(kind, "cloudy", "V1", "modal", "V1", "", text, only_for="alice"))
+
+    drawn("Protect a VM\nOne moment", "posted")
+    drawn("Protect a VM\nVM [Name]", "edited")
+    printed.transcript.flush()
+    assert "modal   Cloudy (only to alice): Protect a VM" in printed.lines[0]
+    assert [line.strip() for line in printed.lines[1].splitlines()[1:]] == ["VM [Name]"]
+
+
+def test_an_app_home_is_printed_when_it_is_opened_and_from_then_on_as_it_changes(printed: Printed) -> None:
+    def drawn(text: str, kind: str = "edited") -> None:
+        printed.transcript.change(Change(kind, "cloudy", "V2", "home", "V2", "", text, only_for="bob"))
+
+    drawn("Nothing runs", "posted")
+    assert printed.lines == []
+    before = printed.transcript.homes("bob")
+    drawn("vm01 runs\nvm02 waits")
+    assert printed.transcript.show_home("bob", before, 5, lambda: "vm01 runs\nvm02 waits")
+    assert "home    Cloudy (only to bob): vm01 runs" in printed.text
+    assert printed.transcript.has_said("vm02 waits", 0)
+    drawn("vm01 is protected\nvm02 waits")
+    printed.transcript.flush()
+    assert "edits: vm01 is protected" in printed.lines[-1]
+
+
+def test_an_app_home_that_never_comes_is_told(printed: Printed) -> None:
+    assert not printed.transcript.show_home("bob", printed.transcript.homes("bob"), 0.05, lambda: None)
+
+
+def test_what_slack_itself_says_of_a_form_counts_as_said(printed: Printed) -> None:
+    printed.transcript.typed("alice", "submits the form", "modal")
+    printed.transcript.told("alice", "Please complete the required fields: VM")
+    assert printed.transcript.has_said("required fields: VM", 0)
+
+
+def test_a_direct_message_is_printed_with_whose_it_is(printed: Printed) -> None:
+    printed.transcript.change(Change("posted", "cloudy", "D0ALICE", "alice", "9.1", "", "Nothing is active"))
+    assert "@alice  Cloudy: Nothing is active" in printed.text

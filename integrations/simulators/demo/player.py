@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from integrations.simulators.demo import slackorders
@@ -15,6 +16,7 @@ from integrations.simulators.vmstore import orders
 
 T = TypeVar("T")
 
+_HOME, _BOT = "home", "@cloudy"  # places as the local Slack names them
 _ANSWER_S = 3.0  # what is said without being asked for again may still be on its way
 _LOOK_S = 0.05
 _BEFORE = ("pending", "skipped")  # states of a step that has not begun
@@ -27,24 +29,27 @@ class Player:
     def __init__(self, world: World, transcript: Transcript) -> None:
         self._world = world
         self._transcript = transcript
+        self._at: dict[str, str] = {}  # where each person looks, after another place than #ops
 
     def command(self, user: str, text: str) -> None:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, text)
+        self._at.pop(user, None)
         self._acknowledged(_ordered(lambda: self._world.slack.command(user, CHANNEL, text)))
 
     def say(self, user: str, text: str) -> None:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, text)
+        self._at.pop(user, None)
         self._acknowledged(_ordered(lambda: self._world.slack.say(user, text, CHANNEL)))
 
     def click(self, user: str, label: str) -> None:
         """See Stage."""
         self._known(user)
         self._transcript.typed(user, f"clicks [{label}]")
-        self._acknowledged(_found(lambda: self._world.slack.click(user, label, CHANNEL)))
+        self._acknowledged(_found(lambda: self._clicked(user, label)))
 
     def mention(self, user: str, text: str) -> None:
         """See Stage."""
@@ -52,6 +57,45 @@ class Player:
         self._transcript.typed(user, f"@cloudy {text}")
         thread = _found(lambda: self._world.slack.newest_thread(CHANNEL))
         self._acknowledged(self._world.slack.mention(user, text, CHANNEL, thread))
+
+    def home(self, user: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, "opens the App Home", _HOME)
+        before = self._transcript.homes(user)
+        self._acknowledged(self._world.slack.open_home(user))
+        self._at[user] = _HOME
+        if not self._transcript.show_home(user, before, _ANSWER_S, lambda: self._world.slack.home(user)):
+            raise ScriptError("the bot has drawn no App Home")
+
+    def fill(self, user: str, name: str, value: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, f"{name}: {value}", "modal")
+        self._acknowledged(_found(lambda: self._world.slack.fill(user, name, value)))
+
+    def submit(self, user: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, "submits the form", "modal")
+        ack = _found(lambda: self._world.slack.submit(user))
+        if ack.error == "incomplete":  # Slack's own word: it sends no form off that lacks something
+            self._transcript.told(user, ack.text or "")
+        else:
+            self._acknowledged(ack)
+
+    def dm(self, user: str, text: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, text, f"@{user}")
+        self._at[user] = _BOT
+        self._acknowledged(_ordered(lambda: self._world.slack.say(user, text, _BOT)))
+
+    def menu(self, user: str, label: str) -> None:
+        """See Stage."""
+        self._known(user)
+        self._transcript.typed(user, f"uses the shortcut [{label}]")
+        self._acknowledged(_found(lambda: self._world.slack.menu(user, label, CHANNEL)))
 
     def wait_done(self, seconds: float) -> None:
         """See Stage."""
@@ -129,6 +173,14 @@ class Player:
         faults = "\n".join(f"  {name}: {meaning}" for name, meaning in orders.listing().items())
         slack = slackorders.listing()
         self._transcript.note(f"what can be written:\n{listing()}\nfaults of a VMstore:\n{faults}\nof Slack:\n{slack}")
+
+    def _clicked(self, user: str, label: str) -> Ack:
+        """Where the user looks, else in #ops."""
+        slack, place = self._world.slack, self._at.get(user, CHANNEL)
+        if place != CHANNEL:
+            with suppress(LookupError):
+                return slack.click(user, label, place)
+        return slack.click(user, label, CHANNEL)
 
     def _known(self, user: str) -> None:
         try:

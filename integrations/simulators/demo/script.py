@@ -3,10 +3,32 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+
+from integrations.simulators.demo.lines import (
+    RUN_BYTES,
+    Click,
+    Command,
+    Dm,
+    Expect,
+    Fail,
+    Fill,
+    Help,
+    Home,
+    Line,
+    Mention,
+    Menu,
+    Restart,
+    Say,
+    Slack,
+    Slow,
+    Submit,
+    Touch,
+    Users,
+    WaitDone,
+    WaitStep,
+)
 
 _UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_RUN_BYTES = 16 << 20
 
 
 class ScriptError(Exception):
@@ -15,218 +37,6 @@ class ScriptError(Exception):
     def __init__(self, why: str, more: str = "") -> None:
         super().__init__(why)
         self.more = more
-
-
-class Stage(Protocol):
-    """What lines can do. Every method raises ScriptError when it does not come true."""
-
-    def command(self, user: str, text: str) -> None:
-        """Type a slash command; returns when it is acknowledged and recorded."""
-
-    def say(self, user: str, text: str) -> None:
-        """Write a plain message."""
-
-    def click(self, user: str, label: str) -> None:
-        """Click the newest button of that label."""
-
-    def mention(self, user: str, text: str) -> None:
-        """Write "@cloudy <text>" in the newest thread."""
-
-    def wait_done(self, seconds: float) -> None:
-        """Wait until no transaction is active and all is said."""
-
-    def wait_step(self, step: str, seconds: float) -> None:
-        """Wait until that step of the newest transaction has begun."""
-
-    def expect(self, text: str) -> None:
-        """Check that Cloudy has said this since the last user's line."""
-
-    def restart(self, how: str) -> None:
-        """End the bot by "kill" or "term" and start it again."""
-
-    def touch(self, vm: str, percent: float, run_bytes: int) -> None:
-        """Change a share of a VM's disk."""
-
-    def slow(self, bytes_per_s: float | None) -> None:
-        """Throttle the wire to the S3 server."""
-
-    def fail(self, system: str, what: str, count: int) -> None:
-        """Let the next calls of a stand-in fail."""
-
-    def slack(self, order: str) -> None:
-        """Do something to Slack."""
-
-    def users(self) -> None:
-        """Show the people."""
-
-    def help(self) -> None:
-        """Show what can be written."""
-
-
-class Line(Protocol):
-    """One line that was understood."""
-
-    def play(self, stage: Stage) -> None:
-        """Do it. Raises ScriptError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """`alice> /protect vm01 to s3`"""
-
-    user: str
-    text: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.command(self.user, self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """`alice> good morning`"""
-
-    user: str
-    text: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.say(self.user, self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """`bob> click "Stop"`"""
-
-    user: str
-    label: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.click(self.user, self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """`alice> mention stop`"""
-
-    user: str
-    text: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.mention(self.user, self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitDone:
-    """`wait done 60`"""
-
-    seconds: float
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.wait_done(self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitStep:
-    """`wait step upload 60`"""
-
-    step: str
-    seconds: float
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.wait_step(self.step, self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """`expect "is protected"`"""
-
-    text: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.expect(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """`restart kill`"""
-
-    how: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.restart(self.how)
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """`world touch vm01 2% in 1MiB runs`"""
-
-    vm: str
-    percent: float
-    run_bytes: int = _RUN_BYTES
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.touch(self.vm, self.percent, self.run_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """`world slow s3 20MiB/s`"""
-
-    bytes_per_s: float | None
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.slow(self.bytes_per_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """`world fail vmstore snapshot 2`"""
-
-    system: str
-    what: str
-    count: int
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.fail(self.system, self.what, self.count)
-
-
-@dataclass(frozen=True, slots=True)
-class Slack:
-    """`world slack archive #ops`"""
-
-    order: str
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.slack(self.order)
-
-
-@dataclass(frozen=True, slots=True)
-class Users:
-    """`world users`"""
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.users()
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """`world help`"""
-
-    def play(self, stage: Stage) -> None:
-        """Do it."""
-        stage.help()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +62,7 @@ def size(text: str) -> float:
 
 
 def _touch(found: re.Match[str]) -> Line:
-    return Touch(found[1], float(found[2]), int(size(found[3])) if found[3] else _RUN_BYTES)
+    return Touch(found[1], float(found[2]), int(size(found[3])) if found[3] else RUN_BYTES)
 
 
 def _slow(found: re.Match[str]) -> Line:
@@ -264,6 +74,7 @@ def _slow(found: re.Match[str]) -> Line:
 
 
 _USER = r"([\w.-]+)>\s*"
+_ALMOST = r"""(?:fill|menu|click)\s+["'“„]"""  # begun like another line: a slip, not a message
 _SECONDS = r"(\d+(?:\.\d+)?)"
 FORMS = (
     _form("alice> /protect vm01 to s3", "type a command as a user", rf"{_USER}(/.+)", lambda m: Command(m[1], m[2])),
@@ -274,7 +85,27 @@ FORMS = (
         rf"{_USER}mention\s+(.+)",
         lambda m: Mention(m[1], m[2]),
     ),
-    _form("alice> good morning", "write a plain message", rf"{_USER}([^/\s].*)", lambda m: Say(m[1], m[2])),
+    _form("alice> home", "open the App Home and print it", rf"{_USER}home", lambda m: Home(m[1])),
+    _form(
+        'alice> fill "VM" = "vm01"',
+        "fill in a field of the open form; several values are parted by commas",
+        rf'{_USER}fill\s+"([^"]+)"\s*=\s*"(.*)"',
+        lambda m: Fill(m[1], m[2], m[3]),
+    ),
+    _form("alice> submit", "send the open form off", rf"{_USER}submit", lambda m: Submit(m[1])),
+    _form("alice> dm status", "write to the bot alone", rf"{_USER}dm\s+(.+)", lambda m: Dm(m[1], m[2])),
+    _form(
+        'alice> menu "Protect a VM"',
+        "a shortcut of the app: anywhere, or on the bot's newest message",
+        rf'{_USER}menu\s+"(.+)"',
+        lambda m: Menu(m[1], m[2]),
+    ),
+    _form(
+        "alice> good morning",
+        "write a plain message",
+        rf"{_USER}(?!{_ALMOST})([^/\s].*)",
+        lambda m: Say(m[1], m[2]),
+    ),
     _form("wait done 60", "until all is done and said", rf"wait\s+done\s+{_SECONDS}", lambda m: WaitDone(float(m[1]))),
     _form(
         "wait step upload 60",
@@ -313,7 +144,6 @@ FORMS = (
     _form("world users", "who there is", r"world\s+users", lambda _: Users()),
     _form("world help", "this list", r"world\s+help", lambda _: Help()),
 )
-_NOT_YET = re.compile(rf"{_USER}(home|submit|fill\s+\".*)")  # words of the language that are not plain messages
 
 
 def parse(text: str) -> Line | None:
@@ -321,7 +151,7 @@ def parse(text: str) -> Line | None:
     stripped = text.strip()
     if not stripped or stripped.startswith("#"):
         return None
-    for form in FORMS if not _NOT_YET.fullmatch(stripped) else ():
+    for form in FORMS:
         if found := form.pattern.fullmatch(stripped):
             return form.read(found)
     raise ScriptError(f'"{stripped}" is not a line of the script', f"There is:\n{listing()}")

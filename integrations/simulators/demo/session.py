@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from integrations.simulators.demo.script import Numbered, ScriptError, parse, pa
 from integrations.simulators.demo.terminal import Terminal
 from integrations.simulators.demo.transcript import Transcript
 from integrations.simulators.demo.world import World
+from integrations.simulators.slack import Shortcut
 
 _THINGS_TO_TRY = """Three things to try:
   /protect vm01 to s3         lift a VM into the bucket, and watch its ten steps
@@ -32,17 +33,27 @@ class _Ended(BaseException):
     """The demo was asked to end."""
 
 
-def run(*, script: str | None, json_file: Path | None, data: Path | None, keep: bool, http: bool = False) -> int:
+def run(
+    *,
+    script: str | None,
+    json_file: Path | None,
+    data: Path | None,
+    keep: bool,
+    http: bool = False,
+    shortcuts: Sequence[Shortcut] = (),
+) -> int:
     """Start a world and play a script ("-": standard input) or obey the terminal; gives the exit status.
 
     data: keep the world's folder there, else it is a temporary one and removed. keep: go on after the script until
     SIGINT or SIGTERM. json_file gets every recorded Slack call and event. http: Slack comes by signed HTTP.
+    shortcuts: those of the app, as its manifest tells a real Slack.
     """
     try:
         lines = None if script in (None, "-") else _read(Path(str(script)))
         _check_writable(json_file)
         with _ended_by_signals(), _folder(data) as folder, _held(folder):
-            return _Session(folder, json_file, http).play(script is not None, lines, keep=keep)
+            session = _Session(World(folder, http=http, shortcuts=shortcuts), json_file)
+            return session.play(script is not None, lines, keep=keep)
     except ScriptError as error:
         print(f"{error.more}\nscript: {error}")
         return 1
@@ -65,9 +76,9 @@ def _check_writable(json_file: Path | None) -> None:
 
 
 class _Session:
-    def __init__(self, folder: Path, json_file: Path | None, http: bool) -> None:
+    def __init__(self, world: World, json_file: Path | None) -> None:
         self._json_file = json_file
-        self._world = World(folder, http=http)
+        self._world = world
         self._terminal = Terminal()
         self._transcript = Transcript(self._terminal.show)
         self._player = Player(self._world, self._transcript)

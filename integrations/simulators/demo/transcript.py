@@ -9,6 +9,7 @@ from integrations.simulators.slack import Change
 
 _EDIT_EVERY_S = 1.0
 _CLOUDY = "cloudy"
+_HOME, _MODAL = "home", "modal"  # what a view has in place of a channel's name
 _INDENT = " " * 18
 
 
@@ -34,6 +35,8 @@ class Transcript:
         self._shown: dict[tuple[str, str], _Shown] = {}
         self._threads: dict[tuple[str, str], int] = {}
         self._said: list[str] = []
+        self._homes: dict[str, int] = {}  # how often each person's App Home was drawn
+        self._watched: set[str] = set()  # whose App Home is printed as it changes
         self._heard = threading.Condition(self._lock)
         self._ended = threading.Event()
         threading.Thread(target=self._show_held, name="transcript", daemon=True).start()
@@ -49,12 +52,44 @@ class Transcript:
             self.flush()
             self._out = lambda _: None
 
-    def typed(self, user: str, text: str) -> None:
+    def typed(self, user: str, text: str, place: str = "#ops") -> None:
         """Print what a user does; what Cloudy said before is no answer to it."""
         with self._lock:
             self.flush()
             self._said.clear()
-            self._print("#ops", f"{user}: {text}")
+            self._print(place, f"{user}: {text}")
+
+    def told(self, user: str, text: str) -> None:
+        """Print what the user is shown without a word of Cloudy's, and take it for said."""
+        with self._heard:
+            self.flush()
+            self._said.append(_squeezed(text))
+            self._print(_MODAL, f"Slack (only to {user}): {text}")
+            self._heard.notify_all()
+
+    def homes(self, user: str) -> int:
+        """How often the App Home of a user was drawn; until `show_home` it is not printed when it changes."""
+        with self._lock:
+            self._watched.discard(user)
+            return self._homes.get(user, 0)
+
+    def show_home(self, user: str, before: int, seconds: float, look: Callable[[], str | None]) -> bool:
+        """Print the App Home as look gives it, once it was drawn since; False: there is none after that many seconds.
+
+        Its changes are printed from then on.
+        """
+        deadline = time.monotonic() + seconds
+        with self._heard:
+            while self._homes.get(user, 0) <= before and (left_s := deadline - time.monotonic()) > 0:
+                self._heard.wait(left_s)
+        text = look()
+        with self._heard:
+            if text is None:
+                return False
+            self._watched.add(user)
+            self._said.append(_squeezed(text))
+            self._print(_HOME, f"Cloudy (only to {user}): {text}")
+        return True
 
     def note(self, text: str) -> None:
         """Print what the world or the script does."""
@@ -65,6 +100,8 @@ class Transcript:
     def change(self, change: Change) -> None:
         """Take a visible change of the local Slack."""
         with self._lock:
+            if change.channel_name == _HOME:
+                self._homes[change.only_for] = self._homes.get(change.only_for, 0) + 1
             if change.who == _CLOUDY and change.kind != "deleted":
                 self._said.append(_squeezed(change.text))
                 self._heard.notify_all()
@@ -94,6 +131,8 @@ class Transcript:
 
     def _posted(self, change: Change) -> None:
         self._shown[change.channel, change.ts] = _Shown(change.text, time.monotonic())
+        if self._is_unwatched(change):
+            return
         place = self._place(change)
         if change.kind == "deleted":
             self._print(place, "Cloudy deleted a message")
@@ -111,11 +150,18 @@ class Transcript:
         before = set(known.text.splitlines())
         news = [line.strip() for line in change.text.splitlines() if line not in before and line.strip()]
         known.text, known.at, known.held = change.text, time.monotonic(), None
-        if news:
+        if change.channel_name == _MODAL and news:
+            self._print(self._place(change), f"{change.who.capitalize()} (only to {change.only_for}): {change.text}")
+        elif news and not self._is_unwatched(change):
             self._print(self._place(change), f"{change.who.capitalize()} edits: {' · '.join(news)}")
 
+    def _is_unwatched(self, change: Change) -> bool:
+        return change.channel_name == _HOME and change.only_for not in self._watched
+
     def _place(self, change: Change) -> str:
-        name = f"#{change.channel_name}"
+        if change.channel_name in (_HOME, _MODAL):
+            return change.channel_name
+        name = f"{'@' if change.channel.startswith('D') else '#'}{change.channel_name}"
         if not change.thread_ts:
             return name
         number = self._threads.setdefault((change.channel, change.thread_ts), len(self._threads) + 1)

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
@@ -10,7 +10,7 @@ from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
 from integrations.simulators.demo.ports import free_ports
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.s3server import Account, S3Server
-from integrations.simulators.slack import LocalSlack
+from integrations.simulators.slack import LocalSlack, Shortcut
 from integrations.simulators.vmstore import VmstoreSimulator, sample_vms, tls
 
 CHANNEL = "ops"
@@ -25,14 +25,16 @@ class World:
     A folder that held a world before goes on with its VMs, its bucket and its database.
     """
 
-    def __init__(self, folder: Path, *, http: bool = False) -> None:
-        """http: Slack comes to the bot by signed HTTP, not by Socket Mode."""
+    def __init__(self, folder: Path, *, http: bool = False, shortcuts: Sequence[Shortcut] = ()) -> None:
+        """http: Slack comes to the bot by signed HTTP, not by Socket Mode. shortcuts: of the app's manifest."""
         self.folder = folder
         self.account = Account(
             access_key=f"demo{secrets.token_hex(8)}", secret_key=secrets.token_hex(20), bucket="cloudy-demo"
         )
         port = free_ports(1)[0] if http else 0
-        self.slack = LocalSlack(request_url=f"http://127.0.0.1:{port}/slack/events" if http else "")
+        self.slack = LocalSlack(
+            request_url=f"http://127.0.0.1:{port}/slack/events" if http else "", shortcuts=shortcuts
+        )
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
         self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire.json")

@@ -2,7 +2,8 @@
 
 from .asking import Ack
 from .local import LocalSlack
+from .shortcuts import Shortcut
 from .standalone import run
 from .workspace import Change
 
-__all__ = ["Ack", "Change", "LocalSlack", "run"]
+__all__ = ["Ack", "Change", "LocalSlack", "Shortcut", "run"]

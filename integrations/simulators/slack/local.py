@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import payloads
@@ -20,6 +20,7 @@ from .limits import Limits
 from .people import BOT_USER_ID
 from .record import Record
 from .server import Pieces, Server
+from .shortcuts import Shortcut, Shortcuts
 from .signed_http import SignedHttp
 from .socket_mode import SocketMode
 from .surfaces import Surfaces
@@ -39,7 +40,8 @@ class LocalSlack(Disturbing):
     """A Slack on loopback with four people, three channels and one app. Every method may be called from any thread.
 
     request_url: deliver by signed HTTP to that URL instead of Socket Mode. clock: seconds, for trigger ids,
-    response_urls and rate limits; a test may give its own. `events` names what the app has subscribed to.
+    response_urls and rate limits; a test may give its own. `events` names what the app has subscribed to, shortcuts
+    those of its manifest.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class LocalSlack(Disturbing):
         event_retry_s: tuple[float, ...] = EVENT_RETRY_S,
         request_url: str = "",
         clock: Callable[[], float] = time.monotonic,
+        shortcuts: Sequence[Shortcut] = (),
     ) -> None:
         self.signing_secret = secrets.token_hex(16)
         self.bot_user_id = BOT_USER_ID
@@ -72,6 +75,7 @@ class LocalSlack(Disturbing):
         )
         self._acting = Acting(asking)
         self._surfaces = Surfaces(asking, self._views)
+        self._shortcuts = Shortcuts(self._surfaces, self._workspace, shortcuts)
         self._api = WebApi(self._workspace, self._record, self._faults, tokens=self._tokens, limits=self._limits)
         self._api.add_method("apps.connections.open", self._open_connection)
         for name, method in {**self._views.methods(), **self._files.methods()}.items():
@@ -163,6 +167,13 @@ class LocalSlack(Disturbing):
     def shortcut(self, user: str, callback_id: str, channel: str = "", ts: str = "") -> Ack:
         """Use a global shortcut, or with channel and ts that of a message."""
         return self._surfaces.shortcut(user, callback_id, channel, ts)
+
+    def menu(self, user: str, label: str, channel: str = "ops") -> Ack:
+        """Use the app's shortcut of that label; one for messages on the app's newest message there.
+
+        LookupError: the app has no such shortcut, or has written nothing there.
+        """
+        return self._shortcuts.use(user, label, channel)
 
     def mention(self, user: str, text: str, channel: str = "ops", thread_ts: str | None = None) -> Ack:
         """Write "@cloudy <text>"."""
