@@ -13,6 +13,7 @@ from bot.insist import insist
 from bot.model import AuditEvent, Failure, Json, State, StepState, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
 from bot.ports import Clock
+from bot.purposes import purpose_of
 from bot.store import Database, Unit
 
 log = logging.getLogger(__name__)
@@ -162,29 +163,31 @@ class Dispatcher:
         elif isinstance(found, Planned):
             self._queue(unit, transaction, found)
         elif isinstance(found, Joined):
-            words = f"{found.vm} is already being protected by {found.transaction_id}: follow it there."
-            unit.transactions.update(transaction.id, plan={"joined": found.transaction_id})
+            being = purpose_of(transaction).being
+            words = f"{found.vm} is already being {being} by {found.transaction_id}: follow it there."
+            unit.transactions.update(transaction.id, plan=transaction.plan | {"joined": found.transaction_id})
             self._close(unit, transaction, State.REFUSED, Failure(what=words, step="Plan", kind="Joined"))
         else:
             self._close(unit, transaction, State.REFUSED, found.failure)
 
     def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
         for other in unit.transactions.active():
-            if other.vm_uuid == planned.vm.uuid and _serves(other, transaction):
-                self._settle(unit, transaction, Joined(vm=planned.vm.name, transaction_id=other.id))
+            if other.vm_uuid == planned.vm_uuid and other.frozen and _serves(other, transaction):
+                self._settle(unit, transaction, Joined(vm=planned.vm, transaction_id=other.id))
                 return
+        facts = transaction.plan | planned.facts
         unit.transactions.update(
             transaction.id,
             state=State.QUEUED,
-            vm=planned.vm.name,
-            vm_uuid=planned.vm.uuid,
-            vmstore=planned.vm.vmstore,
+            vm=planned.vm,
+            vm_uuid=planned.vm_uuid,
+            vmstore=planned.vmstore,
             frozen=planned.frozen,
-            plan=planned.facts,
+            plan=facts,
         )
         unit.steps.prepare(transaction.id, [(s["id"], s["title"]) for s in planned.frozen["step"]])
         narrator.retell(unit, transaction.id)
-        _audit(unit, transaction, "planned", planned.facts | {"vm": planned.vm.name, "vm_uuid": planned.vm.uuid})
+        _audit(unit, transaction, "planned", facts | {"vm": planned.vm, "vm_uuid": planned.vm_uuid})
 
     def _close(self, unit: Unit, transaction: Transaction, state: State, failure: Failure) -> None:
         unit.transactions.update(transaction.id, state=state, failure=failure, ended_at=self._clock.now())
@@ -220,6 +223,7 @@ class Dispatcher:
             "vmstore": transaction.vmstore,
             "targets": list(transaction.targets),
             "consistency": transaction.consistency,
+            **transaction.request,
         }
         self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request)
 
@@ -232,7 +236,8 @@ class Dispatcher:
 def _serves(other: Transaction, asked: Transaction) -> bool:
     """Whether what runs or waits for the same VM gives all that is asked for; a run that is being stopped does not."""
     return (
-        set(asked.targets) <= set(other.targets)
+        (other.workflow, other.request) == (asked.workflow, asked.request)
+        and set(asked.targets) <= set(other.targets)
         and asked.consistency in ("crash", other.consistency)
         and not other.stop_asked_by
     )

@@ -1,10 +1,11 @@
-"""How a transaction ends: by what stands in the targets and in the ledger, told and audited in one unit."""
+"""How a transaction ends: by what its workflow is for and by the ledger, told and audited in one unit."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from bot import narrator
 from bot.model import AuditEvent, Failure, Json, State, Step, StepState, Transaction
+from bot.purposes import purpose_of
 from bot.store import Unit
 
 
@@ -17,20 +18,25 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     if transaction.state.is_final:
         return transaction.state
     _end_steps(unit, transaction_id, failure)
-    protected = [target for target in transaction.targets if unit.points.get(transaction_id, target)]
-    state = _state(protected, transaction.targets, verdict)
-    why = failure or _why(transaction, unit.steps.of(transaction_id), state, protected)
+    steps = unit.steps.of(transaction_id)
+    known: Json = {}
+    if purpose_of(transaction).is_judged_by_points:
+        known = {"protected_in": [name for name in transaction.targets if unit.points.get(transaction_id, name)]}
+        state = _state_by_points(known["protected_in"], transaction.targets, verdict)
+    else:
+        state = _state_by_steps(steps, verdict)
+    why = failure or _why(transaction, steps, state, known.get("protected_in", ()))
     left = _left_behind(unit, transaction)
     unit.transactions.update(
         transaction_id,
         state=state,
         ended_at=now,
-        plan=transaction.plan | {"protected_in": protected},
+        plan=transaction.plan | known,
         failure=why,
         left_behind=left,
     )
     narrator.tell_end(unit, transaction_id)
-    body: Json = {"state": state.value, "protected_in": protected, "left_behind": list(left)}
+    body: Json = {"state": state.value, **known, "left_behind": list(left)}
     unit.audit.append(
         AuditEvent(
             key=f"{transaction_id}:end",
@@ -51,9 +57,16 @@ def _end_steps(unit: Unit, transaction_id: str, failure: Failure | None) -> None
             unit.steps.finish(transaction_id, step.id, StepState.FAILED, failure=failure)
 
 
-def _state(protected: Sequence[str], targets: Sequence[str], verdict: str) -> State:
+def _state_by_points(protected: Sequence[str], targets: Sequence[str], verdict: str) -> State:
     if protected:
         return State.SUCCEEDED if len(protected) == len(targets) else State.PARTIAL
+    return State.STOPPED if verdict == "stopped" else State.FAILED
+
+
+def _state_by_steps(steps: Sequence[Step], verdict: str) -> State:
+    """A step that lost some of its targets and went on with the others has ended well, in part."""
+    if verdict == "ok":
+        return State.PARTIAL if any(step.outputs.get("failed") for step in steps) else State.SUCCEEDED
     return State.STOPPED if verdict == "stopped" else State.FAILED
 
 
@@ -70,24 +83,27 @@ def _left_behind(unit: Unit, transaction: Transaction) -> tuple[str, ...]:
 def _why(transaction: Transaction, steps: Sequence[Step], state: State, protected: Sequence[str]) -> Failure | None:
     if state in (State.SUCCEEDED, State.STOPPED):
         return None
-    missing = [target for target in transaction.targets if target not in protected]
     failed = next((step.failure for step in steps if step.failure is not None), None)
     if state is State.PARTIAL:  # then the targets that were lost are the reason, whatever failed after them
-        return _losses(transaction, steps, missing) or failed
+        return _losses(transaction, steps, protected) or failed
     if failed is not None:
         return failed
-    return _losses(transaction, steps, missing) or Failure(
+    return _losses(transaction, steps, protected) or Failure(
         what="No recovery point was made: the workflow has no step that makes one.", step=transaction.workflow
     )
 
 
-def _losses(transaction: Transaction, steps: Sequence[Step], missing: Sequence[str]) -> Failure | None:
+def _losses(transaction: Transaction, steps: Sequence[Step], protected: Sequence[str]) -> Failure | None:
     lost = [(step.title, name, why) for step in steps for name, why in step.outputs.get("failed", {}).items()]
     if not lost:
         return None
+    purpose = purpose_of(transaction)
+    names = {name for _title, name, _why in lost}
+    missing = [
+        name for name in transaction.targets if name not in protected and (purpose.is_judged_by_points or name in names)
+    ]
     return Failure(
         what="; ".join(f"{name}: {why}" for _title, name, why in lost),
         step=lost[0][0],
-        next=f"Mend the cause, then ask again for what is missing: /protect {transaction.vm} to "
-        + " and ".join(missing),
+        next=f"Mend the cause, then ask again for what is missing: {purpose.again(transaction, missing)}",
     )

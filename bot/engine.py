@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 RUN_FORMAT = "cloudy-1"
 EXECUTOR = "cloudy"
 POLL_S = 0.2
-
+AT_TARGETS = "targets"  # the queue of runs that no VMstore takes part in
+MOST_AT_TARGETS = 4  # of them at once
 
 _GIVEN_UP = ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED")
 _PRUNED_AT_ONCE = 100
@@ -85,16 +86,20 @@ class Engine:
 
         self._walk = DBOS.workflow(name="transaction")(transaction)
         DBOS.launch()
-        for vmstore, limit in self._parallel.items():
+        limits = {queue_name(vmstore): limit for vmstore, limit in self._parallel.items()}
+        for queue, limit in (limits | {AT_TARGETS: MOST_AT_TARGETS}).items():
             DBOS.register_queue(
-                queue_name(vmstore),
+                queue,
                 global_concurrency=limit,
                 polling_interval_sec=POLL_S,
                 on_conflict="always_update",
             )
 
     def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
-        """Hand a transaction over; its id is the run's id, so that doing it twice runs it once."""
+        """Hand a transaction over; its id is the run's id, so that doing it twice runs it once.
+
+        vmstore: whose limit counts; empty: it takes part in nothing.
+        """
         crossings.cross("engine.enqueue:before")
         with SetWorkflowID(transaction_id):
             DBOS.enqueue_workflow(
@@ -137,8 +142,8 @@ def _keep(name: str, work: Callable[[], Json]) -> Json:
 
 
 def queue_name(vmstore: str) -> str:
-    """One queue a VMstore, so that each has a limit of its own (docs/adr/0002)."""
-    return f"vmstore-{vmstore}"
+    """One queue a VMstore, so that each has a limit of its own (docs/adr/0002); one for what needs none."""
+    return f"vmstore-{vmstore}" if vmstore else AT_TARGETS
 
 
 def _sqlite(path: Path) -> sa.Engine:

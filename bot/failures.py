@@ -11,6 +11,7 @@ from bot.errors import (
     TransientError,
 )
 from bot.model import Failure, Transaction
+from bot.purposes import purpose_of
 from bot.workflow import StepSpec
 
 
@@ -42,7 +43,7 @@ def refusal_of(error: CloudyError, transaction: Transaction) -> Failure:
 
 
 def _next(error: CloudyError, transaction: Transaction) -> str:
-    again = f"/protect {transaction.vm} to {' and '.join(transaction.targets)}"
+    again = purpose_of(transaction).again(transaction, transaction.targets)
     system = error.system if isinstance(error, RemoteError) and error.system else "the other system"
     if system == "share":
         system = f"the share of {transaction.vmstore}"

@@ -71,7 +71,7 @@ def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
 
 def _ahead(unit: Unit, transaction: Transaction) -> str:
     """Id of the transaction of the same VM that runs now, while this one waits."""
-    if transaction.state is not State.QUEUED:
+    if transaction.state is not State.QUEUED or not transaction.vm_uuid:
         return ""
     running = (other for other in unit.transactions.active() if other.state is State.RUNNING)
     return next((other.id for other in running if other.vm_uuid == transaction.vm_uuid), "")

@@ -22,7 +22,9 @@ PATIENCE = Patience(tries=3, first_s=0.3, longest_s=2.0)
 class Planned:
     """It can be done."""
 
-    vm: Vm
+    vm: str
+    vm_uuid: str = ""  # what runs of this VM exclude each other by; empty: it may run beside any
+    vmstore: str = ""  # empty: none takes part
     frozen: Json  # the workflow, copied
     facts: Json
 
@@ -43,7 +45,7 @@ class Refused:
 
 
 class Planner:
-    """Looks VMs up on all VMstores. A name is resolved here once; from then on the uuid is the VM."""
+    """Each workflow brings its own planning; without one it is planned by the recovery point that it is about."""
 
     def __init__(
         self, db: Database, systems: Systems, workflow: Callable[[str], Json], pause: Callable[[float], None]
@@ -55,8 +57,37 @@ class Planner:
         self._pause = pause
 
     def plan(self, transaction: Transaction) -> Planned:
-        """NotFound with near names, AmbiguousName with one line a VM; RemoteError: no VMstore could be asked.
+        """Raises what the workflow's planning raises; nothing of it was begun then."""
+        by_workflow = {"protect": self._by_vm}
+        return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
+    def _by_point(self, transaction: Transaction) -> Planned:
+        """From the catalogue alone. NotFound: a target that was named does not have the recovery point any more.
+
+        Such a run has no VMstore and keeps no other run of the VM waiting.
+        """
+        wanted = str(transaction.request.get("point", ""))
+        with self._db.read() as unit:
+            found = {name: unit.points.get(wanted, name) for name in transaction.targets}
+        missing = [name for name, point in found.items() if point is None]
+        points = [point for point in found.values() if point is not None]
+        if missing or not points:
+            where = " and ".join(missing) or "any target"
+            raise NotFound(f"There is no recovery point {wanted} in {where}.", ())
+        facts: Json = {
+            "vm": points[0].vm_name,
+            "point": wanted,
+            "points": [{"target": point.target, "bytes": point.size} for point in points],
+            "bytes": sum(point.size for point in points),
+            "taken_at": points[0].taken_at.isoformat(),
+            "warnings": [],
+        }
+        return Planned(vm=points[0].vm_name, frozen=self._workflow(transaction.workflow), facts=facts)
+
+    def _by_vm(self, transaction: Transaction) -> Planned:
+        """Look the VM up on all VMstores. A name is resolved here once; from then on the uuid is the VM.
+
+        NotFound with near names, AmbiguousName with one line a VM; RemoteError: no VMstore could be asked.
         PermanentError: also where the VMstore would refuse the snapshot, before anything is made.
         """
         vm = self._find(transaction.vm)
@@ -70,7 +101,8 @@ class Planner:
             "snapshots": room.snapshots,
             "warnings": room.warnings(vm.name, vm.vmstore),
         }
-        return Planned(vm=vm, frozen=self._workflow(transaction.workflow), facts=facts)
+        frozen = self._workflow(transaction.workflow)
+        return Planned(vm=vm.name, vm_uuid=vm.uuid, vmstore=vm.vmstore, frozen=frozen, facts=facts)
 
     def _find(self, typed: str) -> Vm:
         """Find by `name` or uuid, or by `vmstore/name` where two VMstores have one of that name."""
@@ -130,9 +162,9 @@ class Planner:
 
     def _learn(self, store: str, client: VMstore) -> None:
         """Refresh the inventory: a name that was not found is the moment when near names are wanted."""
-        names = [(vm.uuid, vm.name) for vm in client.list_vms()]
+        vms = tuple(client.list_vms())
         with self._db.unit() as unit:
-            unit.inventory.replace(store, names)
+            unit.inventory.refresh(store, vms)
 
     def _unknown(self, name: str, near: list[str]) -> NotFound:
         with self._db.read() as unit:

@@ -13,6 +13,7 @@ from bot.errors import NotFound, RequesterError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
 from bot.ports import Clock
+from bot.purposes import purpose_of
 from bot.store import Database, Unit
 
 WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
@@ -142,11 +143,12 @@ class Service:
         return stopped
 
     def _stop(self, unit: Unit, transaction: Transaction, actor: Actor, request_key: str) -> Transaction:
-        if transaction.state in (State.SUCCEEDED, State.PARTIAL):
+        by_points = purpose_of(transaction).is_judged_by_points
+        if by_points and transaction.state in (State.SUCCEEDED, State.PARTIAL):
             raise RequesterError(f"Already protected: {transaction.id} has ended and its recovery point exists.")
         if transaction.state.is_final:
             raise RequesterError(f"{transaction.id} has ended already: {transaction.state}.")
-        if any(unit.points.get(transaction.id, target) for target in transaction.targets):
+        if by_points and any(unit.points.get(transaction.id, target) for target in transaction.targets):
             raise RequesterError(f"Already protected: the recovery point of {transaction.id} exists.")
         stopped = unit.transactions.ask_stop(transaction.id, actor.name)
         if transaction.state is State.RUNNING:

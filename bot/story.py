@@ -4,9 +4,18 @@ A view is a dictionary with a `kind`: root (one message in the channel), plan (t
 place), milestone (a reply that stays), receipt (the last reply), notice (a private answer).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bot.model import Bytes, Json, State, Step, StepState, Transaction
+from bot.model import Json, State, Step, StepState, Transaction
+from bot.purposes import purpose_of
+from bot.purposes.purpose import refusal
+from bot.purposes.purpose import removed as removed_in
+from bot.words import duration_text, moved_text, size_text
+
+__all__ = [
+    "asked", "duration_text", "ending", "line", "milestone", "moved_text", "notice", "plan", "receipt",
+    "removed_later", "root", "size_text", "stopping", "title", "waiting",
+]  # fmt: skip
 
 _TASK_STATES = {
     StepState.PENDING: "pending",
@@ -19,38 +28,28 @@ _TASK_STATES = {
 _LEVELS = {State.SUCCEEDED: "ok", State.PARTIAL: "warning"}
 
 
-def size_text(size: int) -> str:
-    """Bytes for people: "412 MiB", "1.0 GiB"."""
-    value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            break
-        value /= 1024
-    digits = 1 if value < 10 and unit not in ("B", "KiB", "MiB") else 0
-    return f"{value:.{digits}f} {unit}"
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds for people: "48 s", "3 min 20 s", "2 h 5 min"."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def title(transaction: Transaction) -> str:
     """ "Protect vm01 to s3"."""
     form = str(transaction.frozen.get("title", "{vm} to {targets}"))
     targets = " and ".join(transaction.targets)
-    return form.replace("{vm}", transaction.vm).replace("{targets}", targets)
+    point = str(transaction.request.get("point", ""))
+    return form.replace("{vm}", transaction.vm).replace("{targets}", targets).replace("{point}", point)
+
+
+def asked(transaction: Transaction) -> str:
+    """ "protect vm01 to s3": what was asked for, also of an outline."""
+    return purpose_of(transaction).asked(transaction)
+
+
+def ending(transaction: Transaction) -> str:
+    """ "vm01 is protected in s3": how it ended."""
+    return purpose_of(transaction).endings.get(transaction.state, refusal)(transaction)
 
 
 def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> Json:
     """The message in the channel: one line of state, facts, buttons."""
     facts = [
-        ["VM", f"{transaction.vm} on {transaction.vmstore}"],
+        ["VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm],
         ["Target", ", ".join(transaction.targets)],
         ["Asked by", transaction.actor.name],
     ]
@@ -75,7 +74,7 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
     if transaction.state is State.QUEUED:
         return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
     if transaction.state.is_final:
-        return _ENDINGS[transaction.state](transaction)
+        return ending(transaction)
     if all(step.state is StepState.PENDING for step in steps):
         return "Waiting for its turn"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
@@ -97,7 +96,7 @@ def plan(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "transaction": transaction.id,
         "title": title(transaction),
         "tasks": [
-            {"id": step.id, "title": step.title, "state": _TASK_STATES[step.state], "note": _note(step)}
+            {"id": step.id, "title": step.title, "state": _TASK_STATES[step.state], "note": _note(transaction, step)}
             for step in steps
         ],
         "line": line(transaction, steps, waits_for),
@@ -108,7 +107,7 @@ def _percent(step: Step) -> int:
     return min(100, step.done * 100 // step.total) if step.total else 0
 
 
-def _note(step: Step) -> str:
+def _note(transaction: Transaction, step: Step) -> str:
     if step.state is StepState.SKIPPED:
         return "skipped"
     if step.state is StepState.STOPPED:
@@ -118,40 +117,13 @@ def _note(step: Step) -> str:
     if step.state is StepState.RUNNING and step.total:
         amount = f" · {size_text(step.done)} of {size_text(step.total)}" if step.total > 10_000 else ""
         return f"{_percent(step)} %{amount}"
-    teller = _DONE.get(step.id)
+    teller = purpose_of(transaction).notes.get(step.id)
     return teller(step) if teller and step.state is StepState.COMPLETE else ""
-
-
-def _consistency(step: Step) -> str:
-    """What was really got, and why it is not what was asked for."""
-    got = f"{step.outputs.get('snapshot', {}).get('consistency', '')}-consistent"
-    instead = step.outputs.get("instead", "")
-    return f"{got} only: {instead}" if instead else got
-
-
-# What a finished step came to, from its outputs; a step that is not here is told by its title alone.
-_DONE: dict[str, Callable[[Step], str]] = {
-    "check": lambda step: f"{step.outputs.get('product', '')} {step.outputs.get('api_version', '')}".strip(),
-    "snapshot": _consistency,
-    "clone": lambda step: f"/{step.outputs.get('directory', '')}",
-    "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",
-    "upload": lambda step: f"{size_text(step.outputs.get('moved', {}).get('sent', 0))} sent",
-    "verify": lambda step: ", ".join(f"{name}: {proof}" for name, proof in step.outputs.get("proof", {}).items()),
-    "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
-}
-
-
-_MILESTONES: dict[str, Callable[[Step], str]] = {
-    "snapshot": lambda step: f"Snapshot taken, {_DONE['snapshot'](step).rstrip('.')}.",
-    "clone": lambda step: f"Clone ready in {_DONE['clone'](step)}.",
-    "upload": lambda step: f"Uploaded: {_DONE['upload'](step)}.",
-    "verify": lambda step: f"Verified ({_DONE['verify'](step)}). The recovery point exists.",
-}
 
 
 def milestone(transaction: Transaction, step: Step) -> Json | None:
     """The reply that stays when a step is complete; None: the plan's tick says enough."""
-    teller = _MILESTONES.get(step.id)
+    teller = purpose_of(transaction).milestones.get(step.id)
     if teller is None or step.state is not StepState.COMPLETE:
         return None
     return _reply(transaction, step.id, "ok", teller(step))
@@ -159,7 +131,7 @@ def milestone(transaction: Transaction, step: Step) -> Json | None:
 
 def stopping(transaction: Transaction) -> Json:
     """The reply to a Stop: no new part or call begins from now on."""
-    text = f"Stopping, asked by {transaction.stop_asked_by}. Nothing new is begun; what was made is being removed."
+    text = f"Stopping, asked by {transaction.stop_asked_by}. {purpose_of(transaction).stopping}"
     return _reply(transaction, "stop", "warning", text)
 
 
@@ -184,20 +156,6 @@ def notice(text: str) -> Json:
     return {"kind": "notice", "text": text}
 
 
-def _protected(transaction: Transaction) -> str:
-    where = " and ".join(transaction.plan.get("protected_in", transaction.targets))
-    return f"{transaction.vm} is protected in {where}"
-
-
-_ENDINGS: dict[State, Callable[[Transaction], str]] = {
-    State.SUCCEEDED: _protected,
-    State.PARTIAL: lambda t: f"{_protected(t)} only; not in every target",
-    State.FAILED: lambda t: f"{t.vm} is not protected: {t.failure.step if t.failure else 'a step'} failed",
-    State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {t.vm} is not protected by this run",
-    State.REFUSED: lambda t: t.failure.what if t.failure else "Refused",
-}
-
-
 def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
     """The last reply: what was reached, what was undone, what is left, what to do next."""
     reached = transaction.state in (State.SUCCEEDED, State.PARTIAL)
@@ -207,51 +165,14 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "transaction": transaction.id,
         "state": transaction.state.value,
         "level": _LEVELS.get(transaction.state, "error"),
-        "headline": _ENDINGS[transaction.state](transaction),
+        "headline": ending(transaction),
         "facts": _facts(transaction, steps) if reached else [],
         "why": f"{failure.step}: {failure.what}" if failure else "",
-        "undone": [] if reached else _removed(steps),
+        "undone": [] if reached else removed_in(steps),
         "left_behind": list(transaction.left_behind),
         "next": failure.next if failure else "",
     }
 
 
-def _removed(steps: Sequence[Step]) -> list[str]:
-    return list(_outputs(steps, "cleanup").get("removed", []))
-
-
-def _outputs(steps: Sequence[Step], step_id: str) -> Json:
-    return next((step.outputs for step in steps if step.id == step_id), {})
-
-
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> list[list[str]]:
-    points = _outputs(steps, "verify").get("points", [])
-    opened = _outputs(steps, "open")
-    facts = [["Manifest", ", ".join(f"{point['target']}: {point['manifest_key']}" for point in points)]]
-    if opened:
-        facts.append(["Files", f"{len(opened.get('files', []))}, {size_text(opened.get('size', 0))}"])
-    facts += [
-        ["Moved", moved_text(transaction.bytes)],
-        ["Verified by", _DONE["verify"](_step(steps, "verify"))],
-        ["Consistency", _consistency(_step(steps, "snapshot"))],
-    ]
-    if _removed(steps):
-        facts.append(["Cleaned up", "; ".join(_removed(steps))])
-    if transaction.started_at and transaction.ended_at:
-        facts.append(["Took", duration_text((transaction.ended_at - transaction.started_at).total_seconds())])
-    return [fact for fact in facts if fact[1]]
-
-
-def _step(steps: Sequence[Step], step_id: str) -> Step:
-    empty = Step(id=step_id, title=step_id, position=0)
-    return next((step for step in steps if step.id == step_id), empty)
-
-
-def moved_text(moved: Bytes) -> str:
-    """ "1.0 GiB read, 412 MiB sent", and what was copied or never sent, where there was any."""
-    parts = [f"{size_text(moved.read)} read", f"{size_text(moved.sent)} sent"]
-    if moved.copied:
-        parts.append(f"{size_text(moved.copied)} copied in the store")
-    if moved.zero:
-        parts.append(f"{size_text(moved.zero)} zeros never sent")
-    return ", ".join(parts)
+    return [fact for fact in purpose_of(transaction).facts(transaction, steps) if fact[1]]

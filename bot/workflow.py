@@ -22,6 +22,7 @@ REQUEST: Mapping[str, str] = {
     "vmstore": "text",
     "targets": "list",
     "consistency": "text",
+    "point": "text",  # the transaction whose recovery point it is about; not given to `protect`
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
 from bot.model import Failure, Step, StepState, StoredFile, Transaction
 from bot.service import Status
+from bot.story import asked as asked_for
 from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
 from handlers.parse import USAGES
@@ -156,7 +157,7 @@ def _why(failure: Failure | None) -> tuple[str, ...]:
 
 
 def _what(transaction: Transaction) -> str:
-    return f"{transaction.workflow} {transaction.vm} to {' and '.join(transaction.targets)}"
+    return asked_for(transaction)
 
 
 def _mark(transaction: Transaction) -> str:

@@ -130,6 +130,12 @@ class Transaction:
     failure: Failure | None = None
     left_behind: tuple[str, ...] = ()
 
+    @property
+    def request(self) -> Json:
+        """What was asked for beside VM and targets, like {"point": "<transaction id>"}; kept in the plan."""
+        asked: Json = self.plan.get("request", {})
+        return asked
+
 
 class ResourceKind(StrEnum):
     """What a transaction may leave behind if nobody removes it."""

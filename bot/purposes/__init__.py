@@ -1,0 +1,21 @@
+"""What each workflow is for: one module and one registry line per workflow. Pure.
+
+A workflow that is not here is judged by what its steps came to and told in plain words.
+"""
+
+from collections.abc import Mapping
+
+from bot.model import Transaction
+from bot.purposes import plain, protect
+from bot.purposes.purpose import Purpose
+
+__all__ = ["PURPOSES", "Purpose", "purpose_of"]
+
+PURPOSES: Mapping[str, Purpose] = {
+    "protect": protect.PURPOSE,
+}
+
+
+def purpose_of(transaction: Transaction) -> Purpose:
+    """What this transaction is for."""
+    return PURPOSES.get(transaction.workflow, plain.PURPOSE)

@@ -1,0 +1,69 @@
+"""Protect: a recovery point of a VM in every target."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.model import State, Step, Transaction
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.words import moved_text, size_text
+
+
+def _protected(transaction: Transaction) -> str:
+    where = " and ".join(transaction.plan.get("protected_in", transaction.targets))
+    return f"{transaction.vm} is protected in {where}"
+
+
+def _consistency(step: Step) -> str:
+    """What was really got, and why it is not what was asked for."""
+    got = f"{step.outputs.get('snapshot', {}).get('consistency', '')}-consistent"
+    instead = step.outputs.get("instead", "")
+    return f"{got} only: {instead}" if instead else got
+
+
+_NOTES: Mapping[str, Callable[[Step], str]] = {
+    "check": lambda step: f"{step.outputs.get('product', '')} {step.outputs.get('api_version', '')}".strip(),
+    "snapshot": _consistency,
+    "clone": lambda step: f"/{step.outputs.get('directory', '')}",
+    "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",
+    "upload": lambda step: f"{size_text(step.outputs.get('moved', {}).get('sent', 0))} sent",
+    "verify": lambda step: ", ".join(f"{name}: {proof}" for name, proof in step.outputs.get("proof", {}).items()),
+    "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
+}
+
+
+def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
+    points = outputs_of(steps, "verify").get("points", [])
+    opened = outputs_of(steps, "open")
+    facts = [["Manifest", ", ".join(f"{point['target']}: {point['manifest_key']}" for point in points)]]
+    if opened:
+        facts.append(["Files", f"{len(opened.get('files', []))}, {size_text(opened.get('size', 0))}"])
+    return [
+        *facts,
+        ["Moved", moved_text(transaction.bytes)],
+        ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
+        ["Consistency", _consistency(step_of(steps, "snapshot"))],
+        ["Cleaned up", "; ".join(removed(steps))],
+        ["Took", took(transaction)],
+    ]
+
+
+PURPOSE = Purpose(
+    being="protected",
+    asked=lambda t: f"protect {t.vm} to {' and '.join(t.targets)}",
+    again=lambda t, targets: f"/protect {t.vm} to {' and '.join(targets)}",
+    stopping="Nothing new is begun; what was made is being removed.",
+    is_judged_by_points=True,
+    endings={
+        State.SUCCEEDED: _protected,
+        State.PARTIAL: lambda t: f"{_protected(t)} only; not in every target",
+        State.FAILED: lambda t: f"{t.vm} is not protected: {failed_step(t)} failed",
+        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {t.vm} is not protected by this run",
+    },
+    notes=_NOTES,
+    milestones={
+        "snapshot": lambda step: f"Snapshot taken, {_consistency(step).rstrip('.')}.",
+        "clone": lambda step: f"Clone ready in {_NOTES['clone'](step)}.",
+        "upload": lambda step: f"Uploaded: {_NOTES['upload'](step)}.",
+        "verify": lambda step: f"Verified ({_NOTES['verify'](step)}). The recovery point exists.",
+    },
+    facts=_facts,
+)

@@ -1,0 +1,34 @@
+"""Numbers in words for people: bytes, seconds, what was moved. Pure."""
+
+from bot.model import Bytes
+
+
+def size_text(size: int) -> str:
+    """Bytes for people: "412 MiB", "1.0 GiB"."""
+    value, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    digits = 1 if value < 10 and unit not in ("B", "KiB", "MiB") else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds for people: "48 s", "3 min 20 s", "2 h 5 min"."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def moved_text(moved: Bytes) -> str:
+    """ "1.0 GiB read, 412 MiB sent", and what was copied or never sent, where there was any."""
+    parts = [f"{size_text(moved.read)} read", f"{size_text(moved.sent)} sent"]
+    if moved.copied:
+        parts.append(f"{size_text(moved.copied)} copied in the store")
+    if moved.zero:
+        parts.append(f"{size_text(moved.zero)} zeros never sent")
+    return ", ".join(parts)
