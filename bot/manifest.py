@@ -1,7 +1,8 @@
 """The manifest's format: what is written last into a target and read back first. Pure.
 
 A recovery point exists if and only if its manifest does. Format 1 is JSON, UTF-8, fields always in the same order.
-Fields that this version does not know are ignored; those it knows must be there and right.
+Fields that this version does not know are ignored; those it knows must be there and right, but for those that came
+later (note, keep_for), which may be absent.
 """
 
 import json
@@ -47,6 +48,8 @@ class Manifest:
     installation: str
     requester: Actor
     consistency: str  # what was really got
+    note: str = ""  # why, in the requester's words
+    keep_for: str = ""  # what was asked for, as bot.keeping has it; "": nothing
     vm: ProtectedVm
     snapshot_uuid: str
     target: str  # the target's url, without secrets
@@ -79,6 +82,8 @@ def encode(manifest: Manifest) -> bytes:
         "installation": manifest.installation,
         "requester": asdict(manifest.requester),
         "consistency": manifest.consistency,
+        "note": manifest.note,
+        "keep_for": manifest.keep_for,
         "vm": asdict(manifest.vm),
         "snapshot_uuid": manifest.snapshot_uuid,
         "target": manifest.target,
@@ -110,6 +115,8 @@ def decode(content: bytes) -> Manifest:
         installation=fields.text("installation"),
         requester=_requester(fields.nested("requester")),
         consistency=fields.text("consistency"),
+        note=fields.optional_text("note"),
+        keep_for=fields.optional_text("keep_for"),
         vm=_vm(fields.nested("vm")),
         snapshot_uuid=fields.text("snapshot_uuid"),
         target=fields.text("target"),
@@ -130,6 +137,10 @@ class _Fields:
 
     def text(self, name: str) -> str:
         return self._take(name, str)
+
+    def optional_text(self, name: str) -> str:
+        """What came to the format later: a manifest without it is as good."""
+        return self._take(name, str) if name in self.values else ""
 
     def number(self, name: str) -> int:
         return self._take(name, int)

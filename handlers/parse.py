@@ -8,10 +8,11 @@ from enum import StrEnum
 
 from bot.errors import UsageError
 from bot.model import ProtectRequest
+from handlers import clauses
 
 PROTECT_USAGE = (
     "/protect <vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]"
-    '   e.g. /protect vm01, "app server 03" to s3'
+    ' [keep for 30d|12w|1y|forever] [note "why"]   e.g. /protect vm01, "app server 03" to s3'
 )
 RUNS_USAGE = "/cloudy runs [how many, 1 to 100]"
 SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more, or last>"
@@ -23,7 +24,6 @@ LONGEST_TEXT = 4000
 LONGEST_NAME = 255
 MOST_RUNS = 100
 _QUOTES = '"“”„‟'
-_CONSISTENCIES = {"vm-consistent": "vm", "crash-consistent": "crash"}
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # come along with copy and paste; no name is meant to differ by them
 _LINK = re.compile(r"<(?:https?://|mailto:)[^|<>]*\|([^<>]*)>")  # Slack makes one of vm01.example.com
 _MENTION = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
@@ -64,26 +64,33 @@ class _Token:
 
 
 def protect(text: str) -> ProtectRequest:
-    """Read `<vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]`. Raises UsageError."""
+    """Read what PROTECT_USAGE says. Raises UsageError."""
     tokens = _tokens(_readable(text, PROTECT_USAGE))
     splits = [index for index, token in enumerate(tokens) if token.says("to")]
     if not splits:
         raise _unclear("Say which VM and which target: the word “to” is missing.")
     if len(splits) > 1:
         raise _unclear("The word “to” stands there more than once. Put a name that has it into quotes.")
-    left, right = tokens[: splits[0]], tokens[splits[0] + 1 :]
-    consistency = "crash"
-    if right and right[-1].says(*_CONSISTENCIES):
-        consistency = _CONSISTENCIES[right.pop().text.casefold()]
+    left = tokens[: splits[0]]
+    try:
+        right, wishes = clauses.split(tokens[splits[0] + 1 :])
+    except ValueError as error:
+        raise _unclear(str(error)) from None
     targets = tuple(_target(item) for item in _items(right, "target", also=("and",)))
     vms = tuple(_vm(item) for item in _items(left, "VM"))
-    return ProtectRequest(vms=_once(vms), targets=_once(targets), consistency=consistency)
+    return ProtectRequest(
+        vms=_once(vms),
+        targets=_once(targets),
+        consistency=wishes.consistency or "crash",
+        note=wishes.note or "",
+        keep_for=wishes.keep_for or "",
+    )
 
 
 def format_protect(request: ProtectRequest) -> str:
     """Write a request so that `protect` reads the same again, if it came from `protect`."""
     said = f"{', '.join(map(_quoted, request.vms))} to {', '.join(map(_quoted, request.targets))}"
-    return f"{said} vm-consistent" if request.consistency == "vm" else said
+    return said + clauses.written(request)
 
 
 def cloudy(text: str) -> Command:
@@ -214,8 +221,8 @@ def _name(text: str, what: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    plain = not re.search(f"[ ,{_QUOTES}]", name) and name.casefold() not in ("to", "and", *_CONSISTENCIES)
-    typed = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = not re.search(f"[ ,{_QUOTES}]", name) and name.casefold() not in ("to", "and", *clauses.WORDS)
+    typed = clauses.escaped(name)
     return typed if plain else f'"{typed}"'
 
 

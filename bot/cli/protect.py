@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bot import story
+from bot import keeping, story
 from bot.cli.common import ConfigOption, JsonOption, me, print_json, settings_of, summary
-from bot.errors import BusyError, RequesterError
+from bot.errors import BusyError, RequesterError, UsageError
 from bot.model import ProtectRequest, State, Step, StepState, Transaction
 from bot.store import Database
 
@@ -23,6 +23,8 @@ def protect(
     vms: Annotated[list[str], typer.Argument(help="VM names.")],
     to: Annotated[list[str], typer.Option("--to", help="Target; more than one may be given.")],
     consistency: Annotated[str, typer.Option(help="crash or vm")] = "crash",
+    note: Annotated[str, typer.Option(help="Why; it is kept with the recovery point.")] = "",
+    keep_for: Annotated[str, typer.Option(help="30d, 12w, 1y or forever.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,7 +34,11 @@ def protect(
     """
     from bot.main import hand, leave  # adapters and engine are loaded only by commands that work
 
-    request = ProtectRequest(vms=tuple(vms), targets=tuple(to), consistency=consistency)
+    try:
+        wishes = {"note": keeping.note(note), "keep_for": keeping.parse(keep_for) if keep_for else ""}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    request = ProtectRequest(vms=tuple(vms), targets=tuple(to), consistency=consistency, **wishes)
     with hand(settings_of(config)) as house:
         asked = house.service.protect(request, me(), request_key=f"cli:{time.time_ns()}")
         ended = _follow(house, [transaction.id for transaction in asked], quiet=as_json)

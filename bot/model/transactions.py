@@ -31,6 +31,8 @@ class ProtectRequest:
     vms: tuple[str, ...]
     targets: tuple[str, ...]
     consistency: str = "crash"  # "crash" | "vm"
+    note: str = ""  # why, in a person's words
+    keep_for: str = ""  # as bot.keeping has it; "": nothing was said
 
 
 class State(StrEnum):
@@ -118,6 +120,8 @@ class Transaction:
     created_at: datetime
     request_key: str  # the same request, delivered twice, is one transaction
     consistency: str = "crash"
+    note: str = ""
+    keep_for: str = ""
     place: Place = field(default_factory=Place)
     vm_uuid: str = ""
     vmstore: str = ""

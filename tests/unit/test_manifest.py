@@ -31,6 +31,8 @@ def a_manifest(**changes: Any) -> Manifest:
         "installation": "cloudy-1",
         "requester": Actor(id="U1", name="alice", source="slack"),
         "consistency": "crash",
+        "note": "before the upgrade",
+        "keep_for": "P30D",
         "vm": ProtectedVm(
             uuid="uuid-1",
             name="vm01",
@@ -77,6 +79,8 @@ manifests = st.builds(
     files=st.lists(files, max_size=4, unique_by=lambda file: file.key).map(tuple),
     skipped=st.lists(st.builds(Skipped, name=texts, reason=texts), max_size=3).map(tuple),
     target=texts,
+    note=texts,
+    keep_for=st.sampled_from(["", "P30D", "forever"]),
 )
 
 
@@ -116,6 +120,12 @@ def changed(*path: Any, to: Any) -> bytes:
 
 def test_fields_of_a_later_version_are_ignored() -> None:
     assert decode(changed("blocks", to={"grain": 8})) == a_manifest()
+
+
+def test_a_manifest_from_before_notes_is_as_good() -> None:
+    document = json.loads(encode(a_manifest()))
+    del document["note"], document["keep_for"]
+    assert decode(json.dumps(document).encode()) == a_manifest(note="", keep_for="")
 
 
 def test_another_format_says_what_to_do() -> None:

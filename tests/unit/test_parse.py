@@ -12,8 +12,8 @@ from handlers import parse
 from handlers.parse import Command, Verb
 
 
-def asks(*vms: str, to: tuple[str, ...] = ("s3",), consistency: str = "crash") -> ProtectRequest:
-    return ProtectRequest(vms=vms, targets=to, consistency=consistency)
+def asks(*vms: str, to: tuple[str, ...] = ("s3",), consistency: str = "crash", **wishes: str) -> ProtectRequest:
+    return ProtectRequest(vms=vms, targets=to, consistency=consistency, **wishes)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,18 @@ def asks(*vms: str, to: tuple[str, ...] = ("s3",), consistency: str = "crash") -
         ("vm01\u00a0to\u00a0s3", asks("vm01")),
         ("and to s3", asks("and")),
         ("bob's vm to s3", asks("bob's vm")),
+        ("vm01 to s3 keep for 30d", asks("vm01", keep_for="P30D")),
+        ("vm01 to s3 Keep For 12 weeks", asks("vm01", keep_for="P84D")),
+        ("vm01 to s3 keep for forever", asks("vm01", keep_for="forever")),
+        ('vm01 to s3 note "before the upgrade, at last"', asks("vm01", note="before the upgrade, at last")),
+        (
+            "vm01 to s3 and azure note “why to” vm-consistent keep for 1y",
+            asks("vm01", to=("s3", "azure"), consistency="vm", note="why to", keep_for="P365D"),
+        ),
+        ("keep for 3d to s3", asks("keep for 3d")),
+        ("vm01 to note, keep", asks("vm01", to=("note", "keep"))),
+        ('vm01 to "note" note "x"', asks("vm01", to=("note",), note="x")),
+        ('vm01 to s3 note ""', asks("vm01")),
     ],
 )
 def test_a_protect_is_understood(text: str, request_: ProtectRequest) -> None:
@@ -75,6 +87,17 @@ def test_a_protect_is_understood(text: str, request_: ProtectRequest) -> None:
         "v" * 256 + " to s3",
         "vm01 to " + "s" * 256,
         "v, " * 2000 + "v to s3",
+        "vm01 to keep for 30d",
+        "vm01 to s3 keep for",
+        "vm01 to s3 keep for a while",
+        "vm01 to s3 keep for 0d",
+        "vm01 to s3 keep for 3d keep for 4d",
+        "vm01 to s3 note why",
+        'vm01 to s3 note "a" note "b"',
+        'vm01 to s3 note "a" azure',
+        'vm01 to s3, note "a"',
+        "vm01 to s3 vm-consistent crash-consistent",
+        'vm01 to s3 note "' + "n" * 301 + '"',
     ],
 )
 def test_what_is_not_clear_is_refused_with_the_usage_line(text: str) -> None:
@@ -135,7 +158,8 @@ _TYPED = st.one_of(
     st.text(max_size=80),
     st.lists(
         st.sampled_from(["vm01", "to", "and", ",", '"', "“", "”", " ", "s3", "vm-consistent", "&lt;", "&amp;", "<", "&",
-                         "a b", "\n", "protect", "runs", "stop", "7f3k"]),
+                         "a b", "\n", "protect", "runs", "stop", "7f3k", "note", "keep", "for", "30d", "2", "w",
+                         "forever", "keep for 30d", 'note "why"', "vm01 to s3"]),
         max_size=14,
     ).map(" ".join),
 )  # fmt: skip

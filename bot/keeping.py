@@ -1,0 +1,70 @@
+"""How long a recovery point is wanted, and why it was made: what people type, and what is kept of it. Pure.
+
+Kept as an ISO 8601 duration in whole days ("P30D"), as "forever", or as "" where nobody said anything.
+"""
+
+import re
+import unicodedata
+
+FOREVER = "forever"
+LONGEST_NOTE = 300
+_DAYS = {"d": 1, "w": 7, "y": 365}
+_TYPED = re.compile(r"([0-9]{1,5}) ?(d|w|y)(?:ays?|eeks?|ears?)?", re.IGNORECASE | re.ASCII)
+_KEPT = re.compile(r"P([1-9][0-9]{0,4})D", re.ASCII)
+_MOST_DAYS = 36_500
+_QUOTES = re.compile('["“”„‟]')
+
+
+def parse(text: str) -> str:
+    """Read "30d", "12 w", "1y" or "forever"; what `said` writes is read too. ValueError says what is wrong."""
+    wanted = text.strip()
+    if wanted.casefold() == FOREVER:
+        return FOREVER
+    found = _TYPED.fullmatch(wanted)
+    if found is None:
+        raise ValueError(f"“{_short(wanted)}” is no time to keep something: write 30d, 12w, 1y or {FOREVER}.")
+    days = int(found[1]) * _DAYS[found[2].casefold()]
+    if not 1 <= days <= _MOST_DAYS:
+        raise ValueError(f"“{_short(wanted)}” is not from 1 day to 100 years; or write {FOREVER}.")
+    return f"P{days}D"
+
+
+def typed(kept: str) -> str:
+    """As somebody would type it: "30d", "2y", "forever"."""
+    days = _days(kept)
+    if not days:
+        return kept
+    return f"{days // _DAYS['y']}y" if days % _DAYS["y"] == 0 else f"{days}d"
+
+
+def said(kept: str) -> str:
+    """For people: "30 days", "1 year", "forever"; "" where nothing is kept."""
+    days = _days(kept)
+    if not days:
+        return kept
+    count, word = (days // _DAYS["y"], "year") if days % _DAYS["y"] == 0 else (days, "day")
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def is_kept(text: str) -> bool:
+    """Whether it is one of the values that are kept."""
+    return text in ("", FOREVER) or 1 <= _days(text) <= _MOST_DAYS
+
+
+def note(text: str) -> str:
+    """A note as it is kept: one line, with ' for any double quote, so that a command can say the same. ValueError."""
+    line = _QUOTES.sub("'", " ".join(text.split(" "))).strip()
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in line):
+        raise ValueError("There is a line break or another control character in the note. Write it on one line.")
+    if len(line) > LONGEST_NOTE:
+        raise ValueError(f"The note is longer than {LONGEST_NOTE} characters.")
+    return line
+
+
+def _days(kept: str) -> int:
+    found = _KEPT.fullmatch(kept)
+    return int(found[1]) if found else 0
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
