@@ -6,11 +6,12 @@ The environment goes before secrets.env, and that before cloudy.toml. Secrets ne
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -19,13 +20,20 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from bot import mistakes
+from bot import durations, mistakes
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else durations.parse(str(value))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class DatabaseSettings(_Section):
@@ -98,6 +106,20 @@ class TargetSettings(_Section):
     part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
 
 
+class InventorySettings(_Section):
+    """The list of all VMs, which questions are answered from."""
+
+    refresh: Duration = Field(
+        default=timedelta(minutes=10), ge=timedelta(seconds=10), description='a duration, like refresh = "10m"'
+    )
+
+
+class ProtectionSettings(_Section):
+    """What is expected of the protection of each VM."""
+
+    rpo: Duration = Field(default=timedelta(hours=24), description='a duration, like rpo = "24h"')
+
+
 class Settings(BaseSettings):
     """All settings, checked; paths are absolute. Printing it shows no secret."""
 
@@ -115,6 +137,8 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     vmstores: dict[str, VMstoreSettings] = Field(default_factory=dict, description="sections like [vmstores.vmstore]")
     targets: dict[str, TargetSettings] = Field(default_factory=dict, description="sections like [targets.s3]")
+    inventory: InventorySettings = InventorySettings()
+    protection: ProtectionSettings = ProtectionSettings()
     audit_key: SecretStr | None = Field(default=None, description="64 hex digits; without it audit.key is used")
 
     @classmethod

@@ -321,7 +321,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     worker = _worker(settings, db)
     wait = asked_to_end()
     try:
-        worker.start()
+        worker.start(look_every=settings.inventory.refresh)
         connection = _connection(settings, db, worker, address)
         connection.start(_tell_ready)
     except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them

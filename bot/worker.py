@@ -3,12 +3,15 @@
 import secrets
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bot.actions import ACTIONS
 from bot.dispatcher import Dispatcher
 from bot.engine import Engine
 from bot.givingback import share_pools
+from bot.inventory import Refresher
 from bot.janitor import Janitor
 from bot.model import Json
 from bot.planner import Planner
@@ -63,13 +66,22 @@ class Worker:
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
         janitor = Janitor(db, systems, clock, installation=installation)
         self._janitor = threading.Thread(target=janitor.run, args=(self._stop,), name="janitor", daemon=True)
+        self._refresher = Refresher(db, systems, clock)
+        self._looker: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin; runs that a dead process left go on at once."""
+    def start(self, *, look_every: timedelta | None = None) -> None:
+        """Begin; runs that a dead process left go on at once.
+
+        look_every: how often all VMs are listed; None: never, for a worker that ends soon.
+        """
         share_pools()
         self._engine.launch()
         self._thread.start()
         self._janitor.start()
+        if look_every is not None:
+            look = partial(self._refresher.run, self._stop, look_every)
+            self._looker = threading.Thread(target=look, name="inventory", daemon=True)
+            self._looker.start()
 
     @property
     def is_well(self) -> bool:
@@ -96,6 +108,7 @@ class Worker:
         self._stop.set()
         self._dispatcher.wake.set()
         self._thread.join(timeout=5.0)
-        if self._janitor.is_alive():
-            self._janitor.join(timeout=5.0)
+        for thread in (self._janitor, self._looker):
+            if thread is not None and thread.is_alive():
+                thread.join(timeout=5.0)
         self._engine.close()

@@ -1,5 +1,6 @@
 """The nouns: frozen values that all of Cloudy speaks of. Sizes are bytes, times aware UTC, durations seconds."""
 
+from bot.model.inventory import Look, SeenVm
 from bot.model.json import Json
 from bot.model.systems import (
     Capabilities,
@@ -48,6 +49,7 @@ __all__ = [
     "Failure",
     "Headroom",
     "Json",
+    "Look",
     "Message",
     "ObjectInfo",
     "Part",
@@ -59,6 +61,7 @@ __all__ = [
     "RecoveryPoint",
     "Resource",
     "ResourceKind",
+    "SeenVm",
     "Snapshot",
     "SourceFile",
     "State",

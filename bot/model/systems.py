@@ -37,6 +37,7 @@ class Vm:
     used_bytes: int = 0
     provisioned_bytes: int = 0
     snapshots: int = 0
+    powered: bool | None = None  # None: the VMstore does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

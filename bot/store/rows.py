@@ -43,7 +43,7 @@ class TransactionRow(Table, table=True):
     id: str = Field(unique=True)
     request_key: str = Field(unique=True)
     workflow: str
-    vm: str
+    vm: str = Field(index=True)
     targets: list[str] = Field(sa_type=JSON)
     actor_id: str
     actor_name: str
@@ -53,7 +53,7 @@ class TransactionRow(Table, table=True):
     consistency: str
     channel: str
     thread: str
-    vm_uuid: str
+    vm_uuid: str = Field(index=True)
     vmstore: str
     frozen: dict[str, Any] = Field(sa_type=JSON)
     plan: dict[str, Any] = Field(sa_type=JSON)
@@ -135,11 +135,12 @@ class PointRow(Table, table=True):
     """One recovery point; may be older than this database."""
 
     __tablename__ = "recovery_points"
+    __table_args__ = (Index("ix_recovery_points_vm_uuid_taken_at", "vm_uuid", "taken_at"),)
 
     transaction_id: str = Field(primary_key=True)
     target: str = Field(primary_key=True)
-    vm_uuid: str = Field(index=True)
-    vm_name: str
+    vm_uuid: str
+    vm_name: str = Field(index=True)
     manifest_key: str
     taken_at: datetime
     consistency: str
@@ -152,9 +153,27 @@ class InventoryRow(Table, table=True):
     __tablename__ = "inventory"
 
     vmstore: str = Field(primary_key=True)
-    vm_uuid: str = Field(primary_key=True)
+    vm_uuid: str = Field(primary_key=True, index=True)
     name: str
+    folded: str = Field(index=True)  # the name, so that upper and lower case are the same
+    used_bytes: int = Field(sa_type=BigInteger)
+    provisioned_bytes: int = Field(sa_type=BigInteger)
+    hypervisor: str
+    powered: bool | None = None
     seen_at: datetime
+    gone_at: datetime | None = None
+
+
+class LookRow(Table, table=True):
+    """The last look at the VMs of one VMstore."""
+
+    __tablename__ = "looks"
+
+    vmstore: str = Field(primary_key=True)
+    at: datetime
+    well_at: datetime | None = None
+    vms: int = 0
+    error: str = ""
 
 
 class MessageRow(Table, table=True):
@@ -187,11 +206,11 @@ class AuditLink(Table, table=True):
     __tablename__ = "audit"
 
     seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    at: datetime
+    at: datetime = Field(index=True)
     key: str = Field(unique=True)
     action: str
-    actor_id: str
-    actor_name: str
+    actor_id: str = Field(index=True)
+    actor_name: str = Field(index=True)
     source: str
     transaction_id: str = Field(index=True)
     body: dict[str, Any] = Field(sa_type=JSON)

@@ -107,6 +107,7 @@ def vm(item: Json, vmstore: str, disks: tuple[Disk, ...] = ()) -> Vm:
     facts = _member(item, "vmware")  # named so for every hypervisor
     stat = first_object(_member(item, "stat").get("sortedStats"))
     supported = facts.get("supportedSnapshotConsistencyTypes")
+    powered = facts.get("isPowered")
     kinds = tuple(_OURS[one] for one in (supported if isinstance(supported, list) else []) if one in _OURS)
     return Vm(
         uuid=uuid_of(item),
@@ -118,6 +119,7 @@ def vm(item: Json, vmstore: str, disks: tuple[Disk, ...] = ()) -> Vm:
         subdir=str(facts.get("subdir") or ""),
         used_bytes=_bytes(stat.get("spaceUsedGiB")),
         provisioned_bytes=_bytes(stat.get("spaceProvisionedGiB")),
+        powered=powered if isinstance(powered, bool) else None,
     )
 
 

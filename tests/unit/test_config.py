@@ -1,6 +1,7 @@
 """cloudy.toml, the environment and secrets.env become settings, or mistakes in words."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ threads = 0
     problems = problems_of(written(tmp_path, text, "CLOUDY_SLAK__APP_TOKEN=x\n"))
 
     for told in (
-        "cloudy.toml: colour: unknown key; known are database, slack, targets, vmstores",
+        "cloudy.toml: colour: unknown key; known are database, inventory, protection, slack, targets, vmstores",
         "cloudy.toml: database.pth: unknown key; did you mean path?",
         "cloudy.toml: slack.bot_token: secrets do not belong into this file; take it out and set"
         " CLOUDY_SLACK__BOT_TOKEN in the environment or in secrets.env beside it",
@@ -233,3 +234,10 @@ def test_an_unreadable_section_in_the_environment_is_a_mistake_in_words(
     monkeypatch.setenv("CLOUDY_SLACK", "{not json")
 
     assert "environment: error parsing value for field" in "\n".join(problems_of(written(tmp_path, WHOLE)))
+
+
+def test_a_duration_is_read_and_anything_else_is_told_with_its_cure(tmp_path: Path) -> None:
+    assert config.load(written(tmp_path, '[protection]\nrpo = "7d"\n')).protection.rpo == timedelta(days=7)
+    (problem,) = problems_of(written(tmp_path, "[protection]\nrpo = 24\n"))
+    assert "protection.rpo" in problem
+    assert 'like rpo = "24h"' in problem

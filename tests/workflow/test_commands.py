@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from bot import main
 from bot.cli import protect
+from bot.config import InventorySettings
 from bot.errors import BusyError, NotFound, OperatorError
 from bot.lock import WorkerLock
 from bot.model import Failure, State
@@ -73,7 +75,7 @@ class _Worker:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def start(self) -> None:
+    def start(self, *, look_every: timedelta) -> None:
         self.asked.append("start")
 
     def wake(self) -> None:
@@ -113,7 +115,10 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNa
     }.items():  # fmt: skip
         monkeypatch.setattr(main, name, value)
     settings = SimpleNamespace(
-        secrets=list, require_secrets=lambda **_: None, database=SimpleNamespace(path=tmp_path / "cloudy.db")
+        secrets=list,
+        require_secrets=lambda **_: None,
+        database=SimpleNamespace(path=tmp_path / "cloudy.db"),
+        inventory=InventorySettings(),
     )
     yield SimpleNamespace(settings=settings, worker=worker)
     for number, handler in former.items():

@@ -108,17 +108,6 @@ def test_recovery_points_of_a_vm_are_newest_first(db: Database) -> None:
         assert u.points.get("b", "s3") is None
 
 
-def test_near_names_are_found_by_likeness_and_by_part_in_any_case(db: Database) -> None:
-    with db.unit() as u:
-        u.inventory.replace("vmstore", [("1", "gone")])
-        u.inventory.replace("vmstore", [("1", "VM01"), ("2", "vm02"), ("3", "prod-database-01")])
-        u.inventory.replace("vmstore2", [("1", "vm01"), ("9", "mail")])
-        assert set(u.inventory.near("vm1")) == {"VM01", "vm01", "vm02"}
-        assert u.inventory.near("Database") == ("prod-database-01",)
-        assert u.inventory.near("gone") == ()
-        assert len(u.inventory.near("vm", limit=2)) == 2
-
-
 def test_a_setting_is_kept_and_replaced(db: Database) -> None:
     with db.unit() as u:
         assert u.settings.get("installation") is None

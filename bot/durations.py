@@ -1,0 +1,24 @@
+"""Durations as people write them: "90s", "30m", "24h", "7d", "2w"."""
+
+import re
+from datetime import timedelta
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"([0-9]{1,5}) ?([smhdw])")
+
+
+def parse(text: str) -> timedelta:
+    """Read a number and its unit. ValueError: it is none, or no time at all."""
+    found = _DURATION.fullmatch(text.strip().casefold())
+    if found is None or not int(found[1]):
+        raise ValueError(f"{text!r} is not a duration like 30m, 24h or 7d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def said(span: timedelta) -> str:
+    """Write it with its largest unit that divides it; `parse` reads the same again, down to seconds."""
+    seconds = round(span.total_seconds())
+    for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
