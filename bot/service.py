@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot import narrator
+from bot import keeping, narrator
 from bot.errors import NotFound, RequesterError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
@@ -77,6 +77,8 @@ class Service:
     def _check(self, request: ProtectRequest) -> None:
         if request.consistency not in CONSISTENCIES:
             raise RequesterError(f"consistency is {request.consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
+        if not keeping.is_kept(request.keep_for) or len(request.note) > keeping.LONGEST_NOTE:
+            raise RequesterError(f"The note is too long, or {request.keep_for!r} is no time to keep something.")
         if len(request.vms) > MOST_VMS:
             raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
         unknown = [name for name in request.targets if name not in self._targets]
@@ -99,6 +101,8 @@ class Service:
             created_at=now,
             request_key=request_key,
             consistency=request.consistency,
+            note=request.note,
+            keep_for=request.keep_for,
             place=place or Place(),
         )
 
@@ -113,7 +117,7 @@ class Service:
                     action="command",
                     actor=actor,
                     transaction_id=transaction.id,
-                    body=body | {"consistency": request.consistency},
+                    body=body | _wishes(request),
                 )
             )
 
@@ -209,6 +213,11 @@ class Service:
                     body={"text": text[:500], "why": why[:500]},
                 )
             )
+
+
+def _wishes(request: ProtectRequest) -> Json:
+    wishes = {"consistency": request.consistency, "note": request.note, "keep_for": request.keep_for}
+    return {name: value for name, value in wishes.items() if value}
 
 
 def _said(request: ProtectRequest) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bot import keeping
 from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
 from bot.model import Failure, Step, StepState, StoredFile, Transaction
 from bot.service import Status
@@ -127,6 +128,8 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
         ("Targets", ", ".join(transaction.targets)),
         ("Asked by", transaction.actor.name),
         ("Consistency asked for", transaction.consistency),
+        ("Keep for", keeping.said(transaction.keep_for)),
+        ("Note", transaction.note),
         ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Ended at", f"{transaction.ended_at:%Y-%m-%d %H:%M:%S} UTC" if transaction.ended_at else ""),
         ("Moved", f"{size_text(moved.read)} read, {size_text(moved.sent)} sent" if moved.read else ""),
