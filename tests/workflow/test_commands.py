@@ -75,7 +75,7 @@ class _Worker:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def start(self, *, look_every: timedelta) -> None:
+    def start(self, *, look_every: timedelta | None = None) -> None:
         self.asked.append("start")
 
     def wake(self) -> None:
