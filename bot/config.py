@@ -8,10 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,30 +20,21 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from bot import durations, mistakes
+from bot import mistakes, policy_settings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
+from bot.policy_settings import PolicySettings
+from bot.sections import Duration, Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def _duration(value: object) -> object:
-    return value if isinstance(value, timedelta) else durations.parse(str(value))
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """Where the two SQLite files are; absolute once loaded."""
 
     path: Path = Field(default=Path("cloudy.db"), description='a file, like path = "cloudy.db"')
     engine: Path = Field(default=Path("engine.db"), description='a file, like engine = "engine.db"')
 
 
-class SlackSettings(_Section):
+class SlackSettings(Section):
     """The Slack app; without its tokens only the command line works."""
 
     api_url: str = Field(default="https://slack.com/api/", description="an address that ends with /api/")
@@ -53,7 +44,7 @@ class SlackSettings(_Section):
     admin_channel: str = Field(default="", description='a channel id, like admin_channel = "C0123456789"')
 
 
-class VMstoreSettings(_Section):
+class VMstoreSettings(Section):
     """One VMstore and the ways to the files of its export."""
 
     kind: str = Field(default="tintri", description='the kind of array: kind = "tintri"')
@@ -80,7 +71,7 @@ class VMstoreSettings(_Section):
     timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
 
 
-class TargetSettings(_Section):
+class TargetSettings(Section):
     """One place in a cloud; without keys the store's own library looks for them in its own way."""
 
     url: str = Field(description='a bucket and prefix, like url = "s3://bucket/prefix"')
@@ -106,7 +97,7 @@ class TargetSettings(_Section):
     part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
 
 
-class InventorySettings(_Section):
+class InventorySettings(Section):
     """The list of all VMs, which questions are answered from."""
 
     refresh: Duration = Field(
@@ -114,7 +105,7 @@ class InventorySettings(_Section):
     )
 
 
-class ProtectionSettings(_Section):
+class ProtectionSettings(Section):
     """What is expected of the protection of each VM."""
 
     rpo: Duration = Field(default=timedelta(hours=24), description='a duration, like rpo = "24h"')
@@ -139,6 +130,7 @@ class Settings(BaseSettings):
     targets: dict[str, TargetSettings] = Field(default_factory=dict, description="sections like [targets.s3]")
     inventory: InventorySettings = InventorySettings()
     protection: ProtectionSettings = ProtectionSettings()
+    policy: PolicySettings = PolicySettings()
     audit_key: SecretStr | None = Field(default=None, description="64 hex digits; without it audit.key is used")
 
     @classmethod
@@ -194,6 +186,9 @@ def load(path: Path | None = None) -> Settings:
     except ValidationError as error:
         problems += mistakes.in_words(Settings, error, file.name, told)
         raise ConfigError(problems) from None  # the cause would show values
+    problems += policy_settings.flaws(
+        settings.policy, file.name, vmstores=tuple(settings.vmstores), targets=tuple(settings.targets)
+    )
     if problems:
         raise ConfigError(problems)
     return settings

@@ -1,9 +1,10 @@
 """What is wrong with a configuration, in words: each mistake with file, key and cure. Never shows a secret."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -14,6 +15,7 @@ Key = tuple[str, ...]
 
 _PREFIX = "CLOUDY_"
 _FAMILIES = ("vmstores", "targets")  # sections that hold one section for each system
+_NAME_ITSELF = "[key]"  # how pydantic says that a section's name is wrong, not what is in it
 _FOLDER = "folder"  # set by where the file is, not by what it says
 _NAME = re.compile(r"[a-z0-9](?:_?[a-z0-9-])*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -100,7 +102,7 @@ def in_words(model: type[BaseModel], error: ValidationError, file: str, told: Ra
     """Turn what the types refused into words, with the place where the value came from."""
     problems = []
     for flaw in error.errors(include_url=False):
-        key = tuple(str(part) for part in flaw["loc"])
+        key = tuple(str(part) for part in flaw["loc"] if part != _NAME_ITSELF)
         where = variable(key) if _has(told, key) else f"{file}: {_dotted(key)}"
         problems.append(f"{where}: {_cure(model, key, flaw['type'], flaw['msg'])}")
     return problems
@@ -108,11 +110,11 @@ def in_words(model: type[BaseModel], error: ValidationError, file: str, told: Ra
 
 def _cure(model: type[BaseModel], key: Key, kind: str, message: str) -> str:
     parent = _model_at(model, key[:-1])
-    fields = parent.model_fields if parent else {}
+    fields = {field.alias or name: field for name, field in parent.model_fields.items()} if parent else {}
     if kind == "extra_forbidden":
         known = sorted(name for name, field in fields.items() if name != _FOLDER and not _is_secret(field))
         return f"unknown key{_did_you_mean(key[-1], known) or '; known are ' + ', '.join(known)}"
-    field = fields.get(key[-1])
+    field = fields.get(key[-1]) or _field_of_list(model, key)
     wanted = field.description if field and field.description else f"a section [{_dotted(key)}]"
     if kind == "missing":
         return f"missing; add {wanted}"
@@ -181,19 +183,39 @@ def _without(table: Raw, keys: set[Key], above: Key = ()) -> Raw:
 
 def _field_at(model: type[BaseModel], key: Key) -> FieldInfo | None:
     parent = _model_at(model, key[:-1])
-    return parent.model_fields.get(key[-1]) if parent else None
+    return _field_named(parent, key[-1]) if parent else None
 
 
 def _model_at(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
-    """Find the model of a section; the second part of a family's key is a name that somebody chose."""
-    if not key:
-        return model
-    field = model.model_fields.get(key[0])
-    if field is None:
-        return None
-    if key[0] in _FAMILIES:
-        return get_args(field.annotation)[1] if len(key) > 1 else None
-    return field.annotation if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) else None
+    """Find the model of a section; parts of a key may be names that somebody chose, or places in a list."""
+    found: Any = model
+    for part in key:
+        if _is_model(found):
+            field = _field_named(found, part)
+            found = field.annotation if field else None
+        elif get_origin(found) is dict:
+            found = get_args(found)[1]
+        elif get_origin(found) is tuple:
+            found = get_args(found)[0]
+        else:
+            return None
+    return found if _is_model(found) else None
+
+
+def _field_of_list(model: type[BaseModel], key: Key) -> FieldInfo | None:
+    """The field whose list or table the last part of the key is one of."""
+    is_listed = key[-1].isdigit() or key[0] not in _FAMILIES
+    return _field_at(model, key[:-1]) if is_listed and len(key) > 1 else None
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _field_named(model: type[BaseModel], name: str) -> FieldInfo | None:
+    """The field by what it is called in the file."""
+    aliased = (field for field in model.model_fields.values() if field.alias == name)
+    return model.model_fields.get(name) or next(aliased, None)
 
 
 def _has(table: Any, key: Key) -> bool:
@@ -205,7 +227,15 @@ def _has(table: Any, key: Key) -> bool:
 
 
 def _dotted(key: Sequence[str]) -> str:
-    return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in key)
+    """Write a key as the file has it; a place in a list is counted from 1, as people do."""
+    said = ""
+    for part in key:
+        if part.isdigit():
+            said += f", entry {int(part) + 1}"
+            continue
+        lead = ": " if ", entry " in said else "."
+        said += f"{lead if said else ''}{part if _BARE.fullmatch(part) else json.dumps(part)}"
+    return said
 
 
 def _did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
