@@ -51,6 +51,8 @@ class TransactionRow(Table, table=True):
     state: str = Field(index=True)
     created_at: datetime
     consistency: str
+    note: str = Field(default="", sa_type=Text)
+    keep_for: str = ""
     channel: str
     thread: str
     vm_uuid: str = Field(index=True)
@@ -234,3 +236,13 @@ class DeliveryRow(Table, table=True):
 
     key: str = Field(primary_key=True)
     at: datetime = Field(index=True)
+
+
+class MemberRow(Table, table=True):
+    """One user in one user group of Slack, as told at that time."""
+
+    __tablename__ = "group_members"
+
+    group_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True, index=True)
+    at: datetime
