@@ -5,18 +5,22 @@ from datetime import datetime
 
 from bot import story
 from bot.model import Message, State, Step, Transaction
+from bot.speed import Pace
 from bot.store import Unit
 
 
-def retell(unit: Unit, transaction_id: str) -> None:
-    """Bring root and plan message up to what the database says now. Repeating is harmless."""
+def retell(unit: Unit, transaction_id: str, pace: Pace | None = None) -> None:
+    """Bring root and plan message up to what the database says now. Repeating is harmless.
+
+    pace: how the running step moves, where the caller knows.
+    """
     transaction = unit.transactions.get(transaction_id)
     if not transaction.place.channel:
         return
     steps = unit.steps.of(transaction_id)
     waits_for = _ahead(unit, transaction)
     _say(unit, transaction, "root", story.root(transaction, steps, waits_for))
-    _say(unit, transaction, "plan", story.plan(transaction, steps, waits_for))
+    _say(unit, transaction, "plan", story.plan(transaction, steps, waits_for, pace))
 
 
 def tell_step(unit: Unit, transaction: Transaction, step: Step) -> None:

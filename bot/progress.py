@@ -5,24 +5,31 @@ from datetime import timedelta
 
 from bot import narrator
 from bot.errors import BusyError, DatabaseError
-from bot.model import Bytes, Transaction
+from bot.model import Bytes, Step, Transaction
 from bot.ports import Clock
+from bot.speed import Pace, Track, forward
 from bot.store import Database
 
 WRITE_S = 1.0
 
 
 class Progress:
-    """Takes absolute values from any thread; never goes backwards while the total stays."""
+    """Takes absolute values from any thread; what it shows never goes back, also not over a restart of the process.
 
-    def __init__(self, db: Database, clock: Clock, transaction: Transaction, step_id: str) -> None:
+    The speed is that of bytes which this process moved: what was there before it counts as done, never as moved.
+    """
+
+    def __init__(self, db: Database, clock: Clock, transaction: Transaction, step: Step) -> None:
         self._db = db
         self._clock = clock
         self._id = transaction.id
-        self._step_id = step_id
+        self._step_id = step.id
         self._before = transaction.bytes
-        self._done, self._total = 0, 0
+        self._told = (step.done, step.total)
+        self._shown = (step.done, step.total)
         self._moved = Bytes()
+        self._track = Track()
+        self._is_waiting = False
         self._written_at = clock.now()
         self._dirty = False
         self._lock = threading.Lock()
@@ -30,8 +37,9 @@ class Progress:
     def report(self, done: int, total: int) -> None:
         """So much of the step is done."""
         with self._lock:
-            self._done = max(done, self._done) if total == self._total else done  # a target was given up
-            self._total = total
+            self._is_waiting = self._is_waiting and (done, total) == self._told
+            self._told = (done, total)
+            self._shown = forward(self._shown, self._told)
             self._dirty = True
             due = self._is_due()
         if due:
@@ -41,7 +49,14 @@ class Progress:
         """So many bytes moved in this attempt; those of attempts before a restart are added."""
         with self._lock:
             self._moved = moved
+            self._track = self._track.seen(self._clock.now().timestamp(), moved.sent or moved.read)
             self._dirty = True
+
+    def waiting(self) -> None:
+        """A call is tried again and again; shown at once, and until more is done."""
+        with self._lock:
+            self._is_waiting = True
+        self._write()
 
     def close(self) -> None:
         """Write what is not written yet."""
@@ -57,7 +72,8 @@ class Progress:
 
     def _write(self) -> None:
         with self._lock:
-            done, total, moved, before = self._done, self._total, self._moved, self._before
+            (done, total), moved, before = self._shown, self._moved, self._before
+            pace = Pace(speed=self._track.speed, is_waiting=self._is_waiting)
             self._dirty = False
         summed = Bytes(
             read=before.read + moved.read,
@@ -69,6 +85,6 @@ class Progress:
             with self._db.unit() as unit:
                 unit.steps.progress(self._id, self._step_id, done, total)
                 unit.transactions.update(self._id, bytes=summed)
-                narrator.retell(unit, self._id)
+                narrator.retell(unit, self._id, pace)
         except (BusyError, DatabaseError):
             self._dirty = True  # a later report or close tries again; a lost one costs nothing

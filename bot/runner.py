@@ -67,7 +67,7 @@ class Runner:
         if begun is None:
             return {"outcome": "stopped", "outputs": {}}
         transaction, step = begun
-        progress = Progress(self._db, self._clock, transaction, spec.id)
+        progress = Progress(self._db, self._clock, transaction, step)
         context = self._context(transaction, step.attempt, guard, progress, long=() if spec.always else LONG_CALLS)
         state, outputs, failure = self._act(context, spec, inputs)
         progress.close()
@@ -167,6 +167,9 @@ class Runner:
             share = systems.cleanup_share(name)
             return None if share is None else self._watched(share, name, guard)
 
+        def on_wait(error: TransientError) -> None:
+            self._tell_waiting(tid, error, progress)
+
         return Context(
             transaction=transaction,
             attempt=attempt,
@@ -179,7 +182,10 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(
-                systems.target(name), guard.pause, long=long, on_wait=lambda error: self._tell_waiting(tid, error)
+                systems.target(name),
+                guard.pause,
+                long=long,
+                on_wait=lambda error: self._tell_waiting(tid, error, progress),
             ),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
@@ -222,8 +228,9 @@ class Runner:
             except CloudyError as error:
                 log.warning("log-out failed; the session will expire", extra={"system": name, "error": error.message})
 
-    def _tell_waiting(self, transaction_id: str, error: TransientError) -> None:
-        """Say in the thread why it stands still."""
+    def _tell_waiting(self, transaction_id: str, error: TransientError, progress: Progress) -> None:
+        """Say in the thread why it stands still, and on the plan that it does."""
+        progress.waiting()
 
         def tell(unit: Unit) -> None:
             narrator.tell_waiting(unit, unit.transactions.get(transaction_id), error.message, self._clock.now())

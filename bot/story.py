@@ -6,10 +6,13 @@ place), milestone (a reply that stays), receipt (the last reply), notice (a priv
 
 from collections.abc import Sequence
 
+from bot import keeping
 from bot.model import Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.purposes.purpose import refusal
 from bot.purposes.purpose import removed as removed_in
+from bot.speed import Pace, progress_text
+from bot.speed import percent as percent_of
 from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
@@ -56,6 +59,8 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
     size = int(transaction.plan.get("provisioned_bytes", 0))
     if size:
         facts.append(["Provisioned", size_text(size)])
+    wishes = [["Keep for", keeping.said(transaction.keep_for)], ["Note", transaction.note]]
+    facts += [wish for wish in wishes if wish[1]]
     facts += [["Mind", warning] for warning in transaction.plan.get("warnings", [])]
     return {
         "kind": "root",
@@ -79,7 +84,7 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
         return "Waiting for its turn"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
     step = _current(steps)
-    share = f", {_percent(step)} %" if step.total and percent else ""
+    share = f", {percent_of(step.done, step.total)} %" if step.total and percent else ""
     return f"{prefix}{step.position + 1}/{len(steps)} {step.title}{share}"
 
 
@@ -89,34 +94,39 @@ def _current(steps: Sequence[Step]) -> Step:
     return running[0] if running else [step for step in steps if step.state is not StepState.PENDING][-1]
 
 
-def plan(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> Json:
-    """The checklist: one task per step."""
+def plan(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", pace: Pace | None = None) -> Json:
+    """The checklist: one task per step. pace: how the running one moves, where somebody knows."""
     return {
         "kind": "plan",
         "transaction": transaction.id,
         "title": title(transaction),
         "tasks": [
-            {"id": step.id, "title": step.title, "state": _TASK_STATES[step.state], "note": _note(transaction, step)}
+            {
+                "id": step.id,
+                "title": step.title,
+                "state": _TASK_STATES[step.state],
+                "note": _note(transaction, step, pace),
+            }
             for step in steps
         ],
         "line": line(transaction, steps, waits_for),
     }
 
 
-def _percent(step: Step) -> int:
-    return min(100, step.done * 100 // step.total) if step.total else 0
+def _task(transaction: Transaction, step: Step, pace: Pace | None) -> Json:
+    note = _note(transaction, step, pace)
+    return {"id": step.id, "title": step.title, "state": _TASK_STATES[step.state], "note": note}
 
 
-def _note(transaction: Transaction, step: Step) -> str:
+def _note(transaction: Transaction, step: Step, pace: Pace | None) -> str:
     if step.state is StepState.SKIPPED:
         return "skipped"
     if step.state is StepState.STOPPED:
         return "stopped"
     if step.failure is not None:
         return step.failure.what
-    if step.state is StepState.RUNNING and step.total:
-        amount = f" · {size_text(step.done)} of {size_text(step.total)}" if step.total > 10_000 else ""
-        return f"{_percent(step)} %{amount}"
+    if step.state is StepState.RUNNING:
+        return progress_text(step.done, step.total, pace or Pace(), is_stopping=bool(transaction.stop_asked_by))
     teller = purpose_of(transaction).notes.get(step.id)
     return teller(step) if teller and step.state is StepState.COMPLETE else ""
 

@@ -6,6 +6,7 @@ from bot import keeping
 from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
 from bot.model import Failure, Step, StepState, StoredFile, Transaction
 from bot.service import Status
+from bot.speed import Pace, progress_text
 from bot.story import asked as asked_for
 from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
@@ -144,8 +145,8 @@ def _task(step: Step) -> TaskLine:
         note = SKIPPED
     elif step.state is StepState.STOPPED:
         note = note or "stopped"
-    elif step.state is StepState.RUNNING and step.total:
-        note = f"{step.done * 100 // step.total} %"
+    elif step.state is StepState.RUNNING:
+        note = progress_text(step.done, step.total, Pace())
     elif step.started_at and step.ended_at:
         took = f"{step.started_at:%H:%M:%S} UTC, {(step.ended_at - step.started_at).total_seconds():.1f} s"
         note = f"{took} · {note}" if note else took

@@ -23,13 +23,13 @@ def upload(context: Context, inputs: Json) -> Json:
     files = [decode(SourceFile, file) for file in inputs["files"]]
     targets = [context.target(name) for name in inputs["targets"]]
     for target in targets:
-        context.ledger.register(ResourceKind.OBJECTS, target.name, context.id)
+        context.ledger.register(ResourceKind.OBJECTS, target.name, context.id, url=target.url)
 
     untold = _untold(context, files, targets)
 
     def report(moved: Moved) -> None:
-        context.progress(moved.done, moved.total)
         context.moved(Bytes(read=untold.read + moved.read, sent=untold.sent + moved.sent))
+        context.progress(moved.done, moved.total)
 
     sent = send(
         files,
@@ -181,6 +181,8 @@ def _manifest(context: Context, inputs: Json, target: ObjectStore, files: tuple[
         installation=context.installation,
         requester=context.transaction.actor,
         consistency=taken.consistency,
+        note=context.transaction.note,
+        keep_for=context.transaction.keep_for,
         vm=manifest.ProtectedVm(
             uuid=vm.uuid, name=vm.name, vmstore=vm.vmstore, hypervisor=vm.hypervisor, disks=vm.disks
         ),
