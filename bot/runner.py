@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from bot import ending, narrator
@@ -167,9 +168,7 @@ class Runner:
             share = systems.cleanup_share(name)
             return None if share is None else self._watched(share, name, guard)
 
-        def on_wait(error: TransientError) -> None:
-            self._tell_waiting(tid, error, progress)
-
+        on_wait = partial(self._tell_waiting, tid, progress)
         return Context(
             transaction=transaction,
             attempt=attempt,
@@ -228,7 +227,7 @@ class Runner:
             except CloudyError as error:
                 log.warning("log-out failed; the session will expire", extra={"system": name, "error": error.message})
 
-    def _tell_waiting(self, transaction_id: str, error: TransientError, progress: Progress) -> None:
+    def _tell_waiting(self, transaction_id: str, progress: Progress, error: TransientError) -> None:
         """Say in the thread why it stands still, and on the plan that it does."""
         progress.waiting()
 
