@@ -184,7 +184,7 @@ class Runner:
                 systems.target(name),
                 guard.pause,
                 long=long,
-                on_wait=lambda error: self._tell_waiting(tid, error, progress),
+                on_wait=on_wait,
             ),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
