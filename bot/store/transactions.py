@@ -178,7 +178,8 @@ _OUTLINE = tuple(
     col(getattr(TransactionRow, name))
     for name in (
         "id", "request_key", "workflow", "vm", "targets", "actor_id", "actor_name", "actor_source", "state",
-        "created_at", "consistency", "channel", "thread", "vm_uuid", "vmstore", "started_at", "ended_at",
+        "created_at", "consistency", "note", "keep_for", "channel", "thread", "vm_uuid", "vmstore", "started_at",
+        "ended_at",
         "stop_asked_by",
     )
 )  # fmt: skip
@@ -197,6 +198,8 @@ def _outlined(row: Any) -> Transaction:
         state=State(row.state),
         created_at=row.created_at,
         consistency=row.consistency,
+        note=row.note,
+        keep_for=row.keep_for,
         place=Place(channel=row.channel, thread=row.thread),
         vm_uuid=row.vm_uuid,
         vmstore=row.vmstore,
@@ -219,6 +222,8 @@ def _row(tx: Transaction) -> TransactionRow:
         state=tx.state.value,
         created_at=tx.created_at,
         consistency=tx.consistency,
+        note=tx.note,
+        keep_for=tx.keep_for,
         channel=tx.place.channel,
         thread=tx.place.thread,
         vm_uuid=tx.vm_uuid,
@@ -245,6 +250,8 @@ def _transaction(row: TransactionRow) -> Transaction:
         state=State(row.state),
         created_at=row.created_at,
         consistency=row.consistency,
+        note=row.note,
+        keep_for=row.keep_for,
         place=Place(channel=row.channel, thread=row.thread),
         vm_uuid=row.vm_uuid,
         vmstore=row.vmstore,
