@@ -3,6 +3,7 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import ending, narrator
@@ -12,8 +13,10 @@ from bot.failures import refusal_of
 from bot.insist import insist
 from bot.model import AuditEvent, Failure, Json, State, StepState, Transaction
 from bot.planner import Joined, Planned, Planner, Refused
+from bot.policy import Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
+from bot.rights import Rights
 from bot.store import Database, Unit
 
 log = logging.getLogger(__name__)
@@ -44,11 +47,15 @@ OTHER_TIMES = Failure(
 class Dispatcher:
     """Moves transactions from planning to queued to running; each move is one unit, so a crash between loses none."""
 
-    def __init__(self, db: Database, planner: Planner, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, planner: Planner, engine: Engine, clock: Clock, policy: Policy | None = None
+    ) -> None:
+        """policy: None: the default one."""
         self._db = db
         self._planner = planner
         self._engine = engine
         self._clock = clock
+        self._rights = Rights(policy or Policy(), clock)
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
         self._kept: dict[str, datetime] = {}  # runs that the engine has, and when it last said so
@@ -171,6 +178,10 @@ class Dispatcher:
             self._close(unit, transaction, State.REFUSED, found.failure)
 
     def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
+        as_planned = replace(transaction, vm=planned.vm, vmstore=planned.vmstore)
+        if lost := self._rights.lost(unit, as_planned):  # judged before by what was typed
+            self._close(unit, transaction, State.REFUSED, lost)
+            return
         for other in unit.transactions.active():
             if other.vm_uuid == planned.vm_uuid and other.frozen and _serves(other, transaction):
                 self._settle(unit, transaction, Joined(vm=planned.vm, transaction_id=other.id))
@@ -195,9 +206,12 @@ class Dispatcher:
         _audit(unit, transaction, state.value, {"why": failure.what})
 
     def _start(self, transaction: Transaction) -> None:
-        """Queued to running, unless its VM is busy."""
+        """Queued to running, unless its VM is busy; whoever asked must still have the right to it."""
         with self._db.unit() as unit:
             if not unit.transactions.claim(transaction.id):
+                return
+            if lost := self._rights.lost(unit, transaction):
+                ending.close(unit, transaction.id, self._clock.now(), verdict="refused", failure=lost)
                 return
             narrator.retell(unit, transaction.id)
         self._hand_over(transaction)
@@ -239,6 +253,7 @@ def _serves(other: Transaction, asked: Transaction) -> bool:
         (other.workflow, other.request) == (asked.workflow, asked.request)
         and set(asked.targets) <= set(other.targets)
         and asked.consistency in ("crash", other.consistency)
+        and asked.keep_for in ("", other.keep_for)
         and not other.stop_asked_by
     )
 

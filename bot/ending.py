@@ -12,7 +12,7 @@ from bot.store import Unit
 def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failure: Failure | None = None) -> State:
     """End it; one that has ended already stays as it is.
 
-    verdict: what the walk came to, "ok", "stopped" or "failed"; failure: why, where no step can say it.
+    verdict: what the walk came to, "ok", "stopped", "failed", or "refused" before it; failure: why, if no step says it.
     """
     transaction = unit.transactions.get(transaction_id)
     if transaction.state.is_final:
@@ -25,6 +25,8 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
         state = _state_by_points(known["protected_in"], transaction.targets, verdict)
     else:
         state = _state_by_steps(steps, verdict)
+    if verdict == "refused":
+        state = State.REFUSED
     why = failure or _why(transaction, steps, state, known.get("protected_in", ()))
     left = _left_behind(unit, transaction)
     unit.transactions.update(

@@ -64,7 +64,11 @@ class AmbiguousName(RequesterError):  # noqa: N818
 
 
 class NotAllowed(RequesterError):  # noqa: N818
-    """You may not do that."""
+    """You may not do that; who: Slack ids of users and user groups that may."""
+
+    def __init__(self, message: str, who: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.who = tuple(who)
 
 
 class OperatorError(CloudyError):

@@ -28,11 +28,12 @@ from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
+from bot.policy_settings import policy_of
 from bot.ports import ObjectStore, Share, VMstore
 from bot.slots import Slots
 from bot.store import Database
 from bot.transfer import TransferSettings
-from bot.worker import Worker, installation_id
+from bot.worker import Limits, Worker, installation_id
 from integrations import objectstores, shares, vmstores
 
 if TYPE_CHECKING:
@@ -162,9 +163,12 @@ def _worker(settings: Settings, db: Database) -> Worker:
         ConfiguredSystems(settings),
         SystemClock(),
         engine_path=settings.database.engine,
-        parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
+        limits=Limits(
+            parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
+            transfer_settings=transfer_settings,
+        ),
         version=VERSION,
-        transfer_settings=transfer_settings,
+        policy=policy_of(settings.policy),
     )
 
 

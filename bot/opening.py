@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bot.clock import SystemClock
 from bot.config import Settings
+from bot.policy_settings import policy_of
 from bot.service import Service
 from bot.store import Database, decode_audit_key, load_audit_key
 
@@ -51,4 +52,11 @@ def _is_signed(settings: Settings) -> bool:
 
 def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
     """The service over a database."""
-    return Service(db, SystemClock(), vmstores=tuple(settings.vmstores), targets=tuple(settings.targets), wake=wake)
+    return Service(
+        db,
+        SystemClock(),
+        vmstores=tuple(settings.vmstores),
+        targets=tuple(settings.targets),
+        policy=policy_of(settings.policy),
+        wake=wake,
+    )

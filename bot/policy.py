@@ -1,6 +1,6 @@
 """Who may do what, where and under which terms: roles, rules, channels and freeze windows, as values. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -97,6 +97,7 @@ class Verdict:
     why: tuple[str, ...]
     role: Role
     overrides: tuple[str, ...] = ()  # freeze windows that are on, and that the actor may pass; to be audited
+    who: tuple[str, ...] = ()  # of a refusal: Slack ids of users and user groups that may, where another could
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +151,11 @@ class Freeze:
 
     def lets_pass(self, actor: Actor, groups: frozenset[str], role: Role) -> bool:
         """Whether the override names the actor."""
-        names = frozenset(self.override)
-        by_role = any(name in _ROLE_NAMES and role.reaches(Role(name)) for name in names)
-        return by_role or actor.id in names or bool(groups & names)
+        return any(self.names(name, role) for name in (actor.id, *groups))
+
+    def names(self, name: str, role: Role) -> bool:
+        """Whether the override has this id, or a role that this one reaches."""
+        return name in self.override or any(each in _ROLE_NAMES and role.reaches(Role(each)) for each in self.override)
 
 
 _ROLE_NAMES = frozenset(Role)
@@ -237,10 +240,11 @@ class Policy:
         """Whether the actor may ask for it now, and on which terms it goes ahead."""
         role, given = self._role(actor, groups)
         ruling = self._ruling(operation, about)
-        refusals = list(self._channel_refusals(about))
+        misplaced = self._channel_refusals(about)
+        refusals = list(misplaced)
         if not role.reaches(ruling.asks):
             refusals.append(f"“{operation}” takes the role {ruling.asks} or a higher one: {ruling.by}.")
-        passed = []
+        passed, held = [], []
         for freeze in self.freezes:
             if freeze.is_on(operation, about.vm, now):
                 until = f"The freeze “{freeze.name}” holds “{operation}” until {freeze.ends:%Y-%m-%d %H:%M %Z}"
@@ -248,9 +252,11 @@ class Policy:
                     passed.append((freeze.name, f"{until}; its override lets {actor.name} pass."))
                 else:
                     refusals.append(f"{until}: policy.freezes.")
+                    held.append(freeze)
         who = f"{actor.name} is {role}: {given}."
         if refusals:
-            return Verdict(allowed=False, terms=ruling.terms, why=(*refusals, who), role=role)
+            others = () if misplaced else self._others(ruling.asks, held, {actor.id, *groups})
+            return Verdict(allowed=False, terms=ruling.terms, why=(*refusals, who), role=role, who=others)
         may = f"“{operation}” takes the role {ruling.asks} or a higher one: {ruling.by}."
         return Verdict(
             allowed=True,
@@ -280,6 +286,27 @@ class Policy:
             refusals.append("Approving takes the role approver or admin.")
         who = f"{actor.name} is {role}: {given}."
         return Verdict(allowed=not refusals, terms=ruling.terms, why=(*refusals, who, str(ruling.terms)), role=role)
+
+    def could(self, actor: Actor, groups: frozenset[str], command: str, channel: str) -> bool:
+        """Whether there is anything that the actor may use the command on in that channel, freezes aside."""
+        operation = COMMANDS.get(command)
+        if operation is None or self._channel_refusals(About(command=command, channel=channel)):
+            return False
+        role = self.role_of(actor, groups)
+        return any(role.reaches(asks) for asks in self._ever_asked(operation))
+
+    def _ever_asked(self, operation: Operation) -> Iterator[Role]:
+        for rule in self.rules:
+            if rule.operation is operation:
+                yield _first(rule.role, DEFAULTS[operation][0])
+                if (rule.vm, rule.vmstore, rule.target) == ("*", "*", "*"):
+                    return  # no later one ever decides
+        yield DEFAULTS[operation][0]
+
+    def _others(self, asks: Role, held: Sequence[Freeze], own: set[str]) -> tuple[str, ...]:
+        """Who has the role, and passes these freezes."""
+        named = (name for name in self.who_may(asks) if name not in own)
+        return tuple(name for name in named if all(freeze.names(name, self.grants[name]) for freeze in held))
 
     def _who_approve(self) -> tuple[str, ...]:
         return self.who_may(Role.APPROVER)

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot import keeping, narrator
+from bot import keeping, narrator, suggestions
 from bot.errors import NotFound, RequesterError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
+from bot.policy import About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
+from bot.rights import Rights, about_transaction, stop_of
 from bot.store import Database, Unit
+from bot.suggestions import VmChoice
 
 WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 MOST_VMS = 50  # in one request
@@ -41,13 +44,17 @@ class Service:
         *,
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
+        policy: Policy | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """wake: called after something was recorded that a dispatcher in this process should look at."""
+        """policy: None: the default one; wake: called after something was recorded that a dispatcher in this process
+        should look at.
+        """
         self._db = db
         self._clock = clock
         self._vmstores = vmstores
         self._targets = targets
+        self._rights = Rights(policy or Policy(), clock)
         self._wake = wake
 
     @property
@@ -60,12 +67,12 @@ class Service:
     ) -> tuple[Transaction, ...]:
         """Record one transaction per VM; the same request key again gives those that it gave before.
 
-        NotFound: an unknown target, with the targets there are. BusyError: nothing was recorded.
+        NotFound: an unknown target, with the targets there are. NotAllowed. BusyError: nothing was recorded.
         """
-        with self._keeping_refusals(actor, _said(request), request_key):
+        with self._keeping_refusals(actor, _said(request), request_key), self._db.unit(wait_s=WAIT_S) as unit:
             self._check(request)
-        request = replace(request, targets=tuple(dict.fromkeys(request.targets)))
-        with self._db.unit(wait_s=WAIT_S) as unit:
+            request = replace(request, targets=tuple(dict.fromkeys(request.targets)))
+            self._demand_protect(unit, request, actor, request_key, place or Place())
             kept = tuple(
                 unit.transactions.insert(self._transaction(vm, request, actor, f"{request_key}:{i}", place))
                 for i, vm in enumerate(request.vms)
@@ -73,6 +80,13 @@ class Service:
             self._audit_command(unit, actor, request_key, kept, request)
         self._wake()
         return kept
+
+    def _demand_protect(
+        self, unit: Unit, request: ProtectRequest, actor: Actor, request_key: str, place: Place
+    ) -> None:
+        for i, vm in enumerate(request.vms):
+            about = About(vm=vm, targets=request.targets, channel=place.channel, command="protect")
+            self._rights.demand(unit, actor, Operation.PROTECT, about, key=f"{request_key}:{i}")
 
     def _check(self, request: ProtectRequest) -> None:
         if request.consistency not in CONSISTENCIES:
@@ -121,15 +135,16 @@ class Service:
                 )
             )
 
-    def stop(self, text: str, actor: Actor, *, request_key: str) -> Transaction:
+    def stop(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Transaction:
         """Ask a transaction to stop; the same request key again: the one that it stopped, whatever "last" is by now.
 
-        NotFound, AmbiguousName, UsageError: which one? RequesterError: too late.
+        channel: where it was asked. NotFound, AmbiguousName, UsageError: which one? NotAllowed. RequesterError: too
+        late.
         """
         with self._keeping_refusals(actor, f"stop {text}", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
             before = _stopped_before(unit, request_key)
             about.append(before or _meant(unit, text))
-            stopped = before or self._stop(unit, about[0], actor, request_key)
+            stopped = before or self._stop(unit, about[0], actor, request_key, channel)
         self._wake()
         return stopped
 
@@ -142,11 +157,13 @@ class Service:
             if message is None or not message.key.endswith(":root"):
                 raise NotFound("This thread does not belong to a transaction. Name it: /cloudy stop <id>")
             about.append(unit.transactions.get(message.key.removesuffix(":root")))
-            stopped = self._stop(unit, about[0], actor, request_key)
+            stopped = self._stop(unit, about[0], actor, request_key, channel)
         self._wake()
         return stopped
 
-    def _stop(self, unit: Unit, transaction: Transaction, actor: Actor, request_key: str) -> Transaction:
+    def _stop(self, unit: Unit, transaction: Transaction, actor: Actor, request_key: str, channel: str) -> Transaction:
+        about = about_transaction(transaction, channel=channel, command="stop")
+        self._rights.demand(unit, actor, stop_of(transaction, actor), about, key=request_key)
         by_points = purpose_of(transaction).is_judged_by_points
         if by_points and transaction.state in (State.SUCCEEDED, State.PARTIAL):
             raise RequesterError(f"Already protected: {transaction.id} has ended and its recovery point exists.")
@@ -184,6 +201,27 @@ class Service:
                 vmstores=self._vmstores,
                 targets=self._targets,
             )
+
+    def show_message(
+        self, channel: str, ts: str, thread: str = ""
+    ) -> tuple[Transaction, tuple[Step, ...], tuple[StoredFile, ...]]:
+        """The transaction that a message tells of, or in whose thread it stands. NotFound: it is none's."""
+        with self._db.read() as unit:
+            found = unit.outbox.by_ts(channel, ts) or (unit.outbox.by_ts(channel, thread) if thread else None)
+            known = unit.transactions.find(found.key.partition(":")[0]) if found else None
+        if known is None:
+            raise NotFound("This message belongs to no transaction of Cloudy's.")
+        return self.show(known.id)
+
+    def suggest_vms(self, text: str, limit: int = 100) -> tuple[VmChoice, ...]:
+        """VMs that may be meant by what somebody types, best first; see bot.suggestions."""
+        with self._db.read() as unit:
+            return suggestions.suggest(unit, text, limit)
+
+    def vm_typed(self, value: str) -> str:
+        """What one would type to mean the VM of a choice. NotFound: it is not there any more."""
+        with self._db.read() as unit:
+            return suggestions.typed(unit, value)
 
     def is_new(self, request_key: str) -> bool:
         """Whether this delivery has not been answered yet; asking notes it, so the answer is yes once. BusyError."""

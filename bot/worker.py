@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from bot.inventory import Refresher
 from bot.janitor import Janitor
 from bot.model import Json
 from bot.planner import Planner
+from bot.policy import Policy
 from bot.ports import Clock, Systems
 from bot.runner import Runner, TransferSettingsFor
 from bot.store import Database
@@ -36,6 +38,14 @@ def installation_id(db: Database) -> str:
         return known
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is done at once."""
+
+    parallel: Mapping[str, int]  # transactions, by VMstore
+    transfer_settings: TransferSettingsFor
+
+
 class Worker:
     """Plans, enqueues and runs until it is drained."""
 
@@ -46,9 +56,9 @@ class Worker:
         clock: Clock,
         *,
         engine_path: Path,
-        parallel: Mapping[str, int],
+        limits: Limits,
         version: str,
-        transfer_settings: TransferSettingsFor,
+        policy: Policy,
     ) -> None:
         installation = installation_id(db)
         self._runner = Runner(
@@ -57,11 +67,11 @@ class Worker:
             clock,
             installation=installation,
             version=version,
-            transfer_settings=transfer_settings,
+            transfer_settings=limits.transfer_settings,
         )
-        self._engine = Engine(engine_path, self._runner, parallel=parallel)
+        self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
         planner = Planner(db, systems, shipped_workflow, clock.sleep)
-        self._dispatcher = Dispatcher(db, planner, self._engine, clock)
+        self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
         janitor = Janitor(db, systems, clock, installation=installation)

@@ -21,7 +21,7 @@ def register(app: App, service: Service) -> None:
 def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """The Stop button of a root message; its value is the transaction id."""
     origin = of_click(body)
-    transaction = service.stop(action["value"], origin.actor, request_key=origin.key)
+    transaction = service.stop(action["value"], origin.actor, request_key=origin.key, channel=origin.channel)
     ack()
     tell_once(service, client, origin, answers.stopping(transaction))
 

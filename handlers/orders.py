@@ -30,7 +30,7 @@ def carry_out(service: Service, order: Command, origin: Origin) -> Card:
 
 def _stop(service: Service, order: Command, origin: Origin) -> Transaction:
     if order.id:
-        return service.stop(order.id, origin.actor, request_key=origin.key)
+        return service.stop(order.id, origin.actor, request_key=origin.key, channel=origin.channel)
     if not origin.thread:
         raise UsageError("Say stop in the thread of a transaction, or say which one.", STOP_USAGE)
     return service.stop_thread(origin.channel, origin.thread, origin.actor, request_key=origin.key)
