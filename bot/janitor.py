@@ -19,7 +19,7 @@ from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.model import Actor, AuditEvent, Json, Resource, ResourceKind, Transaction
 from bot.orphans import Fate, Kind, Orphan
-from bot.ports import Clock, Share, Systems, VMstore
+from bot.ports import Clock, Systems, VMstore
 from bot.retry import retrying
 from bot.store import Database, Unit
 from bot.survey import PATIENCE, Survey
@@ -64,7 +64,7 @@ class Janitor:
         self._installation = installation
         self._actor = actor
         self._stop = threading.Event()
-        self._survey = Survey(systems, self._pause)
+        self._survey = Survey(systems, self._pause, self._check)
 
     def run(self, stop: threading.Event) -> None:
         """Clear the ledger now and every hour until told to stop. Never raises."""
@@ -147,10 +147,6 @@ class Janitor:
         def released(unit: Unit, resource: Resource) -> None:
             self._note_removal(unit, transaction.id, f"{_key(resource)}:removed", describe(resource))
 
-        def cleanup_share(name: str) -> Share | None:
-            share = systems.cleanup_share(name)
-            return None if share is None else retrying(share, self._pause, PATIENCE)
-
         return Context(
             transaction=transaction,
             attempt=1,
@@ -160,8 +156,8 @@ class Janitor:
             open_vmstore=lambda name: retrying(systems.open_vmstore(name), self._pause, PATIENCE),
             session=sessions.get,
             end_session=lambda _name: None,
-            share=lambda name: retrying(systems.share(name), self._pause, PATIENCE),
-            cleanup_share=cleanup_share,
+            share=self._survey.share,
+            cleanup_share=self._survey.cleanup_share,
             target=lambda name: retrying(systems.target(name), self._pause, PATIENCE),
             ledger=DatabaseLedger(db, self._clock, transaction.id, released),
             catalogue=DatabaseCatalogue(db, self._clock, transaction.id),

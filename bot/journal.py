@@ -48,9 +48,9 @@ class DatabaseLedger(_View):
         super().__init__(db, clock, transaction_id)
         self._on_release = on_release
 
-    def register(self, kind: ResourceKind, system: str, name: str) -> bool:
+    def register(self, kind: ResourceKind, system: str, name: str, **detail: object) -> bool:
         """See the port."""
-        resource = Resource(transaction_id=self._id, kind=kind, system=system, name=name)
+        resource = Resource(transaction_id=self._id, kind=kind, system=system, name=name, detail=detail)
         return self._write(lambda unit: unit.ledger.register(resource))
 
     def describe(self, kind: ResourceKind, system: str, name: str, **detail: object) -> None:
@@ -94,9 +94,10 @@ class DatabaseCatalogue(_View):
 class DatabaseJournal(_View):
     """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal)."""
 
-    def opening(self, target: str, key: str) -> None:
+    def opening(self, target: str, key: str, url: str) -> None:
         """Promise the abort, before the upload is begun."""
-        resource = Resource(transaction_id=self._id, kind=ResourceKind.UPLOAD, system=target, name=key)
+        kind = ResourceKind.UPLOAD
+        resource = Resource(transaction_id=self._id, kind=kind, system=target, name=key, detail={"url": url})
         self._write(lambda unit: unit.ledger.register(resource))
 
     def opened(self, target: str, key: str, upload: Upload) -> None:

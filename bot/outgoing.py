@@ -24,8 +24,8 @@ class Journal(Protocol):
     Called from several threads. What it raises ends the whole transfer.
     """
 
-    def opening(self, target: str, key: str) -> None:
-        """An upload of that key is about to be opened."""
+    def opening(self, target: str, key: str, url: str) -> None:
+        """An upload of that key is about to be opened. url: where the target is."""
 
     def opened(self, target: str, key: str, upload: Upload) -> None:
         """It is open."""
@@ -121,7 +121,7 @@ class Copy:
             self._complete(upload)
 
     def _open(self) -> Upload:
-        self._journal.opening(self.target.name, self._file.key)
+        self._journal.opening(self.target.name, self._file.key, self.target.url)
         upload = self._ask(partial(self.target.begin_upload, self._file.key, metadata=self._metadata))
         self._journal.opened(self.target.name, self._file.key, upload)
         return upload

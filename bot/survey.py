@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from bot import manifest, orphans
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.model import ObjectInfo
+from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
 from bot.ports import ObjectStore, Share, Systems, VMstore
 from bot.retry import Patience, retrying
+from bot.watchdog import Watchdog
 
 PATIENCE = Patience(tries=3)  # who waits here is a person, or comes again in an hour
 
@@ -28,11 +30,13 @@ class Seen:
 
 
 class Survey:
-    """Everything that is configured. pause: waits between tries, and may raise Stopped."""
+    """Everything that is configured. pause: waits between tries; it and check may raise Stopped."""
 
-    def __init__(self, systems: Systems, pause: Callable[[float], None]) -> None:
+    def __init__(self, systems: Systems, pause: Callable[[float], None], check: Callable[[], None]) -> None:
         self._systems = systems
         self._pause = pause
+        self._check = check
+        self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
 
     def look(self) -> Seen:
         """Look at all; a system that does not answer does not keep the others from it."""
@@ -55,9 +59,10 @@ class Survey:
         return Seen(orphans=tuple(found), used=frozenset(used), unseen=tuple(unseen))
 
     def _vmstore(self, name: str) -> Seen:
-        share = self._share(name)
+        share = self.share(name)
         with self._session(name) as session:
             snapshots = orphans.of_snapshots(name, session.list_snapshots(orphans.SNAPSHOT_WORDS))
+            check_mounted(share, name, "share")
             entries = share.list("")
             directories = orphans.of_directories(name, entries, snapshots)
             used = frozenset(_used(name, session)) if directories else frozenset()
@@ -86,15 +91,15 @@ class Survey:
             session.delete_snapshot(orphan.snapshot_uuid)
 
     def _remove_directory(self, orphan: Orphan) -> None:
-        share = self._systems.cleanup_share(orphan.system)
+        share = self.cleanup_share(orphan.system)
         if share is None:
             raise _stays(orphan, 'this VMstore is configured with cleanup = "manual"')
         if orphan.kind is Kind.CLONE:
             with self._session(orphan.system) as session:
                 _check_unused(orphan, session)
-        if not share.exists(orphan.name) and self._share(orphan.system).exists(orphan.name):
+        if not share.exists(orphan.name) and self.share(orphan.system).exists(orphan.name):
             raise _stays(orphan, "`cleanup_share` does not show it, and `share` does: is the export mounted at both?")
-        retrying(share, self._pause, PATIENCE).remove_tree(orphan.name)
+        share.remove_tree(orphan.name)
 
     def _remove_objects(self, orphan: Orphan) -> None:
         store = self._store(orphan.system)
@@ -126,8 +131,17 @@ class Survey:
         finally:
             _log_out(session)
 
-    def _share(self, name: str) -> Share:
-        return retrying(self._systems.share(name), self._pause, PATIENCE)
+    def share(self, name: str) -> Share:
+        """The share of a VMstore; a call that hangs ends in time, so that one frozen mount holds nothing else."""
+        return self._watched(self._systems.share(name), name)
+
+    def cleanup_share(self, name: str) -> Share | None:
+        """The writable one, likewise."""
+        share = self._systems.cleanup_share(name)
+        return None if share is None else self._watched(share, name)
+
+    def _watched(self, share: Share, vmstore: str) -> Share:
+        return retrying(self._watchdogs[vmstore].watch(share, self._check), self._pause, PATIENCE)
 
     def _store(self, name: str) -> ObjectStore:
         return retrying(self._systems.target(name), self._pause, PATIENCE)

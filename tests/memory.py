@@ -279,7 +279,7 @@ class MemoryJournal:
         self.recorded: dict[tuple[str, str], dict[int, PartDone]] = {}
         self.files: dict[tuple[str, str], StoredFile] = {}
 
-    def opening(self, target: str, key: str) -> None:
+    def opening(self, target: str, key: str, url: str) -> None:
         with self._watching("opening"):
             self.promised.add((target, key))
 

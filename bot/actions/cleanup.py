@@ -9,6 +9,7 @@ from bot.actions.vmstore import settle
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
 from bot.model import Json, Resource, ResourceKind, Upload
+from bot.mounted import check_mounted
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
 ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
@@ -69,12 +70,23 @@ def clear(context: Context, resources: Sequence[Resource]) -> Cleared:
 
 def _is_gone(context: Context, resource: Resource) -> bool:
     """Remove it; False: it is to stay. What is missing with its whole bucket is gone too."""
+    if resource.kind not in _IN_TARGETS:
+        return _REMOVE[resource.kind](context, resource)
+    made, now = _made_in(context, resource), context.target(resource.system).url
+    if made != now:  # a url that was changed or mistyped since: what is not there may be where it was made
+        raise PermanentError(
+            f"it was made in {made}, and {resource.system} is {now} by now. Put the url back until it is removed.",
+            system=resource.system,
+            operation="clean up",
+        )
     try:
         return _REMOVE[resource.kind](context, resource)
     except MissingError:
-        if resource.kind in _IN_TARGETS:
-            return True
-        raise
+        return True
+
+
+def _made_in(context: Context, resource: Resource) -> str:
+    return str(resource.detail.get("url") or context.target(resource.system).url)
 
 
 def _abort(context: Context, resource: Resource) -> bool:
@@ -113,23 +125,22 @@ def _remove_clone(context: Context, resource: Resource) -> bool:
             system=resource.system,
             operation="remove clone",
         )
-    share = context.cleanup_share(resource.system)
     settle(context, context.session(resource.system), resource)
-    if share is None:
-        if context.share(resource.system).exists(resource.name):
-            raise PermanentError(
-                'this VMstore is configured with cleanup = "manual".',
-                system=resource.system,
-                operation="remove clone",
-            )
+    share = context.cleanup_share(resource.system)
+    if share is not None and share.exists(resource.name):
+        share.remove_tree(resource.name)
         return True
-    if not share.exists(resource.name) and context.share(resource.system).exists(resource.name):
-        raise PermanentError(
-            f"`cleanup_share` does not show {resource.name}, and `share` does: is the export mounted at both?",
-            system=resource.system,
-            operation="remove clone",
+    if context.share(resource.system).exists(resource.name):
+        why = (
+            'this VMstore is configured with cleanup = "manual".'
+            if share is None
+            else f"`cleanup_share` does not show {resource.name}, and `share` does: is the export mounted at both?"
         )
-    share.remove_tree(resource.name)
+        raise PermanentError(why, system=resource.system, operation="remove clone")
+    if share is None:
+        check_mounted(context.share(resource.system), resource.system, "share")
+    else:
+        check_mounted(share, resource.system, "cleanup_share")
     return True
 
 
@@ -182,7 +193,7 @@ def _way(context: Context, resource: Resource) -> str:
         return f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."
     if resource.kind is ResourceKind.SNAPSHOT:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
-    where = context.target(resource.system).url
+    where = _made_in(context, resource)
     if resource.kind is ResourceKind.UPLOAD:
         upload_id = resource.detail.get("upload_id", "")
         return f"abort the multipart upload {upload_id} of {where}/{resource.name}."

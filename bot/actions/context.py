@@ -12,8 +12,8 @@ from bot.transfer import Journal, TransferSettings
 class Ledger(Protocol):
     """The clean-up ledger of one transaction: a row is written before the call that makes the thing."""
 
-    def register(self, kind: ResourceKind, system: str, name: str) -> bool:
-        """Promise the clean-up; True if it was not promised before."""
+    def register(self, kind: ResourceKind, system: str, name: str, **detail: object) -> bool:
+        """Promise the clean-up; True if it was not promised before. detail: `url`, of the target as it is now."""
 
     def describe(self, kind: ResourceKind, system: str, name: str, **detail: object) -> None:
         """Add what the other system called it."""

@@ -5,6 +5,7 @@ from bot.codec import encode
 from bot.errors import MissingError, PermanentError, RemoteError, TransientError
 from bot.ids import clone_directory
 from bot.model import Json, Resource, ResourceKind, Snapshot, Task, TaskState
+from bot.mounted import check_mounted
 from bot.ports import VMstore
 
 LEAST = "crash"  # the consistency that every VMstore gives every VM
@@ -26,12 +27,8 @@ def check(context: Context, inputs: Json) -> Json:
     store = inputs["vmstore"]
     info = context.open_vmstore(store).info()
     for setting, share in (("share", context.share(store)), ("cleanup_share", context.cleanup_share(store))):
-        if share is not None and not share.list(""):
-            raise PermanentError(
-                f"`{setting}` of {store} is empty: is the export {share.export} mounted there?",
-                system="share",
-                operation="check",
-            )
+        if share is not None:
+            check_mounted(share, store, setting)
     return {"product": info.product, "api_version": info.api_version}
 
 

@@ -1,16 +1,17 @@
 """The janitor on memory adapters: what it removes by itself, what only on request, what never."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.checksum import crc64 as crc
-from bot.errors import PermanentError, TransientError
+from bot.errors import MissingError, PermanentError, TransientError
 from bot.janitor import Janitor
-from bot.model import Actor, State, Transaction
+from bot.model import Actor, Entry, State, Transaction
 from bot.orphans import Fate, Kind
-from tests.memory import Crash, CrashAt, MemoryShare
+from tests.memory import Crash, CrashAt, MemoryShare, MemoryStore, unwatched
 from tests.memory_vmstore import MemoryVMstore
 from tests.workflow.house import House
 
@@ -166,6 +167,93 @@ def test_a_manifest_that_stands_after_all_makes_the_objects_a_recovery_point(hou
     with house.db.read() as unit:
         assert unit.points.get(done.id, "s3") is not None
         assert unit.ledger.open() == ()
+
+
+class Elsewhere(MemoryStore):
+    """What a target is whose url is mistyped: another bucket, which may be there and be empty."""
+
+    url = "memory://mistyped"
+
+
+@pytest.mark.parametrize("is_bucket_there", [True, False])
+def test_a_target_that_points_elsewhere_by_now_is_not_asked_whether_a_thing_is_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_bucket_there: bool
+) -> None:
+    def refuse(told: str) -> None:
+        if told in ("s3.complete_upload", "s3.abort_upload", "s3.delete"):
+            raise PermanentError("refused for now", system="s3")
+
+    house.watch(refuse)
+    done = house.protect()
+    house.watch(lambda _call: None)
+    left = house.left()
+
+    def missing(_told: str) -> None:
+        raise MissingError("there is no such bucket", system="s3")
+
+    other = Elsewhere("s3", watch=unwatched if is_bucket_there else missing)
+    with monkeypatch.context() as mistyped:
+        mistyped.setattr(house.systems, "target", lambda _name: other)
+        [cleared] = janitor(house).clear_ledger()
+    assert "was made in memory://s3, and s3 is memory://mistyped by now" in cleared.left[0]
+    assert "of memory://s3/" in cleared.left[0]
+    assert house.left() == left != []
+    assert events(house, done.id) == []
+    janitor(house).clear_ledger()
+    assert house.left() == []
+
+
+@pytest.mark.parametrize("can_clean", [True, False])
+def test_a_clone_on_an_export_that_is_not_mounted_is_not_taken_for_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_clean: bool
+) -> None:
+    house = House(tmp_path, can_clean=can_clean)
+    house.share.writable = False
+    done = house.protect()
+    house.share.writable = True
+    with monkeypatch.context() as unmounted:
+        unmounted.setattr(house.systems, "share", lambda _name: MemoryShare({}))
+        unmounted.setattr(house.systems, "cleanup_share", lambda _name: MemoryShare({}) if can_clean else None)
+        [cleared] = janitor(house).clear_ledger()
+        found = janitor(house).look()
+    assert "is empty: is the export /tintri mounted there?" in cleared.left[0]
+    assert [system for system, _why in found.unseen] == ["vmstore"]
+    assert house.share.exists(done.id)
+    assert house.read(done.id).left_behind != ()
+    with house.db.read() as unit:
+        assert f"clone {done.id}" in {f"{each.kind} {each.name}" for each in unit.ledger.open()}
+
+
+class Frozen(MemoryShare):
+    """Looks at nothing until it thaws."""
+
+    timeout_s = 0.05
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.thaw = threading.Event()
+
+    def exists(self, path: str) -> bool:
+        self.thaw.wait()
+        return super().exists(path)
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        self.thaw.wait()
+        return super().list(directory)
+
+
+def test_a_share_that_hangs_does_not_hold_the_janitor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.share.writable = False
+    done = house.protect()
+    frozen = Frozen()
+    monkeypatch.setattr(house.systems, "share", lambda _name: frozen)
+    monkeypatch.setattr(house.systems, "cleanup_share", lambda _name: frozen)
+    [cleared] = janitor(house).clear_ledger()
+    found = janitor(house).look()
+    frozen.thaw.set()
+    assert "the mount hangs" in cleared.left[0]
+    assert "the mount hangs" in found.unseen[0][1]
+    assert house.share.exists(done.id)
 
 
 # --- what is not in the ledger ---
