@@ -11,6 +11,7 @@ from bot.doctor import Check, Group, Unjudged
 from bot.errors import CloudyError, ConfigError, IntegrityError, MissingError, PermanentError
 from bot.mistakes import variable
 from bot.model import Vm
+from bot.mounted import check_mounted
 from bot.orphans import HELPERS, SNAPSHOT_WORDS, share_probe
 from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
 
@@ -153,7 +154,7 @@ def of_share(systems: Systems, name: str, clock: Clock) -> Group:
         checks=(
             Check(
                 title="mounted",
-                run=lambda: _list(systems.share(name)),
+                run=lambda: _list(systems.share(name), name),
                 cure=f"Mount the export (NFS version 3) where `vmstores.{name}.share` says, or correct that.",
                 is_gate=True,
             ),
@@ -174,7 +175,8 @@ def of_share(systems: Systems, name: str, clock: Clock) -> Group:
     )
 
 
-def _list(share: Share) -> str:
+def _list(share: Share, vmstore: str) -> str:
+    check_mounted(share, vmstore, "share")
     return f"{len(share.list(''))} entries in {share.export}"
 
 

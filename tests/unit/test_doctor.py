@@ -1,12 +1,14 @@
 """The doctor's way of trying things, with checks that do what is wanted."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from bot.checkups.outside import SCOPES, SKEW, _skew, of_slack
+from bot.checkups.outside import SCOPES, SKEW, _skew, of_share, of_slack
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError
+from tests.workflow.house import House
 from tests.workflow.stored import NOON
 
 
@@ -112,6 +114,18 @@ def test_slack_that_is_not_configured_is_no_fault() -> None:
 def test_a_lone_app_token_is_a_fault_and_a_lone_bot_token_is_not() -> None:
     assert slack(set(SCOPES), has_bot_token=False)["bot token"].health is Health.BAD
     assert slack(set(SCOPES), has_app_token=False)["app token"].health is Health.UNJUDGED
+
+
+def test_an_empty_mount_point_is_no_share(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    def told(name: str) -> Finding:
+        return next(one for one in examine([of_share(house.systems, name, house.clock)]) if one.title == "mounted")
+
+    assert told("vmstore").health is Health.GOOD
+    house.share.files.clear()
+    assert told("vmstore").health is Health.BAD
+    assert "is the export /tintri mounted there?" in told("vmstore").words
 
 
 def test_a_clock_that_is_off_is_told_with_its_way() -> None:
