@@ -2,6 +2,7 @@
 
 from bot.model.inventory import Look, SeenVm
 from bot.model.json import Json
+from bot.model.lists import Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.systems import (
     Capabilities,
     Disk,
@@ -52,12 +53,15 @@ __all__ = [
     "Look",
     "Message",
     "ObjectInfo",
+    "Page",
     "Part",
     "PartDone",
     "PartLimits",
     "PartSource",
     "Place",
+    "PointsOf",
     "ProtectRequest",
+    "Protection",
     "RecoveryPoint",
     "Resource",
     "ResourceKind",
@@ -68,10 +72,14 @@ __all__ = [
     "Step",
     "StepState",
     "StoredFile",
+    "Subject",
+    "Tally",
     "Task",
     "TaskState",
     "Transaction",
     "Upload",
     "VMstoreInfo",
     "Vm",
+    "VmKind",
+    "VmLine",
 ]

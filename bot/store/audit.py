@@ -61,7 +61,7 @@ class Audit:
         query = select(AuditLink).order_by(col(AuditLink.seq).desc()).limit(limit)
         if transaction_id is not None:
             query = query.where(AuditLink.transaction_id == transaction_id)
-        return tuple(_audit_row(link) for link in reversed(self._session.exec(query).all()))
+        return tuple(audit_row(link) for link in reversed(self._session.exec(query).all()))
 
     def transaction_of(self, key: str) -> str:
         """Give the transaction that the event of this key is about; "" when there is no such event."""
@@ -71,7 +71,7 @@ class Audit:
         """Give all rows, oldest first, a few at a time: they may be more than memory holds."""
         links = self._session.exec(select(AuditLink).order_by(col(AuditLink.seq)).execution_options(yield_per=1000))
         for link in links:
-            yield _audit_row(link)
+            yield audit_row(link)
             self._session.expunge(link)
 
     def head(self) -> tuple[int, str]:
@@ -192,7 +192,8 @@ def _mark_of(key: bytes) -> str:
     return hmac.new(key, b"cloudy audit key", hashlib.sha256).hexdigest()[:16]
 
 
-def _audit_row(link: AuditLink) -> AuditRow:
+def audit_row(link: AuditLink) -> AuditRow:
+    """A link as a noun."""
     return AuditRow(
         seq=link.seq,
         at=link.at,

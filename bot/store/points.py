@@ -31,7 +31,7 @@ class Points:
     def get(self, tx_id: str, target: str) -> RecoveryPoint | None:
         """Give the recovery point, None if the catalogue has none."""
         row = self._session.get(PointRow, (tx_id, target))
-        return _point(row) if row else None
+        return point_of(row) if row else None
 
     def of_vm(self, vm_uuid: str) -> tuple[RecoveryPoint, ...]:
         """Give the recovery points of a VM, newest first."""
@@ -40,7 +40,7 @@ class Points:
             .where(PointRow.vm_uuid == vm_uuid)
             .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
         )
-        return tuple(_point(row) for row in rows)
+        return tuple(point_of(row) for row in rows)
 
     def forget(self, tx_id: str, target: str) -> None:
         """Remove it from the catalogue; repeating is safe."""
@@ -49,7 +49,8 @@ class Points:
         )
 
 
-def _point(row: PointRow) -> RecoveryPoint:
+def point_of(row: PointRow) -> RecoveryPoint:
+    """A row as a noun."""
     return RecoveryPoint(
         transaction_id=row.transaction_id,
         target=row.target,

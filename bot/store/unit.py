@@ -8,6 +8,7 @@ from bot.store.deliveries import Deliveries
 from bot.store.files import Files
 from bot.store.inventory import Inventory
 from bot.store.ledger import Ledger
+from bot.store.lists import Lists
 from bot.store.members import Members
 from bot.store.outbox import Outbox
 from bot.store.parts import Parts
@@ -28,6 +29,7 @@ class Unit:
         self.files = Files(session)
         self.points = Points(session)
         self.inventory = Inventory(session, clock)
+        self.lists = Lists(session)
         self.members = Members(session, clock)
         self.outbox = Outbox(session, clock)
         self.settings = Settings(session)

@@ -1,0 +1,85 @@
+"""Nouns of answers: pages of VMs, of recovery points and of audit rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from bot.model.inventory import SeenVm
+from bot.model.systems import RecoveryPoint
+
+T = TypeVar("T")
+
+
+class VmKind(StrEnum):
+    """Which VMs are asked for; the words that people type."""
+
+    ALL = ""
+    LATE = "late"
+    UNPROTECTED = "unprotected"
+    BIG = "big"  # all, the largest first
+
+
+class Protection(StrEnum):
+    """How a VM stands."""
+
+    PROTECTED = "protected"  # its newest recovery point is younger than the RPO
+    LATE = "late"  # it is older
+    NEVER = "never"  # there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some rows of a list, from the one numbered offset (0 is the first)."""
+
+    rows: tuple[T, ...]
+    total: int  # of the whole list
+    offset: int = 0
+
+    @property
+    def end(self) -> int:
+        """The offset of the next page."""
+        return self.offset + len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmLine:
+    """One live VM and how it stands."""
+
+    vm: SeenVm
+    protection: Protection
+    newest: datetime | None = None  # its newest recovery point
+    targets: tuple[str, ...] = ()  # all targets that have a recovery point of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many live VMs stand how."""
+
+    protected: int = 0
+    late: int = 0
+    never: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.protected + self.late + self.never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsOf:
+    """The recovery points of what a person named; several VMs may have that name, or have had it."""
+
+    named: str
+    vms: tuple[SeenVm, ...]  # as far as the inventory knows them
+    uuids: tuple[str, ...]
+    page: Page[RecoveryPoint]
+
+
+class Subject(StrEnum):
+    """What an audit can be asked about."""
+
+    ALL = "all"
+    TRANSACTION = "transaction"
+    VM = "VM"
+    USER = "user"

@@ -1,0 +1,127 @@
+"""What a person can ask: the read-only door for handlers, forms and the command line.
+
+Each answer is one look at the local database, a page at a time; no other system is asked.
+"""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.errors import NotAllowed, NotFound, UsageError
+from bot.model import Actor, AuditRow, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
+from bot.policy import About, Operation, Verdict
+from bot.ports import Clock
+from bot.store import Database, Unit
+
+RPO = timedelta(hours=24)
+PAGE = 20
+
+
+class Judge(Protocol):
+    """Who knows who may what."""
+
+    def judge(self, unit: Unit, actor: Actor, operation: Operation, about: About) -> Verdict:
+        """Whether the actor may, and why not."""
+
+
+class Questions:
+    """Changes nothing."""
+
+    def __init__(self, db: Database, clock: Clock, *, rpo: timedelta = RPO, rights: Judge | None = None) -> None:
+        """rpo: how old the newest recovery point of a VM may be. rights: without them everybody may read."""
+        self._db = db
+        self._clock = clock
+        self._rights = rights
+        self.rpo = rpo
+
+    def check(self, actor: Actor, command: str, channel: str) -> None:
+        """Whether the actor may read there by that command. NotAllowed says why not."""
+        if self._rights is None:
+            return
+        with self._db.read() as unit:
+            verdict = self._rights.judge(unit, actor, Operation.READ, About(command=command, channel=channel))
+        if not verdict.allowed:
+            raise NotAllowed(" ".join(verdict.why))
+
+    def vms(self, pattern: str = "", kind: VmKind = VmKind.ALL, *, offset: int = 0, limit: int = PAGE) -> Page[VmLine]:
+        """Live VMs by name, the late ones by lateness, the big ones by size.
+
+        pattern: with * and ? for the whole name (or VMstore/name), else a part of it, in any case.
+        """
+        with self._db.read() as unit:
+            late_before = self._clock.now() - self.rpo
+            return unit.lists.vms(pattern, kind, late_before=late_before, offset=offset, limit=limit)
+
+    def tally(self) -> Tally:
+        """How many live VMs stand how."""
+        with self._db.read() as unit:
+            return unit.lists.tally(late_before=self._clock.now() - self.rpo)
+
+    def search(self, text: str, limit: int = 100) -> tuple[SeenVm, ...]:
+        """Live VMs for a person who is typing: the same name first, then beginnings, then parts."""
+        with self._db.read() as unit:
+            return unit.inventory.search(text, limit)
+
+    def looks(self) -> tuple[Look, ...]:
+        """The last look at each VMstore: when, how many VMs, and what went wrong."""
+        with self._db.read() as unit:
+            return unit.inventory.looks()
+
+    def recovery_points(self, vm: str, *, offset: int = 0, limit: int = PAGE) -> PointsOf:
+        """The recovery points of a VM by uuid, name or VMstore/name, newest first; of all VMs that had that name.
+
+        NotFound: no VM of that name is known, and none was; with near names.
+        """
+        with self._db.read() as unit:
+            seen = _named(unit, vm)
+            uuids = tuple(dict.fromkeys([*(one.uuid for one in seen), *unit.lists.uuids_with_points(vm)]))
+            if not uuids:
+                raise _unknown(unit, vm)
+            vms = tuple(one for uuid in uuids for one in unit.inventory.named(uuid))
+            page = unit.lists.points(uuids, offset=offset, limit=limit)
+        return PointsOf(named=vm, vms=vms, uuids=uuids, page=page)
+
+    def audit(
+        self, what: str = "", since: datetime | None = None, *, offset: int = 0, limit: int = PAGE
+    ) -> tuple[Subject, str, Page[AuditRow]]:
+        """Audit rows, newest first, and what they are about, with its name.
+
+        what: a transaction id, a VM's name or uuid, a user's name or id, a part of a transaction id, in this order;
+        nothing: all. NotFound: it is none of them. AmbiguousName: it is a part of several ids.
+        """
+        with self._db.read() as unit:
+            subject, name, names = _subject(unit, what)
+            return subject, name, unit.lists.audit(subject, names, since=since, offset=offset, limit=limit)
+
+
+def _named(unit: Unit, text: str) -> tuple[SeenVm, ...]:
+    """VMs of that uuid or name, or of VMstore/name."""
+    vmstore, _, name = text.partition("/")
+    found = unit.inventory.named(text)
+    return found or tuple(vm for vm in unit.inventory.named(name) if name and vm.vmstore == vmstore)
+
+
+def _subject(unit: Unit, what: str) -> tuple[Subject, str, tuple[str, ...]]:
+    if not what:
+        return Subject.ALL, "", ()
+    if unit.transactions.find(what) is not None:
+        return Subject.TRANSACTION, what, (what,)
+    seen = _named(unit, what)
+    names = tuple(dict.fromkeys([what, *(vm.uuid for vm in seen)]))
+    if seen or unit.lists.was_asked_for(names):
+        return Subject.VM, seen[0].name if seen else what, names
+    if users := unit.lists.users(what):
+        return Subject.USER, what, users
+    try:
+        transaction = unit.transactions.resolve(what)
+    except (NotFound, UsageError):
+        near = unit.inventory.near(what)
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        message = f"Nothing in the audit is about {what}: it is no transaction, no VM and no user there.{hint}"
+        raise NotFound(message, near) from None
+    return Subject.TRANSACTION, transaction.id, (transaction.id,)
+
+
+def _unknown(unit: Unit, vm: str) -> NotFound:
+    near = unit.inventory.near(vm)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return NotFound(f"No VM called {vm} is known, and no recovery point of one.{hint}", near)
