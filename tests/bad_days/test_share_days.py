@@ -222,3 +222,30 @@ def test_a_share_that_is_unmounted_in_the_middle_leaves_what_is_told(world: Worl
     assert_failed_well(told, "Upload", "The share is not mounted", "rm -r '/tintri/")
     row(bad_day, "unmounted in the middle", told)
     shutil.rmtree(world.export / told.transaction.id)
+
+
+def test_a_share_that_is_unmounted_in_the_middle_shows_an_empty_directory_and_is_not_believed(
+    world: World, bad_day: BadDay
+) -> None:
+    mount = world.folder / "mnt"
+    mount.symlink_to(world.export)
+    world.vmstore |= {"share": "path:mnt", "cleanup_share": "path:mnt"}
+    world.open()
+
+    def unmount() -> None:
+        mount.unlink()
+        mount.mkdir()
+
+    before(world, "cleanup", unmount)
+    told = world.protect()
+    clone = world.export / told.transaction.id
+    assert clone.is_dir()
+    assert told.transaction.state is State.SUCCEEDED
+    assert "rm -r '/tintri/" in told.transaction.left_behind[0]
+    bad_day.row(
+        area="Share",
+        day="unmounted before the clean-up, an empty mount point stays",
+        message=told.receipt,
+        left=" ".join(told.transaction.left_behind),
+    )
+    shutil.rmtree(clone)
