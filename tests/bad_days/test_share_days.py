@@ -245,7 +245,7 @@ def test_a_share_that_is_unmounted_in_the_middle_shows_an_empty_directory_and_is
     bad_day.row(
         area="Share",
         day="unmounted before the clean-up, an empty mount point stays",
-        message=told.receipt,
-        left=" ".join(told.transaction.left_behind),
+        message=told.transaction.left_behind[0],
+        left=f"the clone, {told.transaction.id}",
     )
     shutil.rmtree(clone)
