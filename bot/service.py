@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bot import keeping, narrator, suggestions
-from bot.errors import NotFound, RequesterError
+from bot import asking, keeping, narrator, suggestions
+from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
-from bot.policy import About, Operation, Policy
+from bot.opinions import Opinion, Question, opinions
+from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.rights import Rights, about_transaction, stop_of
@@ -143,7 +144,7 @@ class Service:
         """
         with self._keeping_refusals(actor, f"stop {text}", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
             before = _stopped_before(unit, request_key)
-            about.append(before or _meant(unit, text))
+            about.append(before or asking.meant(unit, text))
             stopped = before or self._stop(unit, about[0], actor, request_key, channel)
         self._wake()
         return stopped
@@ -153,10 +154,7 @@ class Service:
         with self._keeping_refusals(actor, "stop", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
             if before := _stopped_before(unit, request_key):
                 return before
-            message = unit.outbox.by_ts(channel, thread_ts)
-            if message is None or not message.key.endswith(":root"):
-                raise NotFound("This thread does not belong to a transaction. Name it: /cloudy stop <id>")
-            about.append(unit.transactions.get(message.key.removesuffix(":root")))
+            about.append(asking.of_thread(unit, channel, thread_ts, "stop"))
             stopped = self._stop(unit, about[0], actor, request_key, channel)
         self._wake()
         return stopped
@@ -180,6 +178,32 @@ class Service:
         )
         return stopped
 
+    def verify(self, text: str, actor: Actor, *, request_key: str, place: Place | None = None) -> Transaction:
+        """Record a look at a recovery point; the same request key again gives the one that it gave before.
+
+        NotFound, AmbiguousName, UsageError: which one? NotAllowed. RequesterError: there is no recovery point.
+        """
+        refusals = self._keeping_refusals(actor, f"verify {text}", request_key)
+        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+            about.append(asking.meant(unit, text))
+            point = asking.point_of(unit, about[0])
+            asked = about_transaction(point.maker, channel=place.channel if place else "", command="verify")
+            self._rights.demand(unit, actor, Operation.PROTECT, asked, key=request_key)
+            now = self._clock.now()
+            kept = asking.record(unit, "verify", point, actor, now=now, request_key=request_key, place=place)
+        self._wake()
+        return kept
+
+    def in_thread(self, channel: str, thread_ts: str, command: str) -> str:
+        """The id of the transaction whose thread this is. NotFound names the command that takes an id."""
+        with self._db.read() as unit:
+            return asking.of_thread(unit, channel, thread_ts, command).id
+
+    def audit_of(self, text: str) -> asking.Audited:
+        """The audit rows of one transaction, and whether the chain verifies. NotFound, AmbiguousName, UsageError."""
+        with self._db.read() as unit:
+            return asking.audited(unit, asking.meant(unit, text))
+
     def runs(self, limit: int = 20) -> tuple[Transaction, ...]:
         """The newest transactions."""
         with self._db.read() as unit:
@@ -188,9 +212,30 @@ class Service:
     def show(self, text: str) -> tuple[Transaction, tuple[Step, ...], tuple[StoredFile, ...]]:
         """One transaction whole. NotFound, AmbiguousName, UsageError."""
         with self._db.read() as unit:
-            transaction = _meant(unit, text)
+            transaction = asking.meant(unit, text)
             files = [file for target in transaction.targets for file in unit.files.of(transaction.id, target)]
             return transaction, unit.steps.of(transaction.id), tuple(files)
+
+    def demand_reading(self, command: str, actor: Actor, channel: str) -> None:
+        """Go on only if the actor may use this command there, where it only reads. NotAllowed."""
+        if self._rights.policy == Policy() or COMMANDS.get(command) is not Operation.READ:
+            return
+        with self._db.read() as unit:
+            about = About(channel=channel, command=command)
+            verdict = self._rights.judge(unit, actor, Operation.READ, about)
+        if not verdict.allowed:
+            raise NotAllowed(" ".join(verdict.why), verdict.who)
+
+    def commands_of(self, actor: Actor, channel: str) -> frozenset[str]:
+        """The commands that the actor may use there, at least on some VM."""
+        with self._db.read() as unit:
+            return self._rights.commands_of(unit, actor, channel)
+
+    def opinions_on(self, question: Question, actor: Actor) -> tuple[Opinion, ...]:
+        """Whether the actor may, and why. NotFound, AmbiguousName, UsageError: which transaction?"""
+        with self._db.read() as unit:
+            meant = asking.meant(unit, question.id) if question.id else None
+            return opinions(unit, self._rights, actor, question, meant)
 
     def status(self) -> Status:
         """What runs now and what ran last."""
@@ -260,13 +305,6 @@ def _wishes(request: ProtectRequest) -> Json:
 
 def _said(request: ProtectRequest) -> str:
     return f"protect {', '.join(request.vms)} to {', '.join(request.targets)}"
-
-
-def _meant(unit: Unit, text: str) -> Transaction:
-    """The transaction that a person names; of a request that joined another, the one that it joined."""
-    transaction = unit.transactions.resolve(text)
-    joined = str(transaction.plan.get("joined", ""))
-    return unit.transactions.get(joined) if joined else transaction
 
 
 def _stopped_before(unit: Unit, request_key: str) -> Transaction | None:

@@ -1,10 +1,11 @@
 """Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from bot import keeping
-from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
+from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
 from bot.model import Failure, Step, StepState, StoredFile, Transaction
+from bot.opinions import Opinion
 from bot.service import Status
 from bot.speed import Pace, progress_text
 from bot.story import asked as asked_for
@@ -20,14 +21,40 @@ _TASK_STATES = {
     StepState.STOPPED: "error",
     StepState.SKIPPED: "pending",
 }
+_YES, _NO = "✅", "🚫"
 _THREAD = "Its progress comes as a thread in this channel; what does not work is told to you alone."
 _THREADS = "Each comes as a thread in this channel; what does not work is told to you alone."
-_MENTIONS = "In a thread of a transaction: @cloudy stop, @cloudy status, @cloudy help."
+_ELSEWHERE = "/protect alone opens a form; what you write to Cloudy alone needs no @cloudy."
+_MENTIONS = ("status", "show", "why", "stop", "verify", "help")
 
 
-def help_card() -> Card:
-    """What can be typed."""
-    return Card(kind="help", title="What Cloudy understands", lines=("\n".join(USAGES), _MENTIONS))
+def help_card(commands: Collection[str]) -> Card:
+    """What can be typed by whoever may use these commands."""
+    usages = "\n".join(usage for command, usage in USAGES.items() if command in commands)
+    mentions = ", ".join(f"@cloudy {command}" for command in _MENTIONS if command in commands)
+    lines = (usages, f"In a thread of a transaction: {mentions}. {_ELSEWHERE}")
+    return Card(kind="help", title="What Cloudy understands", lines=lines)
+
+
+def may_i(opinions: Iterable[Opinion]) -> Card:
+    """Whether somebody may, and why."""
+    each = tuple(opinions)
+    if len(each) == 1:
+        verdict = each[0].verdict
+        return Card(
+            kind="may-i",
+            mark=_YES if verdict.allowed else _NO,
+            title=f"{'Yes' if verdict.allowed else 'No'}: {each[0].asked}",
+            lines=verdict.why,
+            people=verdict.who,
+        )
+    may = sum(opinion.verdict.allowed for opinion in each)
+    return Card(
+        kind="may-i",
+        mark=_YES if may == len(each) else _NO,
+        title=f"Yes to {may} of {len(each)}; a request goes ahead as a whole or not at all",
+        lists=tuple((f"{'Yes' if one.verdict.allowed else 'No'}: {one.asked}", one.verdict.why) for one in each),
+    )
 
 
 def accepted(transactions: Iterable[Transaction]) -> Card:
@@ -101,7 +128,9 @@ def refused(error: CloudyError) -> Card:
     if all(name in error.message for name in near):
         near = ()  # the words have them already
     usage = (f"Usage: {error.usage}",) if isinstance(error, UsageError) and error.usage else ()
-    return Card(kind="refused", lines=(error.message, *usage), lists=((heading, near),) if near else ())
+    who = error.who if isinstance(error, NotAllowed) else ()
+    lists = ((heading, near),) if near else ()
+    return Card(kind="refused", lines=(error.message, *usage), lists=lists, people=who)
 
 
 def broken(reference: str) -> Card:

@@ -24,6 +24,10 @@ _MESSAGE = 11_000  # of all strings in the blocks together
 _BLOCKS = 45
 _TASKS = 50
 _FACTS_PER_SECTION = 10
+_PEOPLE = 8  # named in one line
+_MEMBER = re.compile("[UWS][A-Z0-9]{2,40}")
+
+_MORE = {"verify": ("Verify", ids.VERIFY), "audit": ("Show audit", ids.AUDIT)}  # label and action by name
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LOOKALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶", ">": "›"}
@@ -100,7 +104,15 @@ def _text_lines(card: Card) -> Iterator[str]:
 
 def _footer(card: Card) -> list[str]:
     said = [f"Transaction `{quiet(one_line(card.transaction))}`"] if card.transaction else []
-    return [" · ".join([*said, f"for <@{card.by}>"])] if card.by else said
+    named = [" · ".join([*said, f"for <@{card.by}>"])] if card.by else said
+    people = [_mention(name) for name in card.people if _MEMBER.fullmatch(name)]
+    more = f" and {len(people) - _PEOPLE} more" if len(people) > _PEOPLE else ""
+    return [*named, f"Who may: {', '.join(people[:_PEOPLE])}{more}"] if people else named
+
+
+def _mention(name: str) -> str:
+    """Source: Slack's formatting of text: <@U...> for a user, <!subteam^S...> for a user group."""
+    return f"<!subteam^{name}>" if name.startswith("S") else f"<@{name}>"
 
 
 def _task_text(task: TaskLine) -> str:
@@ -177,6 +189,7 @@ def _tail(card: Card) -> Iterator[Json]:
     buttons = [
         *([_button("Stop", ids.STOP, card) | {"style": "danger"}] if card.stop else []),
         *([_button("Details", ids.DETAILS, card)] if card.details else []),
+        *(_button(*_MORE[name], card) for name in card.more if name in _MORE),
     ]
     if buttons:
         yield {"type": "actions", "elements": buttons}

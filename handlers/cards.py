@@ -48,8 +48,10 @@ class Card:
     closing: tuple[str, ...] = ()
     transaction: str = ""
     by: str = ""  # Slack user id to mention; anything else is left out
+    people: tuple[str, ...] = ()  # Slack ids of users and user groups that may do it; in private answers only
     stop: bool = False  # whether there is a Stop button
     details: bool = False  # whether there is a Details button
+    more: tuple[str, ...] = ()  # further buttons, by their names in views
 
 
 def of_view(view: Json) -> Card:
@@ -141,6 +143,7 @@ def _receipt(view: Json) -> Card:
             *_some(view.get("note")),
         ),
         transaction=_text(view, "transaction"),
+        more=tuple(map(str, view.get("buttons", ()))),
     )
 
 

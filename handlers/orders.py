@@ -1,31 +1,66 @@
 """Carries a parsed command out through the service and gives the answer for the one who asked."""
 
-from bot.errors import UsageError
+from collections.abc import Callable, Mapping
+
+from bot.errors import NotFound, UsageError
 from bot.model import Transaction
+from bot.opinions import Question
 from bot.service import Service
-from handlers import answers
+from handlers import answers, history
 from handlers.cards import Card
 from handlers.origin import Origin
-from handlers.parse import STOP_USAGE, Command, Verb
+from handlers.parse import ONE_USAGES, STOP_USAGE, Command, Verb
 
 
 def carry_out(service: Service, order: Command, origin: Origin) -> Card:
-    """Whatever the command asks for. Raises what the service raises; UsageError: a stop that names nothing."""
-    match order.verb:
-        case Verb.HELP:
-            return answers.help_card()
-        case Verb.STATUS:
-            return answers.status(service.status())
-        case Verb.RUNS:
-            return answers.runs(service.runs(order.limit))
-        case Verb.SHOW:
-            return answers.show(*service.show(order.id))
-        case Verb.STOP:
-            return answers.stopping(_stop(service, order, origin))
-        case Verb.PROTECT:
-            assert order.request is not None  # noqa: S101 - parse gives one with this verb
-            asked = service.protect(order.request, origin.actor, request_key=origin.key, place=origin.place)
-            return answers.accepted(asked)
+    """Whatever the command asks for. Raises what the service raises; UsageError: it is about one, and names none."""
+    service.demand_reading(order.verb, origin.actor, origin.channel)
+    return _ORDERS[order.verb](service, order, origin)
+
+
+def question_of(order: Command, channel: str = "") -> Question:
+    """What a may-i asks, as the service takes it."""
+    meant = order.meant or order
+    vms, targets = (meant.request.vms, meant.request.targets) if meant.request else ((), ())
+    return Question(command=meant.verb, vms=vms, targets=targets, id=meant.id, channel=channel)
+
+
+def _status(service: Service, origin: Origin) -> Card:
+    """Of the thread's transaction alone; elsewhere of everything."""
+    try:
+        if origin.thread:
+            return history.status(*service.show(service.in_thread(origin.channel, origin.thread, Verb.SHOW))[:2])
+    except NotFound:
+        pass  # a thread of other people's
+    return answers.status(service.status())
+
+
+def _which(service: Service, order: Command, origin: Origin) -> str:
+    """The transaction that is named, else the thread's."""
+    if order.id:
+        return order.id
+    if not origin.thread:
+        raise UsageError(f"Say {order.verb} in the thread of a transaction, or say which one.", ONE_USAGES[order.verb])
+    return service.in_thread(origin.channel, origin.thread, order.verb)
+
+
+def _why(service: Service, order: Command, origin: Origin) -> Card:
+    return history.why(*service.show(_which(service, order, origin))[:2])
+
+
+def _verify(service: Service, order: Command, origin: Origin) -> Card:
+    which = _which(service, order, origin)
+    return answers.accepted([service.verify(which, origin.actor, request_key=origin.key, place=origin.place)])
+
+
+def _protect(service: Service, order: Command, origin: Origin) -> Card:
+    assert order.request is not None  # noqa: S101 - parse gives one with this verb
+    asked = service.protect(order.request, origin.actor, request_key=origin.key, place=origin.place)
+    return answers.accepted(asked)
+
+
+def _may_i(service: Service, order: Command, origin: Origin) -> Card:
+    return answers.may_i(service.opinions_on(question_of(order, origin.channel), origin.actor))
 
 
 def _stop(service: Service, order: Command, origin: Origin) -> Transaction:
@@ -34,3 +69,16 @@ def _stop(service: Service, order: Command, origin: Origin) -> Transaction:
     if not origin.thread:
         raise UsageError("Say stop in the thread of a transaction, or say which one.", STOP_USAGE)
     return service.stop_thread(origin.channel, origin.thread, origin.actor, request_key=origin.key)
+
+
+_ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
+    Verb.HELP: lambda service, _, origin: answers.help_card(service.commands_of(origin.actor, origin.channel)),
+    Verb.STATUS: lambda service, _, origin: _status(service, origin),
+    Verb.RUNS: lambda service, order, _: answers.runs(service.runs(order.limit)),
+    Verb.SHOW: lambda service, order, origin: answers.show(*service.show(_which(service, order, origin))),
+    Verb.WHY: _why,
+    Verb.VERIFY: _verify,
+    Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
+    Verb.PROTECT: _protect,
+    Verb.MAY_I: _may_i,
+}

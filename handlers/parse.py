@@ -17,8 +17,23 @@ PROTECT_USAGE = (
 RUNS_USAGE = "/cloudy runs [how many, 1 to 100]"
 SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more, or last>"
 STOP_USAGE = "/cloudy stop <transaction id, a part of it of 4 characters or more, or last>"
-CLOUDY_USAGE = "/cloudy help | status | runs [n] | show <id> | stop <id> | protect <vm> to <target>"
-USAGES = (PROTECT_USAGE, "/cloudy status", RUNS_USAGE, SHOW_USAGE, STOP_USAGE)
+WHY_USAGE = "/cloudy why <transaction id, a part of it of 4 characters or more, or last>"
+VERIFY_USAGE = "/cloudy verify <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
+CLOUDY_USAGE = (
+    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | verify <id> | protect <vm> to <target>"
+    " | may-i <command>"
+)
+MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
+USAGES = {  # by verb, as help lists them
+    "protect": PROTECT_USAGE,
+    "status": "/cloudy status",
+    "runs": RUNS_USAGE,
+    "show": SHOW_USAGE,
+    "why": WHY_USAGE,
+    "stop": STOP_USAGE,
+    "verify": VERIFY_USAGE,
+    "may-i": MAY_I_USAGE,
+}
 
 LONGEST_TEXT = 4000
 LONGEST_NAME = 255
@@ -38,7 +53,14 @@ class Verb(StrEnum):
     RUNS = "runs"
     SHOW = "show"
     STOP = "stop"
+    WHY = "why"
+    VERIFY = "verify"
     PROTECT = "protect"
+    MAY_I = "may-i"
+
+
+# What is about one transaction, and how it is typed; in its thread the word alone says it.
+ONE_USAGES = {Verb.SHOW: SHOW_USAGE, Verb.STOP: STOP_USAGE, Verb.WHY: WHY_USAGE, Verb.VERIFY: VERIFY_USAGE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +68,10 @@ class Command:
     """`/cloudy <verb> ...`, parsed; nothing looked up yet."""
 
     verb: Verb
-    id: str = ""  # show, stop; empty only for a stop said in a thread
+    id: str = ""  # of ONE_USAGES; empty only for what is said in a thread
     limit: int = 20  # runs
     request: ProtectRequest | None = None  # protect, and only then
+    meant: "Command | None" = None  # may-i, and only then: what is asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +110,11 @@ def protect(text: str) -> ProtectRequest:
     )
 
 
+def is_blank(text: str) -> bool:
+    """Whether nothing was typed, as far as one can see."""
+    return not _INVISIBLE.sub("", text).strip()
+
+
 def format_protect(request: ProtectRequest) -> str:
     """Write a request so that `protect` reads the same again, if it came from `protect`."""
     said = f"{', '.join(map(_quoted, request.vms))} to {', '.join(map(_quoted, request.targets))}"
@@ -100,22 +128,21 @@ def cloudy(text: str) -> Command:
         return Command(verb=verb, request=protect(rest))
     if verb is Verb.RUNS:
         return Command(verb=verb, limit=_limit(rest))
-    if verb is Verb.SHOW:
-        return Command(verb=verb, id=_id(rest, SHOW_USAGE))
-    if verb is Verb.STOP:
-        return Command(verb=verb, id=_id(rest, STOP_USAGE))
+    if verb in ONE_USAGES:
+        return Command(verb=verb, id=_id(rest, ONE_USAGES[verb]))
+    if verb is Verb.MAY_I:
+        return Command(verb=verb, meant=_meant(rest))
     if rest:
         raise UsageError(f"“{verb}” takes nothing after it.", CLOUDY_USAGE)
     return Command(verb=verb)
 
 
 def mention(text: str) -> Command:
-    """Read `@cloudy stop`: as `cloudy`, but a stop may leave the id out (the thread says it). Raises UsageError."""
+    """Read `@cloudy stop`: as `cloudy`, but the id may be left out (the thread says it). Raises UsageError."""
     parts = _MENTION.split(text, maxsplit=1)
     said = parts[-1].strip()
-    if said.casefold() == Verb.STOP:
-        return Command(verb=Verb.STOP)
-    return cloudy(said)
+    alone = next((verb for verb in ONE_USAGES if said.casefold() == verb), None)
+    return cloudy(said) if alone is None else Command(verb=alone)
 
 
 def _verb(text: str) -> tuple[Verb, str]:
@@ -124,6 +151,15 @@ def _verb(text: str) -> tuple[Verb, str]:
         return Verb(word.casefold() or Verb.HELP), rest.strip()
     except ValueError:
         raise UsageError(f"There is no “{_short(word)}” here.", CLOUDY_USAGE) from None
+
+
+def _meant(rest: str) -> Command:
+    """The command that may-i asks about, with or without its slash."""
+    said = rest.removeprefix("/")
+    command = re.sub("^cloudy(?: |$)", "", said)
+    if not said or command.casefold().startswith(Verb.MAY_I):
+        raise UsageError("Say which command.", MAY_I_USAGE)
+    return cloudy(command)
 
 
 def _limit(rest: str) -> int:

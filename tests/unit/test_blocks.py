@@ -17,6 +17,7 @@ from bot.model import Actor, Failure, State, Step, StepState, StoredFile, Transa
 from bot.service import Status
 from handlers import answers, blocks, ids
 from handlers.cards import Card, is_final, of_view
+from handlers.parse import USAGES
 
 ID = "20261123T142233Z-7f3k9q"
 NOW = datetime(2026, 11, 23, 14, 22, 33, tzinfo=UTC)
@@ -64,7 +65,7 @@ def cards(name: str = "vm01") -> list[Card]:
     file = StoredFile(path=name, name=name, key=f"{ID}/{name}", size=5, crc64=7, etag="e")
     status = Status(active=(tx,), recent=(tx,) * 3, vmstores=(name,), targets=(name, "s3"))
     return [
-        answers.help_card(), answers.accepted([tx]), answers.accepted([tx, tx]), answers.stopping(tx),
+        answers.help_card(tuple(USAGES)), answers.accepted([tx]), answers.accepted([tx, tx]), answers.stopping(tx),
         answers.stopping(transaction(state=State.STOPPED)), answers.status(status), answers.runs([tx] * 100),
         answers.runs([]), answers.show(tx, steps, [file] * 40),
         answers.refused(UsageError(name or "?", "/protect ...")),

@@ -123,6 +123,13 @@ def test_a_name_of_255_characters_is_taken() -> None:
         ("stop 7f3k", Command(verb=Verb.STOP, id="7f3k")),
         ("stop 20261123T142233Z-7f3k9q", Command(verb=Verb.STOP, id="20261123T142233Z-7f3k9q")),
         ("protect vm01 to s3", Command(verb=Verb.PROTECT, request=asks("vm01"))),
+        ("may-i stop 7f3k", Command(verb=Verb.MAY_I, meant=Command(verb=Verb.STOP, id="7f3k"))),
+        ("may-i /cloudy status", Command(verb=Verb.MAY_I, meant=Command(verb=Verb.STATUS))),
+        ("may-i /cloudy", Command(verb=Verb.MAY_I, meant=Command(verb=Verb.HELP))),
+        (
+            "may-i /protect vm01 to s3",
+            Command(verb=Verb.MAY_I, meant=Command(verb=Verb.PROTECT, request=asks("vm01"))),
+        ),
     ],
 )
 def test_a_cloudy_command_is_understood(text: str, command: Command) -> None:
@@ -132,7 +139,8 @@ def test_a_cloudy_command_is_understood(text: str, command: Command) -> None:
 @pytest.mark.parametrize(
     "text",
     ["dance", "help me", "status now", "runs 0", "runs 101", "runs x", "runs ²", "runs -1", "show", "show a b",
-     "stop", "stop `x`", "stop " + "a" * 65, "protect", "protect vm01", "/protect vm01 to s3"],
+     "stop", "stop `x`", "stop " + "a" * 65, "protect", "protect vm01", "/protect vm01 to s3",
+     "may-i", "may-i /", "may-i dance", "may-i may-i", "may-i " * 600, "may-i stop"],
 )  # fmt: skip
 def test_any_other_cloudy_command_is_refused_with_a_usage_line(text: str) -> None:
     with pytest.raises(UsageError) as refused:
