@@ -37,9 +37,17 @@ class SocketDoor:
 
     def _connect_later(self, on_ready: Callable[[], None]) -> None:
         while not self._closed.wait(_RECONNECT_S):
-            if self._connected():
+            if self._connected_in_the_end():
                 on_ready()
                 return
+
+    def _connected_in_the_end(self) -> bool:
+        """A refused token is no reason to end any more: runs are under way. Nor to be silent, or to stay away."""
+        try:
+            return self._connected()
+        except OperatorError as error:
+            _log.error("Slack does not connect", extra={"action": "slack_connect", "error": error.message})
+            return False
 
     def _connected(self) -> bool:
         try:
