@@ -13,6 +13,7 @@ from bot.model import (
     Entry,
     Headroom,
     ObjectInfo,
+    ObjectVersion,
     PartDone,
     PartLimits,
     Snapshot,
@@ -185,7 +186,13 @@ class ObjectStore(Protocol):
         """Objects whose key begins with prefix, in order of key, without CRC and metadata."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; gone already is fine."""
+        """Remove an object; gone already is fine. Where the store keeps versions, older ones stay."""
+
+    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """All that the store keeps below prefix, in order of key: older versions and markers too."""
+
+    def erase(self, version: ObjectVersion) -> None:
+        """Remove one version for good; gone already is fine. DeniedError: a lock keeps it, or the rights do not do."""
 
 
 class Systems(Protocol):

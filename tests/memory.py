@@ -8,7 +8,7 @@ from threading import Lock
 
 from bot.checksum import crc64
 from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
-from bot.model import Capabilities, Entry, ObjectInfo, PartDone, PartLimits, StoredFile, Upload
+from bot.model import Capabilities, Entry, ObjectInfo, ObjectVersion, PartDone, PartLimits, StoredFile, Upload
 from bot.ports import Reader
 
 Watch = Callable[[str], None]  # told "<port>.<call>" before and "<port>.<call> done" after each call; may raise
@@ -241,6 +241,12 @@ class MemoryStore:
     def delete(self, key: str) -> None:
         with self._watching("delete"), self._lock:
             self.objects.pop(key, None)
+
+    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        return (ObjectVersion(key=found.key, size=found.size) for found in self.list(prefix))
+
+    def erase(self, version: ObjectVersion) -> None:
+        self.delete(version.key)
 
     def _watching(self, call: str) -> "_Watching":
         return _Watching(self.watch, f"{self.name}.{call}")

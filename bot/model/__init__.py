@@ -1,14 +1,16 @@
 """The nouns: frozen values that all of Cloudy speaks of. Sizes are bytes, times aware UTC, durations seconds."""
 
+from bot.model.approvals import Approval, ApprovalState, Choice, Decision
 from bot.model.inventory import Look, SeenVm
 from bot.model.json import Json
-from bot.model.lists import Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
+from bot.model.lists import Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.systems import (
     Capabilities,
     Disk,
     Entry,
     Headroom,
     ObjectInfo,
+    ObjectVersion,
     Part,
     PartDone,
     PartLimits,
@@ -40,19 +42,25 @@ from bot.model.transactions import (
 
 __all__ = [
     "Actor",
+    "Approval",
+    "ApprovalState",
     "AuditEvent",
     "AuditRow",
     "AuditVerdict",
     "Bytes",
     "Capabilities",
+    "Choice",
+    "Decision",
     "Disk",
     "Entry",
     "Failure",
+    "Handout",
     "Headroom",
     "Json",
     "Look",
     "Message",
     "ObjectInfo",
+    "ObjectVersion",
     "Page",
     "Part",
     "PartDone",

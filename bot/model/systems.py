@@ -160,6 +160,17 @@ class ObjectInfo:
     crc64: int | None = None  # CRC-64/NVME of the whole object, None where the store does not tell
     metadata: Mapping[str, str] = field(default_factory=dict)
     modified_at: datetime | None = None
+    locked_until: datetime | None = None  # it cannot be removed before; only `head` tells
+    is_held: bool = False  # by a legal hold, which has no end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """One version that a store keeps of a key; a store that keeps none has one of each object, without an id."""
+
+    key: str
+    size: int = 0  # of a marker that hides older ones: 0
+    version_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

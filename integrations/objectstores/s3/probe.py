@@ -32,8 +32,7 @@ def probe(bucket: Bucket) -> Capabilities:
 
 def _probe(bucket: Bucket, root: str) -> Capabilities:
     with ExitStack() as removing:
-        removing.callback(bucket.delete, f"{root}/whole")
-        removing.callback(bucket.delete, f"{root}/parts")
+        removing.callback(_erase, bucket, f"{root}/")
         bucket.put(f"{root}/whole", _BODY, crc64=None, metadata={})  # bucket, keys and rights are fine
         return Capabilities(
             checks_crc=_checks_crc(bucket, root, removing),
@@ -44,8 +43,17 @@ def _probe(bucket: Bucket, root: str) -> Capabilities:
 def _remove_left(bucket: Bucket) -> None:
     for upload_key, _, upload_id in bucket.uploads(_ROOT):
         _abort(bucket, upload_key, upload_id)
-    for each in bucket.list(_ROOT):
-        bucket.delete(each.key)
+    _erase(bucket, _ROOT)
+
+
+def _erase(bucket: Bucket, prefix: str) -> None:
+    """Remove what lies there for good; who may not remove versions leaves them to the bucket's own rules."""
+    try:
+        for each in bucket.everything(prefix):
+            bucket.delete(each.key, each.version_id)
+    except DeniedError:
+        for found in bucket.list(prefix):
+            bucket.delete(found.key)
 
 
 def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 
 from bot.errors import MissingError, PermanentError, TransientError
-from bot.model import Capabilities, ObjectInfo, PartDone, PartLimits, Upload
+from bot.model import Capabilities, ObjectInfo, ObjectVersion, PartDone, PartLimits, Upload
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
 from integrations.objectstores.s3.wire import Bucket
@@ -145,6 +145,17 @@ class S3Store:
         """Remove an object; gone already is fine."""
         try:
             self._bucket.delete(key)
+        except MissingError:
+            return
+
+    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Every version, where the bucket keeps any or ever did; else the objects."""
+        return self._bucket.everything(prefix)
+
+    def erase(self, version: ObjectVersion) -> None:
+        """Remove one version; gone already is fine."""
+        try:
+            self._bucket.delete(version.key, version.version_id)
         except MissingError:
             return
 

@@ -24,8 +24,8 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_expect_header
 
-from bot.errors import ConfigError, DeniedError
-from bot.model import ObjectInfo, PartDone
+from bot.errors import ConfigError, DeniedError, RemoteError
+from bot.model import ObjectInfo, ObjectVersion, PartDone
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.options import S3Options
@@ -169,6 +169,8 @@ class Bucket:
             crc64=_crc_in(answer),
             metadata=decode_metadata(answer.get("Metadata", {})),
             modified_at=answer.get("LastModified"),
+            locked_until=answer.get("ObjectLockRetainUntilDate"),
+            is_held=answer.get("ObjectLockLegalHoldStatus") == "ON",
         )
 
     def get(self, key: str, byte_range: str) -> bytes:
@@ -197,10 +199,44 @@ class Bucket:
                     modified_at=each["LastModified"],
                 )
 
-    def delete(self, key: str) -> None:
-        """Remove an object; S3 itself does not mind when it is gone."""
+    def delete(self, key: str, version_id: str = "") -> None:
+        """Remove an object, or one version of it for good; S3 itself does not mind when it is gone."""
+        which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         with self._asking("remove", key):
-            self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
+            self._client.delete_object(Bucket=self._bucket, Key=self._root + key, **which)
+
+    def everything(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Every version where the bucket has any, else the objects, in order of key."""
+        if self._keeps_versions():
+            return self._versions(prefix)
+        return (ObjectVersion(key=found.key, size=found.size) for found in self.list(prefix))
+
+    def _keeps_versions(self) -> bool:
+        """Whether the bucket keeps older versions, or ever did (S3 never forgets a bucket's versioning)."""
+        try:
+            with self._asking("look at the versioning of", ""):
+                return "Status" in self._client.get_bucket_versioning(Bucket=self._bucket)
+        except DeniedError:
+            return True  # then the list of versions tells whether they may be seen
+        except RemoteError as error:
+            if error.code not in _UNHEARD_OF:
+                raise
+            return False
+
+    def _versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Every version and marker, in order of key, a page at a time."""
+        pages = iter(
+            self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._root + prefix)
+        )
+        while True:
+            with self._asking("list versions of", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            found: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            for each in sorted(found, key=lambda one: str(one["Key"])):
+                key, version_id = each["Key"].removeprefix(self._root), each["VersionId"]
+                yield ObjectVersion(key=key, size=each.get("Size", 0), version_id=version_id)
 
     def asked(self, operation: str, key: str) -> Asked:
         """Name a request, for errors."""
@@ -230,6 +266,7 @@ class Bucket:
             raise asked.failed(str(error)) from error
 
 
+_UNHEARD_OF = ("NotImplemented", "MethodNotAllowed", "501", "405")  # of stores that keep no versions at all
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 
 
