@@ -166,6 +166,22 @@ class InventoryRow(Table, table=True):
     gone_at: datetime | None = None
 
 
+class HandoutRow(Table, table=True):
+    """One file that somebody was promised."""
+
+    __tablename__ = "handouts"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    person: str
+    asked: dict[str, Any] = Field(sa_type=JSON)
+    at: datetime
+    attempts: int = 0
+    not_before: datetime | None = None
+    is_over: bool = Field(default=False, index=True)
+    error: str = Field(default="", sa_type=Text)
+
+
 class LookRow(Table, table=True):
     """The last look at the VMs of one VMstore."""
 
@@ -182,7 +198,15 @@ class MessageRow(Table, table=True):
     """One message that should stand in the chat."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_channel_ts", "channel", "ts"),)
+    __table_args__ = (
+        Index("ix_outbox_channel_ts", "channel", "ts"),
+        Index(
+            "ix_outbox_waiting",
+            "id",
+            sqlite_where=text("version > sent_version AND failed IS 0"),
+            postgresql_where=text("version > sent_version AND failed IS false"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
@@ -245,4 +269,45 @@ class MemberRow(Table, table=True):
 
     group_id: str = Field(primary_key=True)
     user_id: str = Field(primary_key=True, index=True)
+    at: datetime
+
+
+class ApprovalRow(Table, table=True):
+    """One plan that waits, or waited, for a decision."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (Index("uq_approvals_number", "transaction_id", "number", unique=True),)
+
+    id: str = Field(primary_key=True)
+    transaction_id: str = Field(foreign_key="transactions.id")
+    number: int
+    operation: str
+    state: str = Field(index=True)
+    token: str = Field(unique=True)
+    decided: dict[str, Any] = Field(sa_type=JSON)
+    estimates: dict[str, Any] = Field(sa_type=JSON)
+    plan_hash: str
+    requester_id: str
+    requester_name: str
+    requester_source: str
+    reason: str = Field(sa_type=Text)
+    needed: int
+    created_at: datetime
+    expires_at: datetime
+    good_for_s: int
+    remind_at: datetime | None = None
+    good_until: datetime | None = None
+    why: str = Field(default="", sa_type=Text)
+
+
+class DecisionRow(Table, table=True):
+    """One person's word on one approval."""
+
+    __tablename__ = "decisions"
+
+    approval_id: str = Field(primary_key=True, foreign_key="approvals.id")
+    actor_id: str = Field(primary_key=True)
+    actor_name: str
+    actor_source: str
+    choice: str
     at: datetime

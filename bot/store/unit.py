@@ -3,9 +3,11 @@
 from sqlmodel import Session
 
 from bot.ports import Clock
+from bot.store.approvals import Approvals
 from bot.store.audit import Audit
 from bot.store.deliveries import Deliveries
 from bot.store.files import Files
+from bot.store.handouts import Handouts
 from bot.store.inventory import Inventory
 from bot.store.ledger import Ledger
 from bot.store.lists import Lists
@@ -28,7 +30,9 @@ class Unit:
         self.parts = Parts(session)
         self.files = Files(session)
         self.points = Points(session)
+        self.approvals = Approvals(session)
         self.inventory = Inventory(session, clock)
+        self.handouts = Handouts(session, clock)
         self.lists = Lists(session)
         self.members = Members(session, clock)
         self.outbox = Outbox(session, clock)
