@@ -58,5 +58,6 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         vmstores=tuple(settings.vmstores),
         targets=tuple(settings.targets),
         policy=policy_of(settings.policy),
+        rpo=settings.protection.rpo,
         wake=wake,
     )

@@ -4,11 +4,9 @@ Each answer is one look at the local database, a page at a time; no other system
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from bot.errors import NotAllowed, NotFound, UsageError
-from bot.model import Actor, AuditRow, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
-from bot.policy import About, Operation, Verdict
+from bot.errors import NotFound, UsageError
+from bot.model import AuditRow, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
 from bot.ports import Clock
 from bot.store import Database, Unit
 
@@ -16,31 +14,14 @@ RPO = timedelta(hours=24)
 PAGE = 20
 
 
-class Judge(Protocol):
-    """Who knows who may what."""
-
-    def judge(self, unit: Unit, actor: Actor, operation: Operation, about: About) -> Verdict:
-        """Whether the actor may, and why not."""
-
-
 class Questions:
     """Changes nothing."""
 
-    def __init__(self, db: Database, clock: Clock, *, rpo: timedelta = RPO, rights: Judge | None = None) -> None:
-        """rpo: how old the newest recovery point of a VM may be. rights: without them everybody may read."""
+    def __init__(self, db: Database, clock: Clock, *, rpo: timedelta = RPO) -> None:
+        """rpo: how old the newest recovery point of a VM may be."""
         self._db = db
         self._clock = clock
-        self._rights = rights
         self.rpo = rpo
-
-    def check(self, actor: Actor, command: str, channel: str) -> None:
-        """Whether the actor may read there by that command. NotAllowed says why not."""
-        if self._rights is None:
-            return
-        with self._db.read() as unit:
-            verdict = self._rights.judge(unit, actor, Operation.READ, About(command=command, channel=channel))
-        if not verdict.allowed:
-            raise NotAllowed(" ".join(verdict.why))
 
     def vms(self, pattern: str = "", kind: VmKind = VmKind.ALL, *, offset: int = 0, limit: int = PAGE) -> Page[VmLine]:
         """Live VMs by name, the late ones by lateness, the big ones by size.

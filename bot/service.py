@@ -4,18 +4,21 @@ Each method is one local unit of work: it records and returns, and asks no other
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from bot import asking, keeping, narrator, suggestions
 from bot.errors import NotAllowed, NotFound, RequesterError
+from bot.handouts import Handouts
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
 from bot.opinions import Opinion, Question, opinions
 from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
+from bot.questions import RPO, Questions
 from bot.rights import Rights, about_transaction, stop_of
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
@@ -46,6 +49,7 @@ class Service:
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
         policy: Policy | None = None,
+        rpo: timedelta = RPO,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """policy: None: the default one; wake: called after something was recorded that a dispatcher in this process
@@ -57,6 +61,8 @@ class Service:
         self._targets = targets
         self._rights = Rights(policy or Policy(), clock)
         self._wake = wake
+        self.questions = Questions(db, clock, rpo=rpo)
+        self.handouts = Handouts(db)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -230,6 +236,16 @@ class Service:
         """The commands that the actor may use there, at least on some VM."""
         with self._db.read() as unit:
             return self._rights.commands_of(unit, actor, channel)
+
+    def keep_group(self, group: str, users: Collection[str]) -> None:
+        """Note who is in a user group of Slack now."""
+        with self._db.unit() as unit:
+            unit.members.keep(group, users)
+
+    def keep_groups(self, groups: Collection[str]) -> None:
+        """Forget the members of all other groups."""
+        with self._db.unit() as unit:
+            unit.members.keep_only(groups)
 
     def opinions_on(self, question: Question, actor: Actor) -> tuple[Opinion, ...]:
         """Whether the actor may, and why. NotFound, AmbiguousName, UsageError: which transaction?"""

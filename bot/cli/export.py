@@ -1,14 +1,12 @@
 """The audit as a file for other tools: JSON Lines as it is, CSV that no spreadsheet takes for formulas."""
 
-import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TextIO
 
-# What makes a cell a formula in a spreadsheet. Source: OWASP, "CSV Injection"; the wide forms count too.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+from bot import spreadsheet
 
 
 class Format(StrEnum):
@@ -23,19 +21,16 @@ def write(rows: Iterable[Mapping[str, Any]], form: Format, sink: TextIO) -> None
     if form is Format.JSONL:
         sink.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return
-    table: csv.DictWriter[str] | None = None
+    spreadsheet.write(_table(rows), sink)
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[object]]:
+    header: list[str] = []
     for row in rows:
-        if table is None:
-            table = csv.DictWriter(sink, list(row), lineterminator="\r\n")  # RFC 4180; csv quotes only what is in it
-            table.writeheader()
-        table.writerow({name: _cell(value) for name, value in row.items()})
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, int | float) or value is None:
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        if not header:
+            header = list(row)
+            yield header
+        yield [row[name] for name in header]
 
 
 def to_stdout(rows: Iterable[Mapping[str, Any]], form: Format) -> None:

@@ -1,9 +1,10 @@
 """Nouns of answers: pages of VMs, of recovery points and of audit rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bot.model.inventory import SeenVm
 from bot.model.systems import RecoveryPoint
@@ -83,3 +84,14 @@ class Subject(StrEnum):
     TRANSACTION = "transaction"
     VM = "VM"
     USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handout:
+    """A file that was promised to somebody; it is made when it is sent."""
+
+    key: str  # of the request
+    person: str  # the chat's id of the one who gets it
+    asked: Mapping[str, Any]  # the question that it answers, as JSON
+    attempts: int = 0
+    not_before: datetime | None = None

@@ -1,13 +1,12 @@
 """What a person can ask, answered from the database alone, a page at a time."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.errors import AmbiguousName, NotAllowed, NotFound
+from bot.errors import AmbiguousName, NotFound
 from bot.model import (
     Actor,
     AuditEvent,
@@ -18,9 +17,8 @@ from bot.model import (
     Vm,
     VmKind,
 )
-from bot.policy import About, Operation, Policy, Verdict
 from bot.questions import Questions
-from bot.store import Database, Unit
+from bot.store import Database
 from tests.workflow.stored import ALICE, ID, NOON, SteppingClock, asked, kept, opened
 
 BOB = Actor(id="U2", name="bob", source="slack")
@@ -211,23 +209,6 @@ def test_what_is_nothing_of_the_audit_is_told_with_near_names(db: Database, ques
             questions.audit(text)
     with pytest.raises(AmbiguousName):
         questions.audit("7f3k9")
-
-
-# --- rights ---
-
-
-class Nobody:
-    def judge(self, unit: Unit, actor: Actor, operation: Operation, about: About) -> Verdict:
-        verdict = Policy().judge(actor, frozenset(), operation, about, NOON)
-        return replace(verdict, allowed=actor.name == "alice", why=(f"{about.command} is not for {actor.name}.",))
-
-
-def test_reading_may_be_refused(db: Database) -> None:
-    questions = Questions(db, SteppingClock(), rights=Nobody())
-    questions.check(ALICE, "vms", "C1")
-    with pytest.raises(NotAllowed, match="vms is not for bob"):
-        questions.check(BOB, "vms", "C1")
-    Questions(db, SteppingClock()).check(BOB, "vms", "C1")
 
 
 # --- many ---

@@ -1,4 +1,4 @@
-"""The inventory tells more than names; indexes for questions."""
+"""The inventory tells more than names; files that were promised; indexes for questions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,6 +34,21 @@ def upgrade() -> None:
         sa.Column("error", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("vmstore", name=op.f("pk_looks")),
     )
+    op.create_table(
+        "handouts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_over", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_handouts")),
+        sa.UniqueConstraint("key", name=op.f("uq_handouts_key")),
+    )
+    op.create_index(op.f("ix_handouts_is_over"), "handouts", ["is_over"], unique=False)
     op.drop_index(op.f("ix_recovery_points_vm_uuid"), "recovery_points")
     op.create_index("ix_recovery_points_vm_uuid_taken_at", "recovery_points", ["vm_uuid", "taken_at"], unique=False)
     op.create_index(op.f("ix_recovery_points_vm_name"), "recovery_points", ["vm_name"], unique=False)

@@ -1,0 +1,44 @@
+"""Files that somebody in the chat was promised: recorded at once, delivered by whoever speaks with the chat.
+
+A promise survives a restart, an outage and a storm of refusals; a death between delivering and noting it delivers the
+file once more.
+"""
+
+from datetime import datetime
+
+from bot.model import Handout
+from bot.store import Database
+
+WAIT_S = 1.5  # as the service: a listener has 3 s to answer
+
+
+class Handouts:
+    """Each method is one unit of work."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def promise(self, handout: Handout) -> None:
+        """Record it; the same key again: nothing. BusyError: nothing was recorded."""
+        with self._db.unit(wait_s=WAIT_S) as unit:
+            unit.handouts.put(handout)
+
+    def pending(self) -> tuple[Handout, ...]:
+        """What is promised and not delivered, oldest first."""
+        with self._db.read() as unit:
+            return unit.handouts.pending()
+
+    def delivered(self, key: str) -> None:
+        """It is there."""
+        with self._db.unit() as unit:
+            unit.handouts.settle(key)
+
+    def give_up(self, key: str, why: str) -> None:
+        """It will never be there."""
+        with self._db.unit() as unit:
+            unit.handouts.settle(key, why)
+
+    def defer(self, key: str, until: datetime, why: str) -> None:
+        """A try did not work; the next one may be made then."""
+        with self._db.unit() as unit:
+            unit.handouts.defer(key, until, why)
