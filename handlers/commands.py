@@ -3,22 +3,28 @@
 from functools import partial
 
 from slack_bolt import Ack, App
+from slack_sdk import WebClient
 
 from bot.model import Json
 from bot.service import Service
-from handlers import blocks, parse
+from handlers import blocks, forms, parse
 from handlers.orders import carry_out
 from handlers.origin import of_command
+from handlers.whisper import after_ack_safe
 
 
 def register(app: App, service: Service) -> None:
     """Listen."""
-    app.command("/protect")(partial(protect, service))
+    app.command("/protect")(after_ack_safe(partial(protect, service)))
     app.command("/cloudy")(partial(cloudy, service))
 
 
-def protect(service: Service, ack: Ack, command: Json) -> None:
-    """`/protect vm01 to s3`."""
+def protect(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+    """`/protect vm01 to s3`; alone it opens a form."""
+    if parse.is_blank(command.get("text") or ""):
+        ack()
+        forms.open_protect(service, client, command["trigger_id"], of_command(command))
+        return
     order = parse.Command(verb=parse.Verb.PROTECT, request=parse.protect(command.get("text") or ""))
     ack(**blocks.reply(carry_out(service, order, of_command(command))))
 

@@ -1,4 +1,4 @@
-"""Mentions: `@cloudy stop` and the like, in a thread or beside one.
+"""Mentions: `@cloudy stop` and the like, in a thread or beside one; the same words to the bot alone need no mention.
 
 Bolt acknowledges an event before its listener runs, and Slack sends again only what was not acknowledged: so a mention
 is carried out in a middleware, which comes before both, and the listener tells the answer.
@@ -25,18 +25,26 @@ _NAME_S = 1  # Slack waits 3 s for the acknowledgement, and without a name the i
 
 def register(app: App, service: Service) -> None:
     """Listen."""
-    app.event("app_mention", middleware=[partial(carried_out, service)])(partial(answered, service))
+    for event in ("app_mention", "message"):
+        app.event(event, middleware=[partial(carried_out, service)])(partial(answered, service))
 
 
 def carried_out(
     service: Service, body: Json, client: WebClient, context: BoltContext, next_: Callable[[], None]
 ) -> None:
-    """`@cloudy stop|status|help|...`; what another bot says is not for us."""
+    """`@cloudy stop|status|help|...`, or without the name to the bot alone."""
     origin = of_mention(body)
-    if origin.actor.id and "bot_id" not in body["event"]:
+    if origin.actor.id and _is_for_us(body["event"]):
         origin = origin.named(_name_of(client, origin.actor.id))
         context["answer"] = origin, carry_out(service, parse.mention(origin.text), origin)
     next_()
+
+
+def _is_for_us(event: Json) -> bool:
+    """Whether a person said it, and to us: no bot, no edit or deletion, and no message of a channel."""
+    if "bot_id" in event or "subtype" in event:
+        return False
+    return event["type"] == "app_mention" or event.get("channel_type") == "im"
 
 
 def answered(service: Service, client: WebClient, context: BoltContext) -> None:

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from bot.errors import CloudyError, RequesterError
 from bot.model import Json
 from bot.service import Service
-from handlers import answers, blocks
+from handlers import answers, blocks, views
 from handlers.cards import Card
 from handlers.origin import Origin, of
 from handlers.whisper import tell_once
@@ -27,8 +27,12 @@ def register(app: App, service: Service) -> None:
 def failed(
     service: Service, error: Exception, body: Json, ack: Ack, response: BoltResponse | None, client: WebClient
 ) -> BoltResponse | None:
-    """Answer whoever asked: a command in its acknowledgement, a click or mention privately after it."""
+    """Answer whoever asked: a command or form in its acknowledgement, a click or mention privately after it."""
     card = words(error)
+    if body.get("type") == "block_suggestion":
+        return _json({"options": []})
+    if body.get("type") == "view_submission":
+        return _json({"response_action": "update", "view": views.shown(card, "Not done")})
     try:
         origin = of(body)
     except (KeyError, IndexError, TypeError):
@@ -36,7 +40,7 @@ def failed(
     if isinstance(error, RequesterError):
         _keep(service, origin, error)
     if body.get("type") is None and "command" in body:
-        return _in_the_ack(card)
+        return _json(blocks.reply(card))
     if response is not None and ack.response is None:
         response.status, response.body = 200, ""  # acknowledged before anything remote is asked
         ack()
@@ -53,10 +57,9 @@ def words(error: Exception) -> Card:
     return answers.broken(reference)
 
 
-def _in_the_ack(card: Card) -> BoltResponse:
-    return BoltResponse(
-        status=200, headers={"content-type": "application/json;charset=utf-8"}, body=json.dumps(blocks.reply(card))
-    )
+def _json(answer: Json) -> BoltResponse:
+    """The acknowledgement with an answer in it."""
+    return BoltResponse(status=200, headers={"content-type": "application/json;charset=utf-8"}, body=json.dumps(answer))
 
 
 def _keep(service: Service, origin: Origin, error: RequesterError) -> None:

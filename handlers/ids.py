@@ -1,7 +1,19 @@
-"""Names that Slack gives back to us; they are stored in old messages, so none is ever renamed."""
+"""Names that Slack gives back to us; they stand in old messages and in manifests, so none is ever renamed."""
 
 STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the message never voids a click
 DETAILS = "cloudy.details"  # value: the transaction id
+VERIFY = "cloudy.verify"  # value: the transaction id
+AUDIT = "cloudy.audit"  # value: the transaction id
+
+PROTECT_FORM = "cloudy.form.protect"  # callback_id of the form
+FORM_VM = "cloudy.form.vm"  # its menu of VMs
+
+PROTECT_SHORTCUT = "cloudy.shortcut.protect"
+SHOW_SHORTCUT = "cloudy.shortcut.show"
+SHORTCUTS = (  # features.shortcuts of the app's manifest: label (at most 24 characters), callback_id, type
+    ("Protect a VM", PROTECT_SHORTCUT, "global"),
+    ("Show this transaction", SHOW_SHORTCUT, "message"),
+)
 
 MESSAGE_EVENT = "cloudy_message"  # metadata of every message of ours: {"key", "installation", "version"}
 

@@ -1,7 +1,8 @@
 """Who asked, where, and under which key: read from what Slack delivers, so that the same thing delivered twice is one.
 
-Sources: the slash-command, block_actions and app_mention payloads of Slack's reference. A trigger_id belongs to one
-press of a key, an action_ts to one click, an event_id stays the same on redelivery.
+Sources: the slash-command, block_actions, view_submission, shortcut, message_action, app_mention and message.im
+payloads of Slack's reference. A trigger_id belongs to one press of a key, an action_ts to one click, a view's id to one
+form; an event_id stays the same on redelivery.
 """
 
 from dataclasses import dataclass, replace
@@ -24,16 +25,19 @@ class Origin:
         """Where the answer goes."""
         return Place(channel=self.channel, thread=self.thread)
 
+    def at(self, channel: str) -> "Origin":
+        """The same, answered there."""
+        return replace(self, channel=channel)
+
     def named(self, name: str) -> "Origin":
         """The same, with the actor's name known."""
         return replace(self, actor=replace(self.actor, name=name))
 
 
 def of(body: Json) -> Origin:
-    """Read any of the three payloads."""
-    if body.get("type") == "block_actions":
-        return of_click(body)
-    return of_mention(body) if body.get("type") == "event_callback" else of_command(body)
+    """Read any of the payloads."""
+    reader = _READERS.get(str(body.get("type")), of_command)
+    return reader(body)
 
 
 def of_command(body: Json) -> Origin:
@@ -48,12 +52,11 @@ def of_command(body: Json) -> Origin:
 
 
 def of_click(body: Json) -> Origin:
-    """A button; its message may be a thread's root or a reply."""
+    """A button; its message may be a thread's root or a reply, and in a view there is none."""
     user, action, container = body["user"], body["actions"][0], body.get("container", {})
     message, thread = str(container.get("message_ts", "")), str(container.get("thread_ts") or "")
-    name = user.get("username") or user.get("name") or user["id"]
     return Origin(
-        actor=Actor(id=str(user["id"]), name=str(name), source="slack"),
+        actor=_actor(user),
         channel=str(container.get("channel_id") or body.get("channel", {}).get("id", "")),
         thread="" if thread == message else thread,  # a root is clicked in the channel: the answer belongs there
         key=f"click:{action.get('action_ts', '')}:{message}:{action['action_id']}:{user['id']}",
@@ -72,3 +75,41 @@ def of_mention(body: Json) -> Origin:
         key=f"event:{body['event_id']}",
         text=str(event.get("text", "")),
     )
+
+
+def of_view(body: Json) -> Origin:
+    """A form that was sent off; it stands in no channel, unless it says one itself."""
+    view = body["view"]
+    return Origin(
+        actor=_actor(body["user"]),
+        channel="",
+        key=f"form:{(body.get('team') or {}).get('id', '')}:{view['id']}",
+        text=f"[{view.get('callback_id', '')}]",
+    )
+
+
+def of_shortcut(body: Json) -> Origin:
+    """A shortcut, from anywhere or on a message; a reply's answer belongs into its thread."""
+    message = body.get("message") or {}
+    thread = str(message.get("thread_ts") or "")
+    return Origin(
+        actor=_actor(body["user"]),
+        channel=str((body.get("channel") or {}).get("id", "")),
+        thread="" if thread == message.get("ts") else thread,
+        key=f"shortcut:{(body.get('team') or {}).get('id', '')}:{body['trigger_id']}",
+        text=f"[{body['callback_id']}]",
+    )
+
+
+def _actor(user: Json) -> Actor:
+    name = user.get("username") or user.get("name") or user["id"]
+    return Actor(id=str(user["id"]), name=str(name), source="slack")
+
+
+_READERS = {
+    "block_actions": of_click,
+    "event_callback": of_mention,
+    "view_submission": of_view,
+    "shortcut": of_shortcut,
+    "message_action": of_shortcut,
+}

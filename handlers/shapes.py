@@ -46,13 +46,29 @@ def _click(payload: Json) -> str:
     return next(filter(None, (_lacks(action, ("action_id",), "an action") for action in actions)), "")
 
 
+def _form(payload: Json) -> str:
+    if not isinstance(payload.get("user"), dict):
+        return "a form of nobody"
+    return _lacks(payload.get("view", {}), ("id",), "the view")
+
+
+def _shortcut(payload: Json) -> str:
+    if not isinstance(payload.get("user"), dict):
+        return "a shortcut of nobody"
+    return _lacks(payload, ("callback_id", "trigger_id"), "the shortcut")
+
+
+def _message_shortcut(payload: Json) -> str:
+    return _shortcut(payload) or _lacks(payload.get("message", {}), ("ts",), "the message")
+
+
 def _event(payload: Json) -> str:
     event = payload.get("event")
     if not isinstance(event, dict):
         return "an event without event"
     if missing := _lacks(payload, ("event_id",), "the event") or _lacks(event, ("type",), "the event"):
         return missing
-    if event["type"] == "app_mention" and (missing := _lacks(event, ("channel",), "the mention")):
+    if event["type"] in ("app_mention", "message") and (missing := _lacks(event, ("channel",), "what was said")):
         return missing
     return _frame(event)
 
@@ -69,4 +85,7 @@ def _is_text(value: Any) -> bool:
 _KINDS: dict[str, Callable[[Json], str]] = {
     "block_actions": _click,
     "event_callback": _event,
+    "view_submission": _form,
+    "shortcut": _shortcut,
+    "message_action": _message_shortcut,
 }

@@ -7,25 +7,47 @@ from http.client import HTTPException
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import CloudyError
+from bot.model import Json
 from bot.service import Service
 from handlers import blocks
 from handlers.cards import Card
 from handlers.origin import Origin
 
 _log = logging.getLogger(__name__)
+# Errors of chat.postEphemeral that say: nobody gets anything from the bot in this channel.
+_CLOSED = frozenset({"channel_not_found", "is_archived", "not_in_channel", "user_not_in_channel", "restricted_action"})
 
 
 def whisper(client: WebClient, origin: Origin, card: Card) -> None:
-    """Show the card to the one who asked, where it was asked. Never raises for Slack's sake."""
+    """Show the card to the one who asked, where it was asked, else in the conversation with the bot.
+
+    Never raises for Slack's sake.
+    """
+    said = blocks.reply(card)
     try:
-        client.chat_postEphemeral(
-            channel=origin.channel, user=origin.actor.id, thread_ts=origin.thread or None, **blocks.reply(card)
-        )
+        if not _is_said_in_channel(client, origin, said):
+            # Only the two of them read there. A user's id stands for that conversation.
+            is_direct = origin.channel.startswith("D")
+            channel, thread = (origin.channel, origin.thread) if is_direct else (origin.actor.id, "")
+            client.chat_postMessage(channel=channel, thread_ts=thread or None, **said)
     except (SlackClientError, OSError, HTTPException) as error:
         _log.warning("a private answer was not delivered", extra={"action": "whisper", "error": str(error)})
+
+
+def _is_said_in_channel(client: WebClient, origin: Origin, said: Json) -> bool:
+    if not origin.channel or origin.channel.startswith("D"):
+        return False
+    where: Json = {"channel": origin.channel, "thread_ts": origin.thread or None}
+    try:
+        client.chat_postEphemeral(user=origin.actor.id, **where, **said)
+    except SlackApiError as error:
+        if error.response.get("error") not in _CLOSED:
+            raise
+        return False
+    return True
 
 
 def tell_once(service: Service, client: WebClient, origin: Origin, card: Card) -> None:

@@ -279,6 +279,7 @@ def test_a_click_whose_answer_cannot_be_delivered_is_still_acknowledged(
 ) -> None:
     tx = world.thread()
     world.slack.fail_next("chat.postEphemeral", error="user_not_in_channel")
+    world.slack.fail_next("chat.postMessage", error="messages_tab_disabled")
     assert world.slack.click("bob", "Stop").ok
     assert world.stopped_by(tx) == "bob"
     wait_for(lambda: any(getattr(record, "action", "") == "whisper" for record in caplog.records))
