@@ -54,12 +54,20 @@ def _next(error: CloudyError, transaction: Transaction) -> str:
     if isinstance(error, NotRestorable):
         return f"Nothing was uploaded. Have the VM's files put right as said above, then ask again: {again}"
     if isinstance(error, IntegrityError):
-        return (
-            "Trust nothing of this run. Check the disks and memory of what is named above and the network to it, "
-            f"then ask again: {again}"
-        )
+        return after_damage(transaction)
     if isinstance(error, MissingError) and system in transaction.targets:
         return f"Mend what is named above, or look whether somebody removes things in {system}; then ask again: {again}"
     if isinstance(error, MissingError):
         return f"Check whether the VM or its files were moved or removed meanwhile, then ask again: {again}"
     return f"Mend the cause named above, then ask again: {again}"
+
+
+def after_damage(transaction: Transaction) -> str:
+    """What to do when bytes were not what they should be."""
+    purpose = purpose_of(transaction)
+    if purpose.after_damage:
+        return purpose.after_damage(transaction)
+    return (
+        "Trust nothing of this run. Check the disks and memory of what is named above and the network to it, "
+        f"then ask again: {purpose.again(transaction, transaction.targets)}"
+    )

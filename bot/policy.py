@@ -181,10 +181,12 @@ COMMANDS: Mapping[str, Operation] = {
     "status": Operation.READ,
     "runs": Operation.READ,
     "show": Operation.READ,
+    "why": Operation.READ,
     "vms": Operation.READ,
     "recovery-points": Operation.READ,
     "audit": Operation.READ,
     "protect": Operation.PROTECT,
+    "verify": Operation.PROTECT,
     "stop": Operation.STOP,
     "delete": Operation.DELETE,
 }

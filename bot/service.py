@@ -3,6 +3,7 @@
 Each method is one local unit of work: it records and returns, and asks no other system.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from bot.suggestions import VmChoice
 WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 MOST_VMS = 50  # in one request
 CONSISTENCIES = ("crash", "vm")
+_SLACK_USER = re.compile("[UW][A-Z0-9]{2,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +238,17 @@ class Service:
         """The commands that the actor may use there, at least on some VM."""
         with self._db.read() as unit:
             return self._rights.commands_of(unit, actor, channel)
+
+    def person(self, text: str) -> Actor:
+        """The user of Slack of this id or name; "cli": whoever is at the command line. NotFound: never seen."""
+        if text == "cli":
+            return Actor(id=text, name=text, source=text)
+        with self._db.read() as unit:
+            known = unit.audit.person(text)
+        if known is None and not _SLACK_USER.fullmatch(text):
+            raise NotFound(f"Nobody called {text} has asked Cloudy for anything yet. Give the id from their profile.")
+        name = known[1] if known else text
+        return Actor(id=known[0] if known else text, name=name, source="slack")
 
     def keep_group(self, group: str, users: Collection[str]) -> None:
         """Note who is in a user group of Slack now."""

@@ -181,6 +181,7 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "undone": [] if reached else removed_in(steps),
         "left_behind": list(transaction.left_behind),
         "next": failure.next if failure else "",
+        "buttons": [*(purpose_of(transaction).buttons if reached else ()), "audit"],
     }
 
 

@@ -76,18 +76,24 @@ def send(
     return transfer.run(files, targets)
 
 
-def verify(store: ObjectStore, file: StoredFile, check: Callable[[], None]) -> None:
+def verify(
+    store: ObjectStore,
+    file: StoredFile,
+    check: Callable[[], None],
+    on_read: Callable[[int], None] = lambda _size: None,
+) -> None:
     """Ask the store anew whether it has the bytes that were read from the VMstore.
 
     Where the store does not check CRCs itself, what it tells is no proof: then all is read back. check is called before
-    each request and may raise Stopped. IntegrityError: size or CRC differ. MissingError: no such object.
+    each request and may raise Stopped; on_read after each piece, with its size. IntegrityError: size or CRC differ.
+    MissingError: no such object.
     """
     check()
     info = store.head(file.key)
     if info.size != file.size:
         raise IntegrityError(f"{_place(store, file)} has {info.size} bytes, but {file.size} bytes were read and sent.")
     told = info.crc64 if store.capabilities().checks_crc else None
-    found = told if told is not None else _read_back(store, file, check)
+    found = told if told is not None else _read_back(store, file, check, on_read)
     if found != file.crc64:
         raise IntegrityError(
             f"{_place(store, file)} has CRC-64 {to_hex(found)}, but what was read and sent has {to_hex(file.crc64)}. "
@@ -95,7 +101,7 @@ def verify(store: ObjectStore, file: StoredFile, check: Callable[[], None]) -> N
         )
 
 
-def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None]) -> int:
+def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None], on_read: Callable[[int], None]) -> int:
     value = 0
     for offset in range(0, file.size, _READ_BACK):
         check()
@@ -104,6 +110,7 @@ def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None]) 
         if len(piece) != length:
             raise IntegrityError(f"{_place(store, file)} ends at byte {offset + len(piece)} when it is read back.")
         value = crc64(piece, value)
+        on_read(length)
     return value
 
 

@@ -7,7 +7,7 @@ from slack_sdk import WebClient
 
 from bot.model import Json
 from bot.service import Service
-from handlers import answers, ids
+from handlers import answers, history, ids
 from handlers.origin import of_click
 from handlers.whisper import after_ack_safe, tell_once
 
@@ -16,6 +16,8 @@ def register(app: App, service: Service) -> None:
     """Listen."""
     app.action(ids.STOP)(after_ack_safe(partial(stop, service)))
     app.action(ids.DETAILS)(after_ack_safe(partial(details, service)))
+    app.action(ids.VERIFY)(after_ack_safe(partial(verify, service)))
+    app.action(ids.AUDIT)(after_ack_safe(partial(audit, service)))
 
 
 def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
@@ -32,3 +34,19 @@ def details(service: Service, ack: Ack, body: Json, action: Json, client: WebCli
     shown = service.show(action["value"])
     ack()
     tell_once(service, client, origin, answers.show(*shown))
+
+
+def verify(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Verify button of a receipt; its value is the transaction id."""
+    origin = of_click(body)
+    transaction = service.verify(action["value"], origin.actor, request_key=origin.key, place=origin.place)
+    ack()
+    tell_once(service, client, origin, answers.accepted([transaction]))
+
+
+def audit(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Show audit button of a receipt; its value is the transaction id. The walk along the chain takes its time."""
+    origin = of_click(body)
+    service.demand_reading("audit", origin.actor, origin.channel)
+    ack()
+    tell_once(service, client, origin, history.audit_answer(service, action["value"]))

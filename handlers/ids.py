@@ -4,6 +4,8 @@ STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the messag
 DETAILS = "cloudy.details"  # value: the transaction id
 VERIFY = "cloudy.verify"  # value: the transaction id
 AUDIT = "cloudy.audit"  # value: the transaction id
+PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)
+NEXT_PAGE = "cloudy.page.next"  # value: likewise
 
 PROTECT_FORM = "cloudy.form.protect"  # callback_id of the form
 FORM_VM = "cloudy.form.vm"  # its menu of VMs

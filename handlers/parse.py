@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from bot.errors import UsageError
 from bot.model import ProtectRequest
-from handlers import clauses
+from handlers import asked, clauses
+from handlers.asked import Inquiry
 
 PROTECT_USAGE = (
     "/protect <vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]"
@@ -33,6 +34,7 @@ USAGES = {  # by verb, as help lists them
     "stop": STOP_USAGE,
     "verify": VERIFY_USAGE,
     "may-i": MAY_I_USAGE,
+    **asked.USAGES,
 }
 
 LONGEST_TEXT = 4000
@@ -57,6 +59,9 @@ class Verb(StrEnum):
     VERIFY = "verify"
     PROTECT = "protect"
     MAY_I = "may-i"
+    VMS = asked.VMS
+    POINTS = asked.POINTS
+    AUDIT = asked.AUDIT
 
 
 # What is about one transaction, and how it is typed; in its thread the word alone says it.
@@ -72,6 +77,7 @@ class Command:
     limit: int = 20  # runs
     request: ProtectRequest | None = None  # protect, and only then
     meant: "Command | None" = None  # may-i, and only then: what is asked about
+    inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ def cloudy(text: str) -> Command:
         return Command(verb=verb, id=_id(rest, ONE_USAGES[verb]))
     if verb is Verb.MAY_I:
         return Command(verb=verb, meant=_meant(rest))
+    if verb in asked.USAGES:
+        return Command(verb=verb, inquiry=asked.inquiry(verb, rest))
     if rest:
         raise UsageError(f"“{verb}” takes nothing after it.", CLOUDY_USAGE)
     return Command(verb=verb)
@@ -148,7 +156,8 @@ def mention(text: str) -> Command:
 def _verb(text: str) -> tuple[Verb, str]:
     word, _, rest = _readable(text, CLOUDY_USAGE).partition(" ")
     try:
-        return Verb(word.casefold() or Verb.HELP), rest.strip()
+        name = word.casefold() or Verb.HELP
+        return Verb(asked.ALIASES.get(name, name)), rest.strip()
     except ValueError:
         raise UsageError(f"There is no “{_short(word)}” here.", CLOUDY_USAGE) from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.actions import cleanup, files, objects, vmstore
+from bot.actions import cleanup, files, objects, points, vmstore
 from bot.actions.context import Action, Context
 
 __all__ = ["ACTIONS", "Context", "Registered"]
@@ -48,7 +48,18 @@ ACTIONS: Mapping[str, Registered] = {
     "objects.verify": Registered(
         objects.verify,
         {"stored": "record", "vm": "record", "snapshot": "record", "skipped": "list"},
-        {"points": "list", "failed": "record", "proof": "record"},
+        {"points": "list", "failed": "record", "proof": "record", "manifests": "record"},
+    ),
+    "points.check": Registered(
+        points.check,
+        {"point": "text", "targets": "list"},
+        {"good": "list", "failed": "record", "manifests": "record"},
+    ),
+    "points.compare": Registered(
+        points.compare, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "proof": "record"}
+    ),
+    "points.read_back": Registered(
+        points.read_back, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "read": "number"}
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

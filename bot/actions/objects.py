@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot import manifest
 from bot.actions.context import Context
-from bot.checksum import crc64
+from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
 from bot.model import Bytes, Json, RecoveryPoint, ResourceKind, Snapshot, SourceFile, StoredFile, Vm
@@ -91,11 +91,14 @@ def verify(context: Context, inputs: Json) -> Json:
     points: list[RecoveryPoint] = []
     failed: dict[str, CloudyError] = {}
     proof: dict[str, str] = {}
+    manifests: dict[str, str] = {}
     for name, raw in inputs["stored"].items():
         target = context.target(name)
         files = tuple(decode(StoredFile, file) for file in raw)
         try:
-            points.append(_commit(context, inputs, target, files))
+            point, crc = _commit(context, inputs, target, files)
+            points.append(point)
+            manifests[name] = to_hex(crc)
             proof[name] = target.capabilities().proof
         except Stopped as stopped:
             if not points:
@@ -109,20 +112,27 @@ def verify(context: Context, inputs: Json) -> Json:
         "points": encode(points),
         "failed": {name: error.message for name, error in failed.items()},
         "proof": proof,
+        "manifests": manifests,
     }
 
 
-def _commit(context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]) -> RecoveryPoint:
+def _commit(
+    context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]
+) -> tuple[RecoveryPoint, int]:
+    """The recovery point, and its manifest's CRC."""
     key = manifest.key(context.id)
-    if not _exists(target, key):
+    if _exists(target, key):
+        body = target.get(key)
+    else:
         for position, file in enumerate(files):
             context.check()
             verify_file(target, file, context.check)
             context.progress(position + 1, len(files))
         context.check()
-        _write(target, key, manifest.encode(_manifest(context, inputs, target, files)), _metadata(context))
+        body = manifest.encode(_manifest(context, inputs, target, files))
+        _write(target, key, body, _metadata(context))
     taken = decode(Snapshot, inputs["snapshot"])
-    return _know(context, target, files, taken.taken_at, taken.consistency)
+    return _know(context, target, files, taken.taken_at, taken.consistency), crc64(body)
 
 
 def adopt(context: Context, target: ObjectStore) -> bool:

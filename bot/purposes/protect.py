@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bot.model import State, Step, Transaction
+from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import moved_text, size_text
 
@@ -19,6 +19,9 @@ def _consistency(step: Step) -> str:
     return f"{got} only: {instead}" if instead else got
 
 
+_DISKS = (".vmdk", ".vhd", ".vhdx", ".avhdx", ".qcow2", ".img", ".raw")  # how files of disks end
+_MOST_DISKS = 3  # whose checksums are told one by one
+
 _NOTES: Mapping[str, Callable[[Step], str]] = {
     "check": lambda step: f"{step.outputs.get('product', '')} {step.outputs.get('api_version', '')}".strip(),
     "snapshot": _consistency,
@@ -30,14 +33,35 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
 }
 
 
+def _checksums(steps: Sequence[Step]) -> Facts:
+    """The CRC of each disk, or, where they are many, of the manifest, which has all."""
+    stored: list[Json] = next(iter(outputs_of(steps, "upload").get("stored", {}).values()), [])
+    disks = {file["name"]: file for file in stored if file["name"].lower().endswith(_DISKS)}
+    told = [f"{name} {int(file['crc64']):016x}" for name, file in disks.items() if not _is_described(name, disks)]
+    if 0 < len(told) <= _MOST_DISKS:
+        return [["CRC-64/NVME", ", ".join(told)]]
+    manifests = outputs_of(steps, "verify").get("manifests", {}).items()
+    return [["Manifest's CRC-64/NVME", ", ".join(f"{name}: {crc}" for name, crc in manifests)]]
+
+
+def _is_described(name: str, disks: Mapping[str, object]) -> bool:
+    """Whether this only describes a disk whose data has a file of its own."""
+    stem = name.rpartition(".")[0]
+    return any(other.startswith(f"{stem}-") for other in disks)
+
+
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     points = outputs_of(steps, "verify").get("points", [])
     opened = outputs_of(steps, "open")
-    facts = [["Manifest", ", ".join(f"{point['target']}: {point['manifest_key']}" for point in points)]]
+    facts = [
+        ["Manifest", ", ".join(f"{point['target']}: {point['manifest_key']}" for point in points)],
+        ["Prefix", f"{transaction.id}/"],
+    ]
     if opened:
         facts.append(["Files", f"{len(opened.get('files', []))}, {size_text(opened.get('size', 0))}"])
     return [
         *facts,
+        *_checksums(steps),
         ["Moved", moved_text(transaction.bytes)],
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
         ["Consistency", _consistency(step_of(steps, "snapshot"))],
@@ -51,6 +75,7 @@ PURPOSE = Purpose(
     asked=lambda t: f"protect {t.vm} to {' and '.join(t.targets)}",
     again=lambda t, targets: f"/protect {t.vm} to {' and '.join(targets)}",
     stopping="Nothing new is begun; what was made is being removed.",
+    buttons=("verify",),
     is_judged_by_points=True,
     endings={
         State.SUCCEEDED: _protected,

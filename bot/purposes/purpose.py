@@ -22,6 +22,8 @@ class Purpose:
     asked: Callable[[Transaction], str]  # "protect vm01 to s3"; also of an outline
     again: Callable[[Transaction, Sequence[str]], str]  # the command that asks for the same in these targets
     endings: Mapping[State, Callable[[Transaction], str]]
+    after_damage: Callable[[Transaction], str] | None = None  # what to do when a checksum was wrong; None: ask again
+    buttons: tuple[str, ...] = ()  # of the receipt of a success: "verify"
     stopping: str = "Nothing new is begun."  # what a Stop does to it
     is_judged_by_points: bool = False  # it has succeeded where its recovery point stands, whatever its steps came to
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to

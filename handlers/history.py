@@ -1,0 +1,84 @@
+"""Private answers about one transaction: how it stands, why it came to that, its audit rows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bot import story
+from bot.asking import Audited
+from bot.errors import CloudyError
+from bot.model import AuditRow, Step, Transaction
+from bot.service import Service
+from handlers import answers
+from handlers.cards import Card, of_view
+
+_ROWS_A_LIST = 20
+_HASH = 8  # hex digits of a row's hash that are shown
+_LONGEST_VALUE = 60
+
+
+def status(transaction: Transaction, steps: Sequence[Step]) -> Card:
+    """How it stands now, step by step."""
+    shown = answers.show(transaction, steps, ())
+    lines = (story.line(transaction, steps),) if transaction.frozen else shown.lines
+    return replace(shown, kind="status", lines=lines, facts=(), lists=())
+
+
+def why(transaction: Transaction, steps: Sequence[Step]) -> Card:
+    """The cause, what was undone, what is left and what to do next; of one that is under way, that nothing failed."""
+    if not transaction.state.is_final:
+        return replace(status(transaction, steps), kind="why", closing=("Nothing has failed so far.",))
+    if not transaction.frozen:
+        return replace(answers.show(transaction, steps, ()), kind="why", facts=())
+    receipt = of_view(story.receipt(transaction, steps))
+    lines = receipt.lines or (("It was stopped.",) if transaction.stop_asked_by else ("Nothing failed.",))
+    failed = tuple(task for task in answers.show(transaction, steps, ()).tasks if task.state == "error")
+    return replace(receipt, kind="why", lines=lines, facts=(), tasks=failed, more=())
+
+
+def audit_answer(service: Service, text: str) -> Card:
+    """The audit of the transaction that is named, or why it cannot be told; for after the acknowledgement."""
+    try:
+        return audit(service.audit_of(text))
+    except CloudyError as error:
+        return answers.refused(error)
+
+
+def audit(found: Audited) -> Card:
+    """Who did what when, with the beginning of each row's hash, and whether the chain holds."""
+    said = [f"{row.at:%d %b %H:%M:%S} UTC · {row.actor_name} · {_what(row)} · {row.hash[:_HASH]}" for row in found.rows]
+    lists = tuple((f"Rows {first} to {first + len(part) - 1}", part) for first, part in _parts(said))
+    return Card(
+        kind="audit",
+        title=f"Audit: {story.asked(found.transaction)}",
+        lists=lists,
+        closing=(_verdict(found),),
+        transaction=found.transaction.id,
+    )
+
+
+def _parts(said: list[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for start in range(0, len(said), _ROWS_A_LIST):
+        yield start + 1, tuple(said[start : start + _ROWS_A_LIST])
+
+
+def _what(row: AuditRow) -> str:
+    if row.action == "step":
+        return f"{row.body.get('step', '')} {row.body.get('event', '')}"
+    told = ", ".join(_told(row.body.items()))
+    return f"{row.action}: {told}" if told else row.action
+
+
+def _told(items: Iterable[tuple[str, object]]) -> Iterator[str]:
+    for name, value in items:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if text and not isinstance(value, dict):
+            yield f"{name} {text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + '…'}"
+
+
+def _verdict(found: Audited) -> str:
+    verdict = found.verdict
+    if not verdict.judged:
+        return f"The chain could not be judged. {verdict.why}"
+    if verdict.broken_at is not None:
+        return f"The chain is broken at row {verdict.broken_at}. {verdict.why}"
+    return f"The chain verifies, all {verdict.rows} rows. {verdict.why}"
