@@ -21,7 +21,12 @@ def demo(
 ) -> None:
     """Start a whole world on loopback (VMstores, Slack, S3) with the unchanged bot in it."""
     try:
+        from bot.cli import offered
         from integrations.simulators.demo import run
     except ImportError as error:
         raise OperatorError(f"The demo's packages are not installed: pip install 'cloudy[demo]' ({error}).") from error
-    raise typer.Exit(run(script=script, json_file=json_file, data=data, keep=keep, http=http))
+    shortcuts, usages = offered.shortcuts(), offered.usages()
+    status = run(
+        script=script, json_file=json_file, data=data, keep=keep, http=http, shortcuts=shortcuts, usages=usages
+    )
+    raise typer.Exit(status)

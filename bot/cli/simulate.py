@@ -48,9 +48,10 @@ def slack(
         typer.Option(help="A bot's request URL (http://127.0.0.1:3000/slack/events): signed HTTP, no Socket Mode."),
     ] = "",
 ) -> None:
-    """A Slack: Web API, and Socket Mode or signed HTTP. The first line printed is its URL."""
+    """A Slack: API, Socket Mode or signed HTTP, a page. The first line printed is its URL, the page's the last."""
     try:
+        from bot.cli import offered
         from integrations.simulators.slack import run
     except ImportError as error:
         raise OperatorError(f"Not installed: pip install 'cloudy[demo]' ({error}).") from error
-    raise typer.Exit(run(port, http_app))
+    raise typer.Exit(run(port, http_app, offered.shortcuts(), offered.usages()))

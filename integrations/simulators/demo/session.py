@@ -41,18 +41,19 @@ def run(
     keep: bool,
     http: bool = False,
     shortcuts: Sequence[Shortcut] = (),
+    usages: Sequence[str] = (),
 ) -> int:
     """Start a world and play a script ("-": standard input) or obey the terminal; gives the exit status.
 
     data: keep the world's folder there, else it is a temporary one and removed. keep: go on after the script until
     SIGINT or SIGTERM. json_file gets every recorded Slack call and event. http: Slack comes by signed HTTP.
-    shortcuts: those of the app, as its manifest tells a real Slack.
+    shortcuts, usages of commands: those of the app, as its manifest tells a real Slack.
     """
     try:
         lines = None if script in (None, "-") else _read(Path(str(script)))
         _check_writable(json_file)
         with _ended_by_signals(), _folder(data) as folder, _held(folder):
-            session = _Session(World(folder, http=http, shortcuts=shortcuts), json_file)
+            session = _Session(World(folder, http=http, shortcuts=shortcuts, usages=usages), json_file)
             return session.play(script is not None, lines, keep=keep)
     except ScriptError as error:
         print(f"{error.more}\nscript: {error}")
@@ -162,6 +163,7 @@ class _Session:
         )
         return (
             f"Cloudy's demo is ready after {took_s:.1f} s. All of it is on this machine; nothing leaves it.\n"
+            f"\n  Open it in a browser:  {world.slack.page_url}\n\n"
             f"  {'folder':<17}{world.folder}\n"
             f"  {'Slack':<17}{world.slack.url}, with {people()}\n"
             f"{stores}\n"

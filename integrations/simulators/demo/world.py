@@ -11,6 +11,7 @@ from integrations.simulators.demo.ports import free_ports
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.s3server import Account, S3Server
 from integrations.simulators.slack import LocalSlack, Shortcut
+from integrations.simulators.slack.people import default_users
 from integrations.simulators.vmstore import VmstoreSimulator, sample_vms, tls
 
 CHANNEL = "ops"
@@ -25,15 +26,17 @@ class World:
     A folder that held a world before goes on with its VMs, its bucket and its database.
     """
 
-    def __init__(self, folder: Path, *, http: bool = False, shortcuts: Sequence[Shortcut] = ()) -> None:
-        """http: Slack comes to the bot by signed HTTP, not by Socket Mode. shortcuts: of the app's manifest."""
+    def __init__(
+        self, folder: Path, *, http: bool = False, shortcuts: Sequence[Shortcut] = (), usages: Sequence[str] = ()
+    ) -> None:
+        """http: Slack comes to the bot by signed HTTP, not by Socket Mode. The rest: see LocalSlack."""
         self.folder = folder
         self.account = Account(
             access_key=f"demo{secrets.token_hex(8)}", secret_key=secrets.token_hex(20), bucket="cloudy-demo"
         )
         port = free_ports(1)[0] if http else 0
         self.slack = LocalSlack(
-            request_url=f"http://127.0.0.1:{port}/slack/events" if http else "", shortcuts=shortcuts
+            request_url=f"http://127.0.0.1:{port}/slack/events" if http else "", shortcuts=shortcuts, usages=usages
         )
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
@@ -115,7 +118,7 @@ class World:
             channel=self.slack.channel_id(CHANNEL),
         )
         vmstores = tuple(self._vmstore_paper(name) for name in self.vmstores)
-        return Papers(slack=slack, vmstores=vmstores, endpoint=self.proxy.url, account=self.account)
+        return Papers(slack=slack, vmstores=vmstores, endpoint=self.proxy.url, account=self.account, roles=_roles())
 
     def _vmstore_paper(self, name: str) -> VmstorePaper:
         vmstore = self.vmstores[name]
@@ -128,3 +131,9 @@ class World:
             ca="ca.pem",
             control=vmstore.control,
         )
+
+
+def _roles() -> dict[str, list[str]]:
+    """The cast by role, as anybody would write it into cloudy.toml."""
+    people = [user for user in default_users() if user.title]
+    return {role: [user.id for user in people if user.title == role] for role in sorted({u.title for u in people})}

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 # POST /control/<method of LocalSlack>, its arguments as a JSON object.
 _ACTS = (
     "command", "click", "choose", "fill", "submit", "close", "open_home", "options", "shortcut", "mention", "say",
-    "send_event", "fail_next", "clear_faults", "begin_outage", "end_outage", "limit_rates", "set_scopes",
+    "send_event", "fail_next", "clear_faults", "slow", "begin_outage", "end_outage", "limit_rates", "set_scopes",
     "remove_scopes", "revoke_token", "restore_tokens", "duplicate", "reorder", "refresh_connections",
     "drop_connections", "archive", "remove_bot", "invite_bot", "add_channel", "delete_channel", "add_group",
 )  # fmt: skip

@@ -17,6 +17,11 @@ class Disturbed:
         self._is_reordering = False
         self._held: Request | None = None
 
+    @property
+    def is_doubling(self) -> bool:
+        """Whether everything is delivered twice."""
+        return self._is_doubling
+
     def duplicate(self, is_on: bool) -> None:
         """Deliver everything twice, byte for byte the same."""
         self._is_doubling = is_on

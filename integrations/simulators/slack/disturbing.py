@@ -64,6 +64,12 @@ class Disturbing:
         """Let calls work again; those that hang are cut, not carried out. Repeating is safe."""
         self._faults.end_outage()
 
+    def slow(self, seconds: float) -> None:
+        """Let every answer of the Web API come so much later; 0 ends it. ValueError: not from 0 to 60 seconds."""
+        if not 0 <= seconds <= 60:
+            raise ValueError(f"An answer may come 0 to 60 seconds later, not {seconds}.")
+        self._faults.slow_s = seconds
+
     def limit_rates(self, is_on: bool = True) -> None:
         """Count calls by Slack's tiers and posts by channel, and answer 429 with Retry-After beyond; off at first."""
         self._limits.switch(is_on)

@@ -110,6 +110,20 @@ class Element:
             return {"type": self.kind, field: [self._one(part, directory) for part in parts]}
         return {"type": self.kind, field: self._one(text, directory) if text else None}
 
+    def holding(self, value: Any) -> Json:
+        """What it holds when a person has picked that: a text, an option, an id; a list where it takes many.
+
+        ValueError: it offers no such thing.
+        """
+        field, _, is_list = _HOLDS[self.kind]
+        offered = [{"text": option["text"], "value": option.get("value")} for option in self.options()]
+        for one in value if is_list and isinstance(value, list) else [value]:
+            if offered and one is not None and {"text": one.get("text"), "value": one.get("value")} not in offered:
+                raise ValueError(f"{self.label or self.action_id} does not offer that.")
+        if is_list != isinstance(value, list):
+            raise ValueError(f"{self.label or self.action_id} takes {'several values' if is_list else 'one value'}.")
+        return {"type": self.kind, field: value if value != "" else None}
+
     def option(self, label: str) -> Json | None:
         """The option of that label, if it has one of its own."""
         return next((one for one in self.options() if _plain(one.get("text")) == label), None)

@@ -26,6 +26,7 @@ class Faults:
         self._lock = threading.Lock()
         self._waiting: list[Fault] = []
         self._outage = ""
+        self.slow_s = 0.0  # every call is carried out, and its answer comes so much later
 
     @property
     def outage(self) -> str:

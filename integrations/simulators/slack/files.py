@@ -67,11 +67,18 @@ class Files:
 
     def content(self, name: str) -> bytes:
         """The bytes of the newest complete file of that name or id. LookupError: there is none."""
+        return self._complete_one(name).content or b""
+
+    def name(self, ref: str) -> str:
+        """The name of the newest complete file of that name or id. LookupError: there is none."""
+        return self._complete_one(ref).name
+
+    def _complete_one(self, ref: str) -> _File:
         with self._workspace.lock:
             for file in reversed(self._files.values()):
-                if file.is_complete and name in (file.id, file.name, file.title):
-                    return file.content or b""
-        raise LookupError(f"There is no file {name!r} in the local Slack.")
+                if file.is_complete and ref in (file.id, file.name, file.title):
+                    return file
+        raise LookupError(f"There is no file {ref!r} in the local Slack.")
 
     def _get_url(self, workspace: Workspace, call: Call) -> Json:
         name, length = call.text("filename"), call.text("length")

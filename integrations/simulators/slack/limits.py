@@ -50,6 +50,11 @@ class Limits:
         self._calls: dict[str, deque[float]] = defaultdict(deque)
         self._channels: dict[str, float] = {}
 
+    @property
+    def is_on(self) -> bool:
+        """Whether calls are counted."""
+        return self._is_on
+
     def switch(self, is_on: bool) -> None:
         """On or off; what was counted is forgotten."""
         with self._lock:

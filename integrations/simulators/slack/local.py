@@ -17,7 +17,11 @@ from .disturbing import Disturbing
 from .faults import Faults
 from .files import Files
 from .limits import Limits
+from .page import Page
+from .pagefeed import Feed
+from .pageshapes import Offered, Troubles
 from .people import BOT_USER_ID
+from .pointing import Pointing
 from .record import Record
 from .server import Pieces, Server
 from .shortcuts import Shortcut, Shortcuts
@@ -41,7 +45,7 @@ class LocalSlack(Disturbing):
 
     request_url: deliver by signed HTTP to that URL instead of Socket Mode. clock: seconds, for trigger ids,
     response_urls and rate limits; a test may give its own. `events` names what the app has subscribed to, shortcuts
-    those of its manifest.
+    those of its manifest, usages its commands ("/protect <vm> to <target>") for the page to complete.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class LocalSlack(Disturbing):
         request_url: str = "",
         clock: Callable[[], float] = time.monotonic,
         shortcuts: Sequence[Shortcut] = (),
+        usages: Sequence[str] = (),
     ) -> None:
         self.signing_secret = secrets.token_hex(16)
         self.bot_user_id = BOT_USER_ID
@@ -76,6 +81,8 @@ class LocalSlack(Disturbing):
         self._acting = Acting(asking)
         self._surfaces = Surfaces(asking, self._views)
         self._shortcuts = Shortcuts(self._surfaces, self._workspace, shortcuts)
+        self._pointing = Pointing(asking, self._surfaces, self._views)
+        self._offered = Offered(usages, shortcuts)
         self._api = WebApi(self._workspace, self._record, self._faults, tokens=self._tokens, limits=self._limits)
         self._api.add_method("apps.connections.open", self._open_connection)
         for name, method in {**self._views.methods(), **self._files.methods()}.items():
@@ -89,7 +96,7 @@ class LocalSlack(Disturbing):
         self._server = Server(self._port)
         self._workspace.url = self._server.url
         pieces = Pieces(self._api, self._answers, self._files, self._faults, self._sockets)
-        self._server.start(pieces, routes(self))
+        self._server.start(pieces, [*routes(self), *self._page().routes()])
         return self.url
 
     def stop(self) -> None:
@@ -112,6 +119,11 @@ class LocalSlack(Disturbing):
     def url(self) -> str:
         """Base URL of the Web API, "http://127.0.0.1:<port>/api/"."""
         return f"{self._workspace.url}api/"
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser shows the workspace, "http://127.0.0.1:<port>/"."""
+        return self._workspace.url
 
     @property
     def bot_token(self) -> str:
@@ -236,6 +248,15 @@ class LocalSlack(Disturbing):
     def user_id(self, name: str) -> str:
         """Id of a user. LookupError: there is none of that name."""
         return self._user(name)
+
+    def _page(self) -> Page:
+        troubles = Troubles(self._faults, self._limits, self._delivery)
+        feed = Feed(self._workspace, self._views, self._offered, troubles, self._is_bot_connected)
+        acting, surfaces, pointing = self._acting, self._surfaces, self._pointing
+        return Page(acting, surfaces, pointing, self, self._files, self._record, feed)
+
+    def _is_bot_connected(self) -> bool | None:
+        return None if self._http else self._sockets.is_reachable
 
     def _signed_http(self, url: str, deadline_s: float, event_retry_s: tuple[float, ...]) -> SignedHttp:
         return SignedHttp(self._record, url, self.signing_secret, deadline_s=deadline_s, event_retry_s=event_retry_s)

@@ -27,10 +27,10 @@ class Record:
         with self._lock:
             self._rows.append(kept)
 
-    def since(self, start: int = 0) -> list[Json]:
-        """A deep copy of the rows from number `start` (the first is 0) on; costs what it gives."""
+    def since(self, start: int = 0, until: int | None = None) -> list[Json]:
+        """A deep copy of the rows from number `start` (the first is 0) on, before `until`; costs what it gives."""
         with self._lock:
-            rows = self._rows[max(start, 0) :]
+            rows = self._rows[max(start, 0) : until]
         return copy.deepcopy(rows)  # a row never changes once it is kept
 
 

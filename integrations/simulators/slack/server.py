@@ -14,6 +14,7 @@ import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -23,6 +24,7 @@ from .answers import Answers
 from .call import Envelope
 from .faults import Faults
 from .files import Files
+from .gate import Gate
 from .socket_mode import SocketMode
 from .webapi import Reply, WebApi
 
@@ -70,7 +72,7 @@ class Server:
             yield
 
         routes = [*self._routes(pieces), WebSocketRoute("/link/", pieces.sockets.serve), *more]
-        app = Starlette(routes=routes, lifespan=lifespan)
+        app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Gate)])
         config = uvicorn.Config(
             app,
             http=_recording_protocol(self._lines),

@@ -28,6 +28,11 @@ class Shortcuts:
         self._workspace = workspace
         self._by_label = {shortcut.label: shortcut for shortcut in shortcuts}
 
+    @property
+    def all(self) -> list[Shortcut]:
+        """In the manifest's order."""
+        return list(self._by_label.values())
+
     def use(self, user: str, label: str, channel: str) -> Ack:
         """Use the one of that label; one for messages on the app's newest message in the channel. LookupError."""
         shortcut = self._by_label.get(label)

@@ -64,6 +64,11 @@ class SocketMode:
         """Send to one connection. With none there: events wait for the next one, all else fails at once."""
         self._on_loop(lambda: self._place(request))
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a client is connected."""
+        return self._is_reachable.is_set()
+
     def ready(self, timeout_s: float) -> bool:
         """Wait until a client is connected."""
         return self._is_reachable.wait(timeout_s)

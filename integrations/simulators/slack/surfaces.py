@@ -1,7 +1,7 @@
 """Acting as a person on what the app has drawn: buttons and menus in messages, modals, the App Home, shortcuts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import payloads
@@ -18,17 +18,19 @@ from .workspace import Message
 Json = dict[str, Any]
 
 HOME = "home"  # in place of a channel: the App Home
+_INCOMPLETE = "Please complete this required field."
 _TROUBLE = "We had some trouble connecting. Try again?"
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where an element stands: in a message of a place, or in a view."""
+class Spot:
+    """Where an element stands: in a message of a place, or in a view; held is what was entered in the message."""
 
     actor: User
     view: View | None = None
     place: Channel | None = None
     message: Message | None = None
+    held: dict[tuple[str, str], Json] = field(default_factory=dict)
 
 
 class Surfaces:
@@ -53,7 +55,7 @@ class Surfaces:
                 return self.close(user)
         spot, element = self._find(actor, channel, lambda one: _is_clickable(one, label), f'button "{label}"')
         option = element.option(label) if element.kind == "overflow" else None
-        return self._act(spot, element, {"selected_option": option} if option else None, label)
+        return self.act(spot, element, {"selected_option": option} if option else None, label)
 
     def choose(self, user: str, name: str, value: str, channel: str = "ops") -> Ack:
         """Choose in the newest menu or picker of that label, placeholder or action_id. LookupError: there is none."""
@@ -62,7 +64,7 @@ class Surfaces:
         chosen = element.entered(value, _Lookup(self._asking, self, spot))
         if spot.view is not None:
             spot.view.typed[element.key] = chosen
-        return self._act(spot, element, chosen, value)
+        return self.act(spot, element, chosen, value)
 
     def fill(self, user: str, name: str, value: str) -> Ack:
         """Fill in a field of the open modal; "" empties it. LookupError: there is no modal or no such field."""
@@ -73,11 +75,11 @@ class Surfaces:
         if element is None:
             there = ", ".join(f'"{one.label or one.action_id}"' for one in fields) or "none at all"
             raise LookupError(f'There is no field "{name}" in the open modal; there is: {there}.')
-        spot = _Spot(actor, view=view)
+        spot = Spot(actor, view=view)
         view.typed[element.key] = element.entered(value, _Lookup(self._asking, self, spot))
         if element.is_silent:
             return Ack(ok=True)
-        return self._act(spot, element, view.typed[element.key], name)
+        return self.act(spot, element, view.typed[element.key], name)
 
     def options(self, user: str, name: str, text: str, channel: str = "ops") -> list[str]:
         """What the app suggests for a text typed into a menu. LookupError: no such menu, or nothing came in time."""
@@ -89,9 +91,13 @@ class Surfaces:
         """Submit the open modal; text is what the app found wrong with it. LookupError: none is open."""
         actor = self._asking.actor(user)
         view = self._open_modal(actor)
-        empty = [one.label for one in view.elements if not one.is_optional and one.has_value and _is_empty(view, one)]
+        view.errors = {}
+        empty = [one for one in view.elements if not one.is_optional and one.has_value and _is_empty(view, one)]
         if empty:
-            return Ack(ok=False, error="incomplete", text=f"Please complete the required fields: {', '.join(empty)}")
+            view.errors = {one.block_id: _INCOMPLETE for one in empty}
+            self._views.changed(actor.id)
+            labels = ", ".join(one.label for one in empty)
+            return Ack(ok=False, error="incomplete", text=f"Please complete the required fields: {labels}")
         self._asking.record.add("submit", str(view.body.get("callback_id")), args={"user": actor.name, "view": view.id})
         outcome = self._interact("view_submission", actor, view=view.to_api(), response_urls=[])
         if outcome.error:
@@ -152,7 +158,7 @@ class Surfaces:
         outcome = self._interact("message_action", actor, callback_id=callback_id, response_url=url, **where)
         return self._asking.shown(origin, "The shortcut", Outcome(outcome.error))
 
-    def suggest(self, spot: _Spot, element: Element, text: str) -> list[Json]:
+    def suggest(self, spot: Spot, element: Element, text: str) -> list[Json]:
         """Ask the app for a menu's options. LookupError: none came, or Slack would not take them."""
         where = {"action_id": element.action_id, "block_id": element.block_id, "value": text}
         outcome = self._interact("block_suggestion", spot.actor, **where, **self._where(spot))
@@ -178,11 +184,11 @@ class Surfaces:
             raise LookupError(f"{actor.name} has no modal open.")
         return view
 
-    def _find(self, actor: User, channel: str, fits: Callable[[Element], bool], what: str) -> tuple[_Spot, Element]:
+    def _find(self, actor: User, channel: str, fits: Callable[[Element], bool], what: str) -> tuple[Spot, Element]:
         with self._workspace.lock:
             view = self._before(actor, channel)
             if view is not None:
-                where, found = f"the {view.kind}", [(_Spot(actor, view=view), one) for one in view.elements]
+                where, found = f"the {view.kind}", [(Spot(actor, view=view), one) for one in view.elements]
             elif channel == HOME:
                 raise LookupError(f"There is no App Home for {actor.name} yet.")
             else:
@@ -194,14 +200,14 @@ class Surfaces:
         labels = ", ".join(dict.fromkeys(f'"{one.label or one.action_id}"' for _, one in found)) or "none at all"
         raise LookupError(f"There is no {what} that {actor.name} sees in {where}; there is: {labels}.")
 
-    def _in_messages(self, actor: User, place: Channel) -> list[tuple[_Spot, Element]]:
+    def _in_messages(self, actor: User, place: Channel) -> list[tuple[Spot, Element]]:
         seen = reversed(self._workspace.visible(place.id, actor.id))
-        spots = ((_Spot(actor, place=place, message=message), message) for message in seen)
+        spots = ((Spot(actor, place=place, message=message), message) for message in seen)
         return [(spot, one) for spot, message in spots for one in payloads.buttons_of(message) if one.is_for(actor.id)]
 
     # --- acting ---
 
-    def _act(self, spot: _Spot, element: Element, chosen: Json | None, label: str) -> Ack:
+    def act(self, spot: Spot, element: Element, chosen: Json | None, label: str) -> Ack:
         """Tell the app that an element was used."""
         args = {"user": spot.actor.name, "label": label, "view": spot.view.id if spot.view else None}
         if spot.message is not None and spot.place is not None:
@@ -213,7 +219,7 @@ class Surfaces:
             return self._trouble(spot.view, outcome.error) if outcome.error else Ack(ok=True)
         return self._asking.shown(self._origin(spot), f'The button "{label}"', Outcome(outcome.error))
 
-    def _where(self, spot: _Spot) -> Json:
+    def _where(self, spot: Spot) -> Json:
         """Where an element stands, as a payload says it."""
         if spot.view is not None:
             return payloads.in_view(spot.view)
@@ -222,10 +228,10 @@ class Surfaces:
         with self._workspace.lock:
             seen = None if spot.message.only_for else self._workspace.to_api(spot.message)
         url = self._asking.answers.open_url(self._origin(spot))
-        state = state_of(spot.message.blocks, {})
+        state = state_of(spot.message.blocks, spot.held)
         return {**payloads.in_message(spot.place, spot.message, seen), "response_url": url, "state": state}
 
-    def _origin(self, spot: _Spot) -> Origin:
+    def _origin(self, spot: Spot) -> Origin:
         message, place = spot.message, spot.place
         thread_ts = message.thread_ts if message else ""
         return Origin(place.id if place else "", spot.actor.id, thread_ts, message)
@@ -260,6 +266,7 @@ class Surfaces:
         if not isinstance(errors, dict) or not errors or not set(errors) <= set(labels):
             raise SlackError("invalid_response")
         text = "\n".join(f"{labels[block]}: {words}" for block, words in errors.items())
+        view.errors = {block: str(words) for block, words in errors.items()}
         self._views.tell(view, "posted", text)
         return Ack(ok=True, text=text)
 
@@ -274,7 +281,7 @@ class _Lookup:
 
     asking: Asking
     surfaces: Surfaces
-    spot: _Spot
+    spot: Spot
 
     def user_id(self, name: str) -> str:
         return self.asking.actor(name).id

@@ -36,6 +36,7 @@ class View:
     root_id: str = ""
     previous_id: str = ""
     typed: dict[tuple[str, str], Json] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  # by block_id, since the last submission
 
     @property
     def kind(self) -> str:
@@ -76,6 +77,7 @@ class Views:
         self._triggers = triggers
         self._stacks: dict[str, list[View]] = {}
         self._homes: dict[str, View] = {}
+        self._watchers: list[Callable[[str], None]] = []
 
     def methods(self) -> Mapping[str, Callable[[Workspace, Call], Json]]:
         """The Web API's methods."""
@@ -97,6 +99,19 @@ class Views:
         """The App Home of a person, if the app has published one."""
         return self._homes.get(user_id)
 
+    def stack(self, user_id: str) -> list[View]:
+        """All modals of a person, the one that is seen last."""
+        return list(self._stacks.get(user_id, ()))
+
+    def watch(self, watcher: Callable[[str], None]) -> None:
+        """Be called with the id of each person whose views have changed; a watcher must be quick, as a subscriber."""
+        self._watchers.append(watcher)
+
+    def changed(self, user_id: str) -> None:
+        """Let the watchers know."""
+        for watcher in self._watchers:
+            watcher(user_id)
+
     def shown(self, view: View) -> str:
         """A view as plain text, with what was typed into it."""
         title = str((view.body.get("title") or {}).get("text", ""))
@@ -115,6 +130,7 @@ class Views:
         at = time.time()
         change = Change(kind, name_of(BOT_USER_ID), view.id, view.kind, view.id, "", text, only_for=user, at=at)
         self._workspace.tell(change)
+        self.changed(view.user)
 
     # --- what an answer to a submission does ---
 
@@ -123,10 +139,12 @@ class Views:
         stack = self._stacks.get(view.user, [])
         if view in stack:
             stack.remove(view)
+        self.changed(view.user)
 
     def clear(self, user_id: str) -> None:
         """Close all modals of a person."""
         self._stacks.pop(user_id, None)
+        self.changed(user_id)
 
     def replace(self, view: View, body: Any) -> None:
         """Show another content in it. SlackError: Slack would not take that."""
@@ -216,6 +234,7 @@ class Views:
         view.body, view.hash = body, _new_hash()
         kept = {element.key for element in view.elements}
         view.typed = {key: value for key, value in view.typed.items() if key in kept}
+        view.errors = {}
         self.tell(view, "edited")
 
 

@@ -102,7 +102,8 @@ class WebApi:
         if wait_s:
             return _limited(math.ceil(wait_s))
         answer = self._carry_out(request, args)
-        return Reply(answer, is_lost=fault.lose_answer, delay_s=fault.delay_s) if fault else Reply(answer)
+        is_lost, delay_s = (fault.lose_answer, fault.delay_s) if fault else (False, 0.0)
+        return Reply(answer, is_lost=is_lost, delay_s=delay_s + self._faults.slow_s)
 
     def _carry_out(self, request: Envelope, args: Json) -> Json:
         method = self._methods.get(request.method)
