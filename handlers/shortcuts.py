@@ -27,6 +27,7 @@ def protect(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
 def show(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """ "Show this transaction", on any message of its thread."""
     origin, message = of_shortcut(body), body["message"]
+    service.demand_reading("show", origin.actor, origin.channel)
     shown = service.show_message(origin.channel, str(message["ts"]), str(message.get("thread_ts") or ""))
     ack()
     tell_once(service, client, origin, answers.show(*shown))
