@@ -41,7 +41,7 @@ def decided(approval: Approval, decision: Decision) -> Approval:
     now = replace(approval, decisions=(*others, decision))
     if decision.choice is Choice.VETO:
         return replace(now, state=ApprovalState.VETOED)
-    if len(now.approvers) < now.needed:
+    if len(now.approvers) < max(1, now.needed):
         return now
     good_until = decision.at + timedelta(seconds=approval.good_for_s)
     return replace(now, state=ApprovalState.APPROVED, good_until=good_until)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import ending, narrator
+from bot.approvals import Approvals, Stand
 from bot.engine import Engine, Standing
 from bot.errors import BusyError, CloudyError, DatabaseError
 from bot.failures import refusal_of
@@ -34,6 +35,12 @@ GIVEN_UP = Failure(
     kind="EngineFailure",
     next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
 )
+NOBODY_APPROVES = Failure(
+    what="This needs an approval, and there is nobody who could give it.",
+    step="Approval",
+    kind="NotApproved",
+    next="Name approvers in cloudy.toml (policy.roles), then ask again.",
+)
 OTHER_TIMES = Failure(
     what="Cloudy's databases are of different times: the engine's says that this run is over, Cloudy's own does not"
     " know how it ended.",
@@ -56,6 +63,7 @@ class Dispatcher:
         self._engine = engine
         self._clock = clock
         self._rights = Rights(policy or Policy(), clock)
+        self._approvals = Approvals(self._rights, clock)
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
         self._kept: dict[str, datetime] = {}  # runs that the engine has, and when it last said so
@@ -114,6 +122,8 @@ class Dispatcher:
             return
         if transaction.state is State.PLANNING:
             self._plan_soon(transaction)
+        elif transaction.state is State.AWAITING_APPROVAL:
+            self._tend(transaction)
         elif transaction.state is State.QUEUED:
             self._start(transaction)
         elif transaction.state is State.RUNNING:
@@ -178,7 +188,8 @@ class Dispatcher:
             self._close(unit, transaction, State.REFUSED, found.failure)
 
     def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
-        as_planned = replace(transaction, vm=planned.vm, vmstore=planned.vmstore)
+        facts = transaction.plan | planned.facts
+        as_planned = replace(transaction, vm=planned.vm, vmstore=planned.vmstore, frozen=planned.frozen, plan=facts)
         if lost := self._rights.lost(unit, as_planned):  # judged before by what was typed
             self._close(unit, transaction, State.REFUSED, lost)
             return
@@ -186,10 +197,13 @@ class Dispatcher:
             if other.vm_uuid == planned.vm_uuid and other.frozen and _serves(other, transaction):
                 self._settle(unit, transaction, Joined(vm=planned.vm, transaction_id=other.id))
                 return
-        facts = transaction.plan | planned.facts
+        stand = self._approvals.settle(unit, as_planned, planned.decided, planned.estimates)
+        if stand is Stand.NOBODY:
+            self._close(unit, transaction, State.REFUSED, NOBODY_APPROVES)
+            return
         unit.transactions.update(
             transaction.id,
-            state=State.QUEUED,
+            state=State.QUEUED if stand is Stand.GO else State.AWAITING_APPROVAL,
             vm=planned.vm,
             vm_uuid=planned.vm_uuid,
             vmstore=planned.vmstore,
@@ -200,7 +214,20 @@ class Dispatcher:
         narrator.retell(unit, transaction.id)
         _audit(unit, transaction, "planned", facts | {"vm": planned.vm, "vm_uuid": planned.vm_uuid})
 
+    def _tend(self, transaction: Transaction) -> None:
+        """What waits for a decision: by the clock."""
+        with self._db.read() as unit:
+            if not self._approvals.is_due(unit, transaction):
+                return
+        with self._db.unit() as unit:
+            if unit.transactions.get(transaction.id).state is State.AWAITING_APPROVAL:
+                self._approvals.tend(unit, transaction)
+
     def _close(self, unit: Unit, transaction: Transaction, state: State, failure: Failure) -> None:
+        if unit.approvals.newest(transaction.id):  # it has a thread by now
+            verdict = "stopped" if state is State.STOPPED else "refused"
+            ending.close(unit, transaction.id, self._clock.now(), verdict=verdict, failure=failure)
+            return
         unit.transactions.update(transaction.id, state=state, failure=failure, ended_at=self._clock.now())
         narrator.answer_privately(unit, transaction, "\n".join(filter(None, (failure.what, failure.next))))
         _audit(unit, transaction, state.value, {"why": failure.what})
@@ -210,7 +237,7 @@ class Dispatcher:
         with self._db.unit() as unit:
             if not unit.transactions.claim(transaction.id):
                 return
-            if lost := self._rights.lost(unit, transaction):
+            if lost := self._rights.lost(unit, transaction) or self._approvals.begin(unit, transaction):
                 ending.close(unit, transaction.id, self._clock.now(), verdict="refused", failure=lost)
                 return
             narrator.retell(unit, transaction.id)

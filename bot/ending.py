@@ -1,10 +1,11 @@
 """How a transaction ends: by what its workflow is for and by the ledger, told and audited in one unit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot import narrator
-from bot.model import AuditEvent, Failure, Json, State, Step, StepState, Transaction
+from bot.model import ApprovalState, AuditEvent, Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.store import Unit
 
@@ -17,6 +18,7 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     transaction = unit.transactions.get(transaction_id)
     if transaction.state.is_final:
         return transaction.state
+    _withdraw(unit, transaction)
     _end_steps(unit, transaction_id, failure)
     steps = unit.steps.of(transaction_id)
     known: Json = {}
@@ -51,6 +53,27 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     return state
 
 
+def _withdraw(unit: Unit, transaction: Transaction) -> None:
+    """What has ended waits for no decision."""
+    approval = unit.approvals.newest(transaction.id)
+    if approval is None or approval.state not in (ApprovalState.PENDING, ApprovalState.APPROVED):
+        return
+    by = transaction.stop_asked_by
+    why = f"{by} withdrew it" if by else "the transaction has ended"
+    cancelled = replace(approval, state=ApprovalState.CANCELLED, why=why)
+    unit.approvals.put(cancelled)
+    unit.audit.append(
+        AuditEvent(
+            key=f"approval:{approval.id}:cancelled",
+            action="approval",
+            actor=transaction.actor,
+            transaction_id=transaction.id,
+            body={"approval": approval.id, "plan_hash": approval.plan_hash, "state": "cancelled", "why": why},
+        )
+    )
+    narrator.tell_approval(unit, transaction, cancelled)
+
+
 def _end_steps(unit: Unit, transaction_id: str, failure: Failure | None) -> None:
     for step in unit.steps.of(transaction_id):
         if step.state is StepState.PENDING:
@@ -62,14 +85,18 @@ def _end_steps(unit: Unit, transaction_id: str, failure: Failure | None) -> None
 def _state_by_points(protected: Sequence[str], targets: Sequence[str], verdict: str) -> State:
     if protected:
         return State.SUCCEEDED if len(protected) == len(targets) else State.PARTIAL
-    return State.STOPPED if verdict == "stopped" else State.FAILED
+    return _unreached(verdict)
 
 
 def _state_by_steps(steps: Sequence[Step], verdict: str) -> State:
     """A step that lost some of its targets and went on with the others has ended well, in part."""
     if verdict == "ok":
         return State.PARTIAL if any(step.outputs.get("failed") for step in steps) else State.SUCCEEDED
-    return State.STOPPED if verdict == "stopped" else State.FAILED
+    return _unreached(verdict)
+
+
+def _unreached(verdict: str) -> State:
+    return {"stopped": State.STOPPED, "refused": State.REFUSED}.get(verdict, State.FAILED)
 
 
 def _left_behind(unit: Unit, transaction: Transaction) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Puts the story of a transaction into the outbox, in the same unit as the fact that it tells."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from bot import story
-from bot.model import Message, State, Step, Transaction
+from bot import petitions, story
+from bot.model import Approval, Json, Message, State, Step, Transaction
 from bot.speed import Pace
 from bot.store import Unit
 
@@ -19,8 +20,27 @@ def retell(unit: Unit, transaction_id: str, pace: Pace | None = None) -> None:
         return
     steps = unit.steps.of(transaction_id)
     waits_for = _ahead(unit, transaction)
-    _say(unit, transaction, "root", story.root(transaction, steps, waits_for))
+    _say(unit, transaction, "root", _as_it_waits(unit, transaction, story.root(transaction, steps, waits_for)))
     _say(unit, transaction, "plan", story.plan(transaction, steps, waits_for, pace))
+
+
+def tell(unit: Unit, transaction: Transaction, name: str, text: str, *, level: str = "ok") -> None:
+    """Add a reply that stays; the same name again changes it."""
+    if transaction.place.channel:
+        _say(unit, transaction, f"milestone:{name}", story.reply(transaction, name, level, text))
+
+
+def tell_approval(unit: Unit, transaction: Transaction, approval: Approval) -> None:
+    """Bring the copies of its card that approvers got up to date."""
+    for key in unit.outbox.keys_under(copy_key(approval, "")):
+        copy = unit.outbox.get(key)
+        if copy is not None:
+            unit.outbox.put(replace(copy, view=petitions.card(story.title(transaction), approval)))
+
+
+def copy_key(approval: Approval, user: str) -> str:
+    """The message with an approver's copy of the card."""
+    return f"{approval.transaction_id}:approval:{approval.number}:{user}"
 
 
 def tell_step(unit: Unit, transaction: Transaction, step: Step) -> None:
@@ -71,6 +91,12 @@ def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
                 view=story.notice(text),
             )
         )
+
+
+def _as_it_waits(unit: Unit, transaction: Transaction, root: Json) -> Json:
+    """The root message; while a decision is waited for, it is the card."""
+    approval = unit.approvals.newest(transaction.id) if transaction.state is State.AWAITING_APPROVAL else None
+    return petitions.on_root(root, approval) if approval else root
 
 
 def _ahead(unit: Unit, transaction: Transaction) -> str:

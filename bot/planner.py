@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError
 from bot.model import Failure, Headroom, Json, Transaction, Vm
@@ -27,6 +27,8 @@ class Planned:
     vmstore: str = ""  # empty: none takes part
     frozen: Json  # the workflow, copied
     facts: Json
+    decided: Json = field(default_factory=dict)  # what an approval is bound to (bot/approving.py)
+    estimates: Json = field(default_factory=dict)  # what is shown beside it, and may move a little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
     "asked", "duration_text", "ending", "line", "milestone", "moved_text", "notice", "plan", "receipt",
-    "removed_later", "root", "size_text", "stopping", "title", "waiting",
+    "removed_later", "reply", "root", "size_text", "stopping", "title", "waiting",
 ]  # fmt: skip
 
 _TASK_STATES = {
@@ -136,28 +136,29 @@ def milestone(transaction: Transaction, step: Step) -> Json | None:
     teller = purpose_of(transaction).milestones.get(step.id)
     if teller is None or step.state is not StepState.COMPLETE:
         return None
-    return _reply(transaction, step.id, "ok", teller(step))
+    return reply(transaction, step.id, "ok", teller(step))
 
 
 def stopping(transaction: Transaction) -> Json:
     """The reply to a Stop: no new part or call begins from now on."""
     text = f"Stopping, asked by {transaction.stop_asked_by}. {purpose_of(transaction).stopping}"
-    return _reply(transaction, "stop", "warning", text)
+    return reply(transaction, "stop", "warning", text)
 
 
 def waiting(transaction: Transaction, why: str) -> Json:
     """The reply that says why it stands still: a call is tried again and again."""
     text = f"Waiting: {why} It is tried again, for some minutes; /cloudy stop {transaction.id} ends it."
-    return _reply(transaction, "waiting", "warning", text)
+    return reply(transaction, "waiting", "warning", text)
 
 
 def removed_later(transaction: Transaction, removed: Sequence[str], *, is_all: bool) -> Json:
     """The reply when the janitor removed what was left behind."""
     end = " Nothing is left behind any more." if is_all else ""
-    return _reply(transaction, "janitor", "ok", f"Removed later by the janitor: {'; '.join(removed)}.{end}")
+    return reply(transaction, "janitor", "ok", f"Removed later by the janitor: {'; '.join(removed)}.{end}")
 
 
-def _reply(transaction: Transaction, step: str, level: str, text: str) -> Json:
+def reply(transaction: Transaction, step: str, level: str, text: str) -> Json:
+    """A reply that stays; level: "ok", "warning" or "error"."""
     return {"kind": "milestone", "transaction": transaction.id, "step": step, "level": level, "text": text}
 
 

@@ -50,7 +50,7 @@ class Approval:
     plan_hash: str
     requester: Actor
     reason: str
-    needed: int  # distinct approvers
+    needed: int  # distinct approvers; 0: the requester confirms it
     created_at: datetime
     expires_at: datetime
     good_for_s: int  # seconds after the decision in which it may start
@@ -58,6 +58,11 @@ class Approval:
     good_until: datetime | None = None  # once approved
     why: str = ""  # of an end that nobody clicked
     decisions: tuple[Decision, ...] = field(default_factory=tuple)
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether it only waits for the one who asked."""
+        return self.needed == 0
 
     @property
     def approvers(self) -> tuple[Actor, ...]:

@@ -35,6 +35,11 @@ class Outbox:
         row = self._find(key)
         return _message(row) if row else None
 
+    def keys_under(self, prefix: str) -> tuple[str, ...]:
+        """Give the keys that begin so, in order."""
+        query = select(MessageRow.key).where(MessageRow.key >= prefix, MessageRow.key < f"{prefix}\uffff")
+        return tuple(self._session.exec(query.order_by(col(MessageRow.key))))
+
     def by_ts(self, channel: str, ts: str) -> Message | None:
         """Give the message that stands there in the chat, None if it is not ours."""
         row = self._session.exec(select(MessageRow).where(MessageRow.channel == channel, MessageRow.ts == ts)).first()
@@ -63,9 +68,13 @@ class Outbox:
         row.intent = token
         self._save(row)
 
-    def sent(self, key: str, version: int, ts: str) -> None:
-        """Note that this version stands at ts; a newer version stays pending. MissingError."""
+    def sent(self, key: str, version: int, ts: str, channel: str = "") -> None:
+        """Note that this version stands at ts; a newer version stays pending. MissingError.
+
+        channel: where it really stands, when it was sent to a person.
+        """
         row = self._row(key)
+        row.channel = channel or row.channel
         row.sent_version = max(row.sent_version, version)
         row.ts = ts
         row.intent = ""

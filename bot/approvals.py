@@ -1,0 +1,272 @@
+"""Approvals as they are asked for, decided, ended and executed: each in the unit of work that it is called in."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bot import approving, ending, narrator, petitions, story
+from bot.errors import NotAllowed, NotFound, RequesterError
+from bot.model import (
+    Actor,
+    Approval,
+    ApprovalState,
+    AuditEvent,
+    Choice,
+    Decision,
+    Failure,
+    Json,
+    Message,
+    State,
+    Transaction,
+)
+from bot.policy import Need, Terms
+from bot.ports import Clock
+from bot.rights import Rights, about_transaction, operation_of
+from bot.store import Unit
+
+MOST_ASKED = 20  # approvers who get a message of their own
+
+
+class Stand(StrEnum):
+    """What a plan may do now."""
+
+    GO = "go"
+    WAIT = "wait"
+    NOBODY = "nobody"  # could ever decide
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The rules of bot/policy.py, applied to plans."""
+
+    rights: Rights
+    clock: Clock
+
+    def settle(self, unit: Unit, transaction: Transaction, decided: Json, estimates: Json) -> Stand:
+        """Whether what was planned may go on. If it has to wait, its approval is asked for, once.
+
+        An approval that does not fit what is planned now is cancelled, with words, and a fresh one is asked for.
+        """
+        terms = self._terms(unit, transaction)
+        if terms.need is Need.NOTHING:
+            return Stand.GO
+        known = unit.approvals.newest(transaction.id)
+        if known is not None and known.state is ApprovalState.APPROVED:
+            why = approving.changed(known, decided, estimates) or _too_few(known, terms)
+            if not why:
+                return Stand.GO
+            self._void(unit, transaction, known, why)
+        if terms.need is Need.APPROVAL and not self._who(transaction, terms):
+            return Stand.NOBODY
+        self._ask(unit, transaction, terms, decided, estimates)
+        return Stand.WAIT
+
+    def begin(self, unit: Unit, transaction: Transaction) -> Failure | None:
+        """At its start: the approval is executed, once. Gives why it may not start any more."""
+        known = unit.approvals.newest(transaction.id)
+        if known is None:
+            if self._terms(unit, transaction).need is Need.NOTHING:
+                return None
+            return _failure("The policy asks for an approval by now, and nobody gave one.")
+        if known.state is ApprovalState.APPROVED and known.good_until and self.clock.now() < known.good_until:
+            self._keep(unit, replace(known, state=ApprovalState.EXECUTED), "executed", {"by": approving.names(known)})
+            return None
+        if known.state is ApprovalState.APPROVED:
+            why = f"it was approved, and not started until {known.good_until:%Y-%m-%d %H:%M} UTC"
+            known = replace(known, state=ApprovalState.EXPIRED, why=why)
+            self._keep(unit, known, "approval", {"state": "expired", "why": why})
+        return _failure(approving.refusal(known, "", Choice.APPROVE, self.clock.now()))
+
+    def decide(self, unit: Unit, token: str, choice: Choice, actor: Actor, key: str) -> Approval:
+        """One person's click. RequesterError, NotFound: why it does nothing.
+
+        key: of the click; the same one again is the same click.
+        """
+        known = unit.approvals.by_token(token)
+        if known is None:
+            raise NotFound("This button belongs to no approval that Cloudy knows of. Ask again for what you need.")
+        if unit.audit.transaction_of(f"{key}:decision"):
+            return known  # the same click, delivered twice
+        if why := approving.refusal(known, actor.id, choice, self.clock.now()):
+            raise RequesterError(why)
+        transaction = unit.transactions.get(known.transaction_id)
+        self._demand_word(unit, known, transaction, actor)
+        decided = approving.decided(known, Decision(actor=actor, choice=choice, at=self.clock.now()))
+        body: Json = {"choice": choice.value, "approval": known.id, "plan_hash": known.plan_hash}
+        unit.audit.append(
+            AuditEvent(
+                key=f"{key}:decision",
+                action="decision",
+                actor=actor,
+                transaction_id=known.transaction_id,
+                body=body | {"state": decided.state.value},
+            )
+        )
+        unit.approvals.put(decided)
+        self._follow(unit, transaction, decided, actor)
+        return decided
+
+    def is_due(self, unit: Unit, transaction: Transaction) -> bool:
+        """Whether `tend` has something to do."""
+        known, now = unit.approvals.newest(transaction.id), self.clock.now()
+        if known is None:
+            return False
+        return now >= known.expires_at or bool(known.remind_at and now >= known.remind_at)
+
+    def tend(self, unit: Unit, transaction: Transaction) -> None:
+        """By the clock: end it when its time is over, remind before. Call it often."""
+        known = unit.approvals.newest(transaction.id)
+        now = self.clock.now()
+        if known is None or known.state is not ApprovalState.PENDING:
+            return
+        if now >= known.expires_at:
+            why = f"nobody decided until {known.expires_at:%Y-%m-%d %H:%M} UTC"
+            ended = replace(known, state=ApprovalState.EXPIRED, why=why)
+            self._keep(unit, ended, "approval", {"state": "expired", "why": why})
+            self._close(unit, transaction, f"Expired: {why}. Nothing was done.")
+        elif known.remind_at and now >= known.remind_at:
+            unit.approvals.put(replace(known, remind_at=None))
+            self._remind(unit, transaction, known)
+
+    def waiting_for(self, unit: Unit, actor: Actor) -> tuple[tuple[Approval, Transaction], ...]:
+        """Pending approvals on which the actor's word would count, oldest first."""
+        found: list[tuple[Approval, Transaction]] = []
+        for approval in unit.approvals.open():
+            transaction = unit.transactions.get(approval.transaction_id)
+            is_open = not approving.refusal(approval, actor.id, Choice.APPROVE, self.clock.now())
+            if is_open and not self._objection(unit, approval, transaction, actor):
+                found.append((approval, transaction))
+        return tuple(found)
+
+    # --- asking ---
+
+    def _terms(self, unit: Unit, transaction: Transaction) -> Terms:
+        about = about_transaction(transaction)
+        return self.rights.judge(unit, transaction.actor, operation_of(transaction), about).terms
+
+    def _who(self, transaction: Transaction, terms: Terms) -> tuple[str, ...]:
+        """Slack users and groups whose word could count; none: it would wait in vain."""
+        policy = self.rights.policy
+        users = [user for user in policy.approvers() if terms.requester_counts or user != transaction.actor.id]
+        return (*users, *policy.approver_groups)
+
+    def _ask(self, unit: Unit, transaction: Transaction, terms: Terms, decided: Json, estimates: Json) -> None:
+        before, now = unit.approvals.newest(transaction.id), self.clock.now()
+        number = before.number + 1 if before else 1
+        asked = Approval(
+            id=f"{transaction.id}:{number}",
+            transaction_id=transaction.id,
+            number=number,
+            operation=operation_of(transaction).value,
+            state=ApprovalState.PENDING,
+            token=secrets.token_urlsafe(24),
+            decided=decided,
+            estimates=estimates,
+            plan_hash=approving.plan_hash(decided),
+            requester=transaction.actor,
+            reason=transaction.note,
+            needed=terms.approvers if terms.need is Need.APPROVAL else 0,
+            created_at=now,
+            expires_at=now + terms.lives,
+            good_for_s=int(terms.good_for.total_seconds()),
+            remind_at=approving.reminder(now, terms.lives),
+        )
+        body: Json = {"state": "pending", "decided": decided, "estimates": estimates, "needed": asked.needed}
+        self._keep(unit, asked, "approval", body)
+        if not asked.is_confirmation:
+            for user in self._asked(unit, transaction, terms):
+                key = narrator.copy_key(asked, user)
+                unit.outbox.put(Message(key=key, channel=user, view=_card(transaction, asked)))
+
+    def _asked(self, unit: Unit, transaction: Transaction, terms: Terms) -> Sequence[str]:
+        """Who gets a message of their own."""
+        policy = self.rights.policy
+        members = (user for group in policy.approver_groups for user in unit.members.users_of(group))
+        users = dict.fromkeys((*policy.approvers(), *members))
+        return [user for user in users if terms.requester_counts or user != transaction.actor.id][:MOST_ASKED]
+
+    # --- deciding ---
+
+    def _objection(self, unit: Unit, approval: Approval, transaction: Transaction, actor: Actor) -> str:
+        """Why this person's word does not count; "": it does."""
+        if approval.is_confirmation:
+            return "" if actor.id == approval.requester.id else f"Only {approval.requester.name} can confirm this."
+        verdict = self.rights.policy.may_approve(
+            actor,
+            self.rights.groups_of(unit, actor),
+            operation_of(transaction),
+            about_transaction(transaction),
+            self.clock.now(),
+            requester=approval.requester,
+        )
+        return "" if verdict.allowed else " ".join(verdict.why)
+
+    def _demand_word(self, unit: Unit, approval: Approval, transaction: Transaction, actor: Actor) -> None:
+        if why := self._objection(unit, approval, transaction, actor):
+            raise NotAllowed(why)
+
+    def _follow(self, unit: Unit, transaction: Transaction, approval: Approval, actor: Actor) -> None:
+        if approval.state is ApprovalState.VETOED:
+            self._close(unit, transaction, f"Vetoed by {actor.name}. Nothing was done.")
+        elif approval.state is ApprovalState.APPROVED:
+            unit.transactions.update(transaction.id, state=State.PLANNING)  # its facts are looked at again
+            narrator.tell(unit, transaction, f"approved:{approval.number}", _approved(approval))
+        narrator.retell(unit, transaction.id)
+        narrator.tell_approval(unit, transaction, approval)
+
+    def _close(self, unit: Unit, transaction: Transaction, what: str) -> None:
+        ending.close(unit, transaction.id, self.clock.now(), verdict="refused", failure=_failure(what))
+
+    def _void(self, unit: Unit, transaction: Transaction, approval: Approval, why: str) -> None:
+        ended = replace(approval, state=ApprovalState.CANCELLED, why=why)
+        self._keep(unit, ended, "approval", {"state": "cancelled", "why": why})
+        text = f"The approval by {approving.names(approval)} is void: {why}. The plan as it is now waits for a new one."
+        narrator.tell(unit, transaction, f"void:{approval.number}", text, level="warning")
+
+    # --- telling ---
+
+    def _keep(self, unit: Unit, approval: Approval, action: str, body: Json) -> None:
+        """Keep it, with a row in the audit and all copies of its card as they should be."""
+        unit.approvals.put(approval)
+        unit.audit.append(
+            AuditEvent(
+                key=f"approval:{approval.id}:{approval.state}",
+                action=action,
+                actor=approval.requester,
+                transaction_id=approval.transaction_id,
+                body={"approval": approval.id, "plan_hash": approval.plan_hash} | body,
+            )
+        )
+        narrator.tell_approval(unit, unit.transactions.get(approval.transaction_id), approval)
+
+    def _remind(self, unit: Unit, transaction: Transaction, approval: Approval) -> None:
+        text = f"Still waiting: {petitions.line(approval)}."
+        narrator.tell(unit, transaction, f"reminder:{approval.number}", text, level="warning")
+        words = f"{text} {story.title(transaction)}, asked by {approval.requester.name} ({transaction.id})."
+        for key in unit.outbox.keys_under(narrator.copy_key(approval, "")):
+            copy = unit.outbox.get(key)
+            if copy is not None:
+                unit.outbox.put(
+                    Message(key=f"reminder:{key}", channel=copy.channel, thread_key=key, view=story.notice(words))
+                )
+
+
+def _card(transaction: Transaction, approval: Approval) -> Json:
+    return petitions.card(story.title(transaction), approval)
+
+
+def _approved(approval: Approval) -> str:
+    if approval.is_confirmation:
+        return f"Confirmed by {approval.requester.name}: plan {approval.plan_hash[:12]}."
+    return f"Approved by {approving.names(approval)}: plan {approval.plan_hash[:12]}."
+
+
+def _too_few(approval: Approval, terms: Terms) -> str:
+    if terms.need is Need.APPROVAL and len(approval.approvers) < terms.approvers:
+        return f"the policy asks for {terms.approvers} approvals by now"
+    return ""
+
+
+def _failure(what: str) -> Failure:
+    return Failure(what=what, step="Approval", kind="NotApproved")

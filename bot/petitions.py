@@ -1,0 +1,92 @@
+"""What people see of an approval: the plan that they decide on, and how it stands. Pure; all text is raw."""
+
+from bot import approving
+from bot.model import Approval, ApprovalState, Choice, Json
+from bot.words import size_text
+
+_SIZES = frozenset({"bytes", "bytes_to_send", "bytes_removed"})
+_LABELS = {
+    "vm": "VM",
+    "vm_uuid": "VM's uuid",
+    "vmstore": "VMstore",
+    "point": "Recovery point",
+    "taken_at": "Taken at",
+    "targets": "Targets",
+    "removes": "Removes all under",
+    "keep_for": "Keep for",
+    "last_of_vm": "Mind",
+    "price": "Price",
+    "minutes": "Minutes",
+}
+_BUTTONS = ["approve", "veto"]
+
+
+def facts(approval: Approval) -> list[list[str]]:
+    """The plan for people: what is decided, then the estimates, then who asked and why."""
+    decided = {name: value for name, value in approval.decided.items() if name not in ("operation", "vm_uuid")}
+    told = [[_label(name), _said(name, value)] for name, value in {**decided, **approval.estimates}.items()]
+    asked = [["Asked by", approval.requester.name], ["Because", approval.reason]]
+    plan = [["Plan", f"{approval.plan_hash[:12]} (what is approved is exactly this)"]]
+    return [fact for fact in (*told, *asked, *plan) if fact[1]]
+
+
+def line(approval: Approval) -> str:
+    """How it stands, in one line."""
+    until = f"until {approval.expires_at:%Y-%m-%d %H:%M} UTC"
+    if approval.state is ApprovalState.PENDING and approval.is_confirmation:
+        return f"Waiting for {approval.requester.name} to confirm it, {until}"
+    if approval.state is ApprovalState.PENDING:
+        so_far = f" ({approving.names(approval)} approved)" if approval.approvers else ""
+        missing = approval.needed - len(approval.approvers)
+        people = "1 approval" if missing == 1 else f"{missing} approvals"
+        return f"Waiting for {people}{so_far}, {until}"
+    if approval.state is ApprovalState.APPROVED:
+        return f"Approved by {approving.names(approval)}"
+    if approval.state is ApprovalState.EXECUTED:
+        return f"Approved by {approving.names(approval)}, and begun"
+    return approving.refusal(approval, "", Choice.APPROVE, approval.created_at)
+
+
+def on_root(root: Json, approval: Approval) -> Json:
+    """The root message of a transaction that waits: the card of its approval."""
+    return root | {
+        "line": line(approval),
+        "facts": facts(approval),
+        "buttons": [*_buttons(approval), "stop", "details"],
+        "token": approval.token,
+    }
+
+
+def card(title: str, approval: Approval) -> Json:
+    """The copy that an approver gets; without buttons once it is decided."""
+    return {
+        "kind": "approval",
+        "transaction": approval.transaction_id,
+        "title": title,
+        "state": approval.state.value,
+        "line": line(approval),
+        "facts": facts(approval),
+        "by": approval.requester.id,
+        "buttons": _buttons(approval),
+        "token": approval.token,
+    }
+
+
+def _buttons(approval: Approval) -> list[str]:
+    if approval.state is not ApprovalState.PENDING:
+        return []
+    return ["confirm"] if approval.is_confirmation else _BUTTONS
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def _said(name: str, value: object) -> str:
+    if name == "last_of_vm":
+        return "it is the last recovery point of this VM" if value else ""
+    if name in _SIZES and isinstance(value, int):
+        return size_text(value)
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in value)
+    return "" if value is None else str(value)
