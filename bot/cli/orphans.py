@@ -40,7 +40,7 @@ def orphans(
 
     least = _duration(older_than)
     settings = settings_of(config)
-    setup("ERROR", settings.secrets())
+    setup("WARNING", settings.secrets())  # what is waited for is seen: a system away, a full disk
     with reading(config) as (settings, db):
         janitor = janitor_for(settings, db, me())
         left = [line for cleared in janitor.clear_ledger() for line in cleared.left] if remove else []

@@ -306,6 +306,14 @@ def test_a_system_that_is_away_is_named_with_status_1(world: World) -> None:
     assert [one["system"] for one in done["not_seen"]] == ["vmstore"]
 
 
+def test_who_waits_for_a_system_or_a_full_disk_sees_what_is_waited_for(world: World) -> None:
+    installed(world)
+    world.simulator.stop()
+    done = CliRunner().invoke(app, ["orphans", "--config", str(world.config)])
+    assert "trying again" in done.stderr
+    assert "trying again" not in done.stdout
+
+
 def test_the_worker_clears_the_ledger_at_its_start(world: World) -> None:
     db = installed(world)
     left_by(world, "aaaa0000")
