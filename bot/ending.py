@@ -27,8 +27,7 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
         state = _state_by_points(known["protected_in"], transaction.targets, verdict)
     else:
         state = _state_by_steps(steps, verdict)
-    if verdict == "refused":
-        state = State.REFUSED
+    state = State.REFUSED if verdict == "refused" else state
     why = failure or _why(transaction, steps, state, known.get("protected_in", ()))
     left = _left_behind(unit, transaction)
     unit.transactions.update(

@@ -197,7 +197,8 @@ def _slack_checkup(settings: Settings) -> Group:
     from handlers.checkup import SlackCheckup  # only who asks Slack loads its libraries
 
     workspace = SlackCheckup(api_url=settings.slack.api_url, bot_token=bot_token, app_token=app_token)
-    return outside.of_slack(workspace, has_bot_token=bool(bot_token), has_app_token=bool(app_token))
+    has = {"has_bot_token": bool(bot_token), "has_app_token": bool(app_token)}
+    return outside.of_slack(workspace, **has, has_groups=bool(policy_of(settings.policy).groups))
 
 
 class Hand:
@@ -359,11 +360,13 @@ def asked_to_end() -> Callable[[], None]:
 
 
 def _connection(settings: Settings, db: Database, worker: Worker, address: Address | None) -> "Connection":
-    from handlers import connection, gate, socketmode, webserver  # only the bot loads Slack's libraries
+    # only the bot loads Slack's libraries
+    from handlers import connection, courier, gate, membership, socketmode, webserver
 
     slack = settings.slack
     client = connection.slack_client(slack.api_url, _revealed(slack.bot_token))
-    app = connection.slack_app(client, service_for(settings, db, worker.wake))
+    service = service_for(settings, db, worker.wake)
+    app = connection.slack_app(client, service)
     door: Door
     if address is None:
         door = socketmode.SocketDoor(app, app_token=_revealed(slack.app_token))
@@ -377,6 +380,10 @@ def _connection(settings: Settings, db: Database, worker: Worker, address: Addre
         clock=SystemClock(),
         installation=installation_id(db),
         admin_channel=slack.admin_channel,
+        also=(
+            membership.Roster(client, service, policy_of(settings.policy).groups, settings.policy.refresh),
+            courier.Courier(service.handouts, service.questions, client, SystemClock()),
+        ),
     )
 
 

@@ -187,6 +187,7 @@ COMMANDS: Mapping[str, Operation] = {
     "audit": Operation.READ,
     "protect": Operation.PROTECT,
     "verify": Operation.PROTECT,
+    "retry": Operation.PROTECT,
     "stop": Operation.STOP,
     "delete": Operation.DELETE,
 }

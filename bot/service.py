@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot import asking, keeping, narrator, suggestions
+from bot import asking, keeping, narrator, overview, suggestions
 from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.handouts import Handouts
 from bot.ids import transaction_id
@@ -226,7 +226,7 @@ class Service:
 
     def demand_reading(self, command: str, actor: Actor, channel: str) -> None:
         """Go on only if the actor may use this command there, where it only reads. NotAllowed."""
-        if self._rights.policy == Policy() or COMMANDS.get(command) is not Operation.READ:
+        if self._rights.policy == Policy() or COMMANDS.get(command, Operation.READ) is not Operation.READ:
             return
         with self._db.read() as unit:
             about = About(channel=channel, command=command)
@@ -286,6 +286,17 @@ class Service:
         if known is None:
             raise NotFound("This message belongs to no transaction of Cloudy's.")
         return self.show(known.id)
+
+    def shared_overview(self, view: overview.View) -> overview.Shared:
+        """What a start page tells everybody who looks at this part of the list of VMs."""
+        systems = overview.Systems(vmstores=self._vmstores, targets=self._targets)
+        with self._db.read() as unit:
+            return overview.shared(unit, view, systems, now=self._clock.now(), rpo=self.questions.rpo)
+
+    def running(self, actor: Actor) -> tuple[overview.Running, ...]:
+        """The actor's transactions that have not ended, oldest first."""
+        with self._db.read() as unit:
+            return overview.running(unit, actor)
 
     def suggest_vms(self, text: str, limit: int = 100) -> tuple[VmChoice, ...]:
         """VMs that may be meant by what somebody types, best first; see bot.suggestions."""

@@ -31,6 +31,7 @@ def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient
 def details(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """The Details button of a root message; its value is the transaction id."""
     origin = of_click(body)
+    service.demand_reading("show", origin.actor, origin.channel)
     shown = service.show(action["value"])
     ack()
     tell_once(service, client, origin, answers.show(*shown))

@@ -1,8 +1,9 @@
 """Slack as a process has it: the app with its listeners, a door that requests come in by, and the outbox's sender."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
@@ -39,6 +40,13 @@ def slack_app(client: WebClient, service: Service) -> App:
     return app
 
 
+class Lasting(Protocol):
+    """What goes on until it is told to stop."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on."""
+
+
 class Connection:
     """A door in, the Web API out."""
 
@@ -51,12 +59,15 @@ class Connection:
         clock: Clock,
         installation: str,
         admin_channel: str = "",
+        also: Sequence[Lasting] = (),
     ) -> None:
+        """also: what else goes on in threads while the connection is open."""
         self._door = door
         self._stop = threading.Event()
         watched = crossings.watched("slack", client)
         sender = Sender(db, watched, clock=clock, installation=installation, admin_channel=admin_channel)
         self._sender = threading.Thread(target=sender.run, args=(self._stop,), name="sender", daemon=True)
+        self._also = [threading.Thread(target=each.run, args=(self._stop,), daemon=True) for each in also]
 
     def start(self, on_ready: Callable[[], None]) -> None:
         """Begin to send, and open the door; an outage of Slack is waited out, the worker works meanwhile.
@@ -64,6 +75,8 @@ class Connection:
         OperatorError: the door cannot be opened.
         """
         self._sender.start()
+        for thread in self._also:
+            thread.start()
         self._door.open(on_ready)
 
     def close(self) -> None:

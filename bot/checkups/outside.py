@@ -30,6 +30,7 @@ class Workspace(Protocol):
         """Ask for a socket by the app token; it is not used."""
 
 
+GROUPS_SCOPE = "usergroups:read"
 # Scope -> what does not work without it, and whether Cloudy can live with that.
 SCOPES: dict[str, tuple[str, bool]] = {
     "chat:write": ("Cloudy can say nothing", False),
@@ -37,12 +38,15 @@ SCOPES: dict[str, tuple[str, bool]] = {
     "app_mentions:read": ("`@cloudy stop` in a thread is not heard", False),
     "users:read": ("people are told by their ids, not by their names", True),
     "channels:history": ("in public channels a message whose answer was lost may be posted twice", True),
+    GROUPS_SCOPE: ("a role that is given to a user group does not count for its members", True),
     "groups:history": ("in private channels a message whose answer was lost may be posted twice", True),
 }
 
 
-def of_slack(workspace: Workspace | None, *, has_bot_token: bool = True, has_app_token: bool = True) -> Group:
-    """Tokens and scopes. None: nothing of it is configured."""
+def of_slack(
+    workspace: Workspace | None, *, has_bot_token: bool = True, has_app_token: bool = True, has_groups: bool = True
+) -> Group:
+    """Tokens and scopes. None: nothing of it is configured. has_groups: whether the policy names user groups."""
     if workspace is None:
         return Group(about="Slack", checks=(Check(title="tokens", run=_unconfigured, cure=""),))
     return Group(
@@ -56,7 +60,7 @@ def of_slack(workspace: Workspace | None, *, has_bot_token: bool = True, has_app
             ),
             Check(
                 title="scopes",
-                run=lambda: _scopes(workspace.whoami()[1]),
+                run=lambda: _scopes(workspace.whoami()[1] | (frozenset() if has_groups else {GROUPS_SCOPE})),
                 cure="Add the scopes at OAuth & Permissions of the app, then install it into the workspace again.",
             ),
             Check(

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bot.cli import audit, config, demo, doctor, orphans, protect, runs, serve, simulate
+from bot.cli import audit, config, demo, doctor, orphans, policy, protect, runs, serve, simulate
 from bot.errors import CloudyError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("doctor")(doctor.doctor)
 app.command("orphans")(orphans.orphans)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+app.add_typer(policy.app, name="policy")
 
 
 def main() -> None:

@@ -67,6 +67,12 @@ class Audit:
         """Give the transaction that the event of this key is about; "" when there is no such event."""
         return self._session.exec(select(AuditLink.transaction_id).where(AuditLink.key == key)).first() or ""
 
+    def person(self, text: str) -> tuple[str, str] | None:
+        """Give id and name of a user of Slack by either, as last seen; None: never seen."""
+        named = (AuditLink.actor_id == text) | (AuditLink.actor_name == text)
+        query = select(AuditLink.actor_id, AuditLink.actor_name).where(named, AuditLink.source == "slack")
+        return self._session.exec(query.order_by(col(AuditLink.seq).desc()).limit(1)).first()
+
     def every(self) -> Iterator[AuditRow]:
         """Give all rows, oldest first, a few at a time: they may be more than memory holds."""
         links = self._session.exec(select(AuditLink).order_by(col(AuditLink.seq)).execution_options(yield_per=1000))

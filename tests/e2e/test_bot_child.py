@@ -107,6 +107,7 @@ PAPERS = Papers(
     ),
     endpoint="http://127.0.0.1:3",
     account=Account(access_key="ak", secret_key="sk", bucket="cloudy-demo"),
+    roles={"operator": ["U0ALICE001"], "approver": ["U0BOB00001"]},
 )
 
 
@@ -118,6 +119,7 @@ def test_the_bot_can_read_its_papers(tmp_path: Path) -> None:
     assert settings.vmstores["vmstore2"].share == f"path:{tmp_path / 'vmstore2/export'}"
     assert settings.vmstores["vmstore2"].ca == tmp_path / "ca.pem"
     assert settings.targets["s3"].endpoint == "http://127.0.0.1:3"
+    assert (settings.policy.roles.operator, settings.policy.roles.approver) == (("U0ALICE001",), ("U0BOB00001",))
 
 
 def test_no_secret_stands_in_the_configuration_and_the_secrets_are_private(tmp_path: Path) -> None:

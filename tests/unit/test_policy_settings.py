@@ -1,5 +1,6 @@
 """[policy] of cloudy.toml becomes a policy, or mistakes in words."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,14 @@ from bot import config
 from bot.errors import ConfigError
 from bot.model import Actor
 from bot.policy import COMMANDS, DEFAULTS, Need, Operation, Policy, Role
-from bot.policy_settings import policy_of
+from bot.policy_settings import (
+    ChannelSettings,
+    FreezeSettings,
+    PolicySettings,
+    RolesSettings,
+    RuleSettings,
+    policy_of,
+)
 
 HOUSE = """
 [vmstores.vmstore]
@@ -198,3 +206,14 @@ def test_a_group_of_approvers_may_be_as_large_as_it_likes(tmp_path: Path) -> Non
 
     assert made.groups == {"S1AA"}
     assert made.role_of(Actor(id="U1AA", name="a", source="slack"), frozenset({"S1AA"})) is Role.ADMIN
+
+
+def test_every_key_is_in_the_documentation() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text()
+    sections = (PolicySettings, RolesSettings, ChannelSettings, RuleSettings, FreezeSettings)
+    keys = {field.alias or name for section in sections for name, field in section.model_fields.items()}
+    written = re.compile(r"`(\w+)`|^(\w+) = |policy\.(\w+)|^\| (\w+) \|", re.MULTILINE)
+    told = {word for found in written.findall(page) for word in found}
+
+    assert sorted(keys - told) == []
+    assert sorted(word for word in (*Operation, *Need, *Role) if word not in page) == []

@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Papers:
     vmstores: tuple[VmstorePaper, ...]
     endpoint: str
     account: Account
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)  # Slack ids by role
 
     def write(self, folder: Path) -> None:
         """Write the three files; secrets.env for the owner alone."""
@@ -58,6 +60,7 @@ class Papers:
             _section("slack", api_url=self.slack.url),
             *(self._vmstore_section(vmstore) for vmstore in self.vmstores),
             _section("targets.s3", url=f"s3://{self.account.bucket}", **self._target_fields()),
+            *([_section("policy.roles", **self.roles)] if self.roles else []),
         ]
         return "\n".join(sections)
 
