@@ -43,6 +43,8 @@ def _click(payload: Json) -> str:
         return "a click without actions"
     if not isinstance(payload.get("user"), dict):
         return "a click of nobody"
+    if not isinstance(payload.get("channel", {}), dict):
+        return "a click whose channel is no object"
     return next(filter(None, (_lacks(action, ("action_id",), "an action") for action in actions)), "")
 
 

@@ -180,7 +180,9 @@ def test_a_signature_holds_for_five_minutes(tmp_path: Path, away: int, status: i
 ODD = [b"{broken", b"[1, 2]", b"payload=no json", b"payload=[1]", b"\xff\xfe", b"text=%ff&command=x", b"", b"x", b"=",
        b"[" * 100_000, b'{"type": "x", "n": ' + b"9" * 5000 + b"}", b'{"type": "\\ud800"}', b"null", b"{}",
        b"payload={}", b'payload={"type":1}', b"a=1&" * 500, b"command=%2Fcloudy", b'{"type":"event_callback"}',
-       b'payload={"type":"block_actions","user":"U1"}']  # fmt: skip
+       b'payload={"type":"block_actions","user":"U1"}', *(
+           b'payload={"type":"block_actions","user":{"id":"U1"},"actions":[{"action_id":"cloudy.stop","value":"x"}],'
+           b'"channel":' + channel + b"}" for channel in (b"null", b'"C1"'))]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
