@@ -94,6 +94,9 @@ class TargetSettings(Section):
         le=256,
         description="a number of parts in flight, of all transactions together, like parallel_parts = 16",
     )
+    price_gib_month: float | None = Field(
+        default=None, ge=0, description="USD for a GiB and month, like price_gib_month = 0.023"
+    )
     part_mib: int = Field(default=16, ge=5, le=5120, description="a part's size in MiB, like part_mib = 16")
 
 

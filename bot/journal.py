@@ -70,7 +70,7 @@ class DatabaseLedger(_View):
             if resource.kind is ResourceKind.UPLOAD:
                 unit.parts.forget(self._id, resource.system, resource.name)
             if resource.kind is ResourceKind.OBJECTS:
-                unit.files.forget(self._id, resource.system)
+                unit.files.forget(resource.name, resource.system)
             self._on_release(unit, resource)
 
         self._write(write)
@@ -89,6 +89,10 @@ class DatabaseCatalogue(_View):
             unit.ledger.release(self._id, ResourceKind.OBJECTS, point.target, self._id)
 
         self._write(write)
+
+    def withdraw(self, point: str, target: str) -> None:
+        """See the port."""
+        self._write(lambda unit: unit.points.forget(point, target))
 
 
 class DatabaseJournal(_View):

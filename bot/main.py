@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
@@ -20,21 +19,20 @@ from pydantic import SecretStr
 from bot import crossings, doctor
 from bot.checkups import home, outside
 from bot.clock import SystemClock
-from bot.config import Settings, TargetSettings, VMstoreSettings
+from bot.config import Settings
 from bot.doctor import Finding, Group
-from bot.errors import CloudyError, ConfigError, NotFound, OperatorError
+from bot.errors import CloudyError, OperatorError
 from bot.janitor import Janitor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
-from bot.ports import ObjectStore, Share, VMstore
 from bot.slots import Slots
 from bot.store import Database
+from bot.systems import ConfiguredSystems, prices_of
 from bot.transfer import TransferSettings
 from bot.worker import Limits, Worker, installation_id
-from integrations import objectstores, shares, vmstores
 
 if TYPE_CHECKING:
     from handlers.connection import Connection
@@ -49,95 +47,6 @@ LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
 TURN_S = 0.001  # Python's 5 ms would let a person wait for many threads that move bytes, one after the other
-
-
-class ConfiguredSystems:
-    """The systems of cloudy.toml (port: bot.ports.Systems); adapters are opened when they are first asked for."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._targets: dict[str, ObjectStore] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def vmstore_names(self) -> tuple[str, ...]:
-        """See the port."""
-        return tuple(self._settings.vmstores)
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """See the port."""
-        return tuple(self._settings.targets)
-
-    def open_vmstore(self, name: str) -> VMstore:
-        """See the port."""
-        found = self._vmstore(name)
-        if found.kind not in vmstores.OPENERS:
-            raise ConfigError([f"vmstores.{name}.kind is {found.kind!r}; there are: {', '.join(vmstores.OPENERS)}"])
-        opened = vmstores.OPENERS[found.kind](
-            name,
-            url=found.url,
-            user=found.user,
-            password=found.password.get_secret_value() if found.password else "",
-            ca=found.ca,
-            export=found.export,
-            timeout_s=found.timeout_s,
-        )
-        return crossings.watched("vmstore", opened)
-
-    def share(self, vmstore: str) -> Share:
-        """See the port."""
-        found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.share, found)
-
-    def cleanup_share(self, vmstore: str) -> Share | None:
-        """See the port."""
-        found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.cleanup_share, found) if found.cleanup_share else None
-
-    def target(self, name: str) -> ObjectStore:
-        """See the port."""
-        if name not in self._settings.targets:
-            raise NotFound(f"There is no target called {name} in the configuration.", self.target_names)
-        with self._lock:
-            if name not in self._targets:
-                self._targets[name] = _open_store(name, self._settings.targets[name])
-            return self._targets[name]
-
-    def _vmstore(self, name: str) -> VMstoreSettings:
-        if name not in self._settings.vmstores:
-            raise NotFound(f"There is no VMstore called {name} in the configuration.", self.vmstore_names)
-        return self._settings.vmstores[name]
-
-
-def _open_share(vmstore: str, url: str, settings: VMstoreSettings) -> Share:
-    scheme = url.partition(":")[0]
-    if scheme not in shares.OPENERS:
-        ways = ", ".join(shares.OPENERS)
-        raise ConfigError([f"vmstores.{vmstore}.share is {url!r}; Cloudy reaches files by: {ways}"])
-    share = shares.OPENERS[scheme](
-        url,
-        export=settings.export,
-        uid=settings.share_uid,
-        gid=settings.share_gid,
-        timeout_s=settings.share_timeout_s,
-    )
-    return crossings.watched("share", share)
-
-
-def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
-    scheme = settings.url.partition(":")[0]
-    if scheme not in objectstores.OPENERS:
-        raise ConfigError([f"targets.{name}.url is {settings.url!r}; there are: {', '.join(objectstores.OPENERS)}"])
-    options = settings.model_dump(exclude={"url", "threads", "parallel_parts", "part_mib"}, exclude_unset=True)
-    plain = {key: _plain(value) for key, value in options.items() if value is not None}
-    return crossings.watched("target", objectstores.OPENERS[scheme](name, settings.url, plain))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return str(value) if isinstance(value, Path) else value
 
 
 def _prepare(settings: Settings) -> Database:
@@ -166,6 +75,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
         limits=Limits(
             parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
             transfer_settings=transfer_settings,
+            prices=prices_of(settings),
         ),
         version=VERSION,
         policy=policy_of(settings.policy),

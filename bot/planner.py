@@ -3,13 +3,16 @@
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from bot.actions.points import holdings
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError
 from bot.model import Failure, Headroom, Json, Transaction, Vm
 from bot.ports import Systems, VMstore
+from bot.prices import Prices
 from bot.retry import Patience, retrying
 from bot.store import Database
+from bot.words import duration_text
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +53,15 @@ class Planner:
     """Each workflow brings its own planning; without one it is planned by the recovery point that it is about."""
 
     def __init__(
-        self, db: Database, systems: Systems, workflow: Callable[[str], Json], pause: Callable[[float], None]
+        self,
+        db: Database,
+        systems: Systems,
+        workflow: Callable[[str], Json],
+        pause: Callable[[float], None],
+        prices: Prices | None = None,
     ) -> None:
-        """workflow: name -> frozen workflow."""
+        """workflow: name -> frozen workflow; prices: of storage, None: none is told."""
+        self._prices = prices or Prices({})
         self._db = db
         self._systems = systems
         self._workflow = workflow
@@ -60,7 +69,7 @@ class Planner:
 
     def plan(self, transaction: Transaction) -> Planned:
         """Raises what the workflow's planning raises; nothing of it was begun then."""
-        by_workflow = {"protect": self._by_vm}
+        by_workflow = {"protect": self._by_vm, "delete": self._removal}
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
     def _by_point(self, transaction: Transaction) -> Planned:
@@ -86,6 +95,34 @@ class Planner:
         }
         return Planned(vm=points[0].vm_name, frozen=self._workflow(transaction.workflow), facts=facts)
 
+    def _removal(self, transaction: Transaction) -> Planned:
+        """What a delete would remove, asked of the targets themselves. DeniedError: it is locked, until when."""
+        plan, request = self._by_point(transaction), transaction.request
+        held = {name: self._held(name, str(request["point"])) for name in transaction.targets}
+        with self._db.read() as unit:
+            point = next(filter(None, (unit.points.get(request["point"], name) for name in transaction.targets)), None)
+            others = unit.points.of_vm(point.vm_uuid) if point else ()
+        size = sum(each["bytes"] for each in held.values())
+        decided: Json = {
+            "operation": "delete",
+            "point": request["point"],
+            "vm": plan.vm,
+            "vm_uuid": point.vm_uuid if point else "",
+            "taken_at": f"{point.taken_at:%Y-%m-%d %H:%M} UTC" if point else "",
+            "targets": list(transaction.targets),
+            "removes": [f"{self._systems.target(name).url}/{request['point']}/" for name in transaction.targets],
+            "last_of_vm": all(other.transaction_id == request["point"] for other in others),
+        }
+        estimates: Json = {
+            "objects": sum(each["objects"] for each in held.values()),
+            "bytes_removed": size,
+            "price": self._prices.a_month({name: each["bytes"] for name, each in held.items()}, "saves"),
+        }
+        return replace(plan, facts=plan.facts | {"bytes": size}, decided=decided, estimates=estimates)
+
+    def _held(self, name: str, point: str) -> Json:
+        return holdings(retrying(self._systems.target(name), self._pause, PATIENCE), point)
+
     def _by_vm(self, transaction: Transaction) -> Planned:
         """Look the VM up on all VMstores. A name is resolved here once; from then on the uuid is the VM.
 
@@ -103,8 +140,27 @@ class Planner:
             "snapshots": room.snapshots,
             "warnings": room.warnings(vm.name, vm.vmstore),
         }
-        frozen = self._workflow(transaction.workflow)
-        return Planned(vm=vm.name, vm_uuid=vm.uuid, vmstore=vm.vmstore, frozen=frozen, facts=facts)
+        return Planned(
+            vm=vm.name,
+            vm_uuid=vm.uuid,
+            vmstore=vm.vmstore,
+            frozen=self._workflow(transaction.workflow),
+            facts=facts,
+            decided=_protection(transaction, vm),
+            estimates=self._estimates(transaction, vm, facts),
+        )
+
+    def _estimates(self, transaction: Transaction, vm: Vm, facts: Json) -> Json:
+        size = vm.provisioned_bytes
+        with self._db.read() as unit:
+            rate = unit.transactions.usual_speed(transaction.targets)
+        return {
+            "disks": facts["disks"],
+            "snapshots_there": facts["snapshots"],
+            "bytes_to_send": size * len(transaction.targets),
+            "time": f"about {duration_text(size * len(transaction.targets) / rate)}" if rate else "",
+            "price": self._prices.a_month(dict.fromkeys(transaction.targets, size), "costs"),
+        }
 
     def _find(self, typed: str) -> Vm:
         """Find by `name` or uuid, or by `vmstore/name` where two VMstores have one of that name."""
@@ -190,3 +246,16 @@ def _log_out(client: VMstore, store: str) -> None:
         client.logout()
     except CloudyError as error:
         log.warning("log-out failed; the session will expire", extra={"system": store, "error": error.message})
+
+
+def _protection(transaction: Transaction, vm: Vm) -> Json:
+    return {
+        "operation": "protect",
+        "vm": vm.name,
+        "vm_uuid": vm.uuid,
+        "vmstore": vm.vmstore,
+        "targets": list(transaction.targets),
+        "base": "none: everything is sent",
+        "consistency": f"{transaction.consistency}-consistent",
+        "keep_for": transaction.keep_for,
+    }

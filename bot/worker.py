@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from bot.model import Json
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Clock, Systems
+from bot.prices import Prices
 from bot.runner import Runner, TransferSettingsFor
 from bot.store import Database
 from bot.workflow import load, read
@@ -40,10 +41,11 @@ def installation_id(db: Database) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is done at once."""
+    """How much is done at once, and what it costs."""
 
     parallel: Mapping[str, int]  # transactions, by VMstore
     transfer_settings: TransferSettingsFor
+    prices: Prices = field(default_factory=lambda: Prices({}))
 
 
 class Worker:
@@ -70,7 +72,7 @@ class Worker:
             transfer_settings=limits.transfer_settings,
         )
         self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
-        planner = Planner(db, systems, shipped_workflow, clock.sleep)
+        planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices)
         self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)

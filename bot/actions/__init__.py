@@ -58,6 +58,12 @@ ACTIONS: Mapping[str, Registered] = {
     "points.compare": Registered(
         points.compare, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "proof": "record"}
     ),
+    "points.removable": Registered(
+        points.removable, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "found": "record"}
+    ),
+    "points.withdraw": Registered(
+        points.withdraw, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record"}
+    ),
     "points.read_back": Registered(
         points.read_back, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "read": "number"}
     ),

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot import manifest
 from bot.actions.context import Context
 from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
-from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
-from bot.model import Json, Resource, ResourceKind, Upload
+from bot.model import Json, Resource, ResourceKind, TaskState, Upload
 from bot.mounted import check_mounted
+from bot.ports import ObjectStore
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
 ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
@@ -111,11 +113,31 @@ def _delete_objects(context: Context, resource: Resource) -> bool:
     The catalogue does not know of it yet where the store's answer was lost; it learns it here.
     """
     target = context.target(resource.system)
+    if resource.name != context.id:
+        return _erase_point(target, resource.name)
     if adopt(context, target):
         return False
-    for found in target.list(f"{context.id}/"):
-        target.delete(found.key)
+    try:
+        _erase_all(target, context.id)
+    except DeniedError:  # who may not remove versions hides them: then the bucket's own rules remove them
+        for found in target.list(f"{context.id}/"):
+            target.delete(found.key)
     return True
+
+
+def _erase_point(target: ObjectStore, point: str) -> bool:
+    """What is left of a recovery point that was withdrawn; False: its manifest stands, so it was not."""
+    try:
+        target.head(manifest.key(point))
+    except MissingError:
+        _erase_all(target, point)
+        return True
+    return False
+
+
+def _erase_all(target: ObjectStore, prefix: str) -> None:
+    for version in target.list_versions(f"{prefix}/"):
+        target.erase(version)
 
 
 def _remove_clone(context: Context, resource: Resource) -> bool:
@@ -128,9 +150,11 @@ def _remove_clone(context: Context, resource: Resource) -> bool:
     settle(context, context.session(resource.system), resource)
     share = context.cleanup_share(resource.system)
     if share is not None and share.exists(resource.name):
+        _note_seen(context, resource)
         share.remove_tree(resource.name)
         return True
     if context.share(resource.system).exists(resource.name):
+        _note_seen(context, resource)
         why = (
             'this VMstore is configured with cleanup = "manual".'
             if share is None
@@ -141,7 +165,30 @@ def _remove_clone(context: Context, resource: Resource) -> bool:
         check_mounted(context.share(resource.system), resource.system, "share")
     else:
         check_mounted(share, resource.system, "cleanup_share")
+    _check_never_hidden(context, resource)
     return True
+
+
+def _note_seen(context: Context, resource: Resource) -> None:
+    """Before it is removed: so it is known to be gone if the process dies now, or a person removes it."""
+    context.ledger.describe(resource.kind, resource.system, resource.name, seen=True)
+
+
+def _check_never_hidden(context: Context, resource: Resource) -> None:
+    """PermanentError: the VMstore says that the clone was made, and the shares never showed it; they are of another."""
+    task_id = str(resource.detail.get("task", ""))
+    if not task_id or resource.detail.get("seen"):
+        return
+    try:
+        was_made = context.session(resource.system).task(task_id).state is TaskState.SUCCEEDED
+    except MissingError:  # forgotten: it ended long ago
+        return
+    if was_made:
+        raise PermanentError(
+            f"it was made, and neither `share` nor `cleanup_share` shows it: are they of {resource.system}'s export?",
+            system=resource.system,
+            operation="remove clone",
+        )
 
 
 def _delete_snapshot(context: Context, resource: Resource) -> bool:

@@ -31,6 +31,9 @@ class Catalogue(Protocol):
     def commit(self, point: RecoveryPoint, files: Sequence[StoredFile]) -> None:
         """Note that the recovery point exists; the objects under its prefix are no longer to be cleaned up."""
 
+    def withdraw(self, point: str, target: str) -> None:
+        """Note that the recovery point of that transaction does not exist in that target any more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:

@@ -6,7 +6,7 @@ from bot import definition
 from bot.actions.context import Context
 from bot.codec import decode, encode
 from bot.errors import NotRestorable
-from bot.model import Disk, Entry, Json, SourceFile
+from bot.model import Disk, Entry, Json, ResourceKind, SourceFile
 from bot.ports import Share
 
 
@@ -17,6 +17,7 @@ def open_files(context: Context, inputs: Json) -> Json:
     """
     share = context.share(inputs["vmstore"])
     entries = share.walk(inputs["directory"])
+    context.ledger.describe(ResourceKind.CLONE, inputs["vmstore"], inputs["directory"], seen=True)
     base = vm_directory(inputs["directory"], entries)
     inside = {e.path[len(base) + 1 :]: e for e in entries if e.path.startswith(f"{base}/")}
     named = [replace(entry, path=name) for name, entry in inside.items()]

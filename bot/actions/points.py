@@ -1,12 +1,12 @@
-"""A recovery point that exists: is its manifest there, and does the target still hold every byte of it?"""
+"""A recovery point that exists: does the target still hold every byte of it, may it be removed, and removing it."""
 
 from collections.abc import Callable, Sequence
 
 from bot import manifest
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
-from bot.errors import CloudyError, IntegrityError, MissingError, Stopped
-from bot.model import Bytes, Json, StoredFile
+from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
+from bot.model import Bytes, Json, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.transfer import verify as verify_file
 
@@ -71,6 +71,63 @@ def read_back(context: Context, inputs: Json) -> Json:
 
     good, failed = _each(context, weak, look, strong)
     return {"good": good, "failed": failed, "read": read}
+
+
+def holdings(target: ObjectStore, point: str) -> Json:
+    """What the target holds of a recovery point, older versions too: {"objects": n, "bytes": n}.
+
+    DeniedError: something of it is locked, with the date until when.
+    """
+    found = list(target.list_versions(f"{point}/"))
+    for key in dict.fromkeys(version.key for version in found):
+        _refuse_locked(target, key)
+    return {"objects": len(found), "bytes": sum(version.size for version in found)}
+
+
+def _refuse_locked(target: ObjectStore, key: str) -> None:
+    try:
+        info = target.head(key)
+    except MissingError:  # only older versions are left of it
+        return
+    if info.is_held:
+        why = "by a legal hold, until somebody takes that away"
+    elif info.locked_until is not None:
+        why = f"until {info.locked_until:%Y-%m-%d %H:%M} UTC"
+    else:
+        return
+    raise DeniedError(
+        f"{key} in target {target.name} is locked {why}. Nothing of the recovery point was removed.",
+        system=target.name,
+        operation="delete",
+    )
+
+
+def removable(context: Context, inputs: Json) -> Json:
+    """Look whether anything of it is locked, before anything of it is removed. Repeat: safe, it only reads."""
+    found: dict[str, Json] = {}
+
+    def look(target: ObjectStore) -> None:
+        found[target.name] = holdings(target, inputs["point"])
+
+    good, failed = _each(context, inputs["targets"], look)
+    return {"good": good, "failed": failed, "found": found}
+
+
+def withdraw(context: Context, inputs: Json) -> Json:
+    """Remove the manifest, every version of it: from then on there is no recovery point. Repeat: safe.
+
+    What is left of it is in the clean-up ledger before, so that its removal is never forgotten.
+    """
+    point = inputs["point"]
+
+    def take(target: ObjectStore) -> None:
+        context.ledger.register(ResourceKind.OBJECTS, target.name, point, url=target.url)
+        for version in target.list_versions(manifest.key(point)):
+            target.erase(version)
+        context.catalogue.withdraw(point, target.name)
+
+    good, failed = _each(context, inputs["targets"], take)
+    return {"good": good, "failed": failed}
 
 
 def _each(

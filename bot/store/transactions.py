@@ -1,6 +1,6 @@
 """The transactions: what was asked for and how it stands."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
@@ -88,6 +88,14 @@ class Transactions:
             select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
         )
         return tuple(_transaction(row) for row in rows)
+
+    def usual_speed(self, targets: Sequence[str]) -> float:
+        """Bytes a second of the last protections to these targets, over their whole time; 0: there was none."""
+        done = self.list(states=(State.SUCCEEDED,), limit=20)
+        alike = [each for each in done if each.workflow == "protect" and each.targets == tuple(targets)]
+        runs = [(each.started_at, each.ended_at) for each in alike if each.started_at and each.ended_at]
+        seconds = sum((ended - begun).total_seconds() for begun, ended in runs)
+        return sum(each.bytes.sent for each in alike) / seconds if seconds else 0.0
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""

@@ -17,12 +17,12 @@ from pathlib import Path
 from bot.cli.protect import _tell
 from bot.config import load
 from bot.dispatcher import Dispatcher
-from bot.main import ConfiguredSystems
 from bot.model import AuditRow, ProtectRequest, Transaction
 from bot.planner import Planner
 from bot.runner import Runner
 from bot.service import Service
 from bot.store import Database
+from bot.systems import ConfiguredSystems
 from bot.transfer import TransferSettings
 from bot.worker import shipped_workflow
 from handlers import blocks

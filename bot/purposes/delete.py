@@ -1,0 +1,59 @@
+"""Delete: a recovery point is removed from its targets, for good."""
+
+from collections.abc import Mapping, Sequence
+
+from bot.model import State, Step, Transaction
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.words import size_text
+
+
+def _point(transaction: Transaction) -> str:
+    return f"the recovery point {transaction.request.get('point', '')} of {transaction.vm}"
+
+
+def _where(transaction: Transaction) -> str:
+    return " and ".join(transaction.targets)
+
+
+def _failed(transaction: Transaction) -> str:
+    if transaction.left_behind:
+        return (
+            f"{_point(transaction)} is gone, and not all of its objects: {failed_step(transaction)} failed".capitalize()
+        )
+    return f"{_point(transaction)} is not deleted: {failed_step(transaction)} failed".capitalize()
+
+
+def _found(step: Step) -> str:
+    told: Mapping[str, Mapping[str, int]] = step.outputs.get("found", {})
+    return ", ".join(f"{name}: {each['objects']} objects, {size_text(each['bytes'])}" for name, each in told.items())
+
+
+def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
+    return [
+        ["Recovery point", str(transaction.request.get("point", ""))],
+        ["Removed from", ", ".join(outputs_of(steps, "withdraw").get("good", []))],
+        ["Removed", _found(step_of(steps, "check"))],
+        ["Cleaned up", "; ".join(removed(steps))],
+        ["Took", took(transaction)],
+    ]
+
+
+PURPOSE = Purpose(
+    being="deleted",
+    asked=lambda t: f"delete {_point(t)} in {_where(t)}",
+    again=lambda t, _targets: f"/cloudy delete {t.request.get('point', '')}",
+    stopping="Nothing new is begun; what has lost its manifest is still removed.",
+    endings={
+        State.SUCCEEDED: lambda t: f"Deleted: {_point(t)} in {_where(t)}",
+        State.PARTIAL: lambda t: f"Deleted in some target, not in every one: {_point(t)}",
+        State.FAILED: _failed,
+        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_point(t)}",
+    },
+    notes={
+        "check": _found,
+        "withdraw": lambda step: ", ".join(step.outputs.get("good", [])),
+        "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
+    },
+    milestones={"withdraw": lambda _step: "The manifest is removed: the recovery point does not exist any more."},
+    facts=_facts,
+)
