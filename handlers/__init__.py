@@ -3,14 +3,16 @@
 from slack_bolt import App
 
 from bot.service import Service
-from handlers import actions, commands, events, failures, forms, shortcuts
+from handlers import actions, commands, events, failures, forms, homeevents, inquiries, shortcuts
+from handlers.homes import Homes
 
 
-def register(app: App, service: Service) -> None:
-    """Put every listener onto the app.
+def register(app: App, service: Service, homes: Homes | None = None) -> None:
+    """Put every listener onto the app. homes: to close it at an end that goes on.
 
     The app wants a listener_executor of its own size: Bolt's default of 5 threads leaves the sixth person without an
     acknowledgement while five wait for the database.
     """
-    for listeners in (commands, actions, events, forms, shortcuts, failures):
+    for listeners in (inquiries, commands, actions, events, forms, shortcuts, failures):
         listeners.register(app, service)
+    homeevents.register(app, service, homes or Homes(app.client, service))

@@ -4,11 +4,16 @@ STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the messag
 DETAILS = "cloudy.details"  # value: the transaction id
 VERIFY = "cloudy.verify"  # value: the transaction id
 AUDIT = "cloudy.audit"  # value: the transaction id
+APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one approval, and of nothing else
 PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)
 NEXT_PAGE = "cloudy.page.next"  # value: likewise
 
 PROTECT_FORM = "cloudy.form.protect"  # callback_id of the form
 FORM_VM = "cloudy.form.vm"  # its menu of VMs
+
+HOME_PROTECT = "cloudy.home.protect"
+HOME_FILTER = "cloudy.home.filter"
+HOME_PREVIOUS, HOME_NEXT = "cloudy.home.previous", "cloudy.home.next"  # value: what the list is to show
 
 PROTECT_SHORTCUT = "cloudy.shortcut.protect"
 SHOW_SHORTCUT = "cloudy.shortcut.show"

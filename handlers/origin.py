@@ -18,6 +18,7 @@ class Origin:
     channel: str
     key: str
     thread: str = ""  # ts of the thread's root, when it was said inside one
+    trigger: str = ""  # opens a modal within 3 s; of clicks outside channels, where nothing private can be said
     text: str = ""
 
     @property
@@ -59,6 +60,7 @@ def of_click(body: Json) -> Origin:
         actor=_actor(user),
         channel=str(container.get("channel_id") or body.get("channel", {}).get("id", "")),
         thread="" if thread == message else thread,  # a root is clicked in the channel: the answer belongs there
+        trigger=str(body.get("trigger_id", "")) if container.get("type") == "view" else "",
         key=f"click:{action.get('action_ts', '')}:{message}:{action['action_id']}:{user['id']}",
         text=f"[{action['action_id']}] {action.get('value', '')}",
     )

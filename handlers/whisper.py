@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from bot.errors import CloudyError
 from bot.model import Json
 from bot.service import Service
-from handlers import blocks
+from handlers import blocks, views
 from handlers.cards import Card
 from handlers.origin import Origin
 
@@ -22,13 +22,15 @@ _CLOSED = frozenset({"channel_not_found", "is_archived", "not_in_channel", "user
 
 
 def whisper(client: WebClient, origin: Origin, card: Card) -> None:
-    """Show the card to the one who asked, where it was asked, else in the conversation with the bot.
+    """Show the card to the one who asked, where it was asked, else in the conversation with the bot; over the App Home.
 
     Never raises for Slack's sake.
     """
     said = blocks.reply(card)
     try:
-        if not _is_said_in_channel(client, origin, said):
+        if origin.trigger and not origin.channel:
+            client.views_open(trigger_id=origin.trigger, view=views.shown(card, "Cloudy"))
+        elif not _is_said_in_channel(client, origin, said):
             # Only the two of them read there. A user's id stands for that conversation.
             is_direct = origin.channel.startswith("D")
             channel, thread = (origin.channel, origin.thread) if is_direct else (origin.actor.id, "")

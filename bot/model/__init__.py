@@ -1,7 +1,7 @@
 """The nouns: frozen values that all of Cloudy speaks of. Sizes are bytes, times aware UTC, durations seconds."""
 
 from bot.model.approvals import Approval, ApprovalState, Choice, Decision
-from bot.model.inventory import Look, SeenVm
+from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.systems import (
@@ -54,6 +54,7 @@ __all__ = [
     "Disk",
     "Entry",
     "Failure",
+    "Fared",
     "Handout",
     "Headroom",
     "Json",

@@ -16,6 +16,7 @@ class VmKind(StrEnum):
     """Which VMs are asked for; the words that people type."""
 
     ALL = ""
+    PROTECTED = "protected"
     LATE = "late"
     UNPROTECTED = "unprotected"
     BIG = "big"  # all, the largest first

@@ -124,6 +124,8 @@ def _fits(pattern: str, kind: VmKind, late_before: datetime) -> list[ColumnEleme
         where.append(or_(named.like(like, escape="\\"), col(InventoryRow.vm_uuid) == pattern))
     if kind is VmKind.UNPROTECTED:
         where.append(_NEWEST.is_(None))
+    if kind is VmKind.PROTECTED:
+        where.append(late_before <= _NEWEST)
     if kind is VmKind.LATE:
         where.append(late_before > _NEWEST)
     return where

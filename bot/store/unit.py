@@ -8,6 +8,7 @@ from bot.store.audit import Audit
 from bot.store.deliveries import Deliveries
 from bot.store.files import Files
 from bot.store.handouts import Handouts
+from bot.store.health import Health
 from bot.store.inventory import Inventory
 from bot.store.ledger import Ledger
 from bot.store.lists import Lists
@@ -32,6 +33,7 @@ class Unit:
         self.points = Points(session)
         self.approvals = Approvals(session)
         self.inventory = Inventory(session, clock)
+        self.health = Health(session)
         self.handouts = Handouts(session, clock)
         self.lists = Lists(session)
         self.members = Members(session, clock)

@@ -1,0 +1,95 @@
+"""What one person's start page tells: own transactions, VMs by how they stand, how systems fare, what ended last.
+
+All of it is read from the local database; no other system is asked.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot import story
+from bot.model import Actor, Fared, Look, Page, Tally, Transaction, VmKind, VmLine
+from bot.store import Unit
+
+ROWS = 10  # VMs on one page
+MOST_RUNNING = 10
+MOST_LAST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systems:
+    """Names of what is configured."""
+
+    vmstores: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What of the list of VMs is looked at."""
+
+    kind: VmKind = VmKind.ALL
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """One transaction that has not ended, with its state in one line."""
+
+    transaction: Transaction
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What is the same for everybody who looks at the same part of the list."""
+
+    view: View
+    tally: Tally
+    page: Page[VmLine]
+    rpo: timedelta
+    vmstores: tuple[Fared, ...]
+    targets: tuple[Fared, ...]
+    last: tuple[Transaction, ...]  # outlines
+
+
+def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: timedelta) -> Shared:
+    """Read it; an offset behind the end of the list means its last page."""
+    late = {"late_before": now - rpo}
+    page = unit.lists.vms("", view.kind, offset=view.offset, limit=ROWS, **late)
+    if not page.rows and view.offset:
+        view = replace(view, offset=max(0, (page.total - 1) // ROWS * ROWS))
+        page = unit.lists.vms("", view.kind, offset=view.offset, limit=ROWS, **late)
+    lately = {fared.name: fared for fared in unit.health.lately()}
+    looks = {look.vmstore: look for look in unit.inventory.looks()}
+    ended = (one for one in unit.transactions.outline(MOST_LAST * 4) if one.state.is_final)
+    return Shared(
+        view=view,
+        tally=unit.lists.tally(**late),
+        page=page,
+        rpo=rpo,
+        vmstores=tuple(_with_look(lately.get(name, Fared(name=name)), looks.get(name)) for name in systems.vmstores),
+        targets=tuple(lately.get(name, Fared(name=name)) for name in systems.targets),
+        last=tuple(ended)[:MOST_LAST],
+    )
+
+
+def running(unit: Unit, actor: Actor) -> tuple[Running, ...]:
+    """The actor's transactions that have not ended, oldest first."""
+    own = (one for one in unit.transactions.active_outline() if one.actor.id == actor.id)
+    return tuple(Running(transaction=one, line=_line(unit, one)) for one in own)
+
+
+def _line(unit: Unit, transaction: Transaction) -> str:
+    steps = unit.steps.of(transaction.id)
+    return story.line(transaction, steps, percent=False) if steps else f"{transaction.state.capitalize()} …"
+
+
+def _with_look(fared: Fared, look: Look | None) -> Fared:
+    """A look at all VMs tells as much as a transaction does."""
+    if look is None:
+        return fared
+    if look.well_at and (fared.well_at is None or look.well_at > fared.well_at):
+        fared = replace(fared, well_at=look.well_at)
+    if look.error and (fared.failed_at is None or look.at > fared.failed_at):
+        fared = replace(fared, failed_at=look.at, why=look.error)
+    return fared

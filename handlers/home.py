@@ -1,0 +1,171 @@
+"""The App Home, drawn from what is known of one person's work. Pure.
+
+At most 100 blocks (Slack's reference of views); the parts are bounded, so that it is far fewer.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot import durations
+from bot.model import Fared, Json, Protection, VmKind, VmLine
+from bot.overview import MOST_RUNNING, ROWS, Running, Shared, View
+from bot.story import asked
+from handlers import blocks, ids
+from handlers.cards import STATE_MARKS, one_line, visible
+from handlers.views import plain
+
+_KINDS = {
+    VmKind.ALL: "All VMs",
+    VmKind.PROTECTED: "Protected",
+    VmKind.LATE: "Late",
+    VmKind.UNPROTECTED: "Never protected",
+    VmKind.BIG: "The largest first",
+}
+_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "⛔"}
+_WELL = {True: "✅", False: "❌", None: "⚪"}
+_LINE, _SECTION, _OPTION = 200, 2900, 75
+_FARTHEST = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """What one person's App Home tells."""
+
+    running: tuple[Running, ...]
+    shared: Shared
+    waiting: tuple[Json, ...] = ()  # blocks of the approvals that wait for this person, drawn where those are drawn
+
+
+def draw(home: Home) -> Json:
+    """The view as Slack takes it."""
+    drawn = [
+        *_top(),
+        *_running(home.running),
+        *([_heading("Waiting for my word"), *home.waiting] if home.waiting else []),
+        *_vms(home.shared),
+        _heading("VMstores and targets"),
+        _lines([_system(fared) for fared in (*home.shared.vmstores, *home.shared.targets)]),
+        _heading("Ended lately"),
+        _lines([f"{STATE_MARKS[t.state]} {t.id} {asked(t)}: {t.state} · {t.actor.name}" for t in home.shared.last]),
+    ]
+    numbered = [{"block_id": f"cloudy-home-{i}"} | block for i, block in enumerate(drawn)]
+    return {"type": "home", "private_metadata": memo(home.shared.view), "blocks": numbered}
+
+
+def refused(words: str) -> Json:
+    """In place of it, for who may not read."""
+    return {"type": "home", "blocks": [_section(words)]}
+
+
+def memo(view: View) -> str:
+    """What of the list is looked at, as the view carries it."""
+    return json.dumps({"kind": view.kind.value, "offset": view.offset})
+
+
+def view_of(text: str) -> View:
+    """Read it back; anything else means the list's beginning."""
+    try:
+        told = json.loads(text)
+        kind, offset = VmKind(told.get("kind", "")), told.get("offset", 0)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return View()
+    is_offset = type(offset) is int and 0 <= offset <= _FARTHEST
+    return View(kind=kind, offset=offset if is_offset else 0)
+
+
+def _top() -> Iterator[Json]:
+    yield {"type": "actions", "elements": [_button("Protect a VM", ids.HOME_PROTECT, "form") | {"style": "primary"}]}
+
+
+def _running(running: Sequence[Running]) -> Iterator[Json]:
+    yield _heading("My running transactions")
+    if not running:
+        yield _lines([])
+    for one in running[:MOST_RUNNING]:
+        transaction = one.transaction
+        yield _lines([f"{STATE_MARKS[transaction.state]} {asked(transaction)}", one.line, transaction.id])
+        stop = (
+            [_button("Stop", ids.STOP, transaction.id) | {"style": "danger"}] if not transaction.stop_asked_by else []
+        )
+        yield {"type": "actions", "elements": [*stop, _button("Details", ids.DETAILS, transaction.id)]}
+    if len(running) > MOST_RUNNING:
+        yield _lines([f"… and {len(running) - MOST_RUNNING} more: /cloudy status"])
+
+
+def _vms(shared: Shared) -> Iterator[Json]:
+    tally = shared.tally
+    yield _heading(f"{tally.total} VMs")
+    counts = (
+        f"{_MARKS[Protection.PROTECTED]} {tally.protected} protected within {durations.said(shared.rpo)}",
+        f"{_MARKS[Protection.LATE]} {tally.late} late",
+        f"{_MARKS[Protection.NEVER]} {tally.never} never protected",
+    )
+    yield {"type": "section", "fields": [plain(count) for count in counts]}
+    yield {"type": "actions", "elements": [_filter(shared.view), *_turns(shared)]}
+    yield _lines([_vm(line) for line in shared.page.rows])
+    if shared.page.total:
+        yield _context(f"{shared.page.offset + 1} to {shared.page.end} of {shared.page.total}")
+
+
+def _filter(view: View) -> Json:
+    options = {kind: {"text": plain(label, _OPTION), "value": kind.value or "all"} for kind, label in _KINDS.items()}
+    return {
+        "type": "static_select",
+        "action_id": ids.HOME_FILTER,
+        "placeholder": plain("Which VMs"),
+        "options": list(options.values()),
+        "initial_option": options[view.kind],
+    }
+
+
+def kind_chosen(value: str) -> VmKind:
+    """What an entry of the filter stands for; one that is not known: all."""
+    return VmKind(value) if value in {kind.value for kind in _KINDS} else VmKind.ALL
+
+
+def _turns(shared: Shared) -> Iterator[Json]:
+    page, kind = shared.page, shared.view.kind
+    if page.offset:
+        yield _button("Previous", ids.HOME_PREVIOUS, memo(View(kind=kind, offset=max(0, page.offset - ROWS))))
+    if page.end < page.total:
+        yield _button("Next", ids.HOME_NEXT, memo(View(kind=kind, offset=page.end)))
+
+
+def _vm(line: VmLine) -> str:
+    newest = f"{_at(line.newest)} to {', '.join(line.targets)}" if line.newest else "never protected"
+    return f"{_MARKS[line.protection]} {line.vm.name} on {line.vm.vmstore}: {newest}"
+
+
+def _system(fared: Fared) -> str:
+    well = f"well {_at(fared.well_at)}" if fared.well_at else "not used yet"
+    failed = f"; failed {_at(fared.failed_at)}: {fared.why}" if fared.failed_at else ""
+    return f"{_WELL[fared.is_well]} {fared.name}: {well}{failed}"
+
+
+def _at(time: datetime) -> str:
+    """As it stands for good: an age would change, and the view with it, all the time."""
+    return f"{time:%d %b %H:%M} UTC"
+
+
+def _heading(text: str) -> Json:
+    return {"type": "header", "text": plain(text, 150)}
+
+
+def _lines(lines: Iterable[str]) -> Json:
+    kept = [blocks.cut(one_line(line), _LINE) for line in lines]
+    return _section("\n".join(kept) or "Nothing")
+
+
+def _section(text: str) -> Json:
+    text = blocks.cut(visible(text), _SECTION)
+    return {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
+
+
+def _context(text: str) -> Json:
+    return {"type": "context", "elements": [plain(text)]}
+
+
+def _button(label: str, action_id: str, value: str) -> Json:
+    return {"type": "button", "action_id": action_id, "text": plain(label, 75), "value": value}

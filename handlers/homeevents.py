@@ -1,0 +1,48 @@
+"""The App Home's listeners: somebody looks, filters, turns a page, asks for the form."""
+
+from functools import partial
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.model import Json
+from bot.overview import View
+from bot.service import Service
+from handlers import forms, home, ids
+from handlers.homes import Homes
+from handlers.origin import of_click
+from handlers.whisper import after_ack_safe
+
+
+def register(app: App, service: Service, homes: Homes) -> None:
+    """Listen."""
+    app.event("app_home_opened")(partial(opened, homes))
+    app.action(ids.HOME_FILTER)(after_ack_safe(partial(filtered, homes)))
+    for turn in (ids.HOME_PREVIOUS, ids.HOME_NEXT):
+        app.action(turn)(after_ack_safe(partial(turned, homes)))
+    app.action(ids.HOME_PROTECT)(after_ack_safe(partial(protect, service)))
+
+
+def opened(homes: Homes, event: Json) -> None:
+    """Somebody looks at it; the other tab of the App Home is the conversation, and draws itself."""
+    if event.get("tab", "home") == "home" and event.get("user"):
+        homes.look(str(event["user"]))
+
+
+def filtered(homes: Homes, ack: Ack, body: Json, action: Json) -> None:
+    """Which VMs the list shows."""
+    ack()
+    chosen = str((action.get("selected_option") or {}).get("value", ""))
+    homes.look(str(body["user"]["id"]), View(kind=home.kind_chosen(chosen)))
+
+
+def turned(homes: Homes, ack: Ack, body: Json, action: Json) -> None:
+    """A page of the list."""
+    ack()
+    homes.look(str(body["user"]["id"]), home.view_of(str(action.get("value", ""))))
+
+
+def protect(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
+    """ "Protect a VM"."""
+    ack()
+    forms.open_protect(service, client, str(body["trigger_id"]), of_click(body))

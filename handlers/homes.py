@@ -1,0 +1,148 @@
+"""Keeps App Homes as they should be: drawn when somebody looks, and again when something of theirs has changed.
+
+One thread draws all of them, away from the listeners; each looker is looked after for an hour.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPException
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.errors import CloudyError, NotAllowed
+from bot.model import Actor, Json
+from bot.overview import Shared, View
+from bot.service import Service
+from handlers import home
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 5.0  # how often a change is looked for; views.publish takes 100 a minute and more
+WATCHED_S = 3600.0  # after the last look of a person
+_MOST_AT_ONCE = 8  # publications in one round
+
+
+@dataclass(slots=True)
+class _Looker:
+    """One person who looked lately."""
+
+    actor: Actor
+    view: View = field(default_factory=View)
+    looked_at: float = 0.0
+    due_at: float = 0.0
+    is_asked: bool = False  # draw it even if nothing has changed
+    drawn: str = ""  # as it was published last
+
+
+class Homes:
+    """May be asked from any thread; the drawing thread starts with the first look."""
+
+    def __init__(self, client: WebClient, service: Service, now: Callable[[], float] = time.monotonic) -> None:
+        """now: seconds."""
+        self._client = client
+        self._service = service
+        self._now = now
+        self._lock = threading.Lock()
+        self._lookers: dict[str, _Looker] = {}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def look(self, user: str, view: View | None = None) -> None:
+        """Somebody looks: draw it soon; with another part of the list, if that was asked for."""
+        with self._lock:
+            looker = self._lookers.setdefault(user, _Looker(Actor(id=user, name=user, source="slack")))
+            looker.view = looker.view if view is None else view
+            looker.looked_at = looker.due_at = self._now()
+            looker.is_asked = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="homes", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def close(self) -> None:
+        """Draw no more; returns soon."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            try:
+                self.round()
+            except Exception:  # noqa: BLE001 - whatever it is: the others' are drawn in the next round
+                _log.exception("App Homes were not drawn", extra={"action": "home"})
+                self._stop.wait(EVERY_S)
+
+    def round(self) -> None:
+        """Draw what is due, the longest waiting first."""
+        seen: dict[View, Shared] = {}  # what several people see is read once
+        for looker in self._due():
+            if self._stop.is_set():
+                return
+            self._draw(looker, seen)
+
+    def _due(self) -> list[_Looker]:
+        now = self._now()
+        with self._lock:
+            lookers = {user: each for user, each in self._lookers.items() if now - each.looked_at <= WATCHED_S}
+            self._lookers = lookers
+            due = sorted((each for each in lookers.values() if each.due_at <= now), key=lambda each: each.due_at)
+            if len(due) > _MOST_AT_ONCE:
+                self._wake.set()
+            return due[:_MOST_AT_ONCE]
+
+    def _draw(self, looker: _Looker, seen: dict[View, Shared]) -> None:
+        with self._lock:
+            view, is_asked, looker.is_asked = looker.view, looker.is_asked, False
+            looker.due_at = self._now() + EVERY_S
+        try:
+            drawn = self._drawn(looker.actor, view, seen)
+        except CloudyError as error:
+            _log.warning("an App Home was not drawn", extra={"action": "home", "error": error.message})
+            looker.is_asked = is_asked
+            return
+        text = json.dumps(drawn)
+        if not is_asked and text == looker.drawn:
+            return
+        wait_s = self._published(looker.actor.id, drawn)
+        if wait_s is None:
+            looker.drawn = text
+            return
+        with self._lock:
+            looker.is_asked = True
+            looker.due_at = self._now() + max(wait_s, EVERY_S)
+
+    def _drawn(self, actor: Actor, view: View, seen: dict[View, Shared]) -> Json:
+        try:
+            self._service.demand_reading("status", actor, "")
+        except NotAllowed as refusal:
+            return home.refused(refusal.message)
+        if view not in seen:
+            seen[view] = self._service.shared_overview(view)
+        return home.draw(home.Home(running=self._service.running(actor), shared=seen[view]))
+
+    def _published(self, user: str, drawn: Json) -> float | None:
+        """None: done. Else in how many seconds it may be tried again."""
+        try:
+            self._client.views_publish(user_id=user, view=drawn)
+        except SlackApiError as error:
+            _log.warning("an App Home was refused", extra={"action": "home", "error": str(error.response.get("error"))})
+            return _asked_wait_s(error)
+        except (SlackClientError, OSError, HTTPException) as error:
+            _log.warning("an App Home was not delivered", extra={"action": "home", "error": type(error).__name__})
+            return EVERY_S
+        return None
+
+
+def _asked_wait_s(error: SlackApiError) -> float:
+    asked = next((value for name, value in error.response.headers.items() if name.lower() == "retry-after"), "")
+    return min(float(asked), WATCHED_S) if str(asked).isdigit() else 60.0
