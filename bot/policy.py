@@ -249,7 +249,7 @@ class Policy:
         misplaced = self._channel_refusals(about)
         refusals = list(misplaced)
         if not role.reaches(ruling.asks):
-            refusals.append(f"“{operation}” takes the role {ruling.asks} or a higher one: {ruling.by}.")
+            refusals.append(f"“{operation}” takes the role {ruling.asks} or a higher one ({ruling.by}).")
         passed, held = [], []
         for freeze in self.freezes:
             if freeze.is_on(operation, about.vm, now):
@@ -263,7 +263,7 @@ class Policy:
         if refusals:
             others = () if misplaced else self._others(ruling.asks, held, {actor.id, *groups})
             return Verdict(allowed=False, terms=ruling.terms, why=(*refusals, who), role=role, who=others)
-        may = f"“{operation}” takes the role {ruling.asks} or a higher one: {ruling.by}."
+        may = f"“{operation}” takes the role {ruling.asks} or a higher one ({ruling.by})."
         return Verdict(
             allowed=True,
             terms=ruling.terms,

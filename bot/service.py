@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot import asking, keeping, narrator, overview, suggestions
+from bot.approvals import Approvals
 from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.handouts import Handouts
 from bot.ids import transaction_id
@@ -62,6 +63,7 @@ class Service:
         self._vmstores = vmstores
         self._targets = targets
         self._rights = Rights(policy or Policy(), clock)
+        self._approvals = Approvals(self._rights, clock)
         self._wake = wake
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
@@ -202,6 +204,44 @@ class Service:
         self._wake()
         return kept
 
+    def delete(
+        self, text: str, actor: Actor, *, request_key: str, place: Place | None = None, reason: str = ""
+    ) -> Transaction:
+        """Record that a recovery point is to go; the same request key again gives the one that it gave before.
+
+        NotFound, AmbiguousName, UsageError: which one, or why? NotAllowed. RequesterError: there is no recovery point.
+        """
+        refusals = self._keeping_refusals(actor, f"delete {text}", request_key)
+        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+            about.append(asking.meant(unit, text))
+            point = asking.point_of(unit, about[0])
+            asked = about_transaction(point.maker, channel=place.channel if place else "", command="delete")
+            terms = self._rights.demand(unit, actor, Operation.DELETE, asked, key=request_key).terms
+            if terms.reason_required and not reason:
+                raise UsageError("The policy wants to know why.", "/cloudy delete <id> because <reason>")
+            now, key = self._clock.now(), request_key
+            kept = asking.record(unit, "delete", point, actor, now=now, request_key=key, place=place, note=reason)
+        self._wake()
+        return kept
+
+    def decide(self, token: str, choice: Choice, actor: Actor, *, request_key: str) -> Approval:
+        """One person's word on the approval that a button names; the same request key again: the same word.
+
+        NotFound, NotAllowed, RequesterError: why it does not count; that is in the audit too.
+        """
+        refusals = self._keeping_refusals(actor, f"{choice} {token[:6]}…", request_key)
+        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+            if known := unit.approvals.by_token(token):
+                about.append(unit.transactions.get(known.transaction_id))
+            decided = self._approvals.decide(unit, token, choice, actor, request_key)
+        self._wake()
+        return decided
+
+    def approvals_waiting(self, actor: Actor) -> tuple[tuple[Approval, Transaction], ...]:
+        """What waits for a word of this person, oldest first."""
+        with self._db.read() as unit:
+            return self._approvals.waiting_for(unit, actor)
+
     def in_thread(self, channel: str, thread_ts: str, command: str) -> str:
         """The id of the transaction whose thread this is. NotFound names the command that takes an id."""
         with self._db.read() as unit:
@@ -233,6 +273,15 @@ class Service:
             verdict = self._rights.judge(unit, actor, Operation.READ, about)
         if not verdict.allowed:
             raise NotAllowed(" ".join(verdict.why), verdict.who)
+
+    def barred(self, command: str, actor: Actor, channel: str) -> NotAllowed | None:
+        """Why the actor may not use this command there at all; None: at least on some VM."""
+        with self._db.read() as unit:
+            if command in self._rights.commands_of(unit, actor, channel):
+                return None
+            about = About(channel=channel, command=command)
+            verdict = self._rights.judge(unit, actor, COMMANDS.get(command, Operation.READ), about)
+            return NotAllowed(" ".join(verdict.why), verdict.who)
 
     def commands_of(self, actor: Actor, channel: str) -> frozenset[str]:
         """The commands that the actor may use there, at least on some VM."""

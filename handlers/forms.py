@@ -66,6 +66,8 @@ def _form(service: Service, client: WebClient, origin: Origin) -> Json:
     channel = origin.channel or _direct(client, origin.actor.id)
     if not channel:
         return views.shown(Card(kind="refused", lines=(_NOWHERE,)), "Protect a VM")
+    if barred := service.barred("protect", origin.actor, channel):
+        return views.shown(answers.refused(barred), "Protect a VM")
     place = "in your conversation with Cloudy" if channel.startswith("D") else "as a thread in this channel"
     where = f"Its progress comes {place}; what does not work is told to you alone."
     memo = json.dumps({"channel": channel})

@@ -68,7 +68,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def test_carol_is_refused_in_private_and_told_who_may(world: World) -> None:
     answer = world.typed("carol", "/protect vm01 to s3")
 
-    assert "“protect” takes the role operator or a higher one: the default policy." in answer
+    assert "“protect” takes the role operator or a higher one (the default policy)." in answer
     assert "carol is viewer" in answer
     assert "Who may: @alice, @bob, @dave, " in answer
     assert world.service.runs() == ()
@@ -85,6 +85,13 @@ def test_a_group_that_carol_is_in_lets_her(world: World) -> None:
     world.service.keep_group("S0ONCALL01", [world.slack.user_id("carol")])
 
     assert "Asked for" in world.typed("carol", "/protect vm01 to s3")
+
+
+def test_the_form_of_a_protect_opens_with_a_refusal_for_a_viewer(world: World) -> None:
+    assert world.slack.command("carol", "ops", "/protect").ok
+
+    until(lambda: "takes the role operator" in (world.slack.modal("carol") or ""), "a refusal in the form")
+    assert "Keep for" not in (world.slack.modal("carol") or "")
 
 
 def test_help_lists_what_the_asker_may_use(world: World) -> None:

@@ -99,6 +99,13 @@ def test_a_missing_scope_is_named_with_what_degrades(scope: str) -> None:
     assert found.cure
 
 
+def test_the_scope_for_user_groups_matters_only_where_the_policy_names_one() -> None:
+    without = set(SCOPES) - {"usergroups:read"}
+
+    assert slack(without, has_groups=True)["scopes"].health is Health.UNJUDGED
+    assert slack(without, has_groups=False)["scopes"].health is Health.GOOD
+
+
 def test_a_refused_bot_token_is_bad_and_its_scopes_are_not_asked() -> None:
     told = slack(set(), DeniedError("Slack answers auth.test with invalid_auth."))
     assert told["bot token"].health is Health.BAD

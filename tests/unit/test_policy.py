@@ -103,7 +103,7 @@ def test_a_refusal_says_first_what_it_takes_and_then_what_the_actor_is() -> None
     verdict = judged(HOUSE, CAROL, Operation.PROTECT)
 
     assert verdict.why == (
-        "“protect” takes the role operator or a higher one: the default policy.",
+        "“protect” takes the role operator or a higher one (the default policy).",
         "carol is viewer: not named in policy.roles, so the default role.",
     )
     assert HOUSE.who_may(Role.OPERATOR) == ("U1", "U2", "U4", "S9")
@@ -128,7 +128,7 @@ def test_a_rule_can_ask_for_a_higher_role_and_is_named_for_it() -> None:
 
     verdict = judged(policy, ALICE, Operation.PROTECT, About(vm="a", vmstore="vault"))
     assert not verdict.allowed
-    assert verdict.why[0] == "“protect” takes the role admin or a higher one: rule 1 of policy.rules."
+    assert verdict.why[0] == "“protect” takes the role admin or a higher one (rule 1 of policy.rules)."
     assert judged(policy, ALICE, Operation.PROTECT, About(vm="a", vmstore="other")).allowed
     assert judged(policy, ALICE, Operation.PROTECT, About(vm="a")).allowed, "not known yet: judged again at the start"
 
