@@ -1,15 +1,19 @@
 """Carries a parsed command out through the service and gives the answer for the one who asked."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from bot.clock import SystemClock
 from bot.errors import NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, history
+from handlers import answers, history, lists, tables
 from handlers.cards import Card
 from handlers.origin import Origin
 from handlers.parse import ONE_USAGES, STOP_USAGE, Command, Verb
+
+_CLOCK = SystemClock()
 
 
 def carry_out(service: Service, order: Command, origin: Origin) -> Card:
@@ -53,6 +57,13 @@ def _verify(service: Service, order: Command, origin: Origin) -> Card:
     return answers.accepted([service.verify(which, origin.actor, request_key=origin.key, place=origin.place)])
 
 
+def _delete(service: Service, order: Command, origin: Origin) -> Card:
+    key, place = origin.key, origin.place
+    return answers.accepted(
+        [service.delete(order.id, origin.actor, request_key=key, place=place, reason=order.reason)]
+    )
+
+
 def _protect(service: Service, order: Command, origin: Origin) -> Card:
     assert order.request is not None  # noqa: S101 - parse gives one with this verb
     asked = service.protect(order.request, origin.actor, request_key=origin.key, place=origin.place)
@@ -61,6 +72,15 @@ def _protect(service: Service, order: Command, origin: Origin) -> Card:
 
 def _may_i(service: Service, order: Command, origin: Origin) -> Card:
     return answers.may_i(service.opinions_on(question_of(order, origin.channel), origin.actor))
+
+
+def _inquire(service: Service, order: Command, origin: Origin) -> Card:
+    """The first page; an audit that is asked for in a thread, of nothing, is the thread's."""
+    assert order.inquiry is not None  # noqa: S101 - parse gives one with these verbs
+    inquiry = order.inquiry
+    if order.verb is Verb.AUDIT and origin.thread and not inquiry.text:
+        inquiry = replace(inquiry, text=service.in_thread(origin.channel, origin.thread, order.verb))
+    return tables.card(lists.table(service.questions, inquiry, _CLOCK.now()))
 
 
 def _stop(service: Service, order: Command, origin: Origin) -> Transaction:
@@ -78,7 +98,11 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.SHOW: lambda service, order, origin: answers.show(*service.show(_which(service, order, origin))),
     Verb.WHY: _why,
     Verb.VERIFY: _verify,
+    Verb.DELETE: _delete,
     Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
     Verb.PROTECT: _protect,
     Verb.MAY_I: _may_i,
+    Verb.VMS: _inquire,
+    Verb.POINTS: _inquire,
+    Verb.AUDIT: _inquire,
 }

@@ -20,9 +20,13 @@ SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more
 STOP_USAGE = "/cloudy stop <transaction id, a part of it of 4 characters or more, or last>"
 WHY_USAGE = "/cloudy why <transaction id, a part of it of 4 characters or more, or last>"
 VERIFY_USAGE = "/cloudy verify <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
+DELETE_USAGE = (
+    "/cloudy delete <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
+    " [because <reason>]"
+)
 CLOUDY_USAGE = (
-    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | verify <id> | protect <vm> to <target>"
-    " | may-i <command>"
+    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | verify <id> | delete <id> | protect <vm> to <target>"
+    " | may-i <command> | vms [pattern] [late|unprotected|big] | recovery-points <vm> | audit [<what>] [since <when>]"
 )
 MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
 USAGES = {  # by verb, as help lists them
@@ -33,12 +37,14 @@ USAGES = {  # by verb, as help lists them
     "why": WHY_USAGE,
     "stop": STOP_USAGE,
     "verify": VERIFY_USAGE,
+    "delete": DELETE_USAGE,
     "may-i": MAY_I_USAGE,
     **asked.USAGES,
 }
 
 LONGEST_TEXT = 4000
 LONGEST_NAME = 255
+LONGEST_REASON = 500
 MOST_RUNS = 100
 _QUOTES = '"“”„‟'
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # come along with copy and paste; no name is meant to differ by them
@@ -57,6 +63,7 @@ class Verb(StrEnum):
     STOP = "stop"
     WHY = "why"
     VERIFY = "verify"
+    DELETE = "delete"
     PROTECT = "protect"
     MAY_I = "may-i"
     VMS = asked.VMS
@@ -75,6 +82,7 @@ class Command:
     verb: Verb
     id: str = ""  # of ONE_USAGES; empty only for what is said in a thread
     limit: int = 20  # runs
+    reason: str = ""  # delete
     request: ProtectRequest | None = None  # protect, and only then
     meant: "Command | None" = None  # may-i, and only then: what is asked about
     inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
@@ -136,6 +144,8 @@ def cloudy(text: str) -> Command:
         return Command(verb=verb, limit=_limit(rest))
     if verb in ONE_USAGES:
         return Command(verb=verb, id=_id(rest, ONE_USAGES[verb]))
+    if verb is Verb.DELETE:
+        return _delete(rest)
     if verb is Verb.MAY_I:
         return Command(verb=verb, meant=_meant(rest))
     if verb in asked.USAGES:
@@ -169,6 +179,16 @@ def _meant(rest: str) -> Command:
     if not said or command.casefold().startswith(Verb.MAY_I):
         raise UsageError("Say which command.", MAY_I_USAGE)
     return cloudy(command)
+
+
+def _delete(rest: str) -> Command:
+    which, *more = re.split(r" +because(?: +|$)", rest, maxsplit=1, flags=re.IGNORECASE)
+    reason = more[0].strip(f" {_QUOTES}") if more else ""
+    if more and not reason:
+        raise UsageError("The reason is missing.", DELETE_USAGE)
+    if len(reason) > LONGEST_REASON:
+        raise UsageError(f"The reason is longer than {LONGEST_REASON} characters.", DELETE_USAGE)
+    return Command(verb=Verb.DELETE, id=_id(which, DELETE_USAGE), reason=reason)
 
 
 def _limit(rest: str) -> int:

@@ -1,0 +1,94 @@
+"""Delivers files that people were promised, to their conversation with the bot: one at a time, as Slack lets it."""
+
+import logging
+import threading
+from copy import copy
+from datetime import timedelta
+
+from slack_sdk import WebClient
+
+from bot import spreadsheet
+from bot.errors import CloudyError, RequesterError
+from bot.handouts import Handouts
+from bot.model import Handout
+from bot.ports import Clock
+from bot.questions import Questions
+from handlers import asked, lists
+from handlers.blocks import quiet
+from handlers.webapi import Kind, Outcome, WebApi
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0
+_TIMEOUT_S = 60
+_BETWEEN_S = 1.0  # files are of tier 4, 100 a minute
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 2.0, 600.0
+_MOST_TRIES = 60  # some 9 hours
+
+
+class Courier:
+    """One for each workspace; `tick` and `run` belong to one thread. The client must have no retry handlers."""
+
+    def __init__(self, handouts: Handouts, questions: Questions, client: WebClient, clock: Clock) -> None:
+        self._handouts = handouts
+        self._questions = questions
+        patient = copy(client)
+        patient.timeout = _TIMEOUT_S
+        self._api = WebApi(patient)
+        self._clock = clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until asked to stop; what is under way is finished."""
+        while not stop.is_set():
+            stop.wait(_BETWEEN_S if self.tick() else _IDLE_S)
+
+    def tick(self) -> bool:
+        """Deliver at most one file; False when there was none whose time it was. Never raises."""
+        try:
+            now = self._clock.now()
+            due = (each for each in self._handouts.pending() if each.not_before is None or each.not_before <= now)
+            handout = next(due, None)
+            if handout is not None:
+                self._settle(handout, self._delivered(handout))
+        except CloudyError as error:
+            _log.warning("files could not be looked for", extra={"action": "handout", "error": error.message})
+            return False
+        return handout is not None
+
+    def _delivered(self, handout: Handout) -> Outcome:
+        try:
+            return self._deliver(handout)
+        except RequesterError as error:
+            return Outcome(kind=Kind.REFUSED, why=error.message)
+        except CloudyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours in one file must not keep the others waiting
+            _log.exception("a file could not be made or sent", extra={"action": "handout", "key": handout.key})
+            return Outcome(kind=Kind.UNKNOWN, why=type(error).__name__)
+
+    def _deliver(self, handout: Handout) -> Outcome:
+        inquiry = asked.of_json(dict(handout.asked))
+        sheet = lists.sheet(self._questions, inquiry, self._clock.now())
+        outcome, channel = self._api.open_direct(handout.person)
+        if outcome.kind is not Kind.DONE:
+            return outcome
+        content = spreadsheet.text(sheet.rows).encode("utf-8-sig")  # the mark by which spreadsheets know UTF-8
+        return self._api.send_file(channel, f"{sheet.name}.csv", content, _comment(sheet, asked.written(inquiry)))
+
+    def _settle(self, handout: Handout, outcome: Outcome) -> None:
+        facts = {"action": "handout", "key": handout.key, "error": outcome.why}
+        if outcome.kind is Kind.DONE:
+            self._handouts.delivered(handout.key)
+        elif outcome.kind in (Kind.LIMITED, Kind.UNKNOWN) and handout.attempts < _MOST_TRIES:
+            wait_s = max(outcome.wait_s, min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(handout.attempts, 10)))
+            _log.info("a file has to wait", extra=facts)
+            self._handouts.defer(handout.key, self._clock.now() + timedelta(seconds=wait_s), outcome.why)
+        else:
+            _log.warning("a file was not delivered", extra=facts)
+            self._handouts.give_up(handout.key, outcome.why)
+
+
+def _comment(sheet: lists.Sheet, typed: str) -> str:
+    rows = len(sheet.rows) - 1
+    size = f"{rows:,} rows" if rows == sheet.total else f"the first {rows:,} of {sheet.total:,} rows"
+    return f"{quiet(typed)}: {size}"

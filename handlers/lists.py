@@ -1,0 +1,250 @@
+"""The answers to questions, as tables for a person and as sheets for a spreadsheet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot import durations
+from bot.model import AuditRow, Page, PointsOf, Protection, RecoveryPoint, SeenVm, Subject, VmKind, VmLine
+from bot.questions import PAGE, Questions
+from bot.words import size_text
+from handlers import asked, ids
+from handlers.asked import Inquiry
+from handlers.tables import Table, Turn
+
+SHEET_FROM = 100  # a list with more rows is sent as a file too
+MOST_ROWS = 20_000  # of one sheet
+
+_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "❌"}
+_NONE = "none"
+_KINDS = {
+    VmKind.ALL: "VMs",
+    VmKind.PROTECTED: "Protected VMs",
+    VmKind.PROTECTED: "Protected VMs",
+    VmKind.LATE: "Late VMs",
+    VmKind.UNPROTECTED: "VMs without a recovery point",
+    VmKind.BIG: "VMs, the largest first",
+}
+Row = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A list whole, for a spreadsheet."""
+
+    name: str  # of the file, without its ending
+    rows: tuple[Row, ...]  # the header first
+    total: int  # rows of the whole list, which may be more
+
+
+def table(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
+    """One page of the answer. Raises what Questions raises."""
+    page = _TABLES[inquiry.verb](questions, inquiry, now)
+    return replace(page, version=inquiry.offset + 1)
+
+
+def sheet(questions: Questions, inquiry: Inquiry, now: datetime) -> Sheet:
+    """The answer from its first row on, MOST_ROWS at most. Raises what Questions raises."""
+    rows, total = _SHEETS[inquiry.verb](questions, inquiry, now)
+    kind = f"-{inquiry.kind}" if inquiry.kind else ""
+    return Sheet(name=f"{inquiry.verb}{kind}-{now:%Y%m%d-%H%M}", rows=rows, total=total)
+
+
+# --- VMs ---
+
+
+def _vms(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
+    page = questions.vms(inquiry.text, inquiry.kind, offset=inquiry.offset)
+    name = _KINDS[inquiry.kind] + (f" called {inquiry.text}" if inquiry.text else "")
+    return Table(
+        kind="vms",
+        title=_title(name, page),
+        columns=("VM", "VMstore", "Used", "State", "Newest recovery point", "Targets"),
+        rows=tuple(_vm_row(line, now) for line in page.rows),
+        right=frozenset({2}),
+        total=page.total,
+        lines=(_standing(questions),),
+        closing=_troubles(questions),
+        turns=_turns(inquiry, page),
+    )
+
+
+def _vm_row(line: VmLine, now: datetime) -> tuple[str, ...]:
+    newest = f"{_at(line.newest)}, {_age(now, line.newest)} ago" if line.newest else _NONE
+    state = f"{_MARKS[line.protection]} {line.protection}"
+    return line.vm.name, line.vm.vmstore, size_text(line.vm.used_bytes), state, newest, ", ".join(line.targets)
+
+
+def _standing(questions: Questions) -> str:
+    tally = questions.tally()
+    return (
+        f"All {tally.total:,} VMs: {tally.protected:,} protected, {tally.late:,} late (older than"
+        f" {durations.said(questions.rpo)}), {tally.never:,} without a recovery point."
+    )
+
+
+def _troubles(questions: Questions) -> tuple[str, ...]:
+    """Why the list may be old."""
+    looks = questions.looks()
+    if not looks:
+        return ("The VMstores were not looked at yet; ask again in a minute.",)
+    return tuple(
+        f"{look.vmstore} could not be asked since {_at(look.well_at) if look.well_at else 'the start'}: {look.error}"
+        for look in looks
+        if look.error
+    )
+
+
+def _vm_sheet(questions: Questions, inquiry: Inquiry, _now: datetime) -> tuple[tuple[Row, ...], int]:
+    page = questions.vms(inquiry.text, inquiry.kind, limit=MOST_ROWS)
+    header = (
+        "vm", "vmstore", "uuid", "used_bytes", "provisioned_bytes", "hypervisor", "powered", "state",
+        "newest_recovery_point", "targets", "seen_at",
+    )  # fmt: skip
+    rows = (
+        (
+            line.vm.name, line.vm.vmstore, line.vm.uuid, line.vm.used_bytes, line.vm.provisioned_bytes,
+            line.vm.hypervisor, line.vm.powered, line.protection.value, _iso(line.newest), ", ".join(line.targets),
+            _iso(line.vm.seen_at),
+        )
+        for line in page.rows
+    )  # fmt: skip
+    return (header, *rows), page.total
+
+
+# --- recovery points ---
+
+
+def _points(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
+    found = questions.recovery_points(inquiry.text, offset=inquiry.offset)
+    several = len(found.uuids) > 1
+    columns = ("Taken", "Target", "Transaction", "Size", "Consistency", *(("VM",) if several else ()))
+    return Table(
+        kind="points",
+        title=_title(f"Recovery points of {inquiry.text}", found.page),
+        columns=columns,
+        rows=tuple(_point_row(point, now, several=several) for point in found.page.rows),
+        right=frozenset({3}),
+        total=found.page.total,
+        lines=_whose(found),
+        turns=_turns(inquiry, found.page),
+    )
+
+
+def _point_row(point: RecoveryPoint, now: datetime, *, several: bool) -> tuple[str, ...]:
+    taken = f"{_at(point.taken_at)}, {_age(now, point.taken_at)} ago"
+    row = (taken, point.target, point.transaction_id, size_text(point.size), point.consistency)
+    return (*row, f"{point.vm_name} {point.vm_uuid}") if several else row
+
+
+def _whose(found: PointsOf) -> tuple[str, ...]:
+    if len(found.uuids) > 1:
+        words = f"{len(found.uuids)} VMs are or were called so; the last column tells them apart by uuid."
+        return (words, *(f"{vm.uuid}: {_where(vm)}" for vm in found.vms[:5]))
+    return tuple(f"{vm.name}: {_where(vm)}" for vm in found.vms[:5])
+
+
+def _where(vm: SeenVm) -> str:
+    gone = f", gone since {_at(vm.gone_at)}" if vm.gone_at else ""
+    return f"on {vm.vmstore}, {size_text(vm.used_bytes)} used{gone}"
+
+
+def _point_sheet(questions: Questions, inquiry: Inquiry, _now: datetime) -> tuple[tuple[Row, ...], int]:
+    page = questions.recovery_points(inquiry.text, limit=MOST_ROWS).page
+    header = ("taken_at", "target", "transaction", "vm", "uuid", "bytes", "consistency", "manifest")
+    rows = (
+        (
+            _iso(point.taken_at), point.target, point.transaction_id, point.vm_name, point.vm_uuid, point.size,
+            point.consistency, point.manifest_key,
+        )
+        for point in page.rows
+    )  # fmt: skip
+    return (header, *rows), page.total
+
+
+# --- audit ---
+
+
+def _audit(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
+    since = inquiry.begins(now)
+    subject, name, page = questions.audit(inquiry.text, since, offset=inquiry.offset)
+    about = "" if subject is Subject.ALL else f" of the {subject} {name}"
+    return Table(
+        kind="audit",
+        title=_title(f"Audit{about}{f' since {_at(since)}' if since else ''}, newest first", page),
+        columns=("No.", "At (UTC)", "Who", "What", "Transaction", "Details"),
+        rows=tuple(_audit_row(row) for row in page.rows),
+        right=frozenset({0}),
+        total=page.total,
+        turns=_turns(inquiry, page),
+    )
+
+
+def _audit_row(row: AuditRow) -> tuple[str, ...]:
+    who = row.actor_name if row.source == "slack" else f"{row.actor_name} ({row.source})"
+    return str(row.seq), f"{row.at:%Y-%m-%d %H:%M:%S}", who, row.action, row.transaction_id, _details(row)
+
+
+def _details(row: AuditRow) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in row.body.items())
+
+
+def _audit_sheet(questions: Questions, inquiry: Inquiry, now: datetime) -> tuple[tuple[Row, ...], int]:
+    _subject, _name, page = questions.audit(inquiry.text, inquiry.begins(now), limit=MOST_ROWS)
+    header = ("seq", "at", "actor", "actor_id", "source", "action", "transaction", "details")
+    rows = (
+        (
+            row.seq, _iso(row.at), row.actor_name, row.actor_id, row.source, row.action, row.transaction_id,
+            _details(row),
+        )
+        for row in page.rows
+    )  # fmt: skip
+    return (header, *rows), page.total
+
+
+# --- small things ---
+
+
+def _title(name: str, page: Page[VmLine] | Page[RecoveryPoint] | Page[AuditRow]) -> str:
+    if not page.total:
+        return f"{name}: {_NONE}"
+    if not page.rows:
+        return f"{name}: {page.total:,}, and none from number {page.offset + 1:,} on"
+    shown = "" if len(page.rows) == page.total else f"{page.offset + 1:,} to {page.end:,} of "
+    return f"{name}: {shown}{page.total:,}"
+
+
+def _turns(inquiry: Inquiry, page: Page[VmLine] | Page[RecoveryPoint] | Page[AuditRow]) -> tuple[Turn, ...]:
+    before = replace(inquiry, offset=max(0, page.offset - PAGE))
+    after = replace(inquiry, offset=page.end)
+    back = Turn(label="Previous", action_id=ids.PREVIOUS_PAGE, value=asked.button_value(before))
+    on = Turn(label="Next", action_id=ids.NEXT_PAGE, value=asked.button_value(after))
+    return (*((back,) if page.offset else ()), *((on,) if page.rows and page.end < page.total else ()))
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def _iso(time: datetime | None) -> str:
+    return time.isoformat() if time else ""
+
+
+def _age(now: datetime, then: datetime) -> str:
+    """The largest unit is enough, since the time itself stands beside it."""
+    minutes = max(0, int((now - then).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+_TABLES: Mapping[str, Callable[[Questions, Inquiry, datetime], Table]] = {
+    asked.VMS: _vms,
+    asked.POINTS: _points,
+    asked.AUDIT: _audit,
+}
+_SHEETS: Mapping[str, Callable[[Questions, Inquiry, datetime], tuple[tuple[Row, ...], int]]] = {
+    asked.VMS: _vm_sheet,
+    asked.POINTS: _point_sheet,
+    asked.AUDIT: _audit_sheet,
+}

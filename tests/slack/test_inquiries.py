@@ -1,0 +1,336 @@
+"""Long answers: tables, pages, files; a real Bolt app over Socket Mode against the local Slack."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_bolt import App
+from slack_sdk import WebClient
+
+import handlers
+from bot.clock import SystemClock
+from bot.errors import NotAllowed
+from bot.model import Actor, RecoveryPoint, Vm
+from bot.service import Service
+from bot.store import Database
+from handlers import asked, ids, tables
+from handlers.courier import Courier
+from integrations.simulators.slack import LocalSlack
+from integrations.simulators.slack import answers as simulated
+from integrations.simulators.slack.call import SlackError
+from tests.slack.local import connected, rows, until
+from tests.workflow.house import FakeClock
+
+Json = dict[str, Any]
+HOSTILE = ("<!channel>", "*bold*", "=1+1", "<@U0BOB>", "`x`", "@here", "a\u202eb")
+
+
+class Strict(Service):
+    """The real service, which can be told to let nobody read."""
+
+    is_closed = False
+
+    def demand_reading(self, command: str, actor: Actor, channel: str) -> None:
+        if self.is_closed:
+            raise NotAllowed(f"{actor.name} may not read.")
+
+
+@dataclass
+class World:
+    db: Database
+    slack: LocalSlack
+    service: Strict
+    client: WebClient
+
+    def typed(self, text: str, user: str = "alice") -> str:
+        ack = self.slack.command(user, "ops", text)
+        assert ack.ok, ack
+        return ack.text or ""
+
+    def shown(self, user: str = "alice") -> list[Any]:
+        """The private messages in #ops, oldest first."""
+        return [change for change in self.slack.conversation("ops") if change.only_for]
+
+    def table(self) -> Json:
+        """The table block of the newest private message."""
+        until(self._tables, "a table")
+        return self._tables()[-1]
+
+    def _tables(self) -> list[Json]:
+        payloads = [row["args"] for row in rows(self.slack, "response_url") if row["answer"]["status"] == 200]
+        return [block for payload in payloads for block in payload.get("blocks") or () if block["type"] == "table"]
+
+    def names(self) -> list[str]:
+        return [row[0]["text"] for row in self.table()["rows"][1:]]
+
+    def courier(self, clock: Any = None) -> Courier:
+        return Courier(self.service.handouts, self.service.questions, self.client, clock or SystemClock())
+
+    def see(self, *vms: Vm) -> None:
+        with self.db.unit() as unit:
+            unit.inventory.refresh("vmstore", vms)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "")
+    Database.migrate(tmp_path / "cloudy.db")
+    db = Database.open(tmp_path / "cloudy.db", audit_key=None)
+    service = Strict(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
+    with LocalSlack() as slack:
+        client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
+        app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
+        handlers.register(app, service)
+        with connected(slack, app):
+            yield World(db, slack, service, client)
+
+
+def begins(world: World, name: str) -> bool:
+    return world.names()[0] == name
+
+
+def has_more(world: World, count: int) -> bool:
+    return len(rows(world.slack, "response_url")) > count
+
+
+def many(count: int) -> list[Vm]:
+    return [Vm(uuid=f"u{i}", name=f"vm{i:03}", vmstore="vmstore", used_bytes=i << 30) for i in range(count)]
+
+
+# --- tables and pages ---
+
+
+def test_vms_come_as_a_table_after_an_acknowledgement_that_counts_them(world: World) -> None:
+    world.see(*many(3))
+    said = world.typed("/vms")
+    assert "VMs: 3" in said
+    assert "3 without a recovery point" in said
+    table = world.table()
+    assert [cell["text"] for cell in table["rows"][0]] == [
+        "VM", "VMstore", "Used", "State", "Newest recovery point", "Targets",
+    ]  # fmt: skip
+    assert world.names() == ["vm000", "vm001", "vm002"]
+    assert table["rows"][1][3]["text"] == "❌ never"
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("/vms vm00?", ["vm000", "vm001"]),
+        ("/cloudy vms 001", ["vm001"]),
+        ("/cloudy vms unprotected", ["vm000", "vm001"]),
+        ("/cloudy VMS big", ["vm001", "vm000"]),
+    ],
+)
+def test_aliases_and_filters(world: World, typed: str, expected: list[str]) -> None:
+    world.see(*many(2))
+    world.typed(typed)
+    assert world.names() == expected
+
+
+def test_pages_are_turned_in_place_and_back(world: World) -> None:
+    world.see(*many(45))
+    world.typed("/vms")
+    assert world.names()[-1] == "vm019"
+    for label, first in (("Next", "vm020"), ("Next", "vm040"), ("Previous", "vm020")):
+        assert world.slack.click("alice", label).ok
+        until(partial(begins, world, first), f"the page that begins with {first}")
+    tables_seen = [change for change in world.shown() if "VMs: 21 to 40 of 45" in change.text]
+    assert len(tables_seen) == 1
+    assert len(world.shown()) == 2  # the acknowledgement and one table, however often it is turned
+
+
+def test_a_page_is_not_turned_for_one_who_may_not_read_any_more(world: World) -> None:
+    world.see(*many(45))
+    world.typed("/vms")
+    assert world.names()
+    world.service.is_closed = True
+    assert world.slack.click("alice", "Next").ok
+    until(lambda: any("may not read" in change.text for change in world.shown()), "the refusal")
+    assert world.names()[0] == "vm000"
+    assert "may not read" in world.typed("/vms")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "x", "[]", "{}", "null", '{"verb":"vms","offset":-1}', '{"verb":"vms","offset":true}', '{"verb":"rm"}',
+        '{"verb":"vms","text":1,"offset":0}', '{"verb":"vms","more":1,"offset":0}', "[" * 1900,
+        '{"verb":"vms","text":"' + "*a" * 200 + '","offset":0}', '{"verb":"audit","since":"soon","offset":0}',
+    ],
+)  # fmt: skip
+def test_a_button_of_somebody_elses_making_is_answered_and_does_nothing(value: str) -> None:
+    from bot.errors import UsageError
+
+    with pytest.raises(UsageError):
+        asked.of_button(value)
+
+
+def test_a_slack_that_takes_no_tables_gets_lines_and_then_text(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.see(*many(30))
+    refused: list[str] = []
+
+    def check(blocks: list[Json]) -> None:
+        kinds = [block["type"] for block in blocks]
+        if "table" in kinds or (len(refused) < 2 and blocks):
+            refused.append(",".join(kinds))
+            raise SlackError("invalid_blocks")
+
+    monkeypatch.setattr(simulated, "check_blocks", check)
+    world.typed("/vms")
+    until(lambda: any("vm019" in change.text for change in world.shown()), "the text")
+    assert refused == ["section,table,actions", "section,section,actions"]
+
+    world.typed("/vms vm02")  # remembered: no table is tried again
+    until(lambda: any("vm029" in change.text for change in world.shown()), "the second answer")
+    assert len(refused) == 2
+
+
+def test_an_answer_that_the_url_takes_no_more_comes_by_another_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.see(*many(2))
+
+    def used(_self: object, _key: str, _payload: object) -> tuple[int, str]:
+        return 404, "used_url"
+
+    monkeypatch.setattr(simulated.Answers, "take", used)
+    world.typed("/vms")
+    until(lambda: any("vm001" in change.text for change in world.shown()), "the card")
+
+
+def test_hostile_names_neither_ping_nor_format(world: World) -> None:
+    world.see(*(Vm(uuid=f"u{i}", name=name, vmstore="vmstore") for i, name in enumerate(HOSTILE)))
+    world.typed("/vms")
+    assert "<!channel>" in world.names()  # raw_text is never parsed
+    (text,) = [row["args"]["text"] for row in rows(world.slack, "response_url")]
+    for raw in ("<!channel>", "<@U0BOB>", "*bold*", "`x`", "\u202e"):
+        assert raw not in text
+    world.typed("/recovery-points <!channel>")
+    until(lambda: len(rows(world.slack, "response_url")) == 2, "the points")
+    assert "<!channel>" not in rows(world.slack, "response_url")[1]["args"]["text"]
+
+
+def test_recovery_points_of_two_vms_of_one_name_are_told_apart_by_uuid(world: World) -> None:
+    world.see(Vm(uuid="new", name="vm01", vmstore="vmstore"))
+    now = SystemClock().now()
+    with world.db.unit() as unit:
+        for uuid, hours in (("new", 1), ("old", 9)):
+            point = RecoveryPoint(
+                transaction_id=f"t-{uuid}", target="s3", vm_uuid=uuid, vm_name="vm01", manifest_key="m",
+                taken_at=now - timedelta(hours=hours), consistency="crash", size=5 << 30,
+            )  # fmt: skip
+            unit.points.put(point)
+    assert "2 VMs are or were called so" in world.typed("/cloudy points vm01")
+    assert [row[5]["text"] for row in world.table()["rows"]] == ["VM", "vm01 new", "vm01 old"]
+    assert "No VM called nope" in world.typed("/recovery-points nope")
+    assert "Say which VM" in world.typed("/recovery-points")
+
+
+def test_the_audit_is_asked_by_user_vm_and_time(world: World) -> None:
+    world.typed("/protect vm01 to s3")
+    world.typed("/protect vm02 to s3", "bob")
+    for text in ("/audit bob", "/audit vm02", "/audit <@U0BOB|bob> since 1h", "/cloudy audit last since 2020-01-01"):
+        before = len(rows(world.slack, "response_url"))
+        assert "Audit" in world.typed(text.replace("U0BOB", world.slack.user_id("bob")))
+        until(partial(has_more, world, before), text)
+        assert {row[2]["text"] for row in world.table()["rows"][1:]} == {"bob"}
+    assert "is no time" in world.typed("/audit since yesterday")
+
+
+def test_a_mention_gets_the_first_page_as_lines(world: World) -> None:
+    world.see(*many(2))
+    world.slack.mention("alice", "vms")
+    until(lambda: any("vm001" in change.text for change in world.shown()), "the answer")
+
+
+def test_the_same_delivery_twice_is_shown_once(world: World) -> None:
+    world.see(*many(2))
+    world.slack.duplicate()
+    world.typed("/vms")
+    assert world.names()
+    world.slack.duplicate(False)
+    world.typed("/vms vm000")
+    until(lambda: world.names() == ["vm000"], "the second command's table")
+    assert len(rows(world.slack, "response_url")) == 2
+
+
+# --- files ---
+
+
+def file_of(world: World) -> tuple[str, list[list[str]]]:
+    """Title and rows of the newest file."""
+    shared = [row for row in rows(world.slack, "call") if row["method"] == "files.completeUploadExternal"]
+    files = shared[-1]["args"]["files"]
+    title = (json.loads(files) if isinstance(files, str) else files)[0]["title"]
+    return title, list(csv.reader(io.StringIO(world.slack.file(title).decode("utf-8-sig"))))
+
+
+def test_more_than_a_hundred_rows_come_as_a_file_to_the_askers_own_conversation(world: World) -> None:
+    world.see(
+        *many(99),
+        Vm(uuid="x", name='=HYPERLINK("http://x")', vmstore="vmstore"),
+        Vm(uuid="y", name="-1", vmstore="vmstore"),
+    )
+    assert "CSV file" in world.typed("/vms")
+    assert world.courier().tick()
+    title, sheet = file_of(world)
+    assert title.startswith("vms-")
+    assert title.endswith(".csv")
+    assert len(sheet) == 102
+    assert sheet[0][:3] == ["vm", "vmstore", "uuid"]
+    assert [row[0] for row in sheet[1:3]] == ["'-1", '\'=HYPERLINK("http://x")']
+    assert any("/cloudy vms: 101 rows" in change.text for change in world.slack.conversation("alice"))
+    assert not any("rows" in change.text for change in world.slack.conversation("ops"))
+    assert not world.courier().tick()  # once
+
+
+def test_a_hundred_rows_need_no_file(world: World) -> None:
+    world.see(*many(100))
+    assert "CSV" not in world.typed("/vms")
+    assert not world.courier().tick()
+
+
+@pytest.mark.parametrize("method", ["conversations.open", "files.getUploadURLExternal", "files.completeUploadExternal"])
+def test_a_file_waits_out_a_429_and_an_outage_also_over_a_restart(world: World, method: str) -> None:
+    world.see(*many(101))
+    world.typed("/vms")
+    clock = FakeClock()
+    clock.sleep((SystemClock().now() - clock.now()).total_seconds())
+    world.slack.fail_next(method, status=429, retry_after_s=30)
+    assert world.courier(clock).tick()
+    assert not world.courier(clock).tick()  # a new one, as after a restart: it is not time yet
+    clock.sleep(31)
+    world.slack.fail_next(method, error="internal_error", status=500)
+    assert world.courier(clock).tick()
+    clock.sleep(600)
+    assert world.courier(clock).tick()
+    assert len(file_of(world)[1]) == 102
+    assert not world.courier(clock).tick()
+
+
+def test_a_file_that_can_never_be_delivered_is_given_up_and_keeps_no_other_waiting(world: World) -> None:
+    world.see(*many(101))
+    world.typed("/vms")
+    world.typed("/vms", "bob")
+    world.slack.fail_next("conversations.open", error="user_not_found")
+    courier = world.courier()
+    assert courier.tick()
+    assert courier.tick()
+    assert any("rows" in change.text for change in world.slack.conversation("bob"))
+    with pytest.raises(LookupError):  # her conversation with the bot was never opened
+        world.slack.conversation("alice")
+
+
+def test_ids_and_levels_are_what_the_answers_say() -> None:
+    assert {ids.PREVIOUS_PAGE, ids.NEXT_PAGE} == {"cloudy.page.previous", "cloudy.page.next"}
+    assert tables.TABLE == 3
