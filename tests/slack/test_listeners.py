@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 import handlers
 from bot.clock import SystemClock
 from bot.errors import BusyError
-from bot.model import AuditRow, Failure, Message, State, StepState, StoredFile, Transaction
+from bot.model import AuditRow, Failure, Message, RecoveryPoint, State, StepState, StoredFile, Transaction
 from bot.service import Service, Status
 from bot.store import Database
 from handlers.notifier import Sender
@@ -335,7 +335,8 @@ def test_a_mention_is_recorded_before_it_is_acknowledged(world: World, monkeypat
 
 def test_other_mentions_are_answered_where_they_were_said(world: World) -> None:
     tx = world.thread()
-    for said, answer in (("status", "1 active"), ("help", "What Cloudy understands"), ("dance", "Usage: /cloudy")):
+    said_to = {"status": "vm01 to s3: queued", "help": "What Cloudy understands", "dance": "Usage: /cloudy"}
+    for said, answer in said_to.items():
         world.slack.mention("bob", said, thread_ts=world.root_ts(tx))
         world.whispered(answer)
     answers = [change for change in world.slack.conversation("ops") if change.only_for == "bob"]
@@ -356,3 +357,78 @@ def wait_for(true: Callable[[], bool], timeout_s: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_status_outside_a_thread_of_ours_is_of_everything(world: World) -> None:
+    world.thread()
+    world.slack.mention("bob", "status")
+    world.whispered("1 active")
+    said = world.slack.say("bob", "a thread of people")
+    world.slack.mention("bob", "status", thread_ts=said.ts)
+    world.whispered("1 active", 2)
+
+
+def test_why_in_a_thread_and_by_id_tells_of_that_transaction(world: World) -> None:
+    tx = world.thread()
+    world.slack.mention("bob", "why", thread_ts=world.root_ts(tx))
+    world.whispered("Nothing has failed so far.")
+    failure = Failure(what="AccessDenied", step="Upload", next="Mend the policy.")
+    with world.db.unit() as unit:
+        unit.transactions.update(tx.id, state=State.FAILED, frozen={"title": "Protect {vm}"}, failure=failure)
+    answer = world.typed("/cloudy why last")
+    assert "Upload: AccessDenied" in answer
+    assert "Next: Mend the policy." in answer
+    assert "Usage: /cloudy why" in world.typed("/cloudy why")
+
+
+def ended(world: World) -> Transaction:
+    """A transaction whose receipt with its buttons stands in the thread."""
+    tx = world.thread()
+    receipt = {"kind": "receipt", "transaction": tx.id, "state": "succeeded", "buttons": ["verify", "audit", "later"]}
+    with world.db.unit() as unit:
+        unit.transactions.update(tx.id, state=State.SUCCEEDED)
+        place = world.slack.channel_id("ops")
+        unit.outbox.put(Message(key=f"{tx.id}:receipt", channel=place, thread_key=f"{tx.id}:root", view=receipt))
+        unit.points.put(
+            RecoveryPoint(
+                transaction_id=tx.id,
+                target="s3",
+                vm_uuid="u1",
+                vm_name="vm01",
+                manifest_key=f"{tx.id}/manifest.json",
+                taken_at=tx.created_at,
+                consistency="crash",
+                size=5,
+            )
+        )
+    client = WebClient(token=world.slack.bot_token, base_url=world.slack.url, retry_handlers=[])
+    sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 10
+    while not sender.tick():  # one post a second in a channel
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return tx
+
+
+def test_the_verify_button_records_one_verify_however_often_it_is_delivered(world: World) -> None:
+    tx = ended(world)
+    assert world.slack.click("bob", "Verify").ok
+    world.whispered("Asked for: verify vm01 in s3")
+    asked = [each for each in world.transactions() if each.workflow == "verify"]
+    assert [each.request for each in asked] == [{"point": tx.id}]
+    assert asked[0].actor.name == "bob"
+
+
+def test_verify_is_also_a_command_and_a_mention(world: World) -> None:
+    tx = ended(world)
+    assert "Asked for: verify vm01 in s3" in world.typed(f"/cloudy verify {tx.id[-6:]}")
+    world.slack.mention("bob", "verify", thread_ts=world.root_ts(tx))
+    world.whispered("Asked for: verify vm01 in s3")
+    assert [each.request for each in world.transactions() if each.workflow == "verify"] == [{"point": tx.id}] * 2
+
+
+def test_show_audit_answers_privately_with_who_and_what(world: World) -> None:
+    ended(world)
+    assert world.slack.click("bob", "Show audit").ok
+    world.whispered("Audit: protect vm01 to s3")
+    world.whispered("alice · command: command protect")
+    world.whispered("The chain could not be judged")
