@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import Actor
-from bot.policy import About, Freeze, Need, Operation, Policy, Role, Rule, Terms, Verdict
+from bot.policy import COMMANDS, About, Freeze, Need, Operation, Policy, Role, Rule, Terms, Verdict
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALICE, BOB, CAROL, DAVE = (
@@ -295,6 +295,27 @@ def test_whoever_is_refused_is_told_why_and_passes_no_freeze(
     assert verdict.why
     assert verdict.role is policy.role_of(actor, groups)
     assert verdict.allowed or not verdict.overrides
+
+
+@given(policies, actors, memberships, st.sampled_from(sorted(COMMANDS)), abouts)
+def test_help_leaves_out_nothing_that_is_allowed(
+    policy: Policy, actor: Actor, groups: frozenset[str], command: str, about: About
+) -> None:
+    asked = replace(about, command=command)
+
+    if policy.judge(actor, groups, COMMANDS[command], asked, NOW).allowed:
+        assert policy.could(actor, groups, command, about.channel)
+
+
+def test_help_has_a_command_that_a_rule_gives_for_some_vms_and_not_one_that_no_rule_can() -> None:
+    lab = replace(HOUSE, rules=(rule(Operation.PROTECT, vm="lab-*", role=Role.VIEWER),))
+    closed = replace(HOUSE, rules=(rule(Operation.PROTECT, role=Role.ADMIN), rule(Operation.PROTECT, vm="a")))
+
+    assert lab.could(CAROL, NOBODYS, "protect", "C1")
+    assert not HOUSE.could(CAROL, NOBODYS, "protect", "C1")
+    assert not closed.could(BOB, NOBODYS, "protect", "C1")
+    assert closed.could(DAVE, NOBODYS, "protect", "C1")
+    assert not HOUSE.could(DAVE, NOBODYS, "dance", "C1")
 
 
 @given(policies, actors, operations, abouts)
