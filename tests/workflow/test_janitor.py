@@ -224,6 +224,31 @@ def test_a_clone_on_an_export_that_is_not_mounted_is_not_taken_for_removed(
         assert f"clone {done.id}" in {f"{each.kind} {each.name}" for each in unit.ledger.open()}
 
 
+def test_a_clone_that_was_made_and_that_no_share_ever_showed_is_not_taken_for_removed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both shares are of another VMstore's export, which has files too."""
+    with monkeypatch.context() as swapped:
+        for name in ("share", "cleanup_share"):
+            swapped.setattr(house.systems, name, lambda _name: MemoryShare({"db01/db01.vmx": b""}))
+        done = house.protect()
+    assert done.state is State.FAILED
+    assert "was made, and neither `share` nor `cleanup_share` shows it" in done.left_behind[0]
+    assert house.share.exists(done.id)
+    janitor(house).clear_ledger()
+    assert house.left() == []
+
+
+def test_a_clone_that_a_person_removed_after_it_was_told_is_known_to_be_gone(house: House) -> None:
+    house.share.writable = False
+    done = house.protect()
+    assert done.left_behind
+    house.share.writable = True
+    house.share.remove_tree(done.id)
+    janitor(house).clear_ledger()
+    assert house.left() == []
+
+
 class Frozen(MemoryShare):
     """Looks at nothing until it thaws."""
 
