@@ -76,11 +76,7 @@ class Homes:
         while not self._stop.is_set():
             self._wake.wait(EVERY_S)
             self._wake.clear()
-            try:
-                self.round()
-            except Exception:  # noqa: BLE001 - whatever it is: the others' are drawn in the next round
-                _log.exception("App Homes were not drawn", extra={"action": "home"})
-                self._stop.wait(EVERY_S)
+            self.round()
 
     def round(self) -> None:
         """Draw what is due, the longest waiting first."""
@@ -88,7 +84,11 @@ class Homes:
         for looker in self._due():
             if self._stop.is_set():
                 return
-            self._draw(looker, seen)
+            try:
+                self._draw(looker, seen)
+            except Exception:  # noqa: BLE001 - whatever it is: the others' are drawn, and this one in a later round
+                _log.exception("an App Home was not drawn", extra={"action": "home"})
+                looker.is_asked = True
 
     def _due(self) -> list[_Looker]:
         now = self._now()
@@ -108,7 +108,7 @@ class Homes:
             drawn = self._drawn(looker.actor, view, seen)
         except CloudyError as error:
             _log.warning("an App Home was not drawn", extra={"action": "home", "error": error.message})
-            looker.is_asked = is_asked
+            looker.is_asked = looker.is_asked or is_asked
             return
         text = json.dumps(drawn)
         if not is_asked and text == looker.drawn:

@@ -1,0 +1,221 @@
+"""The App Home: drawn when somebody looks, and again when something has changed; a real Bolt app over Socket Mode."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+
+import handlers
+from bot.clock import SystemClock
+from bot.errors import BusyError
+from bot.model import Actor, ProtectRequest, State, Transaction, Vm
+from bot.overview import Shared, View
+from bot.service import Service
+from bot.store import Database
+from handlers.homes import WATCHED_S, Homes
+from integrations.simulators.slack import LocalSlack
+from tests.slack.local import rows, until
+
+Json = dict[str, Any]
+
+
+class Moody(Service):
+    """The real service, which can be told to fail."""
+
+    faults: list[Exception]
+
+    def shared_overview(self, view: View) -> Shared:
+        if self.faults:
+            raise self.faults.pop(0)
+        return super().shared_overview(view)
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class World:
+    """A running bot without a worker, its Slack, and the clock of its App Homes."""
+
+    db: Database
+    slack: LocalSlack
+    service: Moody
+    homes: Homes
+    clock: Hand
+
+    def protect(self, user: str = "alice", vm: str = "vm01") -> Transaction:
+        actor = Actor(id=self.slack.user_id(user), name=user, source="slack")
+        request = ProtectRequest(vms=(vm,), targets=("s3",))
+        return self.service.protect(request, actor, request_key=f"{user}:{vm}")[0]
+
+    def shows(self, words: str, user: str = "alice") -> None:
+        until(lambda: words in (self.slack.home(user) or ""), f"{user}'s App Home tells {words}")
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass, and a round be done."""
+        self.clock.now += seconds
+        self.homes.round()
+
+    def publications(self) -> int:
+        return len([row for row in rows(self.slack, "call") if row["method"] == "views.publish"])
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "")
+    Database.migrate(tmp_path / "cloudy.db")
+    db = Database.open(tmp_path / "cloudy.db", audit_key=None)
+    service = Moody(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
+    service.faults = []
+    with db.unit() as unit:
+        unit.inventory.refresh(
+            "vmstore", [Vm(uuid=f"u{i:04d}", name=f"vm{i:02d}", vmstore="vmstore") for i in range(25)]
+        )
+    clock = Hand()
+    with LocalSlack() as slack:
+        client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
+        app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
+        homes = Homes(client, service, clock)
+        handlers.register(app, service, homes)
+        socket = SocketModeHandler(app, slack.app_token)
+        socket.connect()  # type: ignore[no-untyped-call]
+        assert slack.ready()
+        yield World(db, slack, service, homes, clock)
+        homes.close()
+        socket.close()  # type: ignore[no-untyped-call]
+    db.close()
+
+
+def test_it_is_drawn_for_who_looks_with_own_transactions_only(world: World) -> None:
+    mine, other = world.protect("alice"), world.protect("bob", "vm02")
+    assert world.slack.open_home("alice").ok
+    world.shows(mine.id)
+    assert other.id not in (world.slack.home("alice") or "")
+    assert "25 never protected" in (world.slack.home("alice") or "")
+    assert world.slack.home("bob") is None
+
+
+def test_the_other_tab_draws_nothing(world: World) -> None:
+    world.slack.send_event({"type": "app_home_opened", "user": world.slack.user_id("alice"), "tab": "messages"})
+    until(lambda: rows(world.slack, "ack"), "the acknowledgement")
+    world.homes.round()
+    assert world.publications() == 0
+
+
+def test_it_is_drawn_again_when_something_has_changed_and_only_then(world: World) -> None:
+    world.slack.open_home("alice")
+    world.shows("My running transactions\nNothing")
+    drawn = world.publications()
+    world.pass_by(6)
+    assert world.publications() == drawn
+    made = world.protect()
+    world.pass_by(1)
+    assert world.publications() == drawn
+    world.pass_by(6)
+    world.shows(made.id)
+    with world.db.unit() as unit:
+        unit.transactions.update(made.id, state=State.SUCCEEDED)
+    world.pass_by(6)
+    world.shows("My running transactions\nNothing")
+    world.shows(f"✅ {made.id}")
+
+
+def test_who_has_not_looked_for_an_hour_is_forgotten(world: World) -> None:
+    world.slack.open_home("alice")
+    world.shows("25 VMs")
+    world.protect()
+    drawn = world.publications()
+    world.pass_by(WATCHED_S + 1)
+    assert world.publications() == drawn
+
+
+def test_the_list_is_filtered_and_its_pages_are_turned(world: World) -> None:
+    world.slack.open_home("alice")
+    world.shows("1 to 10 of 25")
+    assert world.slack.click("alice", "Next", "home").ok
+    world.shows("11 to 20 of 25")
+    assert world.slack.click("alice", "Next", "home").ok
+    world.shows("21 to 25 of 25")
+    assert world.slack.click("alice", "Previous", "home").ok
+    world.shows("11 to 20 of 25")
+    assert world.slack.choose("alice", "Which VMs", "Late", "home").ok
+    until(lambda: "of 25" not in (world.slack.home("alice") or ""), "the late ones, of which there are none")
+    assert world.slack.choose("alice", "Which VMs", "Never protected", "home").ok
+    world.shows("1 to 10 of 25")
+
+
+def test_a_button_of_a_page_that_is_not_there_any_more_shows_the_last(world: World) -> None:
+    world.homes.look(world.slack.user_id("alice"), View(offset=4000))
+    world.shows("21 to 25 of 25")
+
+
+def test_stop_and_details_work_there_and_answer_over_it(world: World) -> None:
+    made = world.protect()
+    world.slack.open_home("alice")
+    world.shows(made.id)
+    assert world.slack.click("alice", "Details", "home").ok
+    until(lambda: "Asked by: alice" in (world.slack.modal("alice") or ""), "the details")
+    world.slack.close("alice")
+    assert world.slack.click("alice", "Stop", "home").ok
+    until(lambda: "Stopping" in (world.slack.modal("alice") or ""), "the answer")
+    assert world.service.show(made.id)[0].stop_asked_by == "alice"
+
+
+def test_its_form_is_the_forms(world: World) -> None:
+    world.slack.open_home("bob")
+    world.shows("25 VMs", "bob")
+    assert world.slack.click("bob", "Protect a VM", "home").ok
+    until(lambda: "Keep for" in (world.slack.modal("bob") or ""), "the form")
+    world.slack.fill("bob", "VM", "vm03")
+    assert world.slack.submit("bob").text is None
+    (made,) = world.service.runs(10)
+    assert (made.vm, made.place.channel) == ("vm03", world.slack.channel_id("bob"))
+
+
+def test_a_publication_that_fails_is_made_up_for(world: World) -> None:
+    world.slack.fail_next("views.publish", status=429)
+    world.slack.open_home("alice")
+    until(lambda: world.publications() == 1, "the refused one")
+    world.pass_by(61)
+    world.shows("25 VMs")
+
+
+def test_a_database_that_cannot_be_read_right_now_is_read_later(world: World) -> None:
+    world.service.faults += [BusyError(), RuntimeError("boom")]
+    world.slack.open_home("alice")
+    until(lambda: len(world.service.faults) == 1, "the first fault is over")
+    world.pass_by(6)
+    assert not world.service.faults
+    world.pass_by(6)
+    world.shows("25 VMs")
+
+
+def test_twenty_people_cost_one_look_at_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[View] = []
+    real = world.service.shared_overview
+
+    def counted(view: View) -> Shared:
+        looks.append(view)
+        return real(view)
+
+    monkeypatch.setattr(world.service, "shared_overview", counted)
+    for name in ("alice", "bob", "carol", "dave"):
+        world.slack.open_home(name)
+    for name in ("alice", "bob", "carol", "dave"):
+        world.shows("25 VMs", name)
+    before = len(looks)
+    world.pass_by(6)
+    assert len(looks) == before + 1
