@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bot.cli import audit, config, demo, doctor, orphans, policy, protect, runs, serve, simulate
+from bot.cli import audit, config, demo, doctor, manifest, orphans, policy, protect, runs, serve, simulate
 from bot.errors import CloudyError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("watch")(runs.watch)
 app.command("doctor")(doctor.doctor)
+app.command("manifest")(manifest.manifest)
 app.command("orphans")(orphans.orphans)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
