@@ -173,6 +173,7 @@ class Approvals:
             remind_at=approving.reminder(now, terms.lives),
         )
         body: Json = {"state": "pending", "decided": decided, "estimates": estimates, "needed": asked.needed}
+        body |= {"why": asked.reason} if asked.reason else {}
         self._keep(unit, asked, "approval", body)
         if not asked.is_confirmation:
             for user in self._asked(unit, transaction, terms):

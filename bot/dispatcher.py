@@ -194,7 +194,8 @@ class Dispatcher:
             self._close(unit, transaction, State.REFUSED, lost)
             return
         for other in unit.transactions.active():
-            if other.vm_uuid == planned.vm_uuid and other.frozen and _serves(other, transaction):
+            is_another = other.frozen and other.id != transaction.id  # after an approval it is planned again
+            if is_another and other.vm_uuid == planned.vm_uuid and _serves(other, transaction):
                 self._settle(unit, transaction, Joined(vm=planned.vm, transaction_id=other.id))
                 return
         stand = self._approvals.settle(unit, as_planned, planned.decided, planned.estimates)

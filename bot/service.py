@@ -5,27 +5,39 @@ Each method is one local unit of work: it records and returns, and asks no other
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot import asking, keeping, narrator, overview, suggestions
+from bot.again import Again, wanted
 from bot.approvals import Approvals
-from bot.errors import NotAllowed, NotFound, RequesterError
+from bot.errors import NotAllowed, NotFound, RequesterError, UsageError
 from bot.handouts import Handouts
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, Json, Place, ProtectRequest, State, Step, StoredFile, Transaction
+from bot.model import (
+    Actor,
+    Approval,
+    AuditEvent,
+    Choice,
+    Json,
+    Place,
+    ProtectRequest,
+    State,
+    Step,
+    StoredFile,
+    Transaction,
+)
 from bot.opinions import Opinion, Question, opinions
 from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.questions import RPO, Questions
+from bot.recorder import WAIT_S, Recorder
 from bot.rights import Rights, about_transaction, stop_of
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
 
-WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 MOST_VMS = 50  # in one request
 CONSISTENCIES = ("crash", "vm")
 _SLACK_USER = re.compile("[UW][A-Z0-9]{2,40}")
@@ -41,7 +53,7 @@ class Status:
     targets: tuple[str, ...]
 
 
-class Service:
+class Service(Recorder):
     """Holds names, not adapters."""
 
     def __init__(
@@ -58,13 +70,14 @@ class Service:
         """policy: None: the default one; wake: called after something was recorded that a dispatcher in this process
         should look at.
         """
-        self._db = db
+        super().__init__(db)
         self._clock = clock
         self._vmstores = vmstores
         self._targets = targets
         self._rights = Rights(policy or Policy(), clock)
         self._approvals = Approvals(self._rights, clock)
         self._wake = wake
+        self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
 
@@ -180,6 +193,8 @@ class Service:
         if by_points and any(unit.points.get(transaction.id, target) for target in transaction.targets):
             raise RequesterError(f"Already protected: the recovery point of {transaction.id} exists.")
         stopped = unit.transactions.ask_stop(transaction.id, actor.name)
+        if transaction.state is State.HELD:
+            narrator.tell_held(unit, stopped.id)
         if transaction.state is State.RUNNING:
             narrator.tell_stopping(unit, stopped)
             narrator.retell(unit, stopped.id)
@@ -220,7 +235,9 @@ class Service:
             if terms.reason_required and not reason:
                 raise UsageError("The policy wants to know why.", "/cloudy delete <id> because <reason>")
             now, key = self._clock.now(), request_key
-            kept = asking.record(unit, "delete", point, actor, now=now, request_key=key, place=place, note=reason)
+            kept = asking.record(unit, "delete", point, actor, now=now, request_key=key, place=place)
+            if reason:
+                kept = unit.transactions.update(kept.id, note=reason)
         self._wake()
         return kept
 
@@ -241,6 +258,11 @@ class Service:
         """What waits for a word of this person, oldest first."""
         with self._db.read() as unit:
             return self._approvals.waiting_for(unit, actor)
+
+    def _anew(self, ended: Transaction, actor: Actor, request_key: str, place: Place) -> Transaction:
+        if ended.workflow == "verify":
+            return self.verify(ended.id, actor, request_key=request_key, place=place)
+        return self.protect(wanted(ended), actor, request_key=request_key, place=place)[0]
 
     def in_thread(self, channel: str, thread_ts: str, command: str) -> str:
         """The id of the transaction whose thread this is. NotFound names the command that takes an id."""
@@ -356,35 +378,6 @@ class Service:
         """What one would type to mean the VM of a choice. NotFound: it is not there any more."""
         with self._db.read() as unit:
             return suggestions.typed(unit, value)
-
-    def is_new(self, request_key: str) -> bool:
-        """Whether this delivery has not been answered yet; asking notes it, so the answer is yes once. BusyError."""
-        with self._db.unit(wait_s=WAIT_S) as unit:
-            return unit.deliveries.claim(request_key)
-
-    @contextmanager
-    def _keeping_refusals(self, actor: Actor, text: str, request_key: str) -> Iterator[list[Transaction]]:
-        """Audit what is refused inside; it may append the transaction that it is about."""
-        about: list[Transaction] = []
-        try:
-            yield about
-        except RequesterError as error:
-            about_id = about[0].id if about else ""
-            self.audit_refused(actor, text, error.message, request_key=request_key, transaction_id=about_id)
-            raise
-
-    def audit_refused(self, actor: Actor, text: str, why: str, *, request_key: str, transaction_id: str = "") -> None:
-        """Keep a command that was refused before it became a request; the same request key is kept once."""
-        with self._db.unit(wait_s=WAIT_S) as unit:
-            unit.audit.append(
-                AuditEvent(
-                    key=f"{request_key}:refused",
-                    action="refused",
-                    actor=actor,
-                    transaction_id=transaction_id,
-                    body={"text": text[:500], "why": why[:500]},
-                )
-            )
 
 
 def _wishes(request: ProtectRequest) -> Json:

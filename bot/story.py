@@ -78,6 +78,8 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
     """The whole state in one line."""
     if transaction.state is State.QUEUED:
         return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
+    if transaction.state is State.AWAITING_APPROVAL:
+        return "Waiting for a decision"
     if transaction.state.is_final:
         return ending(transaction)
     if all(step.state is StepState.PENDING for step in steps):

@@ -5,7 +5,7 @@ from functools import partial
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot.model import Json
+from bot.model import Choice, Json
 from bot.service import Service
 from handlers import answers, history, ids
 from handlers.origin import of_click
@@ -17,7 +17,18 @@ def register(app: App, service: Service) -> None:
     app.action(ids.STOP)(after_ack_safe(partial(stop, service)))
     app.action(ids.DETAILS)(after_ack_safe(partial(details, service)))
     app.action(ids.VERIFY)(after_ack_safe(partial(verify, service)))
+    app.action(ids.RETRY)(after_ack_safe(partial(retry, service)))
+    app.action(ids.APPROVE)(after_ack_safe(partial(decide, Choice.APPROVE, service)))
+    app.action(ids.VETO)(after_ack_safe(partial(decide, Choice.VETO, service)))
     app.action(ids.AUDIT)(after_ack_safe(partial(audit, service)))
+
+
+def decide(choice: Choice, service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Approve, Confirm and Veto buttons; the value is the token of one approval."""
+    origin = of_click(body)
+    decided = service.decide(action["value"], choice, origin.actor, request_key=origin.key)
+    ack()
+    tell_once(service, client, origin, answers.decided(decided, choice))
 
 
 def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
@@ -43,6 +54,14 @@ def verify(service: Service, ack: Ack, body: Json, action: Json, client: WebClie
     transaction = service.verify(action["value"], origin.actor, request_key=origin.key, place=origin.place)
     ack()
     tell_once(service, client, origin, answers.accepted([transaction]))
+
+
+def retry(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """The Retry button of what is held; its value is the transaction id."""
+    origin = of_click(body)
+    retried = service.again.retry(action["value"], origin.actor, request_key=origin.key, place=origin.place)
+    ack()
+    tell_once(service, client, origin, history.retried(retried))
 
 
 def audit(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable
 
-from bot import keeping
+from bot import keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
-from bot.model import Failure, Step, StepState, StoredFile, Transaction
+from bot.model import Approval, Choice, Failure, Step, StepState, StoredFile, Transaction
 from bot.opinions import Opinion
 from bot.service import Status
 from bot.speed import Pace, progress_text
@@ -25,7 +25,7 @@ _YES, _NO = "✅", "🚫"
 _THREAD = "Its progress comes as a thread in this channel; what does not work is told to you alone."
 _THREADS = "Each comes as a thread in this channel; what does not work is told to you alone."
 _ELSEWHERE = "/protect alone opens a form; what you write to Cloudy alone needs no @cloudy."
-_MENTIONS = ("status", "show", "why", "stop", "verify", "help")
+_MENTIONS = ("status", "show", "why", "stop", "retry", "verify", "help")
 
 
 def help_card(commands: Collection[str]) -> Card:
@@ -80,6 +80,12 @@ def stopping(transaction: Transaction) -> Card:
         lines=("Nothing new is begun; what was made is removed. The thread says when that is done.",),
         transaction=transaction.id,
     )
+
+
+def decided(approval: Approval, choice: Choice) -> Card:
+    """A word that counted, and what follows of it."""
+    said = "Your veto counts" if choice is Choice.VETO else "Your approval counts"
+    return Card(kind="decided", title=f"{said}: {petitions.line(approval)}", transaction=approval.transaction_id)
 
 
 def status(status: Status) -> Card:

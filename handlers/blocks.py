@@ -27,7 +27,17 @@ _FACTS_PER_SECTION = 10
 _PEOPLE = 8  # named in one line
 _MEMBER = re.compile("[UWS][A-Z0-9]{2,40}")
 
-_MORE = {"verify": ("Verify", ids.VERIFY), "audit": ("Show audit", ids.AUDIT)}  # label and action by name
+_MORE = {  # label and action by name
+    "retry": ("Retry", ids.RETRY),
+    "cleanup": ("Clean up now", ids.STOP),
+    "verify": ("Verify", ids.VERIFY),
+    "audit": ("Show audit", ids.AUDIT),
+}
+_WORDS: dict[str, tuple[str, str, str]] = {  # on an approval: label, action and style by name
+    "approve": ("Approve", ids.APPROVE, "primary"),
+    "confirm": ("Confirm", ids.APPROVE, "primary"),
+    "veto": ("Veto", ids.VETO, "danger"),
+}
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LOOKALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", ":": "∶", ">": "›"}
@@ -187,12 +197,17 @@ def _tail(card: Card) -> Iterator[Json]:
     if footer := _footer(card):
         yield {"type": "context", "elements": [_mrkdwn(line) for line in footer]}
     buttons = [
+        *(_word_button(*_WORDS[name], card.token) for name in card.more if name in _WORDS),
         *([_button("Stop", ids.STOP, card) | {"style": "danger"}] if card.stop else []),
         *([_button("Details", ids.DETAILS, card)] if card.details else []),
         *(_button(*_MORE[name], card) for name in card.more if name in _MORE),
     ]
     if buttons:
         yield {"type": "actions", "elements": buttons}
+
+
+def _word_button(label: str, action_id: str, style: str, token: str) -> Json:
+    return {"type": "button", "action_id": action_id, "text": _plain(label), "value": token, "style": style}
 
 
 def _button(label: str, action_id: str, card: Card) -> Json:

@@ -12,6 +12,7 @@ STATE_MARKS = {
     State.AWAITING_APPROVAL: "✋",
     State.QUEUED: "⏳",
     State.RUNNING: "🔄",
+    State.HELD: "⏸️",
     State.SUCCEEDED: "✅",
     State.PARTIAL: "⚠️",
     State.FAILED: "❌",
@@ -20,6 +21,9 @@ STATE_MARKS = {
 }
 TASK_MARKS = {"pending": "⚪", "in_progress": "🔄", "complete": "✅", "error": "❌"}
 _LEVEL_MARKS = {"ok": "✅", "warning": "⚠️", "error": "❌"}
+_APPROVAL_MARKS = {
+    "pending": "✋", "approved": "👍", "executed": "👍", "vetoed": "🚫", "expired": "⌛", "cancelled": "⏹️"
+}  # fmt: skip
 _SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,40}")
 SKIPPED = "skipped"
 
@@ -52,11 +56,12 @@ class Card:
     stop: bool = False  # whether there is a Stop button
     details: bool = False  # whether there is a Details button
     more: tuple[str, ...] = ()  # further buttons, by their names in views
+    token: str = ""  # of the approval that its buttons decide on
 
 
 def of_view(view: Json) -> Card:
     """Read a view of the outbox; one of an unknown kind says its text, so that a newer core still gets through."""
-    makers = {"root": _root, "plan": _plan, "milestone": _milestone, "receipt": _receipt}
+    makers = {"root": _root, "plan": _plan, "milestone": _milestone, "receipt": _receipt, "approval": _approval}
     return makers.get(str(view.get("kind")), _notice)(view)
 
 
@@ -65,6 +70,8 @@ def is_final(view: Json) -> bool:
     if view.get("kind") == "root":
         state = _state(view)
         return state is not None and state.is_final
+    if view.get("kind") == "approval":
+        return view.get("state") != "pending"
     if view.get("kind") == "plan":
         tasks = [_task(task) for task in view.get("tasks", ())]
         return all(t.state in ("complete", "error") or t.note.startswith(SKIPPED) for t in tasks)
@@ -104,7 +111,28 @@ def _root(view: Json) -> Card:
         by=slack_user(view.get("by")),
         stop="stop" in view.get("buttons", ()),
         details="details" in view.get("buttons", ()),
+        more=(*_decisions(view), *(name for name in ("retry", "cleanup") if name in view.get("buttons", ()))),
+        token=_text(view, "token"),
     )
+
+
+def _approval(view: Json) -> Card:
+    return Card(
+        kind="approval",
+        title=_text(view, "title"),
+        mark=_APPROVAL_MARKS.get(str(view.get("state")), ""),
+        lines=_some(view.get("line")),
+        facts=_pairs(view.get("facts", ())),
+        transaction=_text(view, "transaction"),
+        by=slack_user(view.get("by")),
+        details=True,
+        more=_decisions(view),
+        token=_text(view, "token"),
+    )
+
+
+def _decisions(view: Json) -> tuple[str, ...]:
+    return tuple(name for name in view.get("buttons", ()) if name in ("approve", "confirm", "veto"))
 
 
 def _plan(view: Json) -> Card:
@@ -138,7 +166,8 @@ def _receipt(view: Json) -> Card:
         facts=_pairs(view.get("facts", ())),
         lists=tuple((heading, items) for heading, items in lists if items),
         closing=(
-            *(() if left_behind else ("Nothing is left behind.",)),
+            *(() if left_behind or view.get("held") else ("Nothing is left behind.",)),
+            *_some(view.get("held")),
             *_some(view.get("next"), "Next: "),
             *_some(view.get("note")),
         ),

@@ -3,6 +3,7 @@
 STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the message never voids a click
 DETAILS = "cloudy.details"  # value: the transaction id
 VERIFY = "cloudy.verify"  # value: the transaction id
+RETRY = "cloudy.retry"  # value: the transaction id
 AUDIT = "cloudy.audit"  # value: the transaction id
 APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one approval, and of nothing else
 PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)

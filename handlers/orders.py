@@ -59,9 +59,12 @@ def _verify(service: Service, order: Command, origin: Origin) -> Card:
 
 def _delete(service: Service, order: Command, origin: Origin) -> Card:
     key, place = origin.key, origin.place
-    return answers.accepted(
-        [service.delete(order.id, origin.actor, request_key=key, place=place, reason=order.reason)]
-    )
+    return answers.accepted([service.delete(order.id, origin.actor, request_key=key, place=place, reason=order.reason)])
+
+
+def _retry(service: Service, order: Command, origin: Origin) -> Card:
+    which = _which(service, order, origin)
+    return history.retried(service.again.retry(which, origin.actor, request_key=origin.key, place=origin.place))
 
 
 def _protect(service: Service, order: Command, origin: Origin) -> Card:
@@ -100,6 +103,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.VERIFY: _verify,
     Verb.DELETE: _delete,
     Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
+    Verb.RETRY: _retry,
     Verb.PROTECT: _protect,
     Verb.MAY_I: _may_i,
     Verb.VMS: _inquire,

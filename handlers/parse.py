@@ -24,9 +24,12 @@ DELETE_USAGE = (
     "/cloudy delete <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
     " [because <reason>]"
 )
+RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
 CLOUDY_USAGE = (
-    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | verify <id> | delete <id> | protect <vm> to <target>"
-    " | may-i <command> | vms [pattern] [late|unprotected|big] | recovery-points <vm> | audit [<what>] [since <when>]"
+    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | retry <id> | verify <id>"
+    " | delete <id>"
+    " | protect <vm> to <target> | may-i <command> | vms [pattern] [late|unprotected|big]"
+    " | recovery-points <vm> | audit [<what>] [since <when>]"
 )
 MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
 USAGES = {  # by verb, as help lists them
@@ -36,6 +39,7 @@ USAGES = {  # by verb, as help lists them
     "show": SHOW_USAGE,
     "why": WHY_USAGE,
     "stop": STOP_USAGE,
+    "retry": RETRY_USAGE,
     "verify": VERIFY_USAGE,
     "delete": DELETE_USAGE,
     "may-i": MAY_I_USAGE,
@@ -61,6 +65,7 @@ class Verb(StrEnum):
     RUNS = "runs"
     SHOW = "show"
     STOP = "stop"
+    RETRY = "retry"
     WHY = "why"
     VERIFY = "verify"
     DELETE = "delete"
@@ -72,7 +77,13 @@ class Verb(StrEnum):
 
 
 # What is about one transaction, and how it is typed; in its thread the word alone says it.
-ONE_USAGES = {Verb.SHOW: SHOW_USAGE, Verb.STOP: STOP_USAGE, Verb.WHY: WHY_USAGE, Verb.VERIFY: VERIFY_USAGE}
+ONE_USAGES = {
+    Verb.SHOW: SHOW_USAGE,
+    Verb.WHY: WHY_USAGE,
+    Verb.STOP: STOP_USAGE,
+    Verb.RETRY: RETRY_USAGE,
+    Verb.VERIFY: VERIFY_USAGE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ class Transactions:
         if row.state != State.QUEUED.value or self._is_busy(row.vm_uuid):
             return False
         row.state = State.RUNNING.value
-        row.started_at = self._clock.now()
+        row.started_at = row.started_at or self._clock.now()  # a Retry is the same transaction
         self._save(row)
         return True
 
@@ -170,7 +170,7 @@ def _as_is(name: str) -> Callable[[Any], Json]:
 
 
 _COLUMNS: Mapping[str, Callable[[Any], Json]] = {
-    **{name: _as_is(name) for name in ("vm", "vm_uuid", "vmstore", "started_at", "ended_at", "consistency")},
+    **{name: _as_is(name) for name in ("vm", "vm_uuid", "vmstore", "started_at", "ended_at", "consistency", "note")},
     "state": lambda state: {"state": State(state).value},
     "frozen": lambda frozen: {"frozen": dict(frozen)},
     "plan": lambda plan: {"plan": dict(plan)},

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from bot.dispatcher import Dispatcher
 from bot.engine import Standing
+from bot.engine import run_id as run_name
 from bot.errors import NotFound
 from bot.model import Actor, Json, Place, ProtectRequest, State, Transaction
 from bot.planner import Planner
+from bot.policy import Policy
 from bot.ports import ObjectStore, Share, VMstore
 from bot.runner import Runner
 from bot.service import Service
@@ -88,7 +90,15 @@ class MemorySystems:
 class House:
     """What one process has; `process()` gives the next one over the same array, targets and database."""
 
-    def __init__(self, folder: Path, targets: Sequence[str] = ("s3",), *, can_clean: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        targets: Sequence[str] = ("s3",),
+        *,
+        can_clean: bool = True,
+        policy: Policy | None = None,
+    ) -> None:
+        self.policy = policy
         path = folder / "cloudy.db"
         Database.migrate(path)
         self.clock = FakeClock()
@@ -98,9 +108,14 @@ class House:
         self.targets = {name: MemoryStore(name) for name in targets}
         self.systems = MemorySystems(self.array, tuple(self.targets.values()), can_clean=can_clean)
         self.service = Service(
-            self.db, self.clock, vmstores=self.systems.vmstore_names, targets=self.systems.target_names
+            self.db,
+            self.clock,
+            vmstores=self.systems.vmstore_names,
+            targets=self.systems.target_names,
+            policy=policy,
         )
         self.engine = MemoryEngine(self)
+        self.hold = timedelta()  # how long a failure is held
         self.workflow: Callable[[str], Json] = shipped_workflow
 
     def watch(self, watch: Watch) -> None:
@@ -123,6 +138,7 @@ class House:
             installation="test0001",
             version="0.0",
             transfer_settings=settings,
+            hold=self.hold,
         )
 
     def ask(self, vm: str = "vm01", targets: Sequence[str] = ("s3",), key: str = "r1") -> Transaction:
@@ -133,7 +149,7 @@ class House:
     def dispatch(self) -> None:
         """One look of the dispatcher, planning included, in this thread."""
         planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep)
-        dispatcher = Dispatcher(self.db, planner, self.engine, self.clock)  # type: ignore[arg-type]
+        dispatcher = Dispatcher(self.db, planner, self.engine, self.clock, self.policy)  # type: ignore[arg-type]
         dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment]
         dispatcher.tick()
         dispatcher.tick()
@@ -172,13 +188,18 @@ class MemoryEngine:
         self._over: set[str] = set()
         self.given_up: set[str] = set()
 
-    def standing(self, transaction_id: str) -> Standing:
-        if transaction_id in self.given_up:
+    def standing(self, transaction_id: str, run: str = "") -> Standing:
+        run_id = run_name(transaction_id, run)
+        if run_id in self.given_up:
             return Standing.GIVEN_UP
-        return Standing.KEPT if transaction_id in self._arguments else Standing.UNKNOWN
+        return Standing.KEPT if run_id in self._arguments else Standing.UNKNOWN
 
-    def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
-        self._arguments[transaction_id] = {"id": transaction_id, "workflow": frozen, "request": request}
+    def enqueue(
+        self, transaction_id: str, vmstore: str, frozen: Json, request: Json, resume: Json | None = None
+    ) -> None:
+        argument: Json = {"id": transaction_id, "workflow": frozen, "request": request}
+        run_id = run_name(transaction_id, resume["run"] if resume else "")
+        self._arguments[run_id] = argument | ({"resume": resume} if resume else {})
 
     def forget(self, _before: datetime) -> int:
         return 0
