@@ -209,7 +209,7 @@ class Sender:
         surely_not = outcome.kind in (Kind.LIMITED, Kind.BAD_BLOCKS, Kind.REFUSED)
         (self._unsent.add if surely_not else self._unsent.discard)(message.key)
         if outcome.kind is Kind.DONE:
-            self._note_sent(message, message.version, outcome.ts or message.ts)
+            self._note_sent(message, message.version, outcome.ts or message.ts, outcome.channel)
         elif outcome.kind is Kind.BAD_BLOCKS and level > blocks.TEXT:
             self._simplify(turn, level, outcome)
         elif outcome.kind is Kind.LIMITED:
@@ -220,9 +220,9 @@ class Sender:
         else:
             self._give_up(message, outcome.why)
 
-    def _note_sent(self, message: Message, version: int, ts: str) -> None:
+    def _note_sent(self, message: Message, version: int, ts: str, channel: str = "") -> None:
         with self._db.unit() as unit:
-            unit.outbox.sent(message.key, version, ts)
+            unit.outbox.sent(message.key, version, ts, channel)
         self._outages = 0
         self._unsent.discard(message.key)
 

@@ -53,6 +53,7 @@ class Outcome:
 
     kind: Kind
     ts: str = ""  # where the message stands, when done
+    channel: str = ""  # likewise: a message to a person stands in the channel that one has with the bot
     version: int = 0  # of the message that was found
     wait_s: float = 0.0
     why: str = ""  # Slack's code, or what the connection did
@@ -164,7 +165,8 @@ def _call(call: Callable[[], SlackResponse]) -> tuple[Outcome, Json]:
         return Outcome(kind=Kind.UNKNOWN, why=f"{type(error).__name__}: {error}"), {}
     if not isinstance(answer, dict):
         return Outcome(kind=Kind.UNKNOWN, why="an answer that is no JSON object"), {}
-    return Outcome(kind=Kind.DONE, ts=str(answer.get("ts") or answer.get("message_ts") or "")), answer
+    ts, channel = str(answer.get("ts") or answer.get("message_ts") or ""), answer.get("channel")
+    return Outcome(kind=Kind.DONE, ts=ts, channel=channel if isinstance(channel, str) else ""), answer
 
 
 def _refusal(response: Any) -> Outcome:
