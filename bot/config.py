@@ -24,7 +24,7 @@ from bot import mistakes, policy_settings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
-from bot.sections import Duration, Section
+from bot.sections import Duration, DurationOrNone, Section
 
 
 class DatabaseSettings(Section):
@@ -112,6 +112,7 @@ class ProtectionSettings(Section):
     """What is expected of the protection of each VM."""
 
     rpo: Duration = Field(default=timedelta(hours=24), description='a duration, like rpo = "24h"')
+    hold: DurationOrNone = Field(default=timedelta(hours=1), description='a duration, like hold = "1h", or "0"')
 
 
 class Settings(BaseSettings):

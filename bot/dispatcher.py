@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot import ending, narrator
+from bot import ending, holding, narrator
 from bot.approvals import Approvals, Stand
-from bot.engine import Engine, Standing
+from bot.engine import Engine, Standing, run_id
 from bot.errors import BusyError, CloudyError, DatabaseError
 from bot.failures import refusal_of
 from bot.insist import insist
@@ -96,7 +96,8 @@ class Dispatcher:
         """One look at everything that is not ended. False: one could not be moved; the others were."""
         with self._db.read() as unit:
             active = unit.transactions.active()
-        self._kept = {each.id: self._kept[each.id] for each in active if each.id in self._kept}
+        living = {run_id(each.id, each.run) for each in active}
+        self._kept = {run: at for run, at in self._kept.items() if run in living}
         well = True
         for transaction in active:
             try:
@@ -128,6 +129,8 @@ class Dispatcher:
             self._start(transaction)
         elif transaction.state is State.RUNNING:
             self._hand_over(transaction)
+        elif transaction.state is State.HELD:
+            self._end_hold(transaction)
 
     def _stopped_before_it_began(self, transaction: Transaction) -> bool:
         """Whether it could be ended at once: while it is planned, and while it waits, also in the engine's queue."""
@@ -238,21 +241,35 @@ class Dispatcher:
         with self._db.unit() as unit:
             if not unit.transactions.claim(transaction.id):
                 return
-            if lost := self._rights.lost(unit, transaction) or self._approvals.begin(unit, transaction):
+            if lost := self._lost(unit, transaction):
                 ending.close(unit, transaction.id, self._clock.now(), verdict="refused", failure=lost)
                 return
             narrator.retell(unit, transaction.id)
         self._hand_over(transaction)
 
+    def _lost(self, unit: Unit, transaction: Transaction) -> Failure | None:
+        """Why it may not start by now; an approval is used up by its first start, and a Retry belongs to that."""
+        lost = self._rights.lost(unit, transaction)
+        return lost or (None if transaction.run else self._approvals.begin(unit, transaction))
+
+    def _end_hold(self, transaction: Transaction) -> None:
+        """Once its time is over, or somebody asked for it: remove what was kept, in a run of its own."""
+        if not holding.is_over(transaction, self._clock.now()):
+            return
+        with self._db.unit() as unit:
+            ended = holding.end(unit, transaction.id, self._clock.now())
+        if ended is not None:
+            self._hand_over(ended)
+
     def _hand_over(self, transaction: Transaction) -> None:
         """Give a running transaction to the engine; one that it has already is left alone."""
         now = self._clock.now()
-        asked = self._kept.get(transaction.id)
+        asked = self._kept.get(run_id(transaction.id, transaction.run))
         if asked is not None and abs(now - asked) < ASK_AGAIN:  # in absolute terms, since the clock may be set back
             return
-        standing = self._engine.standing(transaction.id)
+        standing = self._engine.standing(transaction.id, transaction.run)
         if standing is Standing.KEPT:
-            self._kept[transaction.id] = now
+            self._kept[run_id(transaction.id, transaction.run)] = now
         if standing is Standing.GIVEN_UP:
             self._end_lost(transaction, GIVEN_UP)
         if standing is Standing.OVER:
@@ -267,7 +284,9 @@ class Dispatcher:
             "consistency": transaction.consistency,
             **transaction.request,
         }
-        self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request)
+        with self._db.read() as unit:
+            resume = holding.resume(unit, transaction)
+        self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request, resume)
 
     def _end_lost(self, transaction: Transaction, why: Failure) -> None:
         """The engine will not end it: say so, and what the ledger says is left. One that has ended stays as it is."""
@@ -283,6 +302,7 @@ def _serves(other: Transaction, asked: Transaction) -> bool:
         and asked.consistency in ("crash", other.consistency)
         and asked.keep_for in ("", other.keep_for)
         and not other.stop_asked_by
+        and other.state is not State.HELD
     )
 
 

@@ -95,21 +95,22 @@ class Engine:
                 on_conflict="always_update",
             )
 
-    def enqueue(self, transaction_id: str, vmstore: str, frozen: Json, request: Json) -> None:
-        """Hand a transaction over; its id is the run's id, so that doing it twice runs it once.
+    def enqueue(
+        self, transaction_id: str, vmstore: str, frozen: Json, request: Json, resume: Json | None = None
+    ) -> None:
+        """Hand a transaction over; the run's id is fixed, so that doing it twice runs it once.
 
-        vmstore: whose limit counts; empty: it takes part in nothing.
+        vmstore: whose limit counts; empty: it takes part in nothing. resume: of a further run, see bot/walk.py.
         """
         crossings.cross("engine.enqueue:before")
-        with SetWorkflowID(transaction_id):
-            DBOS.enqueue_workflow(
-                queue_name(vmstore), self._walk, {"id": transaction_id, "workflow": frozen, "request": request}
-            )
+        argument: Json = {"id": transaction_id, "workflow": frozen, "request": request}
+        with SetWorkflowID(run_id(transaction_id, str((resume or {}).get("run", "")))):
+            DBOS.enqueue_workflow(queue_name(vmstore), self._walk, argument | ({"resume": resume} if resume else {}))
         crossings.cross("engine.enqueue:after")
 
-    def standing(self, transaction_id: str) -> Standing:
-        """What the engine has of a transaction."""
-        status = DBOS.get_workflow_status(transaction_id)
+    def standing(self, transaction_id: str, run: str = "") -> Standing:
+        """What the engine has of a transaction's run."""
+        status = DBOS.get_workflow_status(run_id(transaction_id, run))
         if status is None:
             return Standing.UNKNOWN
         if status.status == "SUCCESS":
@@ -139,6 +140,11 @@ def _keep(name: str, work: Callable[[], Json]) -> Json:
     result = cast(Json, json.loads(json.dumps(DBOS.run_step({"name": name}, work))))
     crossings.cross("engine.keep:after")
     return result
+
+
+def run_id(transaction_id: str, run: str = "") -> str:
+    """The engine's name for a run: the transaction's id for the first one, "<id>:retry1" and the like for the next."""
+    return f"{transaction_id}:{run}" if run else transaction_id
 
 
 def queue_name(vmstore: str) -> str:

@@ -29,6 +29,7 @@ from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
 from bot.slots import Slots
+from bot.sockets import keep_sockets
 from bot.store import Database
 from bot.systems import ConfiguredSystems, prices_of
 from bot.transfer import TransferSettings
@@ -75,6 +76,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
         limits=Limits(
             parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
             transfer_settings=transfer_settings,
+            hold=settings.protection.hold,
             prices=prices_of(settings),
         ),
         version=VERSION,
@@ -279,7 +281,7 @@ def _connection(settings: Settings, db: Database, worker: Worker, address: Addre
     app = connection.slack_app(client, service)
     door: Door
     if address is None:
-        door = socketmode.SocketDoor(app, app_token=_revealed(slack.app_token))
+        door = socketmode.SocketDoor(app, app_token=_revealed(slack.app_token), report=partial(keep_sockets, db))
     else:
         guarded = gate.Gate(app, signing_secret=_revealed(slack.signing_secret), health=partial(_health, db, worker))
         door = webserver.WebDoor(guarded, host=address.host, port=address.port)

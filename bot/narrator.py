@@ -71,6 +71,22 @@ def tell_end(unit: Unit, transaction_id: str) -> None:
         _say(unit, transaction, "receipt", story.receipt(transaction, unit.steps.of(transaction_id)))
 
 
+def tell_held(unit: Unit, transaction_id: str) -> None:
+    """Say that it is held, or is being cleaned up, where the receipt will stand."""
+    retell(unit, transaction_id)
+    transaction = unit.transactions.get(transaction_id)
+    if transaction.place.channel:
+        _say(unit, transaction, "receipt", story.held(transaction))
+
+
+def tell_retry(unit: Unit, transaction_id: str, by: str) -> None:
+    """Say that it goes on, where its hold was told."""
+    retell(unit, transaction_id)
+    transaction = unit.transactions.get(transaction_id)
+    if transaction.place.channel:
+        _say(unit, transaction, "receipt", story.retrying(transaction, unit.steps.of(transaction_id), by))
+
+
 def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[str]) -> None:
     """Say in the thread what the janitor removed after the end; one reply, edited when there is more."""
     if transaction.place.channel:

@@ -8,10 +8,11 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot import ending, narrator
+from bot import ending, holding, narrator
 from bot.actions import ACTIONS, Context
 from bot.errors import CloudyError, MissingError, Stopped, TransientError
 from bot.failures import failure_of
@@ -48,13 +49,16 @@ class Runner:
         installation: str,
         version: str,
         transfer_settings: TransferSettingsFor,
+        hold: timedelta = timedelta(),
     ) -> None:
+        """hold: how long what a failed transaction made is kept for a Retry; none: it is removed at once."""
         self._db = db
         self._systems = systems
         self._clock = clock
         self._installation = installation
         self._version = version
         self._transfer_settings = transfer_settings
+        self._hold = hold
         self._sessions: dict[tuple[str, str], VMstore] = {}
         self._sessions_lock = threading.Lock()
         self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
@@ -125,6 +129,15 @@ class Runner:
         narrator.retell(unit, transaction_id)
         body: Json = {"state": state.value} | ({"why": failure.what} if failure else {})
         self._audit(unit, transaction, step, state.value, body)
+
+    def hold(self, transaction_id: str, run: str, step_id: str) -> Json:
+        """Keep what was made for a Retry, if that can help; the session ends all the same. Repeating is safe."""
+        now = self._clock.now()
+        held = self._write(lambda unit: holding.begin(unit, transaction_id, run, step_id, now=now, hold=self._hold))
+        if held:
+            self._close_sessions(transaction_id)
+            give_back()
+        return {"held": held}
 
     def end(self, transaction_id: str, verdict: str) -> Json:
         """Decide how the transaction ended, by what stands in the targets, and tell it. Repeating is safe."""

@@ -18,4 +18,9 @@ def _duration(value: object) -> object:
     return value if isinstance(value, timedelta) else durations.parse(str(value))
 
 
+def _duration_or_none(value: object) -> object:
+    return timedelta() if str(value).strip() == "0" else _duration(value)
+
+
+DurationOrNone = Annotated[timedelta, BeforeValidator(_duration_or_none)]  # "0" is none at all
 Duration = Annotated[timedelta, BeforeValidator(_duration)]  # written like "30m"

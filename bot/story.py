@@ -7,17 +7,17 @@ place), milestone (a reply that stays), receipt (the last reply), notice (a priv
 from collections.abc import Sequence
 
 from bot import keeping
-from bot.model import Json, State, Step, StepState, Transaction
+from bot.model import Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
-from bot.purposes.purpose import refusal
+from bot.purposes.purpose import failed_step, refusal
 from bot.purposes.purpose import removed as removed_in
 from bot.speed import Pace, progress_text
 from bot.speed import percent as percent_of
 from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
-    "asked", "duration_text", "ending", "line", "milestone", "moved_text", "notice", "plan", "receipt",
-    "removed_later", "reply", "root", "size_text", "stopping", "title", "waiting",
+    "asked", "duration_text", "ending", "held", "line", "milestone", "moved_text", "notice", "plan", "receipt",
+    "removed_later", "reply", "retrying", "root", "size_text", "stopping", "title", "waiting",
 ]  # fmt: skip
 
 _TASK_STATES = {
@@ -70,8 +70,14 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "line": line(transaction, steps, waits_for, percent=False),  # an edit for each step, not for each part
         "facts": facts,
         "by": transaction.actor.id,
-        "buttons": ["details"] if transaction.state.is_final or transaction.stop_asked_by else ["stop", "details"],
+        "buttons": _root_buttons(transaction),
     }
+
+
+def _root_buttons(transaction: Transaction) -> list[str]:
+    if transaction.state is State.HELD:
+        return ["details", *_held_buttons(transaction)]
+    return ["details"] if transaction.state.is_final or transaction.stop_asked_by else ["stop", "details"]
 
 
 def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *, percent: bool = True) -> str:
@@ -82,6 +88,8 @@ def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *
         return "Waiting for a decision"
     if transaction.state.is_final:
         return ending(transaction)
+    if transaction.state is State.HELD:
+        return _held_line(transaction)
     if all(step.state is StepState.PENDING for step in steps):
         return "Waiting for its turn"
     prefix = "Stopping: " if transaction.stop_asked_by else ""
@@ -162,6 +170,58 @@ def removed_later(transaction: Transaction, removed: Sequence[str], *, is_all: b
 def reply(transaction: Transaction, step: str, level: str, text: str) -> Json:
     """A reply that stays; level: "ok", "warning" or "error"."""
     return {"kind": "milestone", "transaction": transaction.id, "step": step, "level": level, "text": text}
+
+
+def _is_being_removed(transaction: Transaction) -> bool:
+    return bool(transaction.stop_asked_by or transaction.run == "cleanup")
+
+
+def _held_until(transaction: Transaction) -> str:
+    return f"{transaction.held_until:%H:%M UTC on %d %b}" if transaction.held_until else ""
+
+
+def _held_line(transaction: Transaction) -> str:
+    if _is_being_removed(transaction):
+        return f"Cleaning up: {failed_step(transaction)} failed"
+    return f"Held until {_held_until(transaction)}: {failed_step(transaction)} failed"
+
+
+def _held_buttons(transaction: Transaction) -> list[str]:
+    return [] if _is_being_removed(transaction) else ["retry", "cleanup"]
+
+
+def held(transaction: Transaction) -> Json:
+    """Where the receipt will stand, while a failed transaction is held: why, until when, and the two ways on."""
+    failure = transaction.failure or Failure(what="A step failed.")
+    step, again = failed_step(transaction), purpose_of(transaction).again(transaction, transaction.targets)
+    text = f"The clone and what was sent are kept until {_held_until(transaction)}, then removed."
+    return {
+        "kind": "receipt",
+        "transaction": transaction.id,
+        "state": transaction.state.value,
+        "level": "warning",
+        "headline": purpose_of(transaction).endings[State.FAILED](transaction),
+        "facts": [],
+        "why": f"{failure.step}: {failure.what}",
+        "undone": [],
+        "left_behind": [],
+        "held": "What was kept is being removed." if _is_being_removed(transaction) else text,
+        "next": "" if _is_being_removed(transaction) else _with_retry(failure.next, again, step),
+        "buttons": [*_held_buttons(transaction), "audit"],
+    }
+
+
+def _with_retry(following: str, again: str, step: str) -> str:
+    """The next step, with Retry in the place of asking anew."""
+    said = f"press Retry: it goes on with {step}"
+    return following.replace(f"ask again: {again}", said) if again in following else f"{following} Or {said}."
+
+
+def retrying(transaction: Transaction, steps: Sequence[Step], by: str) -> Json:
+    """Where the hold was told: it goes on."""
+    failed = next((step.title for step in steps if step.state is StepState.FAILED), "the step that failed")
+    text = f"Retry, asked by {by}: it goes on with {failed}. What was sent is not sent again."
+    return reply(transaction, "retry", "warning", text)
 
 
 def notice(text: str) -> Json:

@@ -45,6 +45,7 @@ class Limits:
 
     parallel: Mapping[str, int]  # transactions, by VMstore
     transfer_settings: TransferSettingsFor
+    hold: timedelta = timedelta()  # how long what a failed transaction made is kept for a Retry
     prices: Prices = field(default_factory=lambda: Prices({}))
 
 
@@ -70,6 +71,7 @@ class Worker:
             installation=installation,
             version=version,
             transfer_settings=limits.transfer_settings,
+            hold=limits.hold,
         )
         self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
         planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices)

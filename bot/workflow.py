@@ -1,6 +1,7 @@
 """Reads, checks and explains workflow files; the language is small on purpose.
 
-A file has `format`, `name`, `title` and steps; a step has `id`, `title`, `action`, `inputs` and may be `always`.
+A file has `format`, `name`, `title` and steps; a step has `id`, `title`, `action`, `inputs` and may be `always`, or may
+`hold`: when it fails, what was made may be kept for a while before the `always` steps remove it.
 An input is a literal, or "$step.output" / "$request.name" ("$$..." is a literal that begins with a dollar sign).
 """
 
@@ -47,6 +48,7 @@ class StepSpec:
     action: str
     inputs: Json = field(default_factory=dict)
     always: bool = False
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,14 @@ class Workflow:
     def freeze(self) -> Json:
         """The copy that a transaction keeps, so that editing the file never changes a run in flight."""
         steps = [
-            {"id": s.id, "title": s.title, "action": s.action, "inputs": s.inputs, "always": s.always}
+            {
+                "id": s.id,
+                "title": s.title,
+                "action": s.action,
+                "inputs": s.inputs,
+                "always": s.always,
+                "hold": s.hold,
+            }
             for s in self.steps
         ]
         return {"format": FORMAT, "name": self.name, "title": self.title, "step": steps}
@@ -102,7 +111,7 @@ def thaw(document: Json, problems: "_Problems | None" = None) -> Workflow:
 
 
 def _step(raw: Json, index: int, problems: "_Problems") -> StepSpec:
-    known = {"id", "title", "action", "inputs", "always"}
+    known = {"id", "title", "action", "inputs", "always", "hold"}
     step_id = str(raw.get("id", ""))
     place = f"step {step_id or index + 1}"
     for name in ("id", "action"):
@@ -116,6 +125,7 @@ def _step(raw: Json, index: int, problems: "_Problems") -> StepSpec:
         action=str(raw.get("action", "")),
         inputs=dict(raw.get("inputs", {})),
         always=bool(raw.get("always", False)),
+        hold=bool(raw.get("hold", False)),
     )
 
 

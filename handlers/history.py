@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot import story
 from bot.asking import Audited
 from bot.errors import CloudyError
-from bot.model import AuditRow, Step, Transaction
+from bot.model import AuditRow, State, Step, Transaction
 from bot.service import Service
 from handlers import answers
 from handlers.cards import Card, of_view
@@ -25,6 +25,8 @@ def status(transaction: Transaction, steps: Sequence[Step]) -> Card:
 
 def why(transaction: Transaction, steps: Sequence[Step]) -> Card:
     """The cause, what was undone, what is left and what to do next; of one that is under way, that nothing failed."""
+    if transaction.state is State.HELD:
+        return replace(of_view(story.held(transaction)), kind="why", more=())
     if not transaction.state.is_final:
         return replace(status(transaction, steps), kind="why", closing=("Nothing has failed so far.",))
     if not transaction.frozen:
@@ -33,6 +35,19 @@ def why(transaction: Transaction, steps: Sequence[Step]) -> Card:
     lines = receipt.lines or (("It was stopped.",) if transaction.stop_asked_by else ("Nothing failed.",))
     failed = tuple(task for task in answers.show(transaction, steps, ()).tasks if task.state == "error")
     return replace(receipt, kind="why", lines=lines, facts=(), tasks=failed, more=())
+
+
+def retried(transaction: Transaction) -> Card:
+    """A Retry was recorded: of the same transaction, or of a new one, where nothing of the old one was left."""
+    if transaction.run:
+        return Card(
+            kind="retried",
+            title=f"Retry: {story.asked(transaction)}",
+            lines=("It goes on with the step that failed. The thread tells how it ends.",),
+            transaction=transaction.id,
+        )
+    card = answers.accepted([transaction])
+    return replace(card, lines=("Of the old one nothing was left to go on with, so it begins anew.", *card.lines))
 
 
 def audit_answer(service: Service, text: str) -> Card:

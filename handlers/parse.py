@@ -140,6 +140,11 @@ def is_blank(text: str) -> bool:
     return not _INVISIBLE.sub("", text).strip()
 
 
+def asks_form(text: str) -> bool:
+    """Whether it is `/cloudy protect` and nothing more."""
+    return _INVISIBLE.sub("", text).strip().casefold() == Verb.PROTECT
+
+
 def format_protect(request: ProtectRequest) -> str:
     """Write a request so that `protect` reads the same again, if it came from `protect`."""
     said = f"{', '.join(map(_quoted, request.vms))} to {', '.join(map(_quoted, request.targets))}"

@@ -10,7 +10,7 @@ from rich.table import Table
 from bot import story
 from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, summary
 from bot.errors import BusyError
-from bot.model import Step, StoredFile, Transaction
+from bot.model import State, Step, StoredFile, Transaction
 from bot.opening import service_for
 from bot.store import Database
 
@@ -131,7 +131,8 @@ def _view(db: Database) -> dict[str, Any]:
         # a request that joined a running transaction is no transaction of its own to wait for
         newest = next((found for found in unit.transactions.list() if not found.plan.get("joined")), None)
         return {
-            "active": len(unit.transactions.active()),
+            # one that is held waits for a person, or for its time to be over
+            "active": sum(found.state is not State.HELD for found in unit.transactions.active()),
             "outbox": len(unit.outbox.pending()),
             "newest": newest
             and {

@@ -42,6 +42,7 @@ class State(StrEnum):
     AWAITING_APPROVAL = "awaiting approval"
     QUEUED = "queued"
     RUNNING = "running"
+    HELD = "held"  # a step failed, and what was made is kept for a while, so that Retry can go on
     SUCCEEDED = "succeeded"  # the recovery point exists in every target
     PARTIAL = "partial"  # in some target, not in all
     FAILED = "failed"
@@ -139,6 +140,17 @@ class Transaction:
         """What was asked for beside VM and targets, like {"point": "<transaction id>"}; kept in the plan."""
         asked: Json = self.plan.get("request", {})
         return asked
+
+    @property
+    def run(self) -> str:
+        """The further run of the engine that goes on with it: "retry1", "cleanup"; "": the first one."""
+        return str(self.plan.get("run", ""))
+
+    @property
+    def held_until(self) -> datetime | None:
+        """How long what it made is kept for a Retry; None: it was never held."""
+        until = str(self.plan.get("held_until", ""))
+        return datetime.fromisoformat(until) if until else None
 
 
 class ResourceKind(StrEnum):
