@@ -13,7 +13,7 @@ from bot.model import Fared, Json, Protection, VmKind, VmLine
 from bot.overview import MOST_RUNNING, ROWS, Running, Shared, View
 from bot.story import asked
 from handlers import blocks, ids
-from handlers.cards import STATE_MARKS, one_line, visible
+from handlers.cards import STATE_MARKS, Card, one_line, visible
 from handlers.views import plain
 
 _KINDS = {
@@ -26,6 +26,7 @@ _KINDS = {
 _MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "⛔"}
 _WELL = {True: "✅", False: "❌", None: "⚪"}
 _LINE, _SECTION, _OPTION = 200, 2900, 75
+_MOST_WAITING, _CARD = 5, 10  # cards, blocks of one
 _FARTHEST = 10_000_000
 
 
@@ -35,7 +36,7 @@ class Home:
 
     running: tuple[Running, ...]
     shared: Shared
-    waiting: tuple[Json, ...] = ()  # blocks of the approvals that wait for this person, drawn where those are drawn
+    waiting: tuple[Card, ...] = ()  # the approvals that wait for this person's word
 
 
 def draw(home: Home) -> Json:
@@ -43,14 +44,14 @@ def draw(home: Home) -> Json:
     drawn = [
         *_top(),
         *_running(home.running),
-        *([_heading("Waiting for my word"), *home.waiting] if home.waiting else []),
+        *_waiting(home.waiting),
         *_vms(home.shared),
         _heading("VMstores and targets"),
         _lines([_system(fared) for fared in (*home.shared.vmstores, *home.shared.targets)]),
         _heading("Ended lately"),
         _lines([f"{STATE_MARKS[t.state]} {t.id} {asked(t)}: {t.state} · {t.actor.name}" for t in home.shared.last]),
     ]
-    numbered = [{"block_id": f"cloudy-home-{i}"} | block for i, block in enumerate(drawn)]
+    numbered = [block | {"block_id": f"cloudy-home-{i}"} for i, block in enumerate(drawn)]
     return {"type": "home", "private_metadata": memo(home.shared.view), "blocks": numbered}
 
 
@@ -92,6 +93,15 @@ def _running(running: Sequence[Running]) -> Iterator[Json]:
         yield {"type": "actions", "elements": [*stop, _button("Details", ids.DETAILS, transaction.id)]}
     if len(running) > MOST_RUNNING:
         yield _lines([f"… and {len(running) - MOST_RUNNING} more: /cloudy status"])
+
+
+def _waiting(cards: Sequence[Card]) -> Iterator[Json]:
+    if cards:
+        yield _heading("Waiting for my word")
+    for card in cards[:_MOST_WAITING]:
+        yield from blocks.render_card(card, blocks.SECTIONS).blocks[:_CARD]
+    if len(cards) > _MOST_WAITING:
+        yield _lines([f"… and {len(cards) - _MOST_WAITING} more; they come up when these are decided"])
 
 
 def _vms(shared: Shared) -> Iterator[Json]:

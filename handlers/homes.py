@@ -14,11 +14,13 @@ from http.client import HTTPException
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot import petitions, story
 from bot.errors import CloudyError, NotAllowed
 from bot.model import Actor, Json
 from bot.overview import Shared, View
 from bot.service import Service
 from handlers import home
+from handlers.cards import of_view
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +130,9 @@ class Homes:
             return home.refused(refusal.message)
         if view not in seen:
             seen[view] = self._service.shared_overview(view)
-        return home.draw(home.Home(running=self._service.running(actor), shared=seen[view]))
+        running, waiting = self._service.running(actor), self._service.approvals_waiting(actor)
+        cards = tuple(of_view(petitions.card(story.title(transaction), approval)) for approval, transaction in waiting)
+        return home.draw(home.Home(running=running, shared=seen[view], waiting=cards))
 
     def _published(self, user: str, drawn: Json) -> float | None:
         """None: done. Else in how many seconds it may be tried again."""

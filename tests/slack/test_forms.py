@@ -141,6 +141,11 @@ def test_protect_alone_opens_a_form_at_once_and_fills_it_then(world: World) -> N
     assert world.transactions() == ()
 
 
+def test_cloudy_protect_alone_opens_it_too(world: World) -> None:
+    assert world.slack.command("alice", "ops", "/cloudy Protect ").ok
+    world.await_form()
+
+
 def test_what_a_form_says_is_what_a_command_would_say(world: World) -> None:
     world.open()
     world.fill(VM="vm01", Targets="s3, azure", Keep_for="30 d", Note="before the “upgrade”")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from slack_sdk import WebClient
 import handlers
 from bot.clock import SystemClock
 from bot.errors import BusyError
-from bot.model import Actor, ProtectRequest, State, Transaction, Vm
+from bot.model import Actor, Approval, ApprovalState, Choice, Decision, ProtectRequest, State, Transaction, Vm
 from bot.overview import Shared, View
 from bot.service import Service
 from bot.store import Database
@@ -172,6 +172,30 @@ def test_stop_and_details_work_there_and_answer_over_it(world: World) -> None:
     assert world.slack.click("alice", "Stop", "home").ok
     until(lambda: "Stopping" in (world.slack.modal("alice") or ""), "the answer")
     assert world.service.show(made.id)[0].stop_asked_by == "alice"
+
+
+def test_an_approval_that_waits_is_decided_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, now, bob = world.protect("alice"), SystemClock().now(), world.slack.user_id("bob")
+    asks = Approval(
+        id=f"{made.id}:1", transaction_id=made.id, number=1, operation="delete", state=ApprovalState.PENDING,
+        token="t" * 43, decided={"vm": "vm01"}, estimates={}, plan_hash="f" * 64, requester=made.actor, reason="old",
+        needed=1, created_at=now, expires_at=now, good_for_s=60,
+    )  # fmt: skip
+    waiting, decided = [(asks, made)], list[tuple[str, str, str]]()
+
+    def decide(token: str, choice: Choice, actor: Actor, **_more: str) -> Approval:
+        decided.append((token, choice, actor.name))
+        waiting.clear()
+        return replace(asks, state=ApprovalState.APPROVED, decisions=(Decision(actor=actor, choice=choice, at=now),))
+
+    monkeypatch.setattr(world.service, "approvals_waiting", lambda actor: tuple(waiting) if actor.id == bob else ())
+    monkeypatch.setattr(world.service, "decide", decide)
+    world.slack.open_home("bob")
+    world.shows("Waiting for my word", "bob")
+    assert world.slack.click("bob", "Approve", "home").ok
+    assert decided == [("t" * 43, "approve", "bob")]
+    world.pass_by(6)
+    until(lambda: "Waiting for my word" not in (world.slack.home("bob") or ""), "it waits no more")
 
 
 def test_its_form_is_the_forms(world: World) -> None:

@@ -425,3 +425,13 @@ def test_a_file_that_was_not_uploaded_whole_is_not_shared(slack: LocalSlack, cli
     with pytest.raises(LookupError):
         slack.file("a")
     assert slack.conversation() == []
+
+
+def test_a_modal_without_a_button_for_it_cannot_be_submitted(slack: LocalSlack) -> None:
+    bot = Bot(slack)
+    bot.view = {key: value for key, value in modal({"type": "divider"}).items() if key != "submit"}
+    with connected(slack, bot.app):
+        assert slack.command("alice", "ops", "/restore").ok
+        until(lambda: slack.modal("alice"), "the modal")
+        with pytest.raises(LookupError, match="no button"):
+            slack.submit("alice")

@@ -1,6 +1,7 @@
 """The App Home as it is drawn: within Slack's limits whatever there is, and text from outside stays text."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from bot.model import Actor, Fared, Page, Protection, SeenVm, State, Tally, Transaction, VmKind, VmLine
 from bot.overview import ROWS, Running, Shared, View
 from handlers import home
+from handlers.cards import Card, of_view
 from handlers.home import Home, draw, kind_chosen, view_of
 from integrations.simulators.slack.blocks import view_problems
 
@@ -71,6 +73,37 @@ def test_pages_are_turned_by_buttons_where_there_are_more() -> None:
     assert buttons(a_home(names=names, total=25)) == ["Protect a VM", "Next"]
     assert buttons(a_home(names=names, total=25, view=View(offset=10))) == ["Protect a VM", "Previous", "Next"]
     assert buttons(a_home(names=names[:5], total=25, view=View(offset=20))) == ["Protect a VM", "Previous"]
+
+
+def a_card(number: int) -> Card:
+    return of_view(
+        {
+            "kind": "approval",
+            "transaction": f"20261123T142233Z-{number:06d}",
+            "title": "Delete <!channel>",
+            "state": "pending",
+            "line": "Waiting for 1 approval",
+            "facts": [[f"Fact {i}", "v" * 400] for i in range(40)],
+            "by": "U1",
+            "buttons": ["approve", "veto"],
+            "token": "t" * 43,
+        }
+    )
+
+
+def test_what_waits_for_a_persons_word_stands_there_with_its_buttons() -> None:
+    waits = replace(a_home(), waiting=(a_card(1),))
+    assert {"Approve", "Veto"} <= set(buttons(waits))
+    assert "Waiting for my word" in words(waits)
+    assert "Waiting for my word" not in words(a_home())
+
+
+def test_many_approvals_still_make_a_view_that_slack_takes() -> None:
+    many = tuple(Running(transaction=a_transaction(i), line="l") for i in range(100))
+    drawn = draw(replace(a_home(many), waiting=tuple(a_card(i) for i in range(30))))
+    assert view_problems(drawn) == []
+    assert len(drawn["blocks"]) <= 100
+    assert "and 25 more" in json.dumps(drawn)
 
 
 def test_health_is_told_by_the_newer_of_success_and_failure() -> None:

@@ -88,9 +88,11 @@ class Surfaces:
         return [str(option["text"]["text"]) for option in self.suggest(spot, element, text)]
 
     def submit(self, user: str) -> Ack:
-        """Submit the open modal; text is what the app found wrong with it. LookupError: none is open."""
+        """Submit the open modal; text is what the app found wrong with it. LookupError: none is open, or cannot be."""
         actor = self._asking.actor(user)
         view = self._open_modal(actor)
+        if not view.body.get("submit"):
+            raise LookupError(f"The modal before {actor.name} has no button that submits it.")
         view.errors = {}
         empty = [one for one in view.elements if not one.is_optional and one.has_value and _is_empty(view, one)]
         if empty:
