@@ -5,9 +5,14 @@ from integrations.simulators.slack import Shortcut
 
 def usages() -> tuple[str, ...]:
     """How each command is written."""
-    from handlers.parse import USAGES  # the handlers bring Bolt along, which no other command waits for
+    # The handlers bring Bolt along, which no other command waits for.
+    from handlers.appmanifest import COMMANDS
+    from handlers.parse import USAGES
 
-    return (*USAGES.values(), "/cloudy help")
+    said = (*USAGES.values(), "/cloudy help")
+    names = {usage.split()[0] for usage in said}
+    aliases = (f"{one.name} {one.hint}   {one.description}" for one in COMMANDS if one.name not in names)
+    return (*said, *aliases)
 
 
 def shortcuts() -> tuple[Shortcut, ...]:

@@ -63,8 +63,8 @@ class Feed:
             while True:
                 asked = json.loads(await websocket.receive_text())
                 await run_in_threadpool(self._look, line, asked)
-        except (WebSocketDisconnect, RuntimeError, ValueError):
-            pass  # it left, we did (Starlette's RuntimeError), or it was no page of ours
+        except (WebSocketDisconnect, RuntimeError, ValueError, AttributeError):
+            pass  # it left, we did (Starlette's RuntimeError), or what it asked was nonsense
         finally:
             sender.cancel()
             with self._workspace.lock:

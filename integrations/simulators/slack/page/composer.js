@@ -5,7 +5,7 @@ import { names, state } from "./state.js";
 import { notice } from "./popups.js";
 import { act } from "./wire.js";
 
-const MOST = 8;
+const MOST = 24;
 let count = 0;
 
 export class Composer {

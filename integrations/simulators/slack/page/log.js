@@ -90,7 +90,7 @@ export class MessageList {
 
   anchor() {
     const top = this.scroller.getBoundingClientRect().top;
-    for (const { node } of this.drawn.values()) {
+    for (const node of this.list.children) {
       const box = node.getBoundingClientRect();
       if (box.bottom > top) return { node, offset: box.top };
     }

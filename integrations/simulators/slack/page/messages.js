@@ -40,8 +40,13 @@ export function drawMessage(message, look, where) {
     "li",
     { class: classes(message, look), data: { ts: message.ts, channel: message.channel, key: message.ts } },
     look.isNewDay && where !== "reply" ? h("div", { class: "day", role: "separator" }, h("span", {}, day(message.ts))) : null,
-    h("div", { class: "row" }, h("div", { class: "side" }, look.isFollowing ? h("time", { class: "time", "aria-hidden": "true" }, clock(message.ts)) : avatar(message.user)), h("article", { "aria-label": `${author}, ${clock(message.ts)}` }, head, body, where === "log" ? replies(message) : null)),
-    tools(message, where),
+    h(
+      "div",
+      { class: "row" },
+      h("div", { class: "side" }, look.isFollowing ? h("time", { class: "time", "aria-hidden": "true" }, clock(message.ts)) : avatar(message.user)),
+      h("article", { "aria-label": `${author}, ${clock(message.ts)}` }, head, body, where === "log" ? replies(message) : null),
+      tools(message, where),
+    ),
   );
 }
 

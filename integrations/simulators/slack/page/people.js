@@ -10,28 +10,29 @@ export function drawSide() {
     "div",
     { class: "side-inner" },
     h("div", { class: "brand" }, icon("cloud"), h("div", {}, h("strong", {}, "Cloudy"), h("span", {}, "on this machine"))),
-    h("nav", { "aria-label": "Conversations" }, section("Channels", channels.filter((one) => !one.is_direct).map((one) => entry(one.id, `${one.is_private ? "🔒" : "#"} ${one.name}`))), section("Direct messages", channels.filter((one) => one.is_direct).map((one) => entry(one.id, shownName(state.bot), presence()))), section("App", [entry("home", "Home of Cloudy", icon("home"))])),
+    h("nav", { "aria-label": "Conversations" }, section("Channels", channels.filter((one) => !one.is_direct).map((one) => entry(one.id, `${one.is_private ? "🔒" : "#"} ${one.name}`))), section("Direct messages", channels.filter((one) => one.is_direct).map((one) => entry(one.id, shownName(state.bot), h("span", { class: isHere() ? "dot on" : "dot" }), presence()))), section("App", [entry("home", "Home of Cloudy", icon("home"))])),
     h("div", { class: "people", role: "radiogroup", "aria-labelledby": "you-are" }, h("h2", { id: "you-are" }, "You are"), [...state.users.values()].filter((user) => user.title).map(person)),
   );
 }
 
 const section = (title, entries) => [h("h2", {}, title), h("ul", {}, entries.map((one) => h("li", {}, one)))];
 
-function entry(place, name, mark = null) {
+const isHere = () => state.isConnected === true;
+
+function entry(place, name, mark = null, note = null) {
   const unread = state.unread.get(place) ?? 0;
-  const isHere = state.place === place;
   return h(
     "button",
-    { type: "button", class: unread ? "entry unread" : "entry", data: { do: "place", place }, "aria-current": isHere ? "page" : null },
+    { type: "button", class: unread ? "entry unread" : "entry", data: { do: "place", place }, "aria-current": state.place === place ? "page" : null },
     mark,
-    h("span", { class: "name" }, name),
+    h("span", { class: "name" }, name, note),
     unread ? h("span", { class: "badge" }, String(unread), hidden(" new")) : null,
   );
 }
 
 function presence() {
-  if (state.isConnected === null) return h("span", { class: "dot" });
-  return h("span", { class: state.isConnected ? "dot on" : "dot off", title: state.isConnected ? "connected" : "not connected" }, hidden(state.isConnected ? "connected: " : "not connected: "));
+  if (state.isConnected === null) return null;
+  return hidden(isHere() ? " (connected)" : " (not connected)");
 }
 
 function person(user) {

@@ -1,0 +1,58 @@
+"""Takes the pictures of the page anew: `python -m tests.e2e.pictures` writes docs/img/page*.png, from a real demo."""
+
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.chat import Chat
+from tests.e2e.demo import Demo
+from tests.e2e.test_page_demo import LONG_MS, address_of
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "img"
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+SLOW = "world slow s3 40MiB/s\n"
+
+
+def main() -> int:
+    """Take all of them."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        demo = Demo(Path(folder) / "demo", SLOW)
+        try:
+            demo.wait(120)
+            _take(browser, address_of(demo))
+        finally:
+            demo.end()
+    return 0
+
+
+def _take(browser: Browser, url: str) -> None:
+    chat = _open(browser, url, viewport=DESK)
+    chat.type("/protect vm01 to s3")
+    expect(chat.thread).to_contain_text("6 of 10", timeout=LONG_MS)
+    chat.page.screenshot(path=IMAGES / "page.png")
+    expect(chat.thread).to_contain_text("vm01 is protected in s3", timeout=2 * LONG_MS)
+    chat.page.screenshot(path=IMAGES / "page-thread.png")
+    chat.page.get_by_role("button", name="What goes over the wire").click()
+    chat.page.get_by_role("complementary", name="What goes over the wire").get_by_text("chat.update").first.wait_for()
+    chat.page.screenshot(path=IMAGES / "page-wire.png")
+    phone = _open(browser, url, viewport=PHONE, color_scheme="dark", has_touch=True, device_scale_factor=2)
+    phone.message(re.compile("Protect vm01")).get_by_role("button", name=re.compile("repl")).tap()
+    phone.thread.get_by_text("10 of 10").scroll_into_view_if_needed()
+    phone.page.screenshot(path=IMAGES / "page-dark-phone.png")
+
+
+def _open(browser: Browser, url: str, **options: Any) -> Chat:
+    page = browser.new_context(locale="en-GB", timezone_id="UTC", reduced_motion="reduce", **options).new_page()
+    page.set_default_timeout(LONG_MS)
+    return Chat(page, url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
