@@ -1,68 +1,84 @@
-"""Socket Mode: nothing of ours needs to be reachable from outside."""
+"""Socket Mode: nothing of ours needs to be reachable from outside.
+
+Two connections: Slack gives each delivery to one of them, and what is typed while there is none is lost.
+"""
 
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
-from slack_sdk.errors import SlackApiError
 
-from bot.errors import OperatorError
+from handlers.socketline import Line
 
 _log = logging.getLogger(__name__)
 
-_RECONNECT_S = 5.0
-_REFUSALS = ("invalid_auth", "not_authed", "not_allowed_token_type", "token_revoked", "account_inactive")
+LINES = 2
+_PING_S = 5
+_REPORT_S = 60.0
+Report = Callable[[int, int], None]
 
 
 class SocketDoor:
-    """A socket to Slack (port: handlers.door.Door); an outage of Slack is waited out."""
+    """Sockets to Slack (port: handlers.door.Door); an outage of Slack is waited out."""
 
-    def __init__(self, app: App, *, app_token: str) -> None:
-        self._socket = SocketModeHandler(app, app_token)
+    def __init__(
+        self,
+        app: App,
+        *,
+        app_token: str,
+        report: Report = lambda _standing, _of: None,
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        """report: told how many connections of how many stand, at each change and every minute; it may raise nothing.
+
+        make: gives a SocketModeHandler; None: the builtin one.
+        """
+        made = partial(SocketModeHandler, app, app_token, auto_reconnect_enabled=False, ping_interval=_PING_S)
+        self._lines = [Line(make or made, number) for number in range(1, LINES + 1)]
+        self._report = report
+        self._on_ready: Callable[[], None] = lambda: None
+        self._is_ready = False
+        self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def open(self, on_ready: Callable[[], None]) -> None:
         """See the port. OperatorError: Slack answers, and refuses the token."""
-        if self._connected():
-            on_ready()
-            return
-        threading.Thread(target=self._connect_later, args=(on_ready,), name="connector", daemon=True).start()
+        self._on_ready = on_ready
+        if self._lines[0].connect():
+            self._tell_ready()
+        for number, line in enumerate(self._lines, start=1):
+            keep = partial(line.keep, self._closed, self._changed)
+            threading.Thread(target=keep, name=f"socket {number}", daemon=True).start()
+        threading.Thread(target=self._report_for_ever, name="socket report", daemon=True).start()
 
     def close(self) -> None:
         """See the port."""
         self._closed.set()
-        self._socket.client.disconnect()
+        for line in self._lines:
+            line.close()
 
-    def _connect_later(self, on_ready: Callable[[], None]) -> None:
-        while not self._closed.wait(_RECONNECT_S):
-            if self._connected_in_the_end():
-                on_ready()
-                return
+    @property
+    def standing(self) -> int:
+        """How many connections there are now."""
+        return sum(line.is_up for line in self._lines)
 
-    def _connected_in_the_end(self) -> bool:
-        """A refused token is no reason to end any more: runs are under way. Nor to be silent, or to stay away."""
-        try:
-            return self._connected()
-        except OperatorError as error:
-            _log.error("Slack does not connect", extra={"action": "slack_connect", "error": error.message})
-            return False
+    def _changed(self) -> None:
+        standing = self.standing
+        if standing:
+            self._tell_ready()
+        _log.info("connections to Slack", extra={"action": "sockets", "standing": standing, "of": LINES})
+        self._report(standing, LINES)
 
-    def _connected(self) -> bool:
-        try:
-            self._socket.connect()  # type: ignore[no-untyped-call]
-        except SlackApiError as error:
-            code = error.response.get("error", "")
-            if code in _REFUSALS:
-                raise OperatorError(
-                    f"Slack refuses the app token ({code}). Set CLOUDY_SLACK__APP_TOKEN to an app-level token "
-                    "(xapp-...) of this app with the scope connections:write."
-                ) from error
-            _log.warning("Slack does not connect, trying again", extra={"action": "slack_connect", "error": code})
-            return False
-        except OSError as error:
-            why = type(error).__name__
-            _log.warning("Slack is not reachable, trying again", extra={"action": "slack_connect", "error": why})
-            return False
-        return True
+    def _tell_ready(self) -> None:
+        with self._lock:
+            is_first, self._is_ready = not self._is_ready, True
+        if is_first:
+            self._on_ready()
+
+    def _report_for_ever(self) -> None:
+        while not self._closed.wait(_REPORT_S):
+            self._report(self.standing, LINES)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from bot.config import Settings
 from bot.doctor import Check, Group, Unjudged
 from bot.errors import CloudyError, OperatorError, PermanentError
 from bot.opening import audit_key_of
+from bot.sockets import sockets
 from bot.store import Database, integrity_of, journal_of
 
 LEAST_FREE = 1 << 30  # bytes; the databases are small, and a full disk stops every run
 _WAIT_S = 5.0
+_SAID_WITHIN = timedelta(minutes=3)  # the bot says it every minute
 _LONG_S = 300.0  # a large file is read whole
 
 
@@ -86,6 +89,30 @@ def of_database(settings: Settings) -> Group:
         ),
         end=db.close,
     )
+
+
+def of_sockets(settings: Settings) -> Group:
+    """The connections of the running bot to Slack, as it told them last."""
+    db = Database.open(settings.database.path, audit_key=None, clock=SystemClock())
+    cure = "Look at the bot's log for “slack_connect”; can this machine reach wss-primary.slack.com?"
+    check = Check(title="sockets", run=lambda: _sockets(db), cure=cure)
+    return Group(about="connections to Slack", checks=(check,), end=db.close)
+
+
+def _sockets(db: Database) -> str:
+    if not db.path.exists() or db.ready() is not None:
+        raise Unjudged("there is no database to ask yet")
+    told = sockets(db)
+    if told is None:
+        raise Unjudged("the bot has told nothing: it was not started yet, or Slack comes by HTTP")
+    words = f"{told.standing} of {told.of} at {told.at:%Y-%m-%d %H:%M:%S} UTC"
+    if SystemClock().now() - told.at > _SAID_WITHIN:
+        raise Unjudged(f"{words}; the bot does not run, or not by Socket Mode")
+    if not told.standing:
+        raise OperatorError(f"{words}: nothing that people type reaches Cloudy.")
+    if told.standing < told.of:
+        raise Unjudged(words, "The missing one is tried again by itself.")
+    return words
 
 
 def _ready(db: Database) -> str:
@@ -170,7 +197,7 @@ def _room(folder: Path) -> str:
 
 def every(settings: Settings) -> tuple[Group, ...]:
     """All groups at home, in the order in which they are told."""
-    return (of_configuration(settings), _opened(settings), of_engine(settings), of_disk(settings))
+    return (of_configuration(settings), _opened(settings), of_engine(settings), of_disk(settings), of_sockets(settings))
 
 
 def _opened(settings: Settings) -> Group:
