@@ -21,6 +21,7 @@ from integrations.simulators.demo.lines import (
     Submit,
     Touch,
     Users,
+    WaitApproval,
     WaitDone,
     WaitStep,
 )
@@ -51,6 +52,7 @@ MIB = 1 << 20
         ("wait done 120", WaitDone(120)),
         ("wait  done  0.5", WaitDone(0.5)),
         ("wait step upload 60", WaitStep("upload", 60)),
+        ("wait approval 30", WaitApproval(30)),
         ('expect "is protected"', Expect("is protected")),
         ("restart kill", Restart("kill")),
         ("restart term", Restart("term")),
@@ -84,7 +86,7 @@ def test_empty_lines_and_comments_are_nothing(text: str) -> None:
     [
         "protect vm01 to s3",
         "alice>",
-        "wait approval 30",
+        "wait approval",
         "wait done",
         "wait done 1.2.3",
         "wait step upload .",

@@ -42,6 +42,9 @@ class Stage(Protocol):
     def wait_step(self, step: str, seconds: float) -> None:
         """Wait until that step of the newest transaction has begun."""
 
+    def wait_approval(self, seconds: float) -> None:
+        """Wait until the newest transaction waits for a decision, and its card is there."""
+
     def expect(self, text: str) -> None:
         """Check that Cloudy has said this since the last user's line."""
 
@@ -202,6 +205,17 @@ class WaitStep:
     def play(self, stage: Stage) -> None:
         """Do it."""
         stage.wait_step(self.step, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitApproval:
+    """`wait approval 30`"""
+
+    seconds: float
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.wait_approval(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _HOME, _BOT = "home", "@cloudy"  # places as the local Slack names them
 _ANSWER_S = 3.0  # what is said without being asked for again may still be on its way
 _LOOK_S = 0.05
 _BEFORE = ("pending", "skipped")  # states of a step that has not begun
+_WAITS = "awaiting approval"
 _FINAL = ("succeeded", "partial", "failed", "stopped", "refused")
 
 
@@ -115,6 +116,13 @@ class Player:
         if view.steps.get(step, "pending") in _BEFORE:
             there = f"; its steps are {', '.join(view.steps)}" if view.steps and step not in view.steps else ""
             raise ScriptError(f"step {step} never began: transaction {view.newest} is {view.state}{there}")
+
+    def wait_approval(self, seconds: float) -> None:
+        """See Stage."""
+        view = self._wait(lambda view: view.state == _WAITS or view.state in _FINAL, seconds)
+        if view is None or view.state != _WAITS:
+            raise ScriptError(f"nothing waits for a decision after {seconds:g} s: {self._where()}")
+        self._wait(lambda view: not view.outbox, seconds)
 
     def expect(self, text: str) -> None:
         """See Stage."""

@@ -24,6 +24,7 @@ from integrations.simulators.demo.lines import (
     Submit,
     Touch,
     Users,
+    WaitApproval,
     WaitDone,
     WaitStep,
 )
@@ -112,6 +113,12 @@ FORMS = (
         "until that step of the newest transaction has begun",
         rf"wait\s+step\s+([\w-]+)\s+{_SECONDS}",
         lambda m: WaitStep(m[1], float(m[2])),
+    ),
+    _form(
+        "wait approval 30",
+        "until the newest transaction waits for a decision",
+        rf"wait\s+approval\s+{_SECONDS}",
+        lambda m: WaitApproval(float(m[1])),
     ),
     _form(
         'expect "is protected"',
