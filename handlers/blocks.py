@@ -1,4 +1,4 @@
-"""Cards drawn for Slack at three levels, within Slack's limits; the only module with Block Kit in it.
+"""Cards drawn for Slack at three levels, within Slack's limits: Block Kit of messages (of views: views.py, home.py).
 
 Text from outside stands in plain_text and rich_text, which Slack never parses; where only mrkdwn will do, and in the
 top-level text, it is made quiet first. Limits: Block Kit reference (section text 3,000, field 2,000, 10 fields and

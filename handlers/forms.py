@@ -18,7 +18,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot import keeping
 from bot.errors import CloudyError, NotFound
-from bot.model import Json, Place, ProtectRequest
+from bot.model import Json, ProtectRequest, Transaction
 from bot.service import Service
 from handlers import answers, ids, views
 from handlers.cards import Card
@@ -111,20 +111,24 @@ def suggested(service: Service, ack: Ack, body: Json) -> None:
 
 def submitted(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """Do what the same command would; what is wrong is said beside the field."""
-    origin = of_view(body)
-    channel = channel_of(body["view"])
-    request, wrong = read(body["view"], service.vm_typed)
-    if request is not None:
-        try:
-            place = Place(channel=channel)
-            asked = service.protect(request, origin.actor, request_key=origin.key, place=place)
-        except CloudyError as error:
-            wrong[views.TARGETS if isinstance(error, NotFound) else views.VM] = error.message
+    origin = of_view(body).at(channel_of(body["view"]))
+    asked, wrong = _carried_out(service, body["view"], origin)
     if wrong:
         ack(response_action="errors", errors=wrong)
         return
     ack()
-    tell_once(service, client, origin.at(channel), answers.accepted(asked))
+    tell_once(service, client, origin, answers.accepted(asked))
+
+
+def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[tuple[Transaction, ...], dict[str, str]]:
+    """What was asked for, or what is wrong by the block of each field."""
+    request, wrong = read(view, service.vm_typed)
+    if request is None:
+        return (), wrong
+    try:
+        return service.protect(request, origin.actor, request_key=origin.key, place=origin.place), {}
+    except CloudyError as error:
+        return (), {views.TARGETS if isinstance(error, NotFound) else views.VM: error.message}
 
 
 def channel_of(view: Json) -> str:

@@ -26,7 +26,8 @@ def register(app: App, service: Service, homes: Homes) -> None:
 def opened(homes: Homes, event: Json) -> None:
     """Somebody looks at it; the other tab of the App Home is the conversation, and draws itself."""
     if event.get("tab", "home") == "home" and event.get("user"):
-        homes.look(str(event["user"]))
+        before = (event.get("view") or {}).get("private_metadata")
+        homes.look(str(event["user"]), home.view_of(before) if before else None)
 
 
 def filtered(homes: Homes, ack: Ack, body: Json, action: Json) -> None:

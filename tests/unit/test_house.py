@@ -10,7 +10,7 @@ import pytest
 HOUSE = Path(__file__).resolve().parents[2]
 PACKAGES = ("bot", "handlers", "integrations")
 FUNCTION, FILE, LISTENER = 40, 400, 10
-LISTENERS = ("commands.py", "actions.py", "events.py")
+LISTENERS = ("commands.py", "actions.py", "events.py", "shortcuts.py", "homeevents.py")
 
 
 def sources() -> list[Path]:

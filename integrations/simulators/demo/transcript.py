@@ -169,7 +169,7 @@ class Transcript:
 
     def _print(self, place: str, text: str) -> None:
         lines = text.splitlines() or [""]
-        head = f"{time.monotonic() - self._began:6.1f}  {place:<8}{lines[0]}"
+        head = f"{time.monotonic() - self._began:6.1f}  {place:<7} {lines[0]}"
         self._out("\n".join([head, *(f"{_INDENT}{line}" for line in lines[1:])]))
 
     def _show_held(self) -> None:
