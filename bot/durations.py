@@ -1,9 +1,10 @@
-"""Durations as people write them: "90s", "30m", "24h", "7d", "2w"."""
+"""Durations as people write them: "90s", "30m", "24h", "7d", "2w"; and a day, "2026-11-01"."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([0-9]{1,5}) ?([smhdw])")
 
 
@@ -13,6 +14,13 @@ def parse(text: str) -> timedelta:
     if found is None or not int(found[1]):
         raise ValueError(f"{text!r} is not a duration like 30m, 24h or 7d")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def since(text: str, now: datetime) -> datetime:
+    """Read how long ago, or the day (UTC). ValueError: it is neither. OverflowError: it is before all times."""
+    if _DAY.fullmatch(text.strip()):
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
+    return now - parse(text)
 
 
 def said(span: timedelta) -> str:

@@ -28,7 +28,6 @@ MOST_STARS = 5  # each one more makes a search slower by a factor
 _FARTHEST = 10_000_000
 _KINDS = {kind.value: kind for kind in VmKind if kind.value}
 _QUOTED = re.compile('["“”„‟]([^"“”„‟]*)["“”„‟]')
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SINCE = re.compile(r"(?:^|(?<=\s))since(?:\s+(?P<when>.*))?$", re.IGNORECASE)
 _USER = re.compile(r"<@([UW][A-Z0-9]{1,40})(?:\|[^<>]*)?>")
 
@@ -47,9 +46,7 @@ class Inquiry:
         """The time of the first row that is asked for; None: the first one ever."""
         if not self.since:
             return None
-        if _DATE.fullmatch(self.since):
-            return datetime.fromisoformat(self.since).replace(tzinfo=UTC)
-        return now - durations.parse(self.since)
+        return durations.since(self.since, now)
 
 
 def inquiry(verb: str, rest: str) -> Inquiry:

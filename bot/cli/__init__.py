@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bot.cli import audit, config, demo, doctor, manifest, orphans, policy, protect, runs, serve, simulate
+from bot.cli import audit, config, demo, doctor, lists, manifest, orphans, policy, protect, runs, serve, simulate
 from bot.errors import CloudyError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("stop")(runs.stop)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("watch")(runs.watch)
+app.command("vms")(lists.vms)
+app.command("points")(lists.points)
 app.command("doctor")(doctor.doctor)
 app.command("manifest")(manifest.manifest)
 app.command("orphans")(orphans.orphans)

@@ -1,12 +1,13 @@
 """`cloudy audit list | show | verify | export`."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from bot.cli import export as files
-from bot.cli.common import ConfigOption, JsonOption, console, print_json, reading
+from bot.cli.common import ConfigOption, JsonOption, console, moment, print_json, reading
 from bot.model import AuditRow
 from bot.opening import service_for
 
@@ -15,13 +16,19 @@ app = typer.Typer(help="Who did what, when; append-only and hash-chained.", no_a
 
 @app.command("list")
 def list_(
+    what: Annotated[str, typer.Argument(help="A transaction id or a part of it, a VM, or a user.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="How many of the newest rows.")] = 100,
+    since: Annotated[str, typer.Option(help="7d, 24h or 2026-11-01.", show_default=False)] = "",
 ) -> None:
-    """The newest rows, oldest first."""
-    with reading(config) as (_settings, db), db.read() as unit:
-        _print(unit.audit.list(limit=limit), as_json)
+    """The newest rows, oldest first: all, or what is about one thing."""
+    begins = moment(since)
+    with reading(config) as (settings, db):
+        _subject, _name, page = service_for(settings, db).questions.audit(what, begins, limit=limit)
+    _print(tuple(reversed(page.rows)), as_json)
+    if page.total > len(page.rows):
+        print(f"the newest {len(page.rows)} of {page.total}; --limit gives more", file=sys.stderr)
 
 
 @app.command()

@@ -5,14 +5,17 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from bot import durations
+from bot.clock import SystemClock
 from bot.config import Settings, load
-from bot.errors import OperatorError
+from bot.errors import OperatorError, UsageError
 from bot.model import Actor, Transaction
 from bot.opening import open_database
 from bot.store import Database
@@ -46,6 +49,14 @@ def reading(config: Path | None) -> Iterator[tuple[Settings, Database]]:
 def console() -> Console:
     """Standard output; wide enough for whole ids where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def moment(since: str) -> datetime | None:
+    """The time that --since says; None: it says none. UsageError."""
+    try:
+        return durations.since(since, SystemClock().now()) if since else None
+    except (ValueError, OverflowError):
+        raise UsageError(f"--since {since} is no time: say 7d, 24h or 2026-11-01.") from None
 
 
 def me() -> Actor:
