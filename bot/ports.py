@@ -185,6 +185,12 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key, without CRC and metadata."""
 
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        """Let the store copy an object of its own, so that nothing travels. MissingError: no such source."""
+
+    def lock_rule(self) -> str:
+        """How the place locks what is written to it, for people ("COMPLIANCE, 30 days"); "": not by itself."""
+
     def delete(self, key: str) -> None:
         """Remove an object; gone already is fine. Where the store keeps versions, older ones stay."""
 

@@ -242,6 +242,12 @@ class MemoryStore:
         with self._watching("delete"), self._lock:
             self.objects.pop(key, None)
 
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        return self.put(key, self.get(source), crc64=crc64(self.get(source)), metadata={})
+
+    def lock_rule(self) -> str:
+        return ""
+
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
         return (ObjectVersion(key=found.key, size=found.size) for found in self.list(prefix))
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bot.checksum import crc64
 from bot.doctor import Check, Group, Unjudged
-from bot.errors import CloudyError, ConfigError, IntegrityError, MissingError, PermanentError
+from bot.errors import CloudyError, ConfigError, DeniedError, IntegrityError, MissingError, PermanentError
 from bot.mistakes import variable
 from bot.model import Vm
 from bot.mounted import check_mounted
@@ -270,6 +270,8 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
             ),
             Check(title="checksums", run=lambda: _checksums(store()), cure=rights),
             Check(title="taken keys", run=lambda: _taken_keys(store()), cure=rights),
+            Check(title="copy", run=lambda: _copy(store()), cure=rights),
+            Check(title="lock", run=lambda: _lock(store()), cure=rights),
             Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
             Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
         ),
@@ -305,6 +307,28 @@ def _taken_keys(store: ObjectStore) -> str:
     if not store.capabilities().conditional_complete:
         raise Unjudged("the store completes onto a taken key: Cloudy looks before")
     return "an upload is not completed onto a taken key"
+
+
+def _copy(store: ObjectStore) -> str:
+    """By the store itself, so that nothing travels twice."""
+    root = _probe()
+    store.put(f"{root}/object", _BODY, crc64=crc64(_BODY), metadata={})
+    try:
+        store.copy(f"{root}/object", f"{root}/copy")
+        if store.get(f"{root}/copy") != _BODY:
+            raise IntegrityError(f"{store.url} does not give back what it copied itself.")
+    finally:
+        store.delete(f"{root}/object")
+        store.delete(f"{root}/copy")
+    return "the store copies an object of its own"
+
+
+def _lock(store: ObjectStore) -> str:
+    try:
+        rule = store.lock_rule()
+    except DeniedError as error:
+        raise Unjudged(f"whether the bucket locks objects is not told: {error.message}") from error
+    return f"the bucket locks new objects: {rule}" if rule else "the bucket locks nothing by itself"
 
 
 def _uploads(store: ObjectStore) -> str:

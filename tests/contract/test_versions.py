@@ -101,3 +101,25 @@ def test_a_bucket_that_is_not_there_is_told(peer: S3Peer) -> None:
     store = OPENERS["s3"]("cloud", "s3://nobody-made-it/vms", peer.options)
     with pytest.raises(CloudyError, match="NoSuchBucket"):
         list(store.list_versions("run/"))
+
+
+def test_the_store_copies_an_object_of_its_own(peer: S3Peer) -> None:
+    store, _ = bucket_in(peer)
+    put(store, "run/a", b"12345")
+    assert store.copy("run/a", "run/b").size == 5
+    assert store.get("run/b") == b"12345"
+
+
+def test_the_rule_of_a_bucket_that_locks_is_told() -> None:
+    with peers.moto() as peer:
+        store, bucket = bucket_in(peer, locks=True)
+        assert store.lock_rule() == ""
+        rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}
+        peer.client.put_object_lock_configuration(
+            Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+        assert store.lock_rule() == "GOVERNANCE, 30 days"
+
+
+def test_a_bucket_without_locks_has_no_rule(peer: S3Peer) -> None:
+    assert bucket_in(peer)[0].lock_rule() == ""

@@ -141,6 +141,15 @@ class S3Store:
         """Objects whose key begins with prefix, in order of key."""
         return self._bucket.list(prefix)
 
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        """Copy within the bucket. Repeat: safe."""
+        self._bucket.copy(source, key)
+        return self._bucket.head(key)
+
+    def lock_rule(self) -> str:
+        """The bucket's object lock: how it locks new objects by itself."""
+        return self._bucket.lock_rule()
+
     def delete(self, key: str) -> None:
         """Remove an object; gone already is fine."""
         try:

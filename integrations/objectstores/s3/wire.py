@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_expect_header
 
-from bot.errors import ConfigError, DeniedError, RemoteError
+from bot.errors import ConfigError, DeniedError, RemoteError, TransientError
 from bot.model import ObjectInfo, ObjectVersion, PartDone
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.errors import Asked
@@ -199,6 +199,31 @@ class Bucket:
                     modified_at=each["LastModified"],
                 )
 
+    def copy(self, source: str, key: str) -> None:
+        """Copy an object within the bucket, by the store itself."""
+        with self._asking("copy to", key):
+            self._client.copy_object(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                CopySource={"Bucket": self._bucket, "Key": self._root + source},
+                **self._made_with,
+            )
+
+    def lock_rule(self) -> str:
+        """The default retention of the bucket's object lock, in words; "" without one."""
+        try:
+            with self._asking("look at the object lock of", ""):
+                told: Any = self._client.get_object_lock_configuration(Bucket=self._bucket)
+        except RemoteError as error:
+            if isinstance(error, DeniedError | TransientError) or error.code not in _NO_LOCK:
+                raise
+            return ""
+        rule = told.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
+        if not rule:
+            return ""
+        span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
+        return f"{rule.get('Mode')}, {span}"
+
     def delete(self, key: str, version_id: str = "") -> None:
         """Remove an object, or one version of it for good; S3 itself does not mind when it is gone."""
         which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
@@ -267,6 +292,7 @@ class Bucket:
 
 
 _UNHEARD_OF = ("NotImplemented", "MethodNotAllowed", "501", "405")  # of stores that keep no versions at all
+_NO_LOCK = ("ObjectLockConfigurationNotFoundError", "404", *_UNHEARD_OF)
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 
 
