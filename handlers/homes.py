@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPException
 
 from slack_sdk import WebClient
@@ -24,9 +25,11 @@ from handlers.cards import of_view
 
 _log = logging.getLogger(__name__)
 
-EVERY_S = 5.0  # how often a change is looked for; views.publish takes 100 a minute and more
+EVERY_S = 5.0  # how often a change is looked for
 WATCHED_S = 3600.0  # after the last look of a person
-_MOST_AT_ONCE = 8  # publications in one round
+APART_S = 1.0  # between two publications that nobody asked for: views.publish takes some 100 a minute
+_MOST_AT_ONCE = 8  # lookers in one round
+_REFUSED_S = 60.0
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class _Looker:
     due_at: float = 0.0
     is_asked: bool = False  # draw it even if nothing has changed
     drawn: str = ""  # as it was published last
+    drawn_at: float = 0.0
 
 
 class Homes:
@@ -54,6 +58,8 @@ class Homes:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._next_at = 0.0  # for a publication that nobody asked for
+        self._paused_until = 0.0  # Slack wants a rest
 
     def look(self, user: str, view: View | None = None) -> None:
         """Somebody looks: draw it soon; with another part of the list, if that was asked for."""
@@ -81,7 +87,7 @@ class Homes:
             self.round()
 
     def round(self) -> None:
-        """Draw what is due, the longest waiting first."""
+        """Draw what is due."""
         seen: dict[View, Shared] = {}  # what several people see is read once
         for looker in self._due():
             if self._stop.is_set():
@@ -93,11 +99,15 @@ class Homes:
                 looker.is_asked = True
 
     def _due(self) -> list[_Looker]:
+        """Who asked first, then whose was drawn longest ago, so that nobody waits for ever behind others."""
         now = self._now()
         with self._lock:
+            if now < self._paused_until:
+                return []
             lookers = {user: each for user, each in self._lookers.items() if now - each.looked_at <= WATCHED_S}
             self._lookers = lookers
-            due = sorted((each for each in lookers.values() if each.due_at <= now), key=lambda each: each.due_at)
+            due = [each for each in lookers.values() if each.due_at <= now]
+            due.sort(key=lambda each: (not each.is_asked, each.drawn_at))
             if len(due) > _MOST_AT_ONCE:
                 self._wake.set()
             return due[:_MOST_AT_ONCE]
@@ -113,15 +123,18 @@ class Homes:
             looker.is_asked = looker.is_asked or is_asked
             return
         text = json.dumps(drawn)
-        if not is_asked and text == looker.drawn:
-            return
+        if is_asked or (text != looker.drawn and self._now() >= self._next_at):
+            self._publish(looker, drawn, text)
+
+    def _publish(self, looker: _Looker, drawn: Json, text: str) -> None:
+        self._next_at = self._now() + APART_S
         wait_s = self._published(looker.actor.id, drawn)
-        if wait_s is None:
-            looker.drawn = text
-            return
         with self._lock:
-            looker.is_asked = True
-            looker.due_at = self._now() + max(wait_s, EVERY_S)
+            if wait_s is None:
+                looker.drawn, looker.drawn_at = text, self._now()
+            else:
+                looker.is_asked = True
+                looker.due_at = self._now() + max(wait_s, EVERY_S)
 
     def _drawn(self, actor: Actor, view: View, seen: dict[View, Shared]) -> Json:
         try:
@@ -140,13 +153,16 @@ class Homes:
             self._client.views_publish(user_id=user, view=drawn)
         except SlackApiError as error:
             _log.warning("an App Home was refused", extra={"action": "home", "error": str(error.response.get("error"))})
-            return _asked_wait_s(error)
+            if error.response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                return _REFUSED_S
+            self._paused_until = self._now() + _asked_wait_s(error)
         except (SlackClientError, OSError, HTTPException) as error:
             _log.warning("an App Home was not delivered", extra={"action": "home", "error": type(error).__name__})
-            return EVERY_S
-        return None
+        else:
+            return None
+        return EVERY_S
 
 
 def _asked_wait_s(error: SlackApiError) -> float:
     asked = next((value for name, value in error.response.headers.items() if name.lower() == "retry-after"), "")
-    return min(float(asked), WATCHED_S) if str(asked).isdigit() else 60.0
+    return min(float(asked), WATCHED_S) if str(asked).isdigit() else _REFUSED_S

@@ -217,6 +217,33 @@ def test_a_publication_that_fails_is_made_up_for(world: World) -> None:
     world.shows("25 VMs")
 
 
+def test_what_nobody_asked_for_is_spaced_and_nobody_waits_for_ever(world: World) -> None:
+    people = ("alice", "bob", "carol", "dave")
+    for name in people:
+        world.slack.open_home(name)
+        world.shows("25 VMs", name)
+    made = world.protect()
+    with world.db.unit() as unit:
+        unit.transactions.update(made.id, state=State.SUCCEEDED)
+    drawn = world.publications()
+    for number in range(1, len(people) + 1):
+        world.pass_by(6)
+        assert world.publications() == drawn + number
+    for name in people:
+        world.shows(f"✅ {made.id}", name)
+
+
+def test_while_slack_wants_a_rest_nobodys_is_published(world: World) -> None:
+    world.slack.fail_next("views.publish", status=429)
+    world.slack.open_home("alice")
+    until(lambda: world.publications() == 1, "the refused one")
+    world.slack.open_home("bob")
+    world.homes.round()
+    assert world.publications() == 1
+    world.pass_by(61)
+    world.shows("25 VMs", "bob")
+
+
 def test_a_database_that_cannot_be_read_right_now_is_read_later(world: World) -> None:
     world.service.faults += [BusyError(), RuntimeError("boom")]
     world.slack.open_home("alice")
