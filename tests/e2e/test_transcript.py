@@ -137,6 +137,8 @@ def test_an_app_home_is_printed_when_it_is_opened_and_from_then_on_as_it_changes
     drawn("vm01 runs\nvm02 waits")
     assert printed.transcript.show_home("bob", before, 5, lambda: "vm01 runs\nvm02 waits")
     assert "home    Cloudy (only to bob): vm01 runs" in printed.text
+    printed.transcript.flush()
+    assert "edits" not in printed.text
     assert printed.transcript.has_said("vm02 waits", 0)
     drawn("vm01 is protected\nvm02 waits")
     printed.transcript.flush()

@@ -49,7 +49,7 @@ class Player:
     def click(self, user: str, label: str) -> None:
         """See Stage."""
         self._known(user)
-        self._transcript.typed(user, f"clicks [{label}]")
+        self._transcript.typed(user, f"clicks [{label}]", self._at.get(user, f"#{CHANNEL}").replace(_BOT, f"@{user}"))
         self._acknowledged(_found(lambda: self._clicked(user, label)))
 
     def mention(self, user: str, text: str) -> None:

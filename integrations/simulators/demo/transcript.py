@@ -36,6 +36,7 @@ class Transcript:
         self._threads: dict[tuple[str, str], int] = {}
         self._said: list[str] = []
         self._homes: dict[str, int] = {}  # how often each person's App Home was drawn
+        self._home_of: dict[str, tuple[str, str]] = {}  # its key in what was shown
         self._watched: set[str] = set()  # whose App Home is printed as it changes
         self._heard = threading.Condition(self._lock)
         self._ended = threading.Event()
@@ -87,6 +88,8 @@ class Transcript:
             if text is None:
                 return False
             self._watched.add(user)
+            if known := self._shown.get(self._home_of.get(user, ("", ""))):
+                known.text, known.held = text, None
             self._said.append(_squeezed(text))
             self._print(_HOME, f"Cloudy (only to {user}): {text}")
         return True
@@ -102,6 +105,7 @@ class Transcript:
         with self._lock:
             if change.channel_name == _HOME:
                 self._homes[change.only_for] = self._homes.get(change.only_for, 0) + 1
+                self._home_of[change.only_for] = change.channel, change.ts
             if change.who == _CLOUDY and change.kind != "deleted":
                 self._said.append(_squeezed(change.text))
                 self._heard.notify_all()
