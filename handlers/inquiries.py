@@ -67,7 +67,7 @@ def _answer(service: Service, inquiry: Inquiry, origin: Origin) -> tables.Table:
 
 def _said(service: Service, table: tables.Table, inquiry: Inquiry, origin: Origin) -> str:
     """The acknowledgement, after the file was promised."""
-    text = tables.headline(table)
+    text = f"{tables.headline(table)}." + (" The list follows." if table.rows else "")
     if table.total <= lists.SHEET_FROM:
         return text
     handout = Handout(key=origin.key, person=origin.actor.id, asked=asked.to_json(inquiry))

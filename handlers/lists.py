@@ -1,5 +1,6 @@
 """The answers to questions, as tables for a person and as sheets for a spreadsheet."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,7 +71,7 @@ def _vms(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
 
 
 def _vm_row(line: VmLine, now: datetime) -> tuple[str, ...]:
-    newest = f"{_at(line.newest)}, {_age(now, line.newest)} ago" if line.newest else _NONE
+    newest = f"{_at(line.newest)}, {_ago(now, line.newest)}" if line.newest else _NONE
     state = f"{_MARKS[line.protection]} {line.protection}"
     return line.vm.name, line.vm.vmstore, size_text(line.vm.used_bytes), state, newest, ", ".join(line.targets)
 
@@ -132,7 +133,7 @@ def _points(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
 
 
 def _point_row(point: RecoveryPoint, now: datetime, *, several: bool) -> tuple[str, ...]:
-    taken = f"{_at(point.taken_at)}, {_age(now, point.taken_at)} ago"
+    taken = f"{_at(point.taken_at)}, {_ago(now, point.taken_at)}"
     row = (taken, point.target, point.transaction_id, size_text(point.size), point.consistency)
     return (*row, f"{point.vm_name} {point.vm_uuid}") if several else row
 
@@ -186,7 +187,13 @@ def _audit_row(row: AuditRow) -> tuple[str, ...]:
 
 
 def _details(row: AuditRow) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in row.body.items())
+    return ", ".join(f"{name}: {_word(value)}" for name, value in row.body.items())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return " and ".join(map(_word, value)) or _NONE
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 def _audit_sheet(questions: Questions, inquiry: Inquiry, now: datetime) -> tuple[tuple[Row, ...], int]:
@@ -230,12 +237,14 @@ def _iso(time: datetime | None) -> str:
     return time.isoformat() if time else ""
 
 
-def _age(now: datetime, then: datetime) -> str:
+def _ago(now: datetime, then: datetime) -> str:
     """The largest unit is enough, since the time itself stands beside it."""
-    minutes = max(0, int((now - then).total_seconds() // 60))
+    minutes = int((now - then).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
     if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
 _TABLES: Mapping[str, Callable[[Questions, Inquiry, datetime], Table]] = {

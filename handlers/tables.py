@@ -52,7 +52,7 @@ def draw(table: Table, level: int = TABLE) -> Rendered:
 
 def headline(table: Table) -> str:
     """What the table is, in mrkdwn."""
-    return "\n".join([quiet(one_line(table.title)), *map(quiet, table.lines)])
+    return quiet(one_line(table.title))
 
 
 def card(table: Table) -> Card:

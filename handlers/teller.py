@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _THREADS = 4
 _TRIES = 3
+_AFTER_ACK_S = 0.3  # so that the acknowledgement stands above it
 _TIMEOUT_S = 5
 _LONGEST_WAIT_S = 30.0
 _SIMPLER_FOR_S = 6 * 3600.0
@@ -41,6 +42,8 @@ class Teller:
 
     def _tell_safely(self, url: str, table: Table, otherwise: Callable[[], None], *, replace: bool) -> None:
         try:
+            if not replace:
+                self._pause(_AFTER_ACK_S)
             if not url or not self._told(url, table, replace=replace):
                 otherwise()
         except Exception:  # noqa: BLE001 - of one answer; the thread is there for the next ones
