@@ -244,8 +244,15 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "undone": [] if reached else removed_in(steps),
         "left_behind": list(transaction.left_behind),
         "next": failure.next if failure else "",
-        "buttons": [*(purpose_of(transaction).buttons if reached else ()), "audit"],
+        "buttons": [*_receipt_buttons(transaction), "audit"],
     }
+
+
+def _receipt_buttons(transaction: Transaction) -> tuple[str, ...]:
+    purpose = purpose_of(transaction)
+    if transaction.state in (State.SUCCEEDED, State.PARTIAL):
+        return purpose.buttons
+    return ("retry",) if transaction.state is State.FAILED and purpose.can_retry else ()
 
 
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> list[list[str]]:

@@ -85,8 +85,9 @@ def _what(row: AuditRow) -> str:
 
 def _told(items: Iterable[tuple[str, object]]) -> Iterator[str]:
     for name, value in items:
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        if text and not isinstance(value, dict):
+        values = value if isinstance(value, list) else [value]
+        text = ", ".join(str(each) for each in values if not isinstance(each, dict))
+        if text:
             yield f"{name} {text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + '…'}"
 
 

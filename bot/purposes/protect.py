@@ -76,6 +76,7 @@ PURPOSE = Purpose(
     again=lambda t, targets: f"/protect {t.vm} to {' and '.join(targets)}",
     stopping="Nothing new is begun; what was made is being removed.",
     buttons=("verify",),
+    can_retry=True,
     is_judged_by_points=True,
     endings={
         State.SUCCEEDED: _protected,

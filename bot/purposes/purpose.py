@@ -24,6 +24,7 @@ class Purpose:
     endings: Mapping[State, Callable[[Transaction], str]]
     after_damage: Callable[[Transaction], str] | None = None  # what to do when a checksum was wrong; None: ask again
     buttons: tuple[str, ...] = ()  # of the receipt of a success: "verify"
+    can_retry: bool = False  # the receipt of a failure offers Retry, which asks for the same anew
     stopping: str = "Nothing new is begun."  # what a Stop does to it
     is_judged_by_points: bool = False  # it has succeeded where its recovery point stands, whatever its steps came to
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to

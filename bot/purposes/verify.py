@@ -60,6 +60,7 @@ PURPOSE = Purpose(
         State.FAILED: _failed,
         State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {_point(t)} is not verified by this run",
     },
+    can_retry=True,
     notes=_NOTES,
     facts=_facts,
 )

@@ -138,7 +138,7 @@ def test_when_the_hold_is_over_all_is_removed_and_the_receipt_says_so(house: Hou
     assert house.left() == []
     assert receipt["headline"] == "vm01 is not protected: Upload failed"
     assert any("clone" in line for line in receipt["undone"])
-    assert receipt["buttons"] == ["audit"]
+    assert receipt["buttons"] == ["retry", "audit"]
     assert "held" not in receipt
 
 

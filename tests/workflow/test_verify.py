@@ -63,7 +63,7 @@ def test_a_damaged_object_is_named_and_the_next_step_is_to_protect_anew(house: H
     assert "vm01-flat.vmdk" in told["why"]
     assert told["next"].startswith("Do not restore from it")
     assert told["next"].endswith("/protect vm01 to s3")
-    assert told["buttons"] == ["audit"]
+    assert told["buttons"] == ["retry", "audit"]
 
 
 def test_every_object_that_is_lost_is_named(house: House) -> None:
@@ -212,3 +212,15 @@ def test_status_of_one_transaction_tells_its_step(house: House) -> None:
     house.watch(look)
     house.protect()
     assert lines == ["7/10 Upload"]
+
+
+def test_a_retry_of_a_failed_verify_looks_anew(house: House) -> None:
+    protected = house.protect()
+    content = house.targets["s3"].objects.pop(disk_key(protected))
+    failed = verify(house)
+    house.targets["s3"].objects[disk_key(protected)] = content
+    asked = house.service.again.retry(failed.id, BOB, request_key="retry", place=OPS)
+    house.dispatch()
+    house.engine.run_all()
+    assert asked.id != failed.id
+    assert house.read(asked.id).state is State.SUCCEEDED
