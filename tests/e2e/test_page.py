@@ -9,7 +9,7 @@ from slack_sdk import WebClient
 
 from integrations.simulators.slack import LocalSlack
 from tests.e2e.chat import OPS, Chat, post
-from tests.e2e.little_app import ACTIONS, DISPLAY, LittleApp, plain
+from tests.e2e.little_app import ACTIONS, DISPLAY, FORM, LittleApp, plain
 from tests.e2e.waiting import until
 from tests.slack.local import client_of
 
@@ -223,8 +223,9 @@ def test_the_keyboard_alone_is_enough(chat: Chat, client: WebClient, little: Lit
 
 
 def test_every_control_has_a_name_and_no_id_is_there_twice(chat: Chat, client: WebClient) -> None:
-    root = post(client, DISPLAY + ACTIONS)
-    post(client, DISPLAY + ACTIONS, thread_ts=root)
+    everything = DISPLAY + ACTIONS + FORM["blocks"][1:3]
+    root = post(client, everything)
+    post(client, everything, thread_ts=root)
     chat.message("A header").get_by_role("button", name=re.compile("1 reply")).click()
     chat.page.get_by_role("button", name="What goes over the wire").click()
     chat.page.get_by_role("button", name="Close the drawer").click()

@@ -1,6 +1,7 @@
 """The demo in a browser: what a newcomer does in the first minutes, with the unchanged bot behind the page."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.chat import Chat
-from tests.e2e.demo import Demo
+from tests.e2e.demo import Demo, cloudy, environment
 from tests.e2e.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -55,6 +56,30 @@ def test_a_newcomer_protects_a_vm_by_a_click_and_enter(chat: Chat, demo: Demo) -
     chat.message(re.compile("✅ Protect vm01")).get_by_role("button", name="Details").click()
     expect(chat.page.get_by_text("Only visible to you").nth(1)).to_be_visible()
     assert demo.transactions()[0]["state"] == "succeeded"
+
+
+def test_a_dangerous_command_is_refused_to_carol_not_approved_by_alice_and_approved_by_bob(
+    chat: Chat, demo: Demo
+) -> None:
+    chat.type("/protect vm02 to s3")
+    expect(chat.thread).to_contain_text("vm02 is protected in s3", timeout=LONG_MS)
+    chat.page.keyboard.press("Escape")
+    chat.switch("carol")
+    chat.type("/cloudy delete last")
+    expect(chat.message("Only visible to you").last).to_contain_text("viewer")
+    chat.switch("alice")
+    chat.type("/cloudy delete last")
+    card = chat.message("Waiting for 1 approval")
+    card.get_by_role("button", name="Approve").click(timeout=LONG_MS)
+    chat.shows("You cannot approve your own request")
+    expect(chat.page.get_by_role("radio", name=re.compile("Bob.*something new"))).to_be_visible()
+    chat.switch("bob")
+    card.get_by_role("button", name="Approve").click()
+    expect(chat.message(re.compile("✅ Delete the recovery point"))).to_be_visible(timeout=LONG_MS)
+    expect(chat.log.get_by_role("button", name="Approve")).to_have_count(0)
+    chat.type("/audit vm02")
+    expect(chat.message("Only visible to you").last.get_by_role("table")).to_contain_text("bob")
+    subprocess.run([*cloudy(), "audit", "verify"], cwd=demo.data, env=environment(), check=True)
 
 
 def test_stop_by_its_button_is_told_to_everybody(chat: Chat, demo: Demo) -> None:

@@ -197,6 +197,15 @@ def test_what_is_for_one_person_is_told_to_no_other(page: Client, slack: LocalSl
         assert [one["text"] for one in events.next("history")["messages"]] == ["for all"]
 
 
+def test_channels_that_come_and_go_are_told(page: Client, slack: LocalSlack) -> None:
+    with page.events("alice") as events:
+        assert "night" not in json.dumps(events.next("channels"))
+        slack.add_channel("night")
+        assert "night" in json.dumps(events.next("channels"))
+        slack.archive("night")
+        assert [one["is_archived"] for one in events.next("channels")["channels"] if one["name"] == "night"] == [True]
+
+
 def test_a_history_is_told_in_parts(page: Client, slack: LocalSlack) -> None:
     for number in range(30):
         slack.say("bob", f"n{number}")

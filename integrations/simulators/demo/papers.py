@@ -21,6 +21,7 @@ class SlackPaper:
     app_token: str
     signing_secret: str
     channel: str
+    page: str = ""  # where a browser shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,7 @@ class World:
             app_token=self.slack.app_token,
             signing_secret=self.slack.signing_secret,
             channel=self.slack.channel_id(CHANNEL),
+            page=self.slack.page_url,
         )
         vmstores = tuple(self._vmstore_paper(name) for name in self.vmstores)
         return Papers(slack=slack, vmstores=vmstores, endpoint=self.proxy.url, account=self.account, roles=_roles())

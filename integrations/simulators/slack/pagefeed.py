@@ -58,7 +58,7 @@ class Feed:
         outbox: asyncio.Queue[str] = asyncio.Queue()
         line = _Line(user, _teller(asyncio.get_running_loop(), outbox))
         await run_in_threadpool(self._join, line)
-        sender = asyncio.create_task(self._send_all(outbox, websocket))
+        sender = asyncio.create_task(self._send_all(line, outbox, websocket))
         try:
             while True:
                 asked = json.loads(await websocket.receive_text())
@@ -75,15 +75,23 @@ class Feed:
         for line in list(self._lines):
             line.tell({"kind": "switches", **self._troubles.to_page()})
 
-    async def _send_all(self, outbox: "asyncio.Queue[str]", websocket: WebSocket) -> None:
-        told: Any = object()
+    async def _send_all(self, line: _Line, outbox: "asyncio.Queue[str]", websocket: WebSocket) -> None:
+        told: dict[str, str] = {}
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 with contextlib.suppress(TimeoutError):
                     await websocket.send_text(await asyncio.wait_for(outbox.get(), _TICK_S))
-                if (now := self._is_reachable()) != told:
-                    told = now
-                    await websocket.send_text(json.dumps({"kind": "bot", "is_connected": now}))
+                for kind, text in self._standing(line.user).items() if outbox.empty() else ():
+                    if told.get(kind) != text:
+                        told[kind] = text
+                        await websocket.send_text(text)
+
+    def _standing(self, user: User) -> dict[str, str]:
+        """What nobody tells the page of when it changes: it is looked at again and again."""
+        bot = {"kind": "bot", "is_connected": self._is_reachable()}
+        with self._workspace.lock:
+            channels = {"kind": "channels", "channels": pageshapes.channels(self._workspace, user)}
+        return {"bot": json.dumps(bot), "channels": json.dumps(channels)}
 
     # --- in any thread, with the workspace standing still ---
 

@@ -39,7 +39,15 @@ export function listen() {
     if (node.dataset.use === "click" && (await mayGoOn(node))) await use(node, null);
     if (node.dataset.use === "overflow") {
       const entries = JSON.parse(node.dataset.options);
-      menu(node, entries.map(({ option, label, note }) => ({ label, note, act: async () => (await mayGoOn(node)) && use(node, option) })), "More choices");
+      menu(
+        node,
+        entries.map(({ option, label, note }) => ({
+          label,
+          note,
+          act: async () => (await mayGoOn(node)) && use(node, option),
+        })),
+        "More choices",
+      );
     }
   });
   const changed = async (event) => {

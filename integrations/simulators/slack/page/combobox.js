@@ -18,14 +18,24 @@ class Combo {
     this.body = body;
     this.isMany = body.type.startsWith("multi_");
     this.source = body.type.replace("multi_", "");
-    this.held = (this.isMany ? (where.value ?? []) : [where.value]).filter((one) => one !== null && one !== undefined).map((one) => this.known(one));
+    this.held = (this.isMany ? (where.value ?? []) : [where.value])
+      .filter((one) => one !== null && one !== undefined)
+      .map((one) => this.known(one));
     this.active = -1;
     this.shown = [];
     const listId = `l${(count += 1)}`;
     this.input = h("input", {
-      type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", id: where.id ?? null,
-      "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": listId, "aria-label": where.id ? null : where.name,
-      "aria-describedby": where.described || null, "aria-invalid": where.isInvalid ? "true" : null,
+      type: "text",
+      role: "combobox",
+      autocomplete: "off",
+      spellcheck: "false",
+      id: where.id ?? null,
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": listId,
+      "aria-label": where.id ? null : where.name,
+      "aria-describedby": where.described || null,
+      "aria-invalid": where.isInvalid ? "true" : null,
       placeholder: body.placeholder ? wordsOf(body.placeholder) : "Choose…",
     });
     this.chips = h("div", { class: "chips" });
@@ -44,9 +54,14 @@ class Combo {
   }
 
   offered() {
-    if (this.source === "users_select") return [...state.users.values()].filter((user) => user.title).map((user) => ({ label: user.name, note: user.title, value: user.id }));
+    if (this.source === "users_select")
+      return [...state.users.values()]
+        .filter((user) => user.title)
+        .map((user) => ({ label: user.name, note: user.title, value: user.id }));
     if (this.source === "channels_select" || this.source === "conversations_select") {
-      return [...state.channels.values()].filter((one) => !one.is_direct).map((one) => ({ label: `#${one.name}`, value: one.id }));
+      return [...state.channels.values()]
+        .filter((one) => !one.is_direct)
+        .map((one) => ({ label: `#${one.name}`, value: one.id }));
     }
     return entries(this.body.options, this.body.option_groups);
   }
@@ -109,8 +124,16 @@ class Combo {
     const rows = [];
     let group = "";
     this.shown.forEach((one, at) => {
-      if (one.group && one.group !== group) rows.push(h("li", { role: "presentation", class: "group" }, (group = one.group)));
-      rows.push(h("li", { role: "option", id: `${this.list.id}-${at}`, data: { at }, "aria-selected": "false" }, h("span", {}, one.label), one.note ? h("span", { class: "subtitle" }, one.note) : null));
+      if (one.group && one.group !== group)
+        rows.push(h("li", { role: "presentation", class: "group" }, (group = one.group)));
+      rows.push(
+        h(
+          "li",
+          { role: "option", id: `${this.list.id}-${at}`, data: { at }, "aria-selected": "false" },
+          h("span", {}, one.label),
+          one.note ? h("span", { class: "subtitle" }, one.note) : null,
+        ),
+      );
     });
     const more = free.length > MOST_SHOWN ? `${free.length - MOST_SHOWN} more: type on` : "";
     const words = note || more || (rows.length ? "" : "Nothing fits");
@@ -138,7 +161,8 @@ class Combo {
 
   mark(at) {
     this.active = at;
-    for (const row of this.list.querySelectorAll("[role=option]")) row.setAttribute("aria-selected", String(Number(row.dataset.at) === at));
+    for (const row of this.list.querySelectorAll("[role=option]"))
+      row.setAttribute("aria-selected", String(Number(row.dataset.at) === at));
     const row = this.list.querySelector("[aria-selected=true]");
     if (row) this.input.setAttribute("aria-activedescendant", row.id);
     else this.input.removeAttribute("aria-activedescendant");
@@ -187,16 +211,30 @@ class Combo {
     this.input.value = this.isMany ? "" : (this.held[0]?.label ?? "");
     if (!this.isMany) return;
     this.chips.replaceChildren(
-      ...this.held.map((one, at) => h("button", { type: "button", class: "chip", data: { at } }, one.label, h("span", { "aria-hidden": "true" }, " ×"), hidden(": remove"))),
+      ...this.held.map((one, at) =>
+        h(
+          "button",
+          { type: "button", class: "chip", data: { at } },
+          one.label,
+          h("span", { "aria-hidden": "true" }, " ×"),
+          hidden(": remove"),
+        ),
+      ),
     );
   }
 }
 
 function entries(options = [], groups = []) {
   const plain = (option, group = "") => ({
-    label: wordsOf(option.text), note: option.description ? wordsOf(option.description) : "", group, value: { text: option.text, value: option.value },
+    label: wordsOf(option.text),
+    note: option.description ? wordsOf(option.description) : "",
+    group,
+    value: { text: option.text, value: option.value },
   });
-  return [...(options ?? []).map((option) => plain(option)), ...(groups ?? []).flatMap((group) => (group.options ?? []).map((option) => plain(option, wordsOf(group.label))))];
+  return [
+    ...(options ?? []).map((option) => plain(option)),
+    ...(groups ?? []).flatMap((group) => (group.options ?? []).map((option) => plain(option, wordsOf(group.label)))),
+  ];
 }
 
 const fits = (entry, query) => `${entry.label} ${entry.note ?? ""}`.toLowerCase().includes(query.toLowerCase());

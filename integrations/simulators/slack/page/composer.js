@@ -18,10 +18,26 @@ export class Composer {
     this.active = -1;
     const id = `c${(count += 1)}`;
     this.input = h("textarea", {
-      id, rows: "1", role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${id}-list`,
-      "aria-haspopup": "listbox", autocomplete: "off", spellcheck: "false", enterkeyhint: "send", "aria-label": label, placeholder: label,
+      id,
+      rows: "1",
+      role: "combobox",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": `${id}-list`,
+      "aria-haspopup": "listbox",
+      autocomplete: "off",
+      spellcheck: "false",
+      enterkeyhint: "send",
+      "aria-label": label,
+      placeholder: label,
     });
-    this.list = h("ul", { id: `${id}-list`, role: "listbox", class: "completion", hidden: true, "aria-label": "Completions" });
+    this.list = h("ul", {
+      id: `${id}-list`,
+      role: "listbox",
+      class: "completion",
+      hidden: true,
+      "aria-label": "Completions",
+    });
     this.send = h("button", { type: "submit", class: "send", disabled: true }, icon("send"), hidden("Send"));
     this.root = h("form", { class: "composer" }, this.list, h("div", { class: "box" }, this.input, this.send));
     this.listen();
@@ -71,7 +87,12 @@ export class Composer {
 
   open() {
     const rows = this.found.map((one, at) =>
-      h("li", { role: "option", id: `${this.list.id}-${at}`, data: { at }, "aria-selected": "false" }, h("span", { class: "typed" }, one.label), one.note ? h("span", { class: "subtitle" }, one.note) : null),
+      h(
+        "li",
+        { role: "option", id: `${this.list.id}-${at}`, data: { at }, "aria-selected": "false" },
+        h("span", { class: "typed" }, one.label),
+        one.note ? h("span", { class: "subtitle" }, one.note) : null,
+      ),
     );
     this.list.replaceChildren(...rows);
     this.list.hidden = false;
@@ -111,7 +132,12 @@ export class Composer {
       event.preventDefault();
       event.stopPropagation();
       this.close();
-    } else if (isOpen && (event.key === "Tab" || event.key === "Enter") && !event.shiftKey && this.adds(this.found[this.active])) {
+    } else if (
+      isOpen &&
+      (event.key === "Tab" || event.key === "Enter") &&
+      !event.shiftKey &&
+      this.adds(this.found[this.active])
+    ) {
       event.preventDefault();
       this.take(this.found[this.active]);
     } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -141,7 +167,9 @@ export class Composer {
     this.input.value = "";
     this.typed();
     this.sent(text);
-    const answer = text.startsWith("/") ? await act("command", { channel, text }) : await act("say", { channel, text, thread });
+    const answer = text.startsWith("/")
+      ? await act("command", { channel, text })
+      : await act("say", { channel, text, thread });
     if (answer.error && !answer.text) {
       notice(answer.error === "operation_timeout" ? "The app did not answer in time." : answer.error);
       if (!this.input.value) this.fill(text);
@@ -152,9 +180,12 @@ export class Composer {
 function problem(text, thread) {
   if (!text.startsWith("/")) return "";
   const command = text.split(/\s/)[0];
-  if (thread) return `${command} is not supported in threads: type it in the channel. Here, mention the app: @${names.user(state.bot)} help`;
+  if (thread)
+    return `${command} is not supported in threads: type it in the channel. Here, mention the app: @${names.user(state.bot)} help`;
   const known = new Set(state.usages.map((usage) => usage.split(" ")[0]));
-  return known.size && !known.has(command) ? `${command} is no command of an app here. There is: ${[...known].join(", ")}` : "";
+  return known.size && !known.has(command)
+    ? `${command} is no command of an app here. There is: ${[...known].join(", ")}`
+    : "";
 }
 
 /** The words of a usage that a person types as they stand: "/cloudy show <id>" begins with "/cloudy show ". */
@@ -165,8 +196,15 @@ export function fixed(usage) {
 function completions(text, thread) {
   const at = /(?:^|\s)(@[\w.-]*)$/.exec(text)?.[1];
   if (at) {
-    const people = [...state.users.values()].filter((user) => (user.title || user.is_bot) && user.name.startsWith(at.slice(1)));
-    return people.map((user) => ({ label: `@${user.name}`, note: user.title || "app", text: `@${user.name} `, typed: at }));
+    const people = [...state.users.values()].filter(
+      (user) => (user.title || user.is_bot) && user.name.startsWith(at.slice(1)),
+    );
+    return people.map((user) => ({
+      label: `@${user.name}`,
+      note: user.title || "app",
+      text: `@${user.name} `,
+      typed: at,
+    }));
   }
   if (!text.startsWith("/") || text.includes("\n") || thread) return [];
   const rows = state.usages.map((usage) => {

@@ -14,7 +14,9 @@ export function h(name, props = {}, ...children) {
 }
 
 function clean(values) {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== false));
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== false),
+  );
 }
 
 export const hidden = (text) => h("span", { class: "sr" }, text);

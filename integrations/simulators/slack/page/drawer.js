@@ -7,8 +7,19 @@ import { act, rows } from "./wire.js";
 const EVERY_MS = 800;
 const SHOWN = 200;
 const KINDS = {
-  call: "call", response_url: "answer", envelope: "to the app", request: "to the app", ack: "ack", event: "event", command: "act", say: "act",
-  click: "act", submit: "act", close: "act", shortcut: "act", connection: "socket",
+  call: "call",
+  response_url: "answer",
+  envelope: "to the app",
+  request: "to the app",
+  ack: "ack",
+  event: "event",
+  command: "act",
+  say: "act",
+  click: "act",
+  submit: "act",
+  close: "act",
+  shortcut: "act",
+  connection: "socket",
 };
 const SWITCHES = [
   { name: "rates", label: "Rate limits", note: "429 by Slack's own tiers", value: true },
@@ -28,9 +39,25 @@ export function start(node) {
   pane = node;
   on("drawer", drawSwitches);
   pane.append(
-    h("div", { class: "bar" }, h("h2", {}, "What goes over the wire"), h("button", { type: "button", class: "plain", data: { do: "drawer" } }, icon("close"), hidden("Close the drawer"))),
+    h(
+      "div",
+      { class: "bar" },
+      h("h2", {}, "What goes over the wire"),
+      h(
+        "button",
+        { type: "button", class: "plain", data: { do: "drawer" } },
+        icon("close"),
+        hidden("Close the drawer"),
+      ),
+    ),
     h("fieldset", { class: "switches" }, h("legend", {}, "Make it a bad day"), h("div", { id: "switches" })),
-    h("input", { type: "search", id: "record-filter", placeholder: "Filter: chat.update, views, error…", "aria-label": "Filter the record", autocomplete: "off" }),
+    h("input", {
+      type: "search",
+      id: "record-filter",
+      placeholder: "Filter: chat.update, views, error…",
+      "aria-label": "Filter the record",
+      autocomplete: "off",
+    }),
     h("div", { class: "count", id: "record-count", role: "status" }),
     h("ol", { class: "rows", "aria-label": "Recorded calls, newest first" }),
     h("button", { type: "button", class: "button", id: "record-older" }, "Older ones"),
@@ -53,7 +80,13 @@ async function refresh() {
   if (answer) {
     if (answer.length < length) known = []; // another server
     if (!known.length) first = answer.since;
-    known.push(...answer.rows.map((row, at) => ({ ...row, number: answer.since + at, words: JSON.stringify(row).toLowerCase() })));
+    known.push(
+      ...answer.rows.map((row, at) => ({
+        ...row,
+        number: answer.since + at,
+        words: JSON.stringify(row).toLowerCase(),
+      })),
+    );
     if (answer.rows.length || !length) draw();
     length = answer.until;
   }
@@ -63,7 +96,10 @@ async function refresh() {
 async function older() {
   const answer = await rows({ until: first });
   if (!answer) return;
-  known = [...answer.rows.map((row, at) => ({ ...row, number: answer.since + at, words: JSON.stringify(row).toLowerCase() })), ...known];
+  known = [
+    ...answer.rows.map((row, at) => ({ ...row, number: answer.since + at, words: JSON.stringify(row).toLowerCase() })),
+    ...known,
+  ];
   first = answer.since;
   draw();
 }
@@ -86,12 +122,30 @@ function draw() {
 function drawRow(row) {
   const answer = row.answer ?? {};
   const wrong = row.type === "call" && (answer.ok === false || row.is_lost || row.status >= 400);
-  const how = row.type !== "call" ? "" : row.is_lost ? "no answer" : wrong ? `${row.status === 200 ? "" : `${row.status} `}${answer.error ?? ""}` : "ok";
+  const how =
+    row.type !== "call"
+      ? ""
+      : row.is_lost
+        ? "no answer"
+        : wrong
+          ? `${row.status === 200 ? "" : `${row.status} `}${answer.error ?? ""}`
+          : "ok";
   const at = new Date(row.at * 1000).toLocaleTimeString([], { hour12: false });
   return h(
     "li",
     { class: wrong ? "wrong" : null, data: { number: row.number } },
-    h("details", {}, h("summary", {}, h("span", { class: "time" }, at), h("span", { class: `kind kind-${row.type}` }, KINDS[row.type] ?? row.type), h("span", { class: "method" }, row.method), h("span", { class: "how" }, how))),
+    h(
+      "details",
+      {},
+      h(
+        "summary",
+        {},
+        h("span", { class: "time" }, at),
+        h("span", { class: `kind kind-${row.type}` }, KINDS[row.type] ?? row.type),
+        h("span", { class: "method" }, row.method),
+        h("span", { class: "how" }, how),
+      ),
+    ),
   );
 }
 
@@ -109,9 +163,24 @@ function drawSwitches() {
   if (!place.children.length) {
     place.append(
       ...SWITCHES.map(({ name, label, note, value }) =>
-        h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", data: { name }, onchange: (event) => act("switch", { name, value: event.target.checked ? value : null }) }), h("span", { class: "knob", "aria-hidden": "true" }), h("span", {}, label, h("span", { class: "subtitle" }, note))),
+        h(
+          "label",
+          { class: "switch" },
+          h("input", {
+            type: "checkbox",
+            role: "switch",
+            data: { name },
+            onchange: (event) => act("switch", { name, value: event.target.checked ? value : null }),
+          }),
+          h("span", { class: "knob", "aria-hidden": "true" }),
+          h("span", {}, label, h("span", { class: "subtitle" }, note)),
+        ),
       ),
-      h("button", { type: "button", class: "button", onclick: () => act("switch", { name: "burst" }) }, "Next 5 calls: 429"),
+      h(
+        "button",
+        { type: "button", class: "button", onclick: () => act("switch", { name: "burst" }) },
+        "Next 5 calls: 429",
+      ),
     );
   }
   for (const field of place.querySelectorAll("input")) field.checked = Boolean(state.switches[field.dataset.name]);

@@ -31,14 +31,25 @@ const HOLDS = {
 
 export function drawElement(body, where) {
   if (HOLDS[body.type]) return drawField(body, where);
-  const draw = { button, workflow_button: button, icon_button: iconButton, feedback_buttons: feedback, overflow, image: thumbnail }[body.type];
+  const draw = {
+    button,
+    workflow_button: button,
+    icon_button: iconButton,
+    feedback_buttons: feedback,
+    overflow,
+    image: thumbnail,
+  }[body.type];
   return draw ? draw(body, where) : unknown("element", body);
 }
 
 const thumbnail = (body) => picture(body, "thumb");
 
 // What is clicked carries what the click needs; acts.js listens once for all of them.
-const clickable = (body) => ({ use: "click", actionId: body.action_id, confirm: body.confirm ? JSON.stringify(body.confirm) : null });
+const clickable = (body) => ({
+  use: "click",
+  actionId: body.action_id,
+  confirm: body.confirm ? JSON.stringify(body.confirm) : null,
+});
 
 function button(body) {
   const kind = { primary: "primary", danger: "danger" }[body.style] ?? "";
@@ -49,35 +60,69 @@ function button(body) {
     Object.assign(address.dataset, { use: "click", actionId: body.action_id });
     return address;
   }
-  return h("button", { type: "button", class: `button ${kind}`, "aria-label": label, data: clickable(body) }, textOf(body.text));
+  return h(
+    "button",
+    { type: "button", class: `button ${kind}`, "aria-label": label, data: clickable(body) },
+    textOf(body.text),
+  );
 }
 
 function iconButton(body) {
-  return h("button", { type: "button", class: "button", "aria-label": wordsOf(body.text), data: clickable(body) }, textOf(body.text));
+  return h(
+    "button",
+    { type: "button", class: "button", "aria-label": wordsOf(body.text), data: clickable(body) },
+    textOf(body.text),
+  );
 }
 
 function feedback(body) {
-  return [body.positive_button, body.negative_button].filter(Boolean).map((one) => h("button", { type: "button", class: "button", data: clickable(body) }, textOf(one.text)));
+  return [body.positive_button, body.negative_button]
+    .filter(Boolean)
+    .map((one) => h("button", { type: "button", class: "button", data: clickable(body) }, textOf(one.text)));
 }
 
 function overflow(body) {
-  const options = (body.options ?? []).map((option) => ({ option, label: wordsOf(option.text), note: option.description ? wordsOf(option.description) : "" }));
+  const options = (body.options ?? []).map((option) => ({
+    option,
+    label: wordsOf(option.text),
+    note: option.description ? wordsOf(option.description) : "",
+  }));
   const data = { ...clickable(body), use: "overflow", options: JSON.stringify(options) };
-  return h("button", { type: "button", class: "button round", "aria-haspopup": "menu", "aria-label": "More choices", data }, icon("more"));
+  return h(
+    "button",
+    { type: "button", class: "button round", "aria-haspopup": "menu", "aria-label": "More choices", data },
+    icon("more"),
+  );
 }
 
 function drawField(body, where) {
   const [held, initial] = HOLDS[body.type];
   const stored = where.values?.[where.block?.block_id]?.[body.action_id];
   const value = stored?.[held] ?? body[initial] ?? null;
-  const data = { live: JSON.stringify([body, where.isInvalid, where.id]), use: "field", kind: body.type, actionId: body.action_id, confirm: body.confirm ? JSON.stringify(body.confirm) : null };
+  const data = {
+    live: JSON.stringify([body, where.isInvalid, where.id]),
+    use: "field",
+    kind: body.type,
+    actionId: body.action_id,
+    confirm: body.confirm ? JSON.stringify(body.confirm) : null,
+  };
   const name = where.label ?? wordsOf(body.placeholder ?? body.text) ?? body.action_id;
-  return h("div", { class: `field-of ${body.type.replaceAll("_", "-")}`, data }, fieldOf(body, { ...where, value, name: name || body.action_id }));
+  return h(
+    "div",
+    { class: `field-of ${body.type.replaceAll("_", "-")}`, data },
+    fieldOf(body, { ...where, value, name: name || body.action_id }),
+  );
 }
 
 function fieldOf(body, where) {
   if (body.type.endsWith("_select")) return combo(body, where);
-  if (body.type === "checkboxes") return boxes(body, where, "checkbox", (where.value ?? []).map((one) => one.value));
+  if (body.type === "checkboxes")
+    return boxes(
+      body,
+      where,
+      "checkbox",
+      (where.value ?? []).map((one) => one.value),
+    );
   if (body.type === "radio_buttons") return boxes(body, where, "radio", [where.value?.value]);
   const common = {
     id: where.id ?? null,
@@ -96,9 +141,18 @@ function plainField(body, common) {
   if (body.type === "plain_text_input" || body.type === "rich_text_input") {
     const limits = { minlength: body.min_length, maxlength: body.max_length };
     const isLong = body.multiline || body.type === "rich_text_input";
-    return isLong ? h("textarea", { ...common, ...limits, rows: 4 }) : h("input", { ...common, ...limits, type: "text", autocomplete: "off" });
+    return isLong
+      ? h("textarea", { ...common, ...limits, rows: 4 })
+      : h("input", { ...common, ...limits, type: "text", autocomplete: "off" });
   }
-  const types = { number_input: "text", email_text_input: "email", url_text_input: "url", datepicker: "date", timepicker: "time", datetimepicker: "datetime-local" };
+  const types = {
+    number_input: "text",
+    email_text_input: "email",
+    url_text_input: "url",
+    datepicker: "date",
+    timepicker: "time",
+    datetimepicker: "datetime-local",
+  };
   const more = body.type === "number_input" ? { inputmode: body.is_decimal_allowed ? "decimal" : "numeric" } : {};
   return h("input", { ...common, ...more, type: types[body.type], autocomplete: "off" });
 }
@@ -106,7 +160,10 @@ function plainField(body, common) {
 function shown(body, value) {
   if (value === null || value === undefined) return "";
   if (body.type === "datetimepicker") return local(new Date(value * 1000));
-  if (body.type === "rich_text_input") return (value.elements ?? []).map((part) => (part.elements ?? []).map((atom) => atom.text ?? "").join("")).join("\n");
+  if (body.type === "rich_text_input")
+    return (value.elements ?? [])
+      .map((part) => (part.elements ?? []).map((atom) => atom.text ?? "").join(""))
+      .join("\n");
   return String(value);
 }
 
@@ -124,7 +181,16 @@ function boxes(body, where, type, chosen) {
     return h("label", { class: "choice" }, field, h("span", {}, textOf(option.text), note));
   });
   const labelled = where.id ? { "aria-labelledby": `${where.id}-label` } : { "aria-label": where.name };
-  const drawn = h("div", { role: type === "radio" ? "radiogroup" : "group", ...labelled, "aria-describedby": where.described || null, class: "choices" }, options);
+  const drawn = h(
+    "div",
+    {
+      role: type === "radio" ? "radiogroup" : "group",
+      ...labelled,
+      "aria-describedby": where.described || null,
+      class: "choices",
+    },
+    options,
+  );
   drawn.options = body.options ?? [];
   return drawn;
 }
@@ -134,13 +200,16 @@ export function valueOf(field) {
   const kind = field.dataset.kind;
   const inner = field.firstElementChild;
   if (kind.endsWith("_select")) return inner.chosen();
-  const checked = [...field.querySelectorAll("input:checked")].map((one) => plainOption(inner.options[Number(one.value)]));
+  const checked = [...field.querySelectorAll("input:checked")].map((one) =>
+    plainOption(inner.options[Number(one.value)]),
+  );
   if (kind === "checkboxes") return checked;
   if (kind === "radio_buttons") return checked[0] ?? null;
   const text = inner.value;
   if (!text) return null;
   if (kind === "datetimepicker") return Math.round(new Date(text).getTime() / 1000);
-  if (kind === "rich_text_input") return { type: "rich_text", elements: [{ type: "rich_text_section", elements: [{ type: "text", text }] }] };
+  if (kind === "rich_text_input")
+    return { type: "rich_text", elements: [{ type: "rich_text_section", elements: [{ type: "text", text }] }] };
   return text;
 }
 

@@ -7,6 +7,7 @@ const FIRST = 60;
 const STEP = 40;
 const MOST = 160;
 const NEAR_PX = 300;
+const QUIET_MS = 500;
 
 export class MessageList {
   /** scroller holds list; where: see drawMessage; more: called when older messages than there are here are wanted. */
@@ -47,6 +48,7 @@ export class MessageList {
   }
 
   draw() {
+    this.hush();
     if (this.isFollowing) {
       this.to = null;
       const [start, end] = this.bounds;
@@ -70,6 +72,15 @@ export class MessageList {
     if (this.isFollowing) this.toEnd();
     else if (kept) this.restore(kept);
     this.tell();
+  }
+
+  /** Old messages that come into the window are no news: a screen reader is told of those at the end alone. */
+  hush() {
+    const isNews = this.isFollowing && this.drawn.size > 0;
+    this.list.setAttribute("aria-live", isNews ? "polite" : "off");
+    clearTimeout(this.hushed);
+    if (!isNews)
+      this.hushed = setTimeout(() => this.isFollowing && this.list.setAttribute("aria-live", "polite"), QUIET_MS);
   }
 
   nodeOf(message, look) {
@@ -157,4 +168,12 @@ function index(messages, ts) {
   return low;
 }
 
-export const listNode = (label) => h("ol", { class: "messages", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": label, tabindex: "-1" });
+export const listNode = (label) =>
+  h("ol", {
+    class: "messages",
+    role: "log",
+    "aria-live": "polite",
+    "aria-relevant": "additions",
+    "aria-label": label,
+    tabindex: "-1",
+  });

@@ -22,14 +22,29 @@ let sentAt = 0; // when this person last used a command: its thread opens by its
 // --- the conversation ---
 
 const list = listNode("Messages");
-const log = new MessageList($("scroller"), list, () => "log", (before) => look({ channel: state.place, before, most: HISTORY }));
-const composer = new Composer("Message", () => ({ channel: state.place }), () => {
-  sentAt = Date.now();
-  log.follow();
-});
-const reply = new Composer("Reply", () => ({ channel: state.thread?.channel, thread: state.thread?.root }), () => thread.follow());
+const log = new MessageList(
+  $("scroller"),
+  list,
+  () => "log",
+  (before) => look({ channel: state.place, before, most: HISTORY }),
+);
+const composer = new Composer(
+  "Message",
+  () => ({ channel: state.place }),
+  () => {
+    sentAt = Date.now();
+    log.follow();
+  },
+);
+const reply = new Composer(
+  "Reply",
+  () => ({ channel: state.thread?.channel, thread: state.thread?.root }),
+  () => thread.follow(),
+);
 const threadList = listNode("Thread");
-const thread = new MessageList($("thread-scroller"), threadList, (message) => (message.ts === state.thread?.root ? "root" : "reply"));
+const thread = new MessageList($("thread-scroller"), threadList, (message) =>
+  message.ts === state.thread?.root ? "root" : "reply",
+);
 
 const channelNow = () => state.channels.get(state.place);
 const placeName = (channel) => (channel?.is_direct ? shownName(state.bot) : `#${channel?.name ?? ""}`);
@@ -70,7 +85,9 @@ function tries() {
     ["/cloudy status", "What runs now"],
     last,
   ];
-  return all.filter(([text]) => state.usages.some((usage) => text.startsWith(fixed(usage.split("|")[0]))) || find(text));
+  return all.filter(
+    ([text]) => state.usages.some((usage) => text.startsWith(fixed(usage.split("|")[0]))) || find(text),
+  );
 }
 
 function drawIntro(channel) {
@@ -85,8 +102,31 @@ function drawIntro(channel) {
     h("span", { class: "intro-mark" }, icon("cloud")),
     h("h2", {}, title),
     h("p", {}, shown.length || channel?.is_direct ? words : "Nothing was said here yet."),
-    shown.length ? h("ul", { class: "tries" }, shown.map(([text, why]) => h("li", {}, h("button", { type: "button", class: "try", data: { do: "try", text } }, h("code", {}, text), h("span", { class: "subtitle" }, why))))) : null,
-    channel?.is_direct ? null : h("p", { class: "subtitle" }, "A click puts it into the box below; Enter sends it. Then switch to bob, carol or dave, and see what they see."),
+    shown.length
+      ? h(
+          "ul",
+          { class: "tries" },
+          shown.map(([text, why]) =>
+            h(
+              "li",
+              {},
+              h(
+                "button",
+                { type: "button", class: "try", data: { do: "try", text } },
+                h("code", {}, text),
+                h("span", { class: "subtitle" }, why),
+              ),
+            ),
+          ),
+        )
+      : null,
+    channel?.is_direct
+      ? null
+      : h(
+          "p",
+          { class: "subtitle" },
+          "A click puts it into the box below; Enter sends it. Then switch to bob, carol or dave, and see what they see.",
+        ),
   );
   const place = $("intro");
   if (place.firstElementChild) morph(place.firstElementChild, fresh);
@@ -107,20 +147,26 @@ function goTo(place) {
   log.reset();
   log.messages = [];
   show("main");
-  location.hash = [state.user, place === "home" ? "home" : (channelNow()?.name ?? "")].join("/");
+  keepAddress();
   changed("people", "place", "log", "home");
   if (place === "home") act("home");
 }
 
-function look_through(user) {
+/** A reload shows the same person the same place. */
+function keepAddress() {
+  const channel = channelNow();
+  const place = channel ? (channel.is_direct ? "@" : channel.name) : state.place;
+  history.replaceState(null, "", `#${state.user}/${place}`);
+}
+
+function lookThrough(user) {
   if (user === state.user) return;
   state.user = user;
   state.unread.clear();
   state.elsewhere.delete(user);
   closeThread();
   document.body.removeAttribute("data-ready");
-  const channel = channelNow();
-  wanted = channel?.is_direct ? "@" : state.place === "home" ? "home" : (channel?.name ?? "ops");
+  wanted = location.hash.split("/")[1] ?? wanted;
   connect();
 }
 
@@ -128,14 +174,17 @@ let wanted = "ops"; // the place to show when the server has said what there is
 
 on("hello", () => {
   const channels = [...state.channels.values()];
-  const found = wanted === "@" ? channels.find((one) => one.is_direct) : channels.find((one) => !one.is_direct && one.name === wanted);
+  const found =
+    wanted === "@"
+      ? channels.find((one) => one.is_direct)
+      : channels.find((one) => !one.is_direct && one.name === wanted);
   const place = wanted === "home" ? "home" : (found?.id ?? state.channels.get(state.place)?.id ?? channels[0]?.id);
   const open = state.thread;
   log.reset();
   log.messages = [];
   if (place !== state.place) goTo(place);
   else if (place === "home") act("home");
-  location.hash = [state.user, place === "home" ? "home" : (channelNow()?.name ?? "")].join("/");
+  keepAddress();
   if (open) openThread(open.channel, open.root, false);
 });
 
@@ -178,8 +227,13 @@ function drawThread() {
 onArrival((message) => {
   const root = message.thread_ts;
   if (!root || state.thread?.root === root || message.channel !== state.place) return;
-  if (message.only_for) notice("Cloudy has something for you in a thread.", { label: "Open it", act: () => openThread(message.channel, root) });
-  else if (!state.thread && innerWidth >= WIDE_PX && Date.now() - sentAt < MINE_MS) openThread(message.channel, root, false);
+  if (message.only_for)
+    notice("Cloudy has something for you in a thread.", {
+      label: "Open it",
+      act: () => openThread(message.channel, root),
+    });
+  else if (!state.thread && innerWidth >= WIDE_PX && Date.now() - sentAt < MINE_MS)
+    openThread(message.channel, root, false);
 });
 
 /** On a phone the panes are screens: "side", "main" or "thread". */
@@ -193,7 +247,11 @@ function drawHome() {
   const place = $("home");
   const view = state.home;
   const fresh = view
-    ? h("div", { class: "home-view", data: { view: view.id } }, drawBlocks(view.blocks, { key: view.id, values: view.state?.values }))
+    ? h(
+        "div",
+        { class: "home-view", data: { view: view.id } },
+        drawBlocks(view.blocks, { key: view.id, values: view.state?.values }),
+      )
     : h("div", { class: "home-view" }, h("p", { class: "subtitle" }, "Cloudy has drawn no home for you yet."));
   if (place.firstElementChild) morph(place.firstElementChild, fresh);
   else place.append(fresh);
@@ -206,7 +264,11 @@ function shortcuts(anchor, message = null) {
   const entries = found.map((one) => ({
     label: one.label,
     act: async () => {
-      const answer = await act("shortcut", { callback_id: one.callback_id, channel: message?.channel ?? "", ts: message?.ts ?? "" });
+      const answer = await act("shortcut", {
+        callback_id: one.callback_id,
+        channel: message?.channel ?? "",
+        ts: message?.ts ?? "",
+      });
       if (answer.error) notice(answer.text ?? answer.error);
     },
   }));
@@ -215,7 +277,7 @@ function shortcuts(anchor, message = null) {
 
 const DOES = {
   place: (node) => goTo(node.dataset.place),
-  person: (node) => look_through(node.dataset.person),
+  person: (node) => lookThrough(node.dataset.person),
   try: (node) => composer.fill(node.dataset.text),
   thread: (node) => {
     const { channel, ts } = node.closest("[data-ts]").dataset;
@@ -260,11 +322,15 @@ document.addEventListener("keydown", (event) => {
     const next = buttons[(buttons.indexOf(event.target) + step + buttons.length) % buttons.length];
     event.preventDefault();
     next.focus();
-    look_through(next.dataset.person);
+    lookThrough(next.dataset.person);
   } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
     if (!$("drawer").hidden) toggleDrawer();
     else if (state.thread) closeThread();
   }
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && state.unread.delete(state.place)) changed("people");
 });
 
 function drawPeople() {
@@ -294,5 +360,6 @@ function start() {
   connect();
 }
 
-for (const node of document.querySelectorAll("[data-icon]")) node.prepend(icon(node.dataset.icon), node.dataset.words ? hidden(node.dataset.words) : "");
+for (const node of document.querySelectorAll("[data-icon]"))
+  node.prepend(icon(node.dataset.icon), node.dataset.words ? hidden(node.dataset.words) : "");
 start();

@@ -13,7 +13,11 @@ export function avatar(id) {
   const user = state.users.get(id);
   if (user?.is_bot) return h("span", { class: "avatar bot", "aria-hidden": "true" }, icon("cloud"));
   const name = user?.name ?? "?";
-  return h("span", { class: `avatar hue-${HUES[name] ?? "other"}`, "aria-hidden": "true" }, name.slice(0, 1).toUpperCase());
+  return h(
+    "span",
+    { class: `avatar hue-${HUES[name] ?? "other"}`, "aria-hidden": "true" },
+    name.slice(0, 1).toUpperCase(),
+  );
 }
 
 export const shownName = (id) => names.user(id).replace(/^./, (first) => first.toUpperCase());
@@ -21,14 +25,23 @@ export const shownName = (id) => names.user(id).replace(/^./, (first) => first.t
 /** What makes a drawn message stale: itself, and how it goes with the one before. */
 export function lookOf(message, before) {
   const isNewDay = !before || day(before.ts) !== day(message.ts);
-  const isFollowing = !isNewDay && before.user === message.user && Number(message.ts) - Number(before.ts) < TOGETHER_S && before.only_for === message.only_for;
+  const isFollowing =
+    !isNewDay &&
+    before.user === message.user &&
+    Number(message.ts) - Number(before.ts) < TOGETHER_S &&
+    before.only_for === message.only_for;
   return { isNewDay, isFollowing };
 }
 
 /** A new node; `where` is "log", "root" or "reply". */
 export function drawMessage(message, look, where) {
   const author = shownName(message.user);
-  const body = h("div", { class: "content", "aria-live": "off" }, message.only_for ? only() : null, ...content(message));
+  const body = h(
+    "div",
+    { class: "content", "aria-live": "off" },
+    message.only_for ? only() : null,
+    ...content(message, where),
+  );
   const head = h(
     "div",
     { class: look.isFollowing ? "head sr" : "head" },
@@ -39,43 +52,83 @@ export function drawMessage(message, look, where) {
   return h(
     "li",
     { class: classes(message, look), data: { ts: message.ts, channel: message.channel, key: message.ts } },
-    look.isNewDay && where !== "reply" ? h("div", { class: "day", role: "separator" }, h("span", {}, day(message.ts))) : null,
+    look.isNewDay && where !== "reply"
+      ? h("div", { class: "day", role: "separator" }, h("span", {}, day(message.ts)))
+      : null,
     h(
       "div",
       { class: "row" },
-      h("div", { class: "side" }, look.isFollowing ? h("time", { class: "time", "aria-hidden": "true" }, clock(message.ts)) : avatar(message.user)),
-      h("article", { "aria-label": `${author}, ${clock(message.ts)}` }, head, body, where === "log" ? replies(message) : null),
+      h(
+        "div",
+        { class: "side" },
+        look.isFollowing
+          ? h("time", { class: "time", "aria-hidden": "true" }, clock(message.ts))
+          : avatar(message.user),
+      ),
+      h(
+        "article",
+        { "aria-label": `${author}, ${clock(message.ts)}` },
+        head,
+        body,
+        where === "log" ? replies(message) : null,
+      ),
       tools(message, where),
     ),
   );
 }
 
 function classes(message, look) {
-  return ["message", look.isFollowing ? "following" : "", message.only_for ? "ephemeral" : ""].filter(Boolean).join(" ");
+  return ["message", look.isFollowing ? "following" : "", message.only_for ? "ephemeral" : ""]
+    .filter(Boolean)
+    .join(" ");
 }
 
 const only = () => h("div", { class: "only" }, "Only visible to you");
 
-function content(message) {
-  const where = { key: message.ts.replace(".", "-") };
-  const shown = message.blocks?.length ? drawBlocks(message.blocks, where) : [h("div", { class: "text" }, mrkdwn(message.text ?? ""))];
+function content(message, place) {
+  // A root stands in the log and in its thread: what is named after it must differ.
+  const where = { key: `${place}-${message.ts.replace(".", "-")}` };
+  const shown = message.blocks?.length
+    ? drawBlocks(message.blocks, where)
+    : [h("div", { class: "text" }, mrkdwn(message.text ?? ""))];
   if (!message.blocks?.length && message.is_edited) shown.push(h("span", { class: "edited" }, " (edited)"));
-  if (message.blocks?.length && message.files?.length && message.text) shown.unshift(h("div", { class: "text" }, mrkdwn(message.text)));
+  if (message.blocks?.length && message.files?.length && message.text)
+    shown.unshift(h("div", { class: "text" }, mrkdwn(message.text)));
   return [...shown, ...(message.files ?? []).map(file), reactions(message)].filter(Boolean);
 }
 
 function reactions(message) {
   if (!message.reactions?.length) return null;
-  return h("div", { class: "reactions" }, message.reactions.map((one) => h("span", { class: "reaction", title: one.users.map(names.user).join(", ") }, emoji(one.name), ` ${one.count}`)));
+  return h(
+    "div",
+    { class: "reactions" },
+    message.reactions.map((one) =>
+      h("span", { class: "reaction", title: one.users.map(names.user).join(", ") }, emoji(one.name), ` ${one.count}`),
+    ),
+  );
 }
 
 function file(one) {
   const address = `/page/file/${encodeURIComponent(one.id)}`;
   const title = one.title || one.name;
   if (/\.(png|jpe?g|gif|webp)$/i.test(one.name)) {
-    return h("figure", { class: "shared" }, h("figcaption", {}, title), h("a", { href: address, target: "_blank", rel: "noopener" }, picture({ slack_file: { id: one.id }, alt_text: one.alt_txt || title })));
+    return h(
+      "figure",
+      { class: "shared" },
+      h("figcaption", {}, title),
+      h(
+        "a",
+        { href: address, target: "_blank", rel: "noopener" },
+        picture({ slack_file: { id: one.id }, alt_text: one.alt_txt || title }),
+      ),
+    );
   }
-  return h("a", { class: "file", href: address, download: one.name }, icon("file"), h("span", {}, h("strong", {}, title), h("span", { class: "subtitle" }, `${one.name} · ${size(one.size)}`)));
+  return h(
+    "a",
+    { class: "file", href: address, download: one.name },
+    icon("file"),
+    h("span", {}, h("strong", {}, title), h("span", { class: "subtitle" }, `${one.name} · ${size(one.size)}`)),
+  );
 }
 
 function size(bytes) {
@@ -106,8 +159,22 @@ function tools(message, where) {
   if (message.only_for) return null;
   const onMessage = state.shortcuts.some((one) => one.on_message);
   const shown = [
-    where === "log" ? h("button", { type: "button", class: "plain", data: { do: "thread" } }, icon("reply"), hidden("Reply in thread")) : null,
-    onMessage ? h("button", { type: "button", class: "plain", "aria-haspopup": "menu", data: { do: "shortcuts" } }, icon("more"), hidden("Shortcuts for this message")) : null,
+    where === "log"
+      ? h(
+          "button",
+          { type: "button", class: "plain", data: { do: "thread" } },
+          icon("reply"),
+          hidden("Reply in thread"),
+        )
+      : null,
+    onMessage
+      ? h(
+          "button",
+          { type: "button", class: "plain", "aria-haspopup": "menu", data: { do: "shortcuts" } },
+          icon("more"),
+          hidden("Shortcuts for this message"),
+        )
+      : null,
   ].filter(Boolean);
   return shown.length ? h("div", { class: "tools" }, shown) : null;
 }

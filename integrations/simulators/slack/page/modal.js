@@ -63,7 +63,9 @@ function drawView(view) {
     h(
       "div",
       { class: "bar" },
-      depth > 1 ? h("button", { type: "button", class: "plain", data: { do: "close-view" } }, icon("back"), hidden("Back")) : null,
+      depth > 1
+        ? h("button", { type: "button", class: "plain", data: { do: "close-view" } }, icon("back"), hidden("Back"))
+        : null,
       h("h2", { id: "modal-title" }, textOf(view.title)),
       h("button", { type: "button", class: "plain", data: { do: "close-view" } }, icon("close"), hidden("Close")),
     ),
@@ -72,7 +74,11 @@ function drawView(view) {
     h(
       "div",
       { class: "foot" },
-      h("button", { type: "button", class: "button", data: { do: "close-view" } }, view.close ? textOf(view.close) : "Cancel"),
+      h(
+        "button",
+        { type: "button", class: "button", data: { do: "close-view" } },
+        view.close ? textOf(view.close) : "Cancel",
+      ),
       view.submit ? h("button", { type: "submit", class: "button primary" }, wordsOf(view.submit)) : null,
     ),
   );
@@ -81,7 +87,10 @@ function drawView(view) {
 async function submit() {
   const view = top();
   if (!view?.submit) return;
-  const entered = [...dialog.querySelectorAll("[data-use=field]")].map((field) => ({ ...pointer(field), value: valueOf(field) }));
+  const entered = [...dialog.querySelectorAll("[data-use=field]")].map((field) => ({
+    ...pointer(field),
+    value: valueOf(field),
+  }));
   const button = dialog.querySelector("[type=submit]");
   button.disabled = true;
   say("");

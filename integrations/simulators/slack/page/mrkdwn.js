@@ -11,7 +11,9 @@ export const decoded = (text) => text.replace(/&(?:lt|gt|amp);/g, (entity) => EN
 export function textOf(object) {
   if (!object) return document.createDocumentFragment();
   if (typeof object === "string") return plain(object, false);
-  return object.type === "mrkdwn" ? mrkdwn(String(object.text ?? "")) : plain(String(object.text ?? ""), object.emoji !== false);
+  return object.type === "mrkdwn"
+    ? mrkdwn(String(object.text ?? ""))
+    : plain(String(object.text ?? ""), object.emoji !== false);
 }
 
 /** The same as a string, for labels. */
@@ -110,7 +112,10 @@ function reference(inside) {
   if (target.startsWith("!subteam^")) return mention(`@${names.group(target.slice(9))}`);
   if (target.startsWith("!date^")) return date(target, label);
   if (target.startsWith("!")) return mention(`@${target.slice(1).split("^")[0]}`, true);
-  return link(decoded(target), decoded(label) || decoded(target)) ?? document.createTextNode(decoded(label ? `${target}|${label}` : `<${target}>`));
+  return (
+    link(decoded(target), decoded(label) || decoded(target)) ??
+    document.createTextNode(decoded(label ? `${target}|${label}` : `<${target}>`))
+  );
 }
 
 export const mention = (text, isMe = false) => h("span", { class: isMe ? "mention me" : "mention" }, text);

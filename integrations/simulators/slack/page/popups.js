@@ -8,17 +8,30 @@ let open = null;
 /** Show entries [{label, note, act}] at a button; focus goes in, and back to the button when it closes. */
 export function menu(anchor, entries, label) {
   open?.hidePopover();
-  const items = entries.map((entry) => h("button", { type: "button", role: "menuitem", tabindex: "-1" }, entry.label, entry.note ? h("span", { class: "subtitle" }, entry.note) : null));
-  const shown = h("div", { role: "menu", class: "menu", popover: "auto", "aria-label": label }, items.length ? items : h("p", { class: "note" }, "There is nothing in it."));
+  const items = entries.map((entry) =>
+    h(
+      "button",
+      { type: "button", role: "menuitem", tabindex: "-1" },
+      entry.label,
+      entry.note ? h("span", { class: "subtitle" }, entry.note) : null,
+    ),
+  );
+  const shown = h(
+    "div",
+    { role: "menu", class: "menu", popover: "auto", "aria-label": label },
+    items.length ? items : h("p", { class: "note" }, "There is nothing in it."),
+  );
   open = shown;
   (anchor.closest("dialog") ?? document.body).append(shown);
   shown.showPopover();
   place(shown, anchor);
   anchor.setAttribute("aria-expanded", "true");
-  items.forEach((item, at) => item.addEventListener("click", () => {
-    close();
-    entries[at].act();
-  }));
+  items.forEach((item, at) =>
+    item.addEventListener("click", () => {
+      close();
+      entries[at].act();
+    }),
+  );
   items[0]?.focus();
   const close = () => {
     if (shown.matches(":popover-open")) shown.hidePopover();
@@ -54,9 +67,19 @@ function place(shown, anchor) {
 export function confirmed(confirm) {
   return new Promise((resolve) => {
     const title = h("h2", { id: "confirm-title" }, confirm.title ? textOf(confirm.title) : "Are you sure?");
-    const yes = h("button", { type: "button", class: confirm.style === "danger" ? "button danger" : "button primary" }, confirm.confirm ? textOf(confirm.confirm) : "Yes");
+    const yes = h(
+      "button",
+      { type: "button", class: confirm.style === "danger" ? "button danger" : "button primary" },
+      confirm.confirm ? textOf(confirm.confirm) : "Yes",
+    );
     const no = h("button", { type: "button", class: "button" }, confirm.deny ? textOf(confirm.deny) : "Cancel");
-    const dialog = h("dialog", { class: "confirm", "aria-labelledby": "confirm-title" }, title, h("div", { class: "body" }, confirm.text ? textOf(confirm.text) : null), h("div", { class: "foot" }, no, yes));
+    const dialog = h(
+      "dialog",
+      { class: "confirm", "aria-labelledby": "confirm-title" },
+      title,
+      h("div", { class: "body" }, confirm.text ? textOf(confirm.text) : null),
+      h("div", { class: "foot" }, no, yes),
+    );
     let answer = false;
     const end = (value) => {
       answer = value;

@@ -5,7 +5,13 @@ import { emoji } from "./emoji.js";
 import { dated, link, mention } from "./mrkdwn.js";
 import { names, state } from "./state.js";
 
-const STYLES = [["code", "code"], ["bold", "strong"], ["italic", "em"], ["strike", "s"], ["underline", "u"]];
+const STYLES = [
+  ["code", "code"],
+  ["bold", "strong"],
+  ["italic", "em"],
+  ["strike", "s"],
+  ["underline", "u"],
+];
 const PARTS = {
   rich_text_section: (part) => h("div", { class: "rich-section" }, atoms(part)),
   rich_text_quote: (part) => h("blockquote", {}, atoms(part)),
@@ -13,24 +19,33 @@ const PARTS = {
   rich_text_list: (part) =>
     h(
       part.style === "ordered" ? "ol" : "ul",
-      { class: `rich-list indent-${Math.min(Number(part.indent) || 0, 5)}`, start: part.style === "ordered" ? (Number(part.offset) || 0) + 1 : null },
+      {
+        class: `rich-list indent-${Math.min(Number(part.indent) || 0, 5)}`,
+        start: part.style === "ordered" ? (Number(part.offset) || 0) + 1 : null,
+      },
       (part.elements ?? []).map((item) => h("li", {}, PARTS[item.type]?.(item) ?? unknown(item))),
     ),
 };
 const ATOMS = {
   text: (atom) => broken(String(atom.text ?? "")),
-  link: (atom) => link(String(atom.url), String(atom.text || atom.url)) ?? document.createTextNode(String(atom.text || atom.url)),
+  link: (atom) =>
+    link(String(atom.url), String(atom.text || atom.url)) ?? document.createTextNode(String(atom.text || atom.url)),
   user: (atom) => mention(`@${names.user(atom.user_id)}`, atom.user_id === state.me),
   usergroup: (atom) => mention(`@${names.group(atom.usergroup_id)}`),
   channel: (atom) => mention(`#${names.channel(atom.channel_id)}`),
   broadcast: (atom) => mention(`@${atom.range}`, true),
   emoji: (atom) => document.createTextNode(emoji(String(atom.name))),
-  date: (atom) => h("time", {}, dated(Number(atom.timestamp), String(atom.format ?? "{date}")) ?? String(atom.fallback ?? "")),
+  date: (atom) =>
+    h("time", {}, dated(Number(atom.timestamp), String(atom.format ?? "{date}")) ?? String(atom.fallback ?? "")),
   color: (atom) => h("code", {}, String(atom.value)),
 };
 
 export function richText(block) {
-  return h("div", { class: "rich" }, (block.elements ?? []).map((part) => PARTS[part.type]?.(part) ?? unknown(part)));
+  return h(
+    "div",
+    { class: "rich" },
+    (block.elements ?? []).map((part) => PARTS[part.type]?.(part) ?? unknown(part)),
+  );
 }
 
 function atoms(part) {
@@ -67,7 +82,8 @@ function take(lines, fits) {
 
 const isItem = (line) => /^\s*(?:[-*+]|\d+[.)])\s+/.test(line);
 const isRow = (line) => /^\s*\|.*\|\s*$/.test(line);
-const isText = (line) => line.trim() && !isItem(line) && !isRow(line) && !/^(?:#{1,6}\s|>|```|\s*(?:-{3,}|\*{3,})\s*$)/.test(line);
+const isText = (line) =>
+  line.trim() && !isItem(line) && !isRow(line) && !/^(?:#{1,6}\s|>|```|\s*(?:-{3,}|\*{3,})\s*$)/.test(line);
 
 function piece(lines) {
   const line = lines[0];
@@ -91,7 +107,13 @@ function piece(lines) {
     return [h("hr")];
   }
   if (line.startsWith(">")) {
-    return [h("blockquote", {}, take(lines, (one) => one.startsWith(">")).map((one) => h("div", {}, marked(one.replace(/^> ?/, "")))))];
+    return [
+      h(
+        "blockquote",
+        {},
+        take(lines, (one) => one.startsWith(">")).map((one) => h("div", {}, marked(one.replace(/^> ?/, "")))),
+      ),
+    ];
   }
   if (isItem(line)) return [list(take(lines, isItem))];
   if (isRow(line)) return [table(take(lines, isRow))];
@@ -101,22 +123,48 @@ function piece(lines) {
 
 function list(lines) {
   const isOrdered = /^\s*\d/.test(lines[0]);
-  return h(isOrdered ? "ol" : "ul", {}, lines.map((line) => {
-    const text = line.replace(/^\s*(?:[-*+]|\d+[.)])\s+/, "");
-    const task = /^\[([ xX])\]\s+/.exec(text);
-    return h("li", { class: task ? "task" : null }, task ? (task[1] === " " ? "☐ " : "☑ ") : "", marked(text.slice(task?.[0].length ?? 0)));
-  }));
+  return h(
+    isOrdered ? "ol" : "ul",
+    {},
+    lines.map((line) => {
+      const text = line.replace(/^\s*(?:[-*+]|\d+[.)])\s+/, "");
+      const task = /^\[([ xX])\]\s+/.exec(text);
+      return h(
+        "li",
+        { class: task ? "task" : null },
+        task ? (task[1] === " " ? "☐ " : "☑ ") : "",
+        marked(text.slice(task?.[0].length ?? 0)),
+      );
+    }),
+  );
 }
 
 function table(lines) {
-  const rows = lines.map((line) => line.trim().slice(1, -1).split("|").map((cell) => cell.trim()));
+  const rows = lines.map((line) =>
+    line
+      .trim()
+      .slice(1, -1)
+      .split("|")
+      .map((cell) => cell.trim()),
+  );
   const hasHead = rows.length > 1 && rows[1].every((cell) => /^:?-{2,}:?$/.test(cell));
   if (hasHead) rows.splice(1, 1);
-  const drawn = rows.map((row, at) => h("tr", {}, row.map((cell) => h(hasHead && !at ? "th" : "td", {}, marked(cell)))));
-  return h("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" }, h("table", {}, drawn));
+  const drawn = rows.map((row, at) =>
+    h(
+      "tr",
+      {},
+      row.map((cell) => h(hasHead && !at ? "th" : "td", {}, marked(cell))),
+    ),
+  );
+  return h(
+    "div",
+    { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" },
+    h("table", {}, drawn),
+  );
 }
 
-const INLINE = /`([^`]+)`|\*\*(.+?)\*\*|__(.+?)__|~~(.+?)~~|(?<![\w*])\*(\S.*?)\*(?![\w*])|(?<!\w)_(\S.*?)_(?!\w)|\[([^\]]+)\]\(([^)\s]+)\)/;
+const INLINE =
+  /`([^`]+)`|\*\*(.+?)\*\*|__(.+?)__|~~(.+?)~~|(?<![\w*])\*(\S.*?)\*(?![\w*])|(?<!\w)_(\S.*?)_(?!\w)|\[([^\]]+)\]\(([^)\s]+)\)/;
 
 function marked(text) {
   const drawn = document.createDocumentFragment();

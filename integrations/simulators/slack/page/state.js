@@ -63,7 +63,8 @@ export const threadKey = (channel, root) => `${channel} ${root}`;
 export function messageAt(channel, ts) {
   const root = state.logs.get(channel)?.roots.get(ts);
   if (root) return root;
-  for (const [key, messages] of state.threads) if (key.startsWith(`${channel} `) && messages.has(ts)) return messages.get(ts);
+  for (const [key, messages] of state.threads)
+    if (key.startsWith(`${channel} `) && messages.has(ts)) return messages.get(ts);
   return null;
 }
 
@@ -79,6 +80,10 @@ const handlers = {
     state.threads.clear();
     state.elsewhere.delete(state.user);
     changed("hello", "people", "place", "log", "thread");
+  },
+  channels(event) {
+    state.channels = new Map(event.channels.map((channel) => [channel.id, channel]));
+    changed("people", "place");
   },
   switches(event) {
     state.switches = event;
