@@ -135,7 +135,7 @@ def test_no_secret_stands_in_the_configuration_and_the_secrets_are_private(tmp_p
 def test_the_world_is_described_for_outside_tools(tmp_path: Path) -> None:
     PAPERS.write(tmp_path)
     world = json.loads((tmp_path / "world.json").read_text())
-    assert set(world["slack"]) == {"url", "bot_token", "app_token", "signing_secret", "channel"}
+    assert set(world["slack"]) == {"url", "bot_token", "app_token", "signing_secret", "channel", "page"}
     assert world["vmstore"] == world["vmstores"]["vmstore"]
     assert set(world["vmstore"]) == {"url", "user", "password", "export", "ca", "control"}
     assert set(world["s3"]) == {"endpoint", "region", "access_key", "secret_key", "bucket"}
