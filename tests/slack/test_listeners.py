@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 import handlers
+from bot import narrator
 from bot.clock import SystemClock
 from bot.errors import BusyError
 from bot.model import AuditRow, Failure, Message, RecoveryPoint, State, StepState, StoredFile, Transaction
@@ -432,3 +434,40 @@ def test_show_audit_answers_privately_with_who_and_what(world: World) -> None:
     world.whispered("Audit: protect vm01 to s3")
     world.whispered("alice · command: command protect")
     world.whispered("The chain could not be judged")
+
+
+def test_the_retry_button_of_what_is_held_queues_it_again_and_clean_up_now_stops_it(world: World) -> None:
+    tx = world.thread()
+    until = (SystemClock().now() + timedelta(hours=1)).isoformat()
+    failure = Failure(what="AccessDenied", step="Upload", next="Mend the policy.")
+
+    def hold(plan: Json) -> None:
+        with world.db.unit() as unit:
+            unit.transactions.update(tx.id, state=State.HELD, failure=failure, plan=plan)
+            narrator.tell_held(unit, tx.id)
+        client = WebClient(token=world.slack.bot_token, base_url=world.slack.url, retry_handlers=[])
+        sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 20
+        while True:
+            with world.db.read() as unit:
+                if not unit.outbox.pending():
+                    return
+            assert time.monotonic() < deadline
+            sender.tick()
+            time.sleep(0.02)
+
+    hold({"held_until": until})
+    assert world.slack.click("bob", "Retry").ok
+    world.whispered("It goes on with the step that failed")
+    assert world.service.show(tx.id)[0].state is State.QUEUED
+    assert world.service.show(tx.id)[0].run == "retry1"
+    hold({"held_until": until, "retries": 1, "run": "retry1"})
+    assert world.slack.click("bob", "Clean up now").ok
+    world.whispered("Stopping: protect vm01 to s3")
+    assert world.stopped_by(tx) == "bob"
+
+
+def test_retry_of_what_is_under_way_is_answered_with_words(world: World) -> None:
+    tx = world.thread()
+    world.slack.mention("bob", "retry", thread_ts=world.root_ts(tx))
+    world.whispered("There is nothing to retry")
+    assert "nothing to retry" in world.typed("/cloudy retry last")

@@ -238,6 +238,8 @@ def test_an_unreadable_section_in_the_environment_is_a_mistake_in_words(
 
 def test_a_duration_is_read_and_anything_else_is_told_with_its_cure(tmp_path: Path) -> None:
     assert config.load(written(tmp_path, '[protection]\nrpo = "7d"\n')).protection.rpo == timedelta(days=7)
+    assert config.load(written(tmp_path, "[protection]\n")).protection.hold == timedelta(hours=1)
+    assert config.load(written(tmp_path, '[protection]\nhold = "0"\n')).protection.hold == timedelta()
     (problem,) = problems_of(written(tmp_path, "[protection]\nrpo = 24\n"))
     assert "protection.rpo" in problem
     assert 'like rpo = "24h"' in problem

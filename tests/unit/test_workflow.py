@@ -17,6 +17,12 @@ def test_the_shipped_protect_workflow_is_right_and_has_the_ten_steps() -> None:
         *("check", "connect", "find", "snapshot", "clone", "open", "upload", "verify", "cleanup", "disconnect")
     ]
     assert [step.id for step in workflow.steps if step.always] == ["cleanup", "disconnect"]
+    assert [step.id for step in workflow.steps if step.hold] == ["open", "upload", "verify"]
+
+
+def test_the_shipped_verify_workflow_is_right_and_makes_nothing() -> None:
+    workflow = read(load("verify"), ACTIONS)
+    assert [step.action for step in workflow.steps] == ["points.check", "points.compare", "points.read_back"]
 
 
 def test_a_frozen_workflow_thaws_to_the_same() -> None:
