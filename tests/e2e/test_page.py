@@ -2,8 +2,9 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 from slack_sdk import WebClient
 
@@ -240,6 +241,61 @@ def test_every_control_has_a_name_and_no_id_is_there_twice(chat: Chat, client: W
     for landmark in ("main", "navigation", "banner"):
         expect(chat.page.get_by_role(landmark)).to_have_count(1)
     expect(chat.log).to_have_attribute("aria-live", "polite")
+
+
+# Text that is seen, with less contrast to what lies behind it than WCAG 2.2 asks for (1.4.3: 4.5, large text 3).
+FAINT = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = rgba(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return rgba("white");
+  };
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const faint = [];
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const node = text.parentElement;
+    const style = getComputedStyle(node);
+    if (!text.data.trim() || !node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) || node.closest(".sr, :disabled")) continue;
+    const [one, other] = [light(rgba(style.color)), light(behind(node))].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (other + 0.05);
+    const least = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && style.fontWeight >= 700) ? 3 : 4.5;
+    if (ratio < least) faint.push(`${text.data.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_the_contrast_that_people_need(
+    chat: Chat, client: WebClient, scheme: Literal["light", "dark"]
+) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    root = post(client, DISPLAY + ACTIONS)
+    client.chat_postMessage(channel=OPS, thread_ts=root, text="a `reply` for <@U0ALICE001>")
+    client.chat_postEphemeral(channel=OPS, user="U0ALICE001", text="psst <!channel>")
+    chat.message("A header").get_by_role("button", name=re.compile("1 reply")).click()
+    chat.shows("psst")
+    assert chat.page.evaluate(FAINT) == []
+    chat.page.get_by_role("button", name="What goes over the wire").click()
+    expect(chat.page.get_by_role("listitem").filter(has_text="chat.postMessage").first).to_be_visible()
+    chat.type("/protect x")
+    expect(chat.dialog).to_be_visible()
+    chat.dialog.get_by_role("button", name="Protect", exact=True).click()
+    expect(chat.dialog.get_by_role("alert").first).to_be_visible()
+    assert chat.page.evaluate(FAINT) == []
 
 
 def test_on_a_phone_the_panes_are_screens_and_nothing_sticks_out(browser: Browser, slack: LocalSlack) -> None:

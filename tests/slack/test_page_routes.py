@@ -1,6 +1,8 @@
 """The page's routes without a browser: who may act, what each person is told, what the acts do."""
 
+import importlib.resources
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -145,6 +147,16 @@ def test_the_page_loads_and_runs_only_what_is_its_own(page: Client) -> None:
         assert answer.headers["Content-Type"].startswith(kind)
     assert page.get("page/../server.py").status_code == 404
     assert page.get("page/nothing.js").status_code == 404
+
+
+def test_the_page_makes_text_nodes_and_no_markup() -> None:
+    folder = importlib.resources.files("integrations.simulators.slack") / "page"
+    scripts = {one.name: one.read_text() for one in folder.iterdir() if one.name.endswith(".js")}
+    assert len(scripts) > 10
+    words = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc")
+    assert [name for name, text in scripts.items() if words.search(text)] == []
+    loads = re.compile(r"""(?:fetch\(|import\(|from )\s*[`"']https?:""")
+    assert [name for name, text in scripts.items() if loads.search(text)] == []
 
 
 @pytest.mark.parametrize("given", ["[]", "nothing", "{}", '{"user": "alice"}', '{"user": "nobody", "text": "a"}'])
