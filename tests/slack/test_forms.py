@@ -136,8 +136,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 def test_protect_alone_opens_a_form_at_once_and_fills_it_then(world: World) -> None:
     world.open()
-    opened = [row["method"] for row in rows(world.slack, "call") if row["method"].startswith("views.")]
-    assert opened == ["views.open", "views.update"]
+
+    def called() -> list[str]:
+        return [row["method"] for row in rows(world.slack, "call") if row["method"].startswith("views.")]
+
+    until(lambda: called() == ["views.open", "views.update"], "one opening, one filling")
     assert world.transactions() == ()
 
 
