@@ -185,6 +185,7 @@ COMMANDS: Mapping[str, Operation] = {
     "vms": Operation.READ,
     "recovery-points": Operation.READ,
     "audit": Operation.READ,
+    "chart": Operation.READ,
     "protect": Operation.PROTECT,
     "verify": Operation.PROTECT,
     "retry": Operation.PROTECT,

@@ -6,7 +6,7 @@ Each answer is one look at the local database, a page at a time; no other system
 from datetime import datetime, timedelta
 
 from bot.errors import NotFound, UsageError
-from bot.model import AuditRow, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
+from bot.model import AuditRow, DayMoved, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
 from bot.ports import Clock
 from bot.store import Database, Unit
 
@@ -31,6 +31,12 @@ class Questions:
         with self._db.read() as unit:
             late_before = self._clock.now() - self.rpo
             return unit.lists.vms(pattern, kind, late_before=late_before, offset=offset, limit=limit)
+
+    def moved_by_day(self, days: int) -> tuple[DayMoved, ...]:
+        """What was moved on each of the last days, those without anything left out."""
+        with self._db.read() as unit:
+            midnight = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+            return unit.lists.moved_by_day(midnight - timedelta(days=days - 1))
 
     def tally(self) -> Tally:
         """How many live VMs stand how."""

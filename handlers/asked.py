@@ -19,9 +19,12 @@ AUDIT_USAGE = (
     "/cloudy audit [<transaction id>|<vm>|<user>] [since <7d, 24h or 2026-11-01>]   e.g. /cloudy audit vm01 since 7d"
 )
 
-VMS, POINTS, AUDIT = "vms", "recovery-points", "audit"
+CHART_USAGE = "/cloudy chart sent|rpo   bytes sent by day against size, or the age of the newest recovery point by VM"
+
+VMS, POINTS, AUDIT, CHART = "vms", "recovery-points", "audit", "chart"
+SENT, RPO = "sent", "rpo"  # the charts
 ALIASES = {"points": POINTS}
-USAGES = {VMS: VMS_USAGE, POINTS: POINTS_USAGE, AUDIT: AUDIT_USAGE}
+USAGES = {VMS: VMS_USAGE, POINTS: POINTS_USAGE, AUDIT: AUDIT_USAGE, CHART: CHART_USAGE}
 
 LONGEST = 255
 MOST_STARS = 5  # each one more makes a search slower by a factor
@@ -50,13 +53,15 @@ class Inquiry:
 
 
 def inquiry(verb: str, rest: str) -> Inquiry:
-    """Read what follows `vms`, `recovery-points` or `audit`. UsageError says what is not understood."""
+    """Read what follows `vms`, `recovery-points`, `audit` or `chart`. UsageError says what is not understood."""
     if verb == VMS:
         return _vms(rest.strip())
     if verb == POINTS:
         if not rest.strip():
             raise UsageError("Say which VM.", POINTS_USAGE)
         return _checked(Inquiry(verb=POINTS, text=_unquoted(rest)))
+    if verb == CHART:
+        return _checked(Inquiry(verb=CHART, text=rest.strip().casefold()))
     return _audit(rest.strip())
 
 
@@ -123,6 +128,8 @@ def _audit(rest: str) -> Inquiry:
 
 def _checked(asked: Inquiry) -> Inquiry:
     usage = USAGES[asked.verb]
+    if asked.verb == CHART and asked.text not in (SENT, RPO):
+        raise UsageError("Say which chart.", usage)
     if len(asked.text) > LONGEST:
         raise UsageError(f"That is longer than {LONGEST} characters.", usage)
     if asked.verb == VMS and asked.text.count("*") > MOST_STARS:

@@ -3,7 +3,8 @@
 import logging
 import threading
 from copy import copy
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from slack_sdk import WebClient
 
@@ -13,7 +14,8 @@ from bot.handouts import Handouts
 from bot.model import Handout
 from bot.ports import Clock
 from bot.questions import Questions
-from handlers import asked, lists
+from handlers import asked, charts, lists, pictures
+from handlers.asked import Inquiry
 from handlers.blocks import quiet
 from handlers.webapi import Kind, Outcome, WebApi
 
@@ -24,6 +26,14 @@ _TIMEOUT_S = 60
 _BETWEEN_S = 1.0  # files are of tier 4, 100 a minute
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 2.0, 600.0
 _MOST_TRIES = 60  # some 9 hours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    name: str
+    content: bytes
+    comment: str
+    alt: str = ""
 
 
 class Courier:
@@ -68,12 +78,15 @@ class Courier:
 
     def _deliver(self, handout: Handout) -> Outcome:
         inquiry = asked.of_json(dict(handout.asked))
-        sheet = lists.sheet(self._questions, inquiry, self._clock.now())
+        now = self._clock.now()
+        if inquiry.verb == asked.CHART:
+            file = _picture(self._questions, inquiry, now)
+        else:
+            file = _sheet(lists.sheet(self._questions, inquiry, now), inquiry)
         outcome, channel = self._api.open_direct(handout.person)
         if outcome.kind is not Kind.DONE:
             return outcome
-        content = spreadsheet.text(sheet.rows).encode("utf-8-sig")  # the mark by which spreadsheets know UTF-8
-        return self._api.send_file(channel, f"{sheet.name}.csv", content, _comment(sheet, asked.written(inquiry)))
+        return self._api.send_file(channel, file.name, file.content, file.comment, file.alt)
 
     def _settle(self, handout: Handout, outcome: Outcome) -> None:
         facts = {"action": "handout", "key": handout.key, "error": outcome.why}
@@ -88,7 +101,14 @@ class Courier:
             self._handouts.give_up(handout.key, outcome.why)
 
 
-def _comment(sheet: lists.Sheet, typed: str) -> str:
+def _sheet(sheet: lists.Sheet, inquiry: Inquiry) -> _File:
     rows = len(sheet.rows) - 1
     size = f"{rows:,} rows" if rows == sheet.total else f"the first {rows:,} of {sheet.total:,} rows"
-    return f"{quiet(typed)}: {size}"
+    content = spreadsheet.text(sheet.rows).encode("utf-8-sig")  # the mark by which spreadsheets know UTF-8
+    return _File(name=f"{sheet.name}.csv", content=content, comment=f"{quiet(asked.written(inquiry))}: {size}")
+
+
+def _picture(questions: Questions, inquiry: Inquiry, now: datetime) -> _File:
+    chart = pictures.chart(questions, inquiry, now)
+    name, comment = f"{inquiry.text}-{now:%Y%m%d-%H%M}.png", quiet(asked.written(inquiry))
+    return _File(name=name, content=charts.png(chart), comment=comment, alt=chart.alt)

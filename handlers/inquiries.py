@@ -13,14 +13,14 @@ from bot.clock import SystemClock
 from bot.errors import BusyError, CloudyError
 from bot.model import Handout, Json
 from bot.service import Service
-from handlers import asked, ids, lists, parse, tables
+from handlers import asked, charts, ids, lists, parse, tables
 from handlers.asked import Inquiry
 from handlers.origin import Origin, of_click, of_command
 from handlers.teller import Teller
 from handlers.whisper import after_ack_safe, whisper
 
 _CLOCK = SystemClock()
-COMMANDS = {f"/{verb}": verb for verb in asked.USAGES}
+COMMANDS = {f"/{verb}": verb for verb in (asked.VMS, asked.POINTS, asked.AUDIT)}
 
 
 def register(app: App, service: Service) -> None:
@@ -68,14 +68,16 @@ def _answer(service: Service, inquiry: Inquiry, origin: Origin) -> tables.Table:
 def _said(service: Service, table: tables.Table, inquiry: Inquiry, origin: Origin) -> str:
     """The acknowledgement, after the file was promised."""
     text = f"{tables.headline(table)}." + (" The list follows." if table.rows else "")
-    if table.total <= lists.SHEET_FROM:
+    is_chart = inquiry.verb == asked.CHART
+    if not (charts.is_there() if is_chart else table.total > lists.SHEET_FROM):
         return text
     handout = Handout(key=origin.key, person=origin.actor.id, asked=asked.to_json(inquiry))
     try:
         service.handouts.promise(handout)
     except BusyError:
         return f"{text}\nCloudy is busy, so it does not come as a file; ask again for one."
-    return f"{text}\nAll of it comes as a CSV file to your conversation with Cloudy."
+    what = "A picture of it" if is_chart else "All of it"
+    return f"{text}\n{what} comes as a {'PNG' if is_chart else 'CSV'} file to your conversation with Cloudy."
 
 
 def _show(

@@ -9,7 +9,7 @@ from bot import durations
 from bot.model import AuditRow, Page, PointsOf, Protection, RecoveryPoint, SeenVm, Subject, VmKind, VmLine
 from bot.questions import PAGE, Questions
 from bot.words import size_text
-from handlers import asked, ids
+from handlers import asked, ids, pictures
 from handlers.asked import Inquiry
 from handlers.tables import Table, Turn
 
@@ -251,6 +251,7 @@ _TABLES: Mapping[str, Callable[[Questions, Inquiry, datetime], Table]] = {
     asked.VMS: _vms,
     asked.POINTS: _points,
     asked.AUDIT: _audit,
+    asked.CHART: pictures.table,
 }
 _SHEETS: Mapping[str, Callable[[Questions, Inquiry, datetime], tuple[tuple[Row, ...], int]]] = {
     asked.VMS: _vm_sheet,

@@ -109,4 +109,5 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.VMS: _inquire,
     Verb.POINTS: _inquire,
     Verb.AUDIT: _inquire,
+    Verb.CHART: _inquire,
 }

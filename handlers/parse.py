@@ -74,6 +74,7 @@ class Verb(StrEnum):
     VMS = asked.VMS
     POINTS = asked.POINTS
     AUDIT = asked.AUDIT
+    CHART = asked.CHART
 
 
 # What is about one transaction, and how it is typed; in its thread the word alone says it.

@@ -115,12 +115,14 @@ class WebApi:
         outcome, answer = _call(partial(self._client.conversations_open, users=user))
         return outcome, str((answer.get("channel") or {}).get("id") or "")
 
-    def send_file(self, channel: str, name: str, content: bytes, comment: str) -> Outcome:
+    def send_file(self, channel: str, name: str, content: bytes, comment: str, alt: str = "") -> Outcome:
         """Upload a file and share it there; repeating shares it once more. Scope files:write.
 
         Source: docs.slack.dev/messaging/working-with-files: three calls, of which the last one makes the message.
         """
         given: Json = {"channel": channel, "filename": name, "title": name, "initial_comment": comment}
+        if alt:
+            given["alt_txt"] = alt
         return _call(partial(self._client.files_upload_v2, content=content, **given))[0]
 
     def _read(self, channel: str, thread_ts: str, oldest: str, cursor: str) -> SlackResponse:

@@ -3,7 +3,7 @@
 from bot.model.approvals import Approval, ApprovalState, Choice, Decision
 from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
-from bot.model.lists import Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
+from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.systems import (
     Capabilities,
     Disk,
@@ -51,6 +51,7 @@ __all__ = [
     "Capabilities",
     "Choice",
     "Decision",
+    "DayMoved",
     "Disk",
     "Entry",
     "Failure",

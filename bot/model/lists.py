@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -76,6 +76,16 @@ class PointsOf:
     vms: tuple[SeenVm, ...]  # as far as the inventory knows them
     uuids: tuple[str, ...]
     page: Page[RecoveryPoint]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayMoved:
+    """What the transactions that ended on one day (UTC) moved."""
+
+    day: date
+    read: int = 0  # what there was to protect
+    sent: int = 0
+    transactions: int = 0
 
 
 class Subject(StrEnum):

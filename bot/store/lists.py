@@ -1,14 +1,14 @@
 """Lists over several tables, a page at a time: VMs with how they stand, recovery points, audit rows."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlmodel import Session, col, func, select
 
-from bot.model import AuditRow, Page, Protection, RecoveryPoint, Subject, Tally, VmKind, VmLine
+from bot.model import AuditRow, DayMoved, Page, Protection, RecoveryPoint, Subject, Tally, VmKind, VmLine
 from bot.store.audit import audit_row
 from bot.store.inventory import seen_vm
 from bot.store.points import point_of
@@ -98,6 +98,24 @@ class Lists:
         query: Select[Any] = select(AuditLink).where(*where).order_by(col(AuditLink.seq).desc())
         links: Sequence[AuditLink] = self._session.execute(query.offset(offset).limit(limit)).scalars().all()
         return Page(rows=tuple(audit_row(link) for link in links), total=total, offset=offset)
+
+    def moved_by_day(self, since: datetime) -> tuple[DayMoved, ...]:
+        """Give the days since then on which a transaction ended that moved bytes, in their order."""
+        ended = col(TransactionRow.ended_at)
+        rows = self._session.execute(
+            select(ended, TransactionRow.bytes).where(ended >= since).order_by(col(TransactionRow.number))
+        )
+        days: dict[date, DayMoved] = {}
+        for at, moved in rows:
+            if moved.get("read"):
+                day = days.get(at.date(), DayMoved(day=at.date()))
+                days[day.day] = DayMoved(
+                    day=day.day,
+                    read=day.read + moved["read"],
+                    sent=day.sent + moved.get("sent", 0),
+                    transactions=day.transactions + 1,
+                )
+        return tuple(days[day] for day in sorted(days))
 
     def users(self, text: str) -> tuple[str, ...]:
         """Give the ids of those in the audit that have this id or name."""

@@ -18,16 +18,16 @@ from slack_sdk import WebClient
 import handlers
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
-from bot.model import Actor, RecoveryPoint, Vm
+from bot.model import Actor, Bytes, RecoveryPoint, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
-from handlers import asked, ids, tables
+from handlers import asked, charts, ids, tables
 from handlers.courier import Courier
 from integrations.simulators.slack import LocalSlack
 from integrations.simulators.slack import answers as simulated
 from integrations.simulators.slack.call import SlackError
 from tests.slack.local import connected, rows, until
-from tests.workflow.house import FakeClock
+from tests.workflow.house import ALICE, FakeClock
 
 Json = dict[str, Any]
 HOSTILE = ("<!channel>", "*bold*", "=1+1", "<@U0BOB>", "`x`", "@here", "a\u202eb")
@@ -335,3 +335,54 @@ def test_a_file_that_can_never_be_delivered_is_given_up_and_keeps_no_other_waiti
 def test_ids_and_levels_are_what_the_answers_say() -> None:
     assert {ids.PREVIOUS_PAGE, ids.NEXT_PAGE} == {"cloudy.page.previous", "cloudy.page.next"}
     assert tables.TABLE == 3
+
+
+# --- charts ---
+
+
+def protected(world: World) -> None:
+    """Three VMs of different ages, and what one day moved."""
+    world.see(*many(3))
+    now = SystemClock().now()
+    with world.db.unit() as unit:
+        for number, hours in ((0, 1), (1, 31)):
+            point = RecoveryPoint(
+                transaction_id=f"t{number}", target="s3", vm_uuid=f"u{number}", vm_name=f"vm00{number}",
+                manifest_key="m", taken_at=now - timedelta(hours=hours), consistency="crash", size=5 << 30,
+            )  # fmt: skip
+            unit.points.put(point)
+        asked_for = Transaction(
+            id="20261125T120000Z-abcdef", workflow="protect", vm="vm000", targets=("s3",), actor=ALICE,
+            state=State.SUCCEEDED, created_at=now, request_key="r", ended_at=now,
+        )  # fmt: skip
+        unit.transactions.insert(asked_for)
+        unit.transactions.update(asked_for.id, bytes=Bytes(read=4 << 30, sent=1 << 30))
+
+
+def test_charts_tell_their_numbers_and_come_as_pictures(world: World) -> None:
+    pytest.importorskip("matplotlib")
+    protected(world)
+    assert "PNG" in world.typed("/cloudy chart rpo")
+    assert [[cell["text"] for cell in row] for row in world.table()["rows"]] == [
+        ["VM", "VMstore", "Age", "Times the RPO (1d)"],
+        ["vm001", "vmstore", "31.0 h", "1.3"],
+        ["vm000", "vmstore", "1.0 h", "0.0"],
+    ]
+    assert "PNG" in world.typed("/cloudy chart sent")
+    until(lambda: world.table()["rows"][0][0]["text"] == "Day (UTC)", "the second table")
+    assert [cell["text"] for cell in world.table()["rows"][1]][1:] == ["4.0 GiB", "1.0 GiB", "25 %", "1"]
+    courier = world.courier()
+    for kind in ("rpo", "sent"):
+        assert courier.tick()
+        name = next(row["args"]["filename"] for row in reversed(rows(world.slack, "call")) if "filename" in row["args"])
+        assert name.startswith(kind)
+        assert world.slack.file(name).startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_a_chart_is_its_numbers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "is_there", lambda: False)
+    protected(world)
+    assert "PNG" not in world.typed("/cloudy chart rpo")
+    assert world.names() == ["vm001", "vm000"]
+    assert not world.courier().tick()
+    assert "Say which chart" in world.typed("/cloudy chart pie")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.errors import UsageError
 from bot.model import VmKind
 from handlers import asked, parse, tables
-from handlers.asked import AUDIT, POINTS, VMS, Inquiry
+from handlers.asked import AUDIT, CHART, POINTS, VMS, Inquiry
 from handlers.tables import Table, Turn
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -30,6 +30,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
         ("vms a****b", Inquiry(verb=VMS, text="a*b")),
         ("points vm01", Inquiry(verb=POINTS, text="vm01")),
         ('recovery-points "app server 03"', Inquiry(verb=POINTS, text="app server 03")),
+        ("chart RPO", Inquiry(verb=CHART, text="rpo")),
         ("audit", Inquiry(verb=AUDIT)),
         ("audit since 7d", Inquiry(verb=AUDIT, since="7d")),
         ("audit vm01 SINCE 2026-11-01", Inquiry(verb=AUDIT, text="vm01", since="2026-11-01")),
@@ -49,6 +50,8 @@ def test_questions_are_read(text: str, expected: Inquiry) -> None:
     [
         ("points", "Say which VM"),
         ("audit since", "Say since when"),
+        ("chart", "Say which chart"),
+        ("chart vms", "Say which chart"),
         ("audit vm01 since yesterday", "is no time"),
         ("audit since 2026-13-01", "is no time"),
         ("vms *a*b*c*d*e*f*", "At most 5 stars"),
