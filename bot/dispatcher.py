@@ -289,8 +289,11 @@ class Dispatcher:
         self._engine.enqueue(transaction.id, transaction.vmstore, transaction.frozen, request, resume)
 
     def _end_lost(self, transaction: Transaction, why: Failure) -> None:
-        """The engine will not end it: say so, and what the ledger says is left. One that has ended stays as it is."""
+        """The engine will not end it: say so, and what the ledger says is left. One that has gone on stays as it is."""
         with self._db.unit() as unit:
+            known = unit.transactions.get(transaction.id)
+            if (known.state, known.run) != (transaction.state, transaction.run):
+                return
             ending.close(unit, transaction.id, self._clock.now(), verdict="failed", failure=why)
 
 

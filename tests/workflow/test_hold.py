@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.dispatcher import Dispatcher
+from bot.engine import Standing
 from bot.errors import IntegrityError, PermanentError, RequesterError
 from bot.janitor import Janitor
 from bot.model import Actor, Json, Place, State, StepState, Transaction
@@ -346,3 +348,15 @@ def test_a_run_that_was_frozen_before_there_was_a_hold_is_cleaned_up_as_before(h
     assert house.read(asked.id).state is State.FAILED
     with house.db.read() as unit:
         assert all(step.state is not StepState.PENDING for step in unit.steps.of(asked.id))
+
+
+def test_one_that_is_held_while_the_dispatcher_looks_stays_held(house: House) -> None:
+    Locked(house)
+    asked = house.ask()
+    house.dispatch()
+    running = house.read(asked.id)
+    house.engine.run_all()
+    house.engine.standing = lambda _id, _run="": Standing.OVER  # type: ignore[method-assign,assignment]
+    dispatcher = Dispatcher(house.db, None, house.engine, house.clock)  # type: ignore[arg-type]
+    dispatcher._hand_over(running)  # as one does that looked before the run was over
+    assert house.read(asked.id).state is State.HELD

@@ -29,8 +29,26 @@ class Nothing:
     def run(self, _transaction_id: str, _spec: StepSpec, _inputs: Json) -> Json:
         return {"outcome": "ok", "outputs": {}}
 
+    def hold(self, _transaction_id: str, _run: str, _step_id: str) -> Json:
+        return {"held": False}
+
     def end(self, _transaction_id: str, _verdict: str) -> Json:
         return {"state": "succeeded"}
+
+
+class Failing(Nothing):
+    """A runner whose uploads fail in the first run, and which tells what it ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def run(self, _transaction_id: str, spec: StepSpec, _inputs: Json) -> Json:
+        self.ran.append(spec.id)
+        is_first = self.ran.count("upload") == 1
+        return {"outcome": "failed" if spec.id == "upload" and is_first else "ok", "outputs": {}}
+
+    def hold(self, _transaction_id: str, _run: str, _step_id: str) -> Json:
+        return {"held": True}
 
 
 def test_what_must_be_kept_is_tried_until_the_disk_has_room_again(house: House) -> None:
@@ -48,7 +66,7 @@ def test_what_must_be_kept_is_tried_until_the_disk_has_room_again(house: House) 
 def test_a_running_row_whose_run_is_over_for_the_engine_ends_told(house: House) -> None:
     transaction = house.ask()
     house.dispatch()
-    house.engine.standing = lambda _id: Standing.OVER  # type: ignore[method-assign,assignment]
+    house.engine.standing = lambda _id, _run="": Standing.OVER  # type: ignore[method-assign,assignment]
     house.dispatch()
     ended = house.read(transaction.id)
     assert ended.state is State.FAILED
@@ -58,7 +76,7 @@ def test_a_running_row_whose_run_is_over_for_the_engine_ends_told(house: House) 
 
 def test_what_ended_meanwhile_stays_as_it_ended(house: House) -> None:
     done = house.protect()
-    house.engine.standing = lambda _id: Standing.OVER  # type: ignore[method-assign,assignment]
+    house.engine.standing = lambda _id, _run="": Standing.OVER  # type: ignore[method-assign,assignment]
     dispatcher = Dispatcher(house.db, None, house.engine, house.clock)  # type: ignore[arg-type]
     dispatcher._hand_over(done)  # as one does that looked before the end
     assert house.read(done.id).state is State.SUCCEEDED
@@ -100,6 +118,39 @@ def test_the_engine_knows_what_is_over_and_forgets_it(tmp_path: Path, house: Hou
         assert engine.forget(datetime.now(UTC) - timedelta(days=1)) == 0
         assert engine.forget(datetime.now(UTC) + timedelta(days=1)) == 1
         assert engine.standing("one") is Standing.UNKNOWN
+    finally:
+        engine.close()
+
+
+def test_a_further_run_of_a_transaction_goes_on_where_the_first_was_held(tmp_path: Path, house: House) -> None:
+    house.ask()
+    house.dispatch()
+    [argument] = house.engine._arguments.values()
+    runner = Failing()
+    engine = Engine(tmp_path / "engine.db", runner, parallel={"vmstore": 1})
+    engine.launch()
+
+    def over(run: str) -> None:
+        waited = threading.Event()
+        while engine.standing("one", run) is Standing.KEPT:
+            waited.wait(0.05)
+        assert engine.standing("one", run) is Standing.OVER
+
+    try:
+        engine.enqueue("one", "vmstore", argument["workflow"], argument["request"])
+        over("")
+        assert runner.ran[-1] == "upload"
+        runner.ran[:-1] = []
+        known: Json = {name: {} for name in ("check", "connect", "find", "snapshot", "clone", "open")}
+        resume: Json = {"run": "retry1", "known": known, "verdict": "ok"}
+        for _ in range(2):  # handed over twice, run once
+            engine.enqueue("one", "vmstore", argument["workflow"], argument["request"], resume)
+        over("retry1")
+        assert runner.ran[1:] == ["upload", "verify", "cleanup", "disconnect"]
+        cleanup: Json = {"run": "cleanup", "known": known, "verdict": "failed"}
+        engine.enqueue("one", "vmstore", argument["workflow"], argument["request"], cleanup)
+        over("cleanup")
+        assert runner.ran[5:] == ["cleanup", "disconnect"]
     finally:
         engine.close()
 
