@@ -69,6 +69,8 @@ class Approvals:
             if self._terms(unit, transaction).need is Need.NOTHING:
                 return None
             return _failure("The policy asks for an approval by now, and nobody gave one.")
+        if known.state is ApprovalState.EXECUTED:
+            return None  # a Retry goes on with what was begun under it
         if known.state is ApprovalState.APPROVED and known.good_until and self.clock.now() < known.good_until:
             self._keep(unit, replace(known, state=ApprovalState.EXECUTED), "executed", {"by": approving.names(known)})
             return None

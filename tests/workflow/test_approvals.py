@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.checksum import crc64
-from bot.errors import CloudyError, NotAllowed, NotFound, RequesterError
+from bot.errors import CloudyError, NotAllowed, NotFound, PermanentError, RequesterError
 from bot.model import Actor, Approval, ApprovalState, AuditRow, Choice, Json, ProtectRequest, State, Transaction
 from bot.policy import Need, Operation, Policy, Role, Rule
 from tests.workflow.house import ALICE, OPS, House
@@ -319,3 +319,28 @@ def test_the_approval_outlives_a_process(house: House) -> None:
     click(house, transaction, BOB)
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
+
+
+def test_a_retry_goes_on_under_the_approval_that_it_was_begun_under(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1", operation=Operation.PROTECT, need=Need.APPROVAL)
+    house = House(tmp_path, policy=Policy(grants=GRANTS, rules=(rule,)))
+    house.hold = timedelta(hours=1)
+    request = ProtectRequest(vms=("vm01",), targets=("s3",))
+    (transaction,) = house.service.protect(request, ALICE, request_key="r", place=OPS)
+    house.dispatch()
+    click(house, transaction, BOB)
+    house.dispatch()
+    house.dispatch()
+
+    def full(call: str) -> None:
+        if call == "s3.put_part":
+            raise PermanentError("no room", system="s3", operation="send part")
+
+    house.watch(full)
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.HELD
+    house.watch(lambda _call: None)
+    house.service.again.retry(transaction.id, ALICE, request_key="again", place=OPS)
+    finish(house)
+    assert house.read(transaction.id).state is State.SUCCEEDED
+    assert len(audit(house, "executed")) == 1
