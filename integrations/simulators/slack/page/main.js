@@ -1,10 +1,11 @@
 // Puts the page together: which place is shown, whose eyes, which panes.
 
 import { listen } from "./acts.js";
-import { drawBlocks } from "./blocks.js";
-import { Composer, fixed } from "./composer.js";
-import { h, hidden, icon, morph } from "./dom.js";
+import { Composer } from "./composer.js";
+import { hidden, icon, morph } from "./dom.js";
 import * as drawer from "./drawer.js";
+import { drawHome } from "./home.js";
+import { drawIntro } from "./intro.js";
 import { listNode, MessageList } from "./log.js";
 import * as modal from "./modal.js";
 import { shownName } from "./messages.js";
@@ -73,64 +74,6 @@ function drawLog() {
   const known = logOf(state.place);
   if (!known.isLoaded) look({ channel: state.place, most: HISTORY });
   else log.show([...known.roots.values()], known.hasMore);
-}
-
-function tries() {
-  const find = (begin) => state.usages.some((usage) => usage.startsWith(begin));
-  const last = find("/cloudy delete")
-    ? ["/cloudy delete last", "Remove the newest recovery point: somebody else must approve that"]
-    : ["/cloudy help", "What else there is to say"];
-  const all = [
-    ["/protect vm01 to s3", "Lift a VM into the bucket, and watch its ten steps in a thread"],
-    ["/cloudy status", "What runs now"],
-    last,
-  ];
-  return all.filter(
-    ([text]) => state.usages.some((usage) => text.startsWith(fixed(usage.split("|")[0]))) || find(text),
-  );
-}
-
-function drawIntro(channel) {
-  const title = channel?.is_direct ? "This is between you and Cloudy" : `This is ${placeName(channel)}`;
-  const words = channel?.is_direct
-    ? "What Cloudy has for you alone stands here. Write to it as to a colleague: status, help."
-    : "Cloudy lifts VMs into object storage, and tells each step here. Type a command below; three things to try:";
-  const shown = channel?.is_direct ? [] : tries();
-  const fresh = h(
-    "div",
-    { class: "intro" },
-    h("span", { class: "intro-mark" }, icon("cloud")),
-    h("h2", {}, title),
-    h("p", {}, shown.length || channel?.is_direct ? words : "Nothing was said here yet."),
-    shown.length
-      ? h(
-          "ul",
-          { class: "tries" },
-          shown.map(([text, why]) =>
-            h(
-              "li",
-              {},
-              h(
-                "button",
-                { type: "button", class: "try", data: { do: "try", text } },
-                h("code", {}, text),
-                h("span", { class: "subtitle" }, why),
-              ),
-            ),
-          ),
-        )
-      : null,
-    channel?.is_direct
-      ? null
-      : h(
-          "p",
-          { class: "subtitle" },
-          "A click puts it into the box below; Enter sends it. Then switch to bob, carol or dave, and see what they see.",
-        ),
-  );
-  const place = $("intro");
-  if (place.firstElementChild) morph(place.firstElementChild, fresh);
-  else place.append(fresh);
 }
 
 log.onmove = (isFollowing, isAtStart) => {
@@ -239,22 +182,6 @@ onArrival((message) => {
 /** On a phone the panes are screens: "side", "main" or "thread". */
 function show(screen) {
   document.body.dataset.screen = screen;
-}
-
-// --- the App Home ---
-
-function drawHome() {
-  const place = $("home");
-  const view = state.home;
-  const fresh = view
-    ? h(
-        "div",
-        { class: "home-view", data: { view: view.id } },
-        drawBlocks(view.blocks, { key: view.id, values: view.state?.values }),
-      )
-    : h("div", { class: "home-view" }, h("p", { class: "subtitle" }, "Cloudy has drawn no home for you yet."));
-  if (place.firstElementChild) morph(place.firstElementChild, fresh);
-  else place.append(fresh);
 }
 
 // --- what the page's own buttons do ---
