@@ -17,6 +17,8 @@ from slack_sdk import WebClient
 from bot.model import Message
 from bot.store import Database
 from handlers.notifier import Sender
+from handlers.pace import Pace
+from integrations.simulators.slack.limits import Limits
 
 Json = dict[str, Any]
 STEPS = 10
@@ -195,6 +197,41 @@ def _check(db: Database, load: Load) -> None:
         assert slack.keys(ts) == [f"{tx}:{name}" for name in order]
     plans = [one["text"] for one in slack.stands.values() if one["metadata"]["event_payload"]["key"].endswith(":plan")]
     assert all(text.count("✅") == STEPS for text in plans)  # the last state of each
+
+
+@dataclass
+class Arrivals:
+    """Calls that are made as soon as the pace allows, and arrive later, some more than others."""
+
+    sent: list[float] = field(default_factory=list)  # seconds
+    refused: int = 0
+
+    def run(self, way: str, method: str, seconds: int) -> "Arrivals":
+        """Want to call all the time, as a hundred transactions do."""
+        now, pace, arrived = datetime(2026, 11, 25, 12, tzinfo=UTC), Pace(), 0.0
+        limits = Limits(lambda: arrived)
+        limits.switch(is_on=True)
+        for tick in range(seconds * 20):
+            at = now + timedelta(seconds=tick / 20)
+            may = pace.may_post(OPS, at) if way == "post" else pace.may_edit(None, at, final=len(self.sent) % 7 == 0)
+            if may:
+                pace.spend(way, OPS)
+                self.sent.append(tick / 20)
+                arrived = max(arrived, tick / 20 + (0.9 if len(self.sent) % 10 < 7 else 0.0))
+                self.refused += limits.take(method, OPS) > 0
+        return self
+
+
+@pytest.mark.parametrize(("way", "method"), [("post", "chat.postMessage"), ("edit", "chat.update")])
+def test_calls_that_are_late_on_their_way_do_not_exceed_slack_s_limits(way: str, method: str) -> None:
+    assert Arrivals().run(way, method, 300).refused == 0
+
+
+def test_what_slack_allows_is_used() -> None:
+    posts, edits = Arrivals().run("post", "chat.postMessage", 600), Arrivals().run("edit", "chat.update", 600)
+    assert len(posts.sent) >= 600
+    assert len(edits.sent) >= 10 * 42  # of 50 a minute
+    assert most_in([datetime.fromtimestamp(at, UTC) for at in edits.sent], timedelta(seconds=60)) < 50
 
 
 def test_a_restart_gives_no_second_budget(db: Database) -> None:
