@@ -59,6 +59,8 @@ def _same(text: str) -> str:
     text = re.sub(r"Took: \d+ s", "Took: <n> s", text)
     text = re.sub(r"list uploads of \S+", "list uploads of <object>", text)  # two files go up at once: either is first
     text = re.sub(r"multipart upload [\w.-]{20,}", "multipart upload <upload>", text)
+    text = re.sub(r"\b[0-9a-f]{16}\b", "<crc>", text)
+    text = re.sub(r"\d\d:\d\d UTC on \d\d \w{3}", "<time>", text)
     return " ".join(text.split()).replace("|", "\\|")
 
 

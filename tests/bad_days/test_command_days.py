@@ -69,7 +69,6 @@ def desk(world: World) -> Desk:
 LONG = "v" * 4000
 
 NOT_UNDERSTOOD = [
-    ("nothing after it", "/protect", "missing"),
     ("unknown verb", "/cloudy frobnicate vm01", "There is no “frobnicate” here"),
     ("more than 4,000 characters", f"/protect {LONG} to s3", "longer than 4000 characters"),
     ("a name of 3,900 characters", f"/protect {LONG[:3900]} to s3", "longer than 255 characters"),
