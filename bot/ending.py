@@ -21,9 +21,8 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     _withdraw(unit, transaction)
     _end_steps(unit, transaction_id, failure)
     steps = unit.steps.of(transaction_id)
-    known: Json = {}
+    known = _known_by_points(unit, transaction)
     if purpose_of(transaction).is_judged_by_points:
-        known = {"protected_in": [name for name in transaction.targets if unit.points.get(transaction_id, name)]}
         state = _state_by_points(known["protected_in"], transaction.targets, verdict)
     else:
         state = _state_by_steps(steps, verdict)
@@ -50,6 +49,16 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
         )
     )
     return state
+
+
+def _known_by_points(unit: Unit, transaction: Transaction) -> Json:
+    """What the catalogue says: where the recovery point stands that was made, or from where one is gone."""
+    purpose, point = purpose_of(transaction), str(transaction.request.get("point", ""))
+    if purpose.removes_a_point:
+        return {"gone_from": [name for name in transaction.targets if unit.points.get(point, name) is None]}
+    if purpose.is_judged_by_points:
+        return {"protected_in": [name for name in transaction.targets if unit.points.get(transaction.id, name)]}
+    return {}
 
 
 def _withdraw(unit: Unit, transaction: Transaction) -> None:

@@ -94,6 +94,10 @@ class DatabaseCatalogue(_View):
         """See the port."""
         self._write(lambda unit: unit.points.forget(point, target))
 
+    def stands(self, point: str, target: str) -> None:
+        """See the port."""
+        self._write(lambda unit: unit.ledger.release(self._id, ResourceKind.OBJECTS, target, point))
+
 
 class DatabaseJournal(_View):
     """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal)."""

@@ -241,7 +241,7 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "headline": ending(transaction),
         "facts": _facts(transaction, steps) if reached else [],
         "why": f"{failure.step}: {failure.what}" if failure else "",
-        "undone": [] if reached else removed_in(steps),
+        "undone": [] if reached or purpose_of(transaction).removes_a_point else removed_in(steps),
         "left_behind": list(transaction.left_behind),
         "next": failure.next if failure else "",
         "buttons": [*_receipt_buttons(transaction), "audit"],

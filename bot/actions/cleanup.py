@@ -114,30 +114,33 @@ def _delete_objects(context: Context, resource: Resource) -> bool:
     """
     target = context.target(resource.system)
     if resource.name != context.id:
-        return _erase_point(target, resource.name)
+        return _erase_point(context, target, resource.name)
     if adopt(context, target):
         return False
     try:
-        _erase_all(target, context.id)
+        for version in target.list_versions(f"{context.id}/"):
+            target.erase(version)
     except DeniedError:  # who may not remove versions hides them: then the bucket's own rules remove them
         for found in target.list(f"{context.id}/"):
             target.delete(found.key)
     return True
 
 
-def _erase_point(target: ObjectStore, point: str) -> bool:
-    """What is left of a recovery point that was withdrawn; False: its manifest stands, so it was not."""
+def _erase_point(context: Context, target: ObjectStore, point: str) -> bool:
+    """What is left of a recovery point that was withdrawn; False: its manifest stands, so it was not.
+
+    Then the promise ends with the run that made it: the approval was for that run, not for a later day.
+    """
     try:
         target.head(manifest.key(point))
     except MissingError:
-        _erase_all(target, point)
+        remains = list(target.list_versions(f"{point}/"))  # MissingError: the whole bucket is not there
+        context.catalogue.withdraw(point, target.name)  # the answer to the removal may have been lost
+        for version in remains:
+            target.erase(version)
         return True
+    context.catalogue.stands(point, target.name)
     return False
-
-
-def _erase_all(target: ObjectStore, prefix: str) -> None:
-    for version in target.list_versions(f"{prefix}/"):
-        target.erase(version)
 
 
 def _remove_clone(context: Context, resource: Resource) -> bool:

@@ -34,6 +34,9 @@ class Catalogue(Protocol):
     def withdraw(self, point: str, target: str) -> None:
         """Note that the recovery point of that transaction does not exist in that target any more."""
 
+    def stands(self, point: str, target: str) -> None:
+        """Note that it was to go from that target and did not: nothing of it is to be cleaned up any more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:

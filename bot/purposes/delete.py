@@ -15,12 +15,18 @@ def _where(transaction: Transaction) -> str:
     return " and ".join(transaction.targets)
 
 
+def _outcome(transaction: Transaction) -> str:
+    """From where it is gone, by what the catalogue says at the end."""
+    gone = transaction.plan.get("gone_from", ())
+    stays = [name for name in transaction.targets if name not in gone]
+    if not gone:
+        return f"{_point(transaction)} is not deleted"
+    rest = f", and stays in {' and '.join(stays)}" if stays else ""
+    return f"{_point(transaction)} is gone from {' and '.join(gone)}{rest}"
+
+
 def _failed(transaction: Transaction) -> str:
-    if transaction.left_behind:
-        return (
-            f"{_point(transaction)} is gone, and not all of its objects: {failed_step(transaction)} failed".capitalize()
-        )
-    return f"{_point(transaction)} is not deleted: {failed_step(transaction)} failed".capitalize()
+    return f"{failed_step(transaction)} failed: {_outcome(transaction)}"
 
 
 def _found(step: Step) -> str:
@@ -45,10 +51,11 @@ PURPOSE = Purpose(
     stopping="Nothing new is begun; what has lost its manifest is still removed.",
     endings={
         State.SUCCEEDED: lambda t: f"Deleted: {_point(t)} in {_where(t)}",
-        State.PARTIAL: lambda t: f"Deleted in some target, not in every one: {_point(t)}",
+        State.PARTIAL: lambda t: f"Deleted in part: {_outcome(t)}",
         State.FAILED: _failed,
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_point(t)}",
+        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_outcome(t)}",
     },
+    removes_a_point=True,
     notes={
         "check": _found,
         "withdraw": lambda step: ", ".join(step.outputs.get("good", [])),

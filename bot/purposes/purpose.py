@@ -27,6 +27,7 @@ class Purpose:
     can_retry: bool = False  # the receipt of a failure offers Retry, which asks for the same anew
     stopping: str = "Nothing new is begun."  # what a Stop does to it
     is_judged_by_points: bool = False  # it has succeeded where its recovery point stands, whatever its steps came to
+    removes_a_point: bool = False  # its end tells from which targets that is gone
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step
     facts: Callable[[Transaction, Sequence[Step]], Facts] = no_facts  # of the receipt of a success

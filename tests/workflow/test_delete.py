@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import PermanentError, RequesterError
-from bot.model import Actor, Choice, ObjectInfo, State, Transaction
+from bot.errors import DeniedError, PermanentError, RequesterError, TransientError
+from bot.janitor import Janitor
+from bot.model import Actor, Choice, Json, ObjectInfo, ObjectVersion, State, Transaction
 from bot.policy import Policy, Role
 from tests.memory import Crash, CrashAt
 from tests.workflow.house import ALICE, OPS, House
@@ -184,3 +185,95 @@ def test_a_second_wish_for_the_same_point_joins_the_first(tmp_path: Path) -> Non
     house.dispatch()
     assert house.read(second.id).state is State.REFUSED
     assert f"already being deleted by {first.id}" in notice(house, second)
+
+
+def receipt(house: House, transaction: Transaction) -> Json:
+    with house.db.read() as unit:
+        message = unit.outbox.get(f"{transaction.id}:receipt")
+    assert message is not None
+    return message.view
+
+
+def test_one_that_may_not_be_removed_stays_whole_is_told_so_and_nobody_removes_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, point = house_with_a_point(tmp_path)
+    transaction = approved(house)
+    store, before = house.targets["s3"], dict(house.targets["s3"].objects)
+
+    def denied(_version: ObjectVersion) -> None:
+        raise DeniedError("no right to remove versions", system="s3", operation="remove")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "erase", denied)
+        house.engine.run_all()
+    told = receipt(house, transaction)
+    assert told["headline"].startswith("Remove manifest failed: ")
+    assert told["headline"].endswith(f"{point.id} of vm01 is not deleted")
+    assert told["left_behind"] == []
+    assert house.left() == []  # no promise outlives the approval
+    manifest = f"{point.id}/manifest.json"
+    del store.objects[manifest]  # somebody hides it for a while
+    Janitor(house.db, house.systems, house.clock, installation="test0001").clear_ledger()
+    assert store.objects == {key: body for key, body in before.items() if key != manifest}
+
+
+def test_a_removal_whose_answer_was_lost_is_no_recovery_point_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, point = house_with_a_point(tmp_path)
+    transaction = approved(house)
+    store = house.targets["s3"]
+    erase = store.erase
+
+    def lost(version: ObjectVersion) -> None:
+        erase(version)
+        if version.key.endswith("manifest.json"):
+            raise TransientError("no answer", system="s3", operation="remove")
+
+    def deaf(prefix: str):  # type: ignore[no-untyped-def]
+        if prefix.endswith("manifest.json") and prefix not in store.objects:
+            raise TransientError("no answer", system="s3", operation="list")
+        return listed(prefix)
+
+    listed = store.list_versions
+    monkeypatch.setattr(store, "erase", lost)
+    monkeypatch.setattr(store, "list_versions", deaf)
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.FAILED
+    assert store.objects == {}
+    assert not exists(house, point.id)
+    told = receipt(house, transaction)
+    assert "is gone from s3" in told["headline"]
+    assert told["undone"] == []
+
+
+def test_a_stop_between_two_targets_says_where_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, point = house_with_a_point(tmp_path, ("s3", "other"))
+    transaction = approved(house)
+    store = house.targets["s3"]
+    erase = store.erase
+
+    def stopping(version: ObjectVersion) -> None:
+        erase(version)
+        if house.read(transaction.id).stop_asked_by == "":
+            house.service.stop(transaction.id, ALICE, request_key="s")
+            house.clock.sleep(5)
+
+    monkeypatch.setattr(store, "erase", stopping)
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.STOPPED
+    assert not exists(house, point.id)
+    assert exists(house, point.id, "other")
+    told = receipt(house, transaction)
+    assert "is gone from s3, and stays in other" in told["headline"]
+    assert told["undone"] == []
+
+
+def test_a_stop_before_anything_is_removed_says_so(tmp_path: Path) -> None:
+    house, point = house_with_a_point(tmp_path)
+    transaction = approved(house)
+    house.service.stop(transaction.id, ALICE, request_key="s")
+    house.engine.run_all()
+    assert exists(house, point.id)
+    assert "is not deleted" in receipt(house, transaction)["headline"]
