@@ -127,7 +127,11 @@ class Sender:
         return lost
 
     def _choose(self, turns: list[_Turn], now: datetime) -> _Turn | None:
-        """Last edits first, then new messages in their order, then the edit that has waited longest."""
+        """Last edits first, then new messages, then the edit that has waited longest.
+
+        New messages go in their order, but what begins a thread before what goes on in another: its buttons are
+        wanted sooner than another's milestones, and with many transactions a channel is busy for minutes.
+        """
         posts: list[_Turn] = []
         edits: list[_Turn] = []
         held: set[str] = set()  # threads in which an earlier message still waits: none may overtake it
@@ -139,6 +143,7 @@ class Sender:
                 posts.append(turn)
             if turn.way != "edit":
                 held.add(_thread(message))
+        posts.sort(key=lambda turn: bool(turn.message.thread_key))
         edits.sort(key=lambda turn: (not is_final(turn.message.view), turn.message.last_sent_at or now))
         last = [turn for turn in edits if is_final(turn.message.view)]
         return next(iter([*last, *posts, *edits]), None)

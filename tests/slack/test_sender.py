@@ -223,6 +223,17 @@ def test_edits_of_all_messages_stay_below_fifty_a_minute_and_every_last_edit_arr
     assert [line for line in world.shown() if "Protect" in line] == ["✅ Protect vm01"] * len(names)
 
 
+def test_every_thread_is_begun_before_any_goes_on_so_that_its_buttons_stand_there(world: World) -> None:
+    for name in ("t1", "t2", "t3", "t4"):
+        world.put("root", root(), tx=name)
+        world.put("milestone:0", said(name), tx=name)
+    world.now()
+    posts = [call["args"] for call in world.calls("chat.postMessage")]
+    assert [bool(post.get("thread_ts")) for post in posts] == [False] * 4
+    world.work()
+    assert world.pending() == []
+
+
 def test_messages_into_one_channel_go_in_a_short_burst_and_then_one_a_second(world: World) -> None:
     world.put("root", root())
     for number in range(10):
