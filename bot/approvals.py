@@ -20,7 +20,7 @@ from bot.model import (
     State,
     Transaction,
 )
-from bot.policy import Need, Terms
+from bot.policy import Need, Terms, Verdict
 from bot.ports import Clock
 from bot.rights import Rights, about_transaction, operation_of
 from bot.store import Unit
@@ -53,11 +53,11 @@ class Approvals:
             return Stand.GO
         known = unit.approvals.newest(transaction.id)
         if known is not None and known.state is ApprovalState.APPROVED:
-            why = approving.changed(known, decided, estimates) or _too_few(known, terms)
+            why = approving.changed(known, decided, estimates) or self._lacking(unit, transaction, known, terms)
             if not why:
                 return Stand.GO
             self._void(unit, transaction, known, why)
-        if terms.need is Need.APPROVAL and not self._who(transaction, terms):
+        if terms.need is Need.APPROVAL and not self._could_be_decided(transaction, terms):
             return Stand.NOBODY
         self._ask(unit, transaction, terms, decided, estimates)
         return Stand.WAIT
@@ -71,6 +71,9 @@ class Approvals:
             return _failure("The policy asks for an approval by now, and nobody gave one.")
         if known.state is ApprovalState.EXECUTED:
             return None  # a Retry goes on with what was begun under it
+        terms = self._terms(unit, transaction)
+        if known.state is ApprovalState.APPROVED and (why := self._lacking(unit, transaction, known, terms)):
+            return _failure(f"{why[0].upper()}{why[1:]}.")
         if known.state is ApprovalState.APPROVED and known.good_until and self.clock.now() < known.good_until:
             self._keep(unit, replace(known, state=ApprovalState.EXECUTED), "executed", {"by": approving.names(known)})
             return None
@@ -147,11 +150,21 @@ class Approvals:
         about = about_transaction(transaction)
         return self.rights.judge(unit, transaction.actor, operation_of(transaction), about).terms
 
-    def _who(self, transaction: Transaction, terms: Terms) -> tuple[str, ...]:
-        """Slack users and groups whose word could count; none: it would wait in vain."""
+    def _could_be_decided(self, transaction: Transaction, terms: Terms) -> bool:
+        """Whether there are people enough; else it would wait in vain. How many a group has may not be known yet."""
         policy = self.rights.policy
         users = [user for user in policy.approvers() if terms.requester_counts or user != transaction.actor.id]
-        return (*users, *policy.approver_groups)
+        return bool(policy.approver_groups) or len(users) >= terms.approvers
+
+    def _lacking(self, unit: Unit, transaction: Transaction, approval: Approval, terms: Terms) -> str:
+        """Why what was approved is not enough for the policy as it is by now; "": it is."""
+        if terms.need is not Need.APPROVAL:
+            return ""
+        words = [self._may_approve(unit, approval, transaction, actor) for actor in approval.approvers]
+        if sum(each.allowed for each in words) >= terms.approvers:
+            return ""
+        number = "1 approval" if terms.approvers == 1 else f"{terms.approvers} approvals"
+        return f"the policy asks for {number} by now, by people who still may"
 
     def _ask(self, unit: Unit, transaction: Transaction, terms: Terms, decided: Json, estimates: Json) -> None:
         before, now = unit.approvals.newest(transaction.id), self.clock.now()
@@ -195,7 +208,11 @@ class Approvals:
         """Why this person's word does not count; "": it does."""
         if approval.is_confirmation:
             return "" if actor.id == approval.requester.id else f"Only {approval.requester.name} can confirm this."
-        verdict = self.rights.policy.may_approve(
+        verdict = self._may_approve(unit, approval, transaction, actor)
+        return "" if verdict.allowed else " ".join(verdict.why)
+
+    def _may_approve(self, unit: Unit, approval: Approval, transaction: Transaction, actor: Actor) -> Verdict:
+        return self.rights.policy.may_approve(
             actor,
             self.rights.groups_of(unit, actor),
             operation_of(transaction),
@@ -203,7 +220,6 @@ class Approvals:
             self.clock.now(),
             requester=approval.requester,
         )
-        return "" if verdict.allowed else " ".join(verdict.why)
 
     def _demand_word(self, unit: Unit, approval: Approval, transaction: Transaction, actor: Actor) -> None:
         if why := self._objection(unit, approval, transaction, actor):
@@ -263,12 +279,6 @@ def _approved(approval: Approval) -> str:
     if approval.is_confirmation:
         return f"Confirmed by {approval.requester.name}: plan {approval.plan_hash[:12]}."
     return f"Approved by {approving.names(approval)}: plan {approval.plan_hash[:12]}."
-
-
-def _too_few(approval: Approval, terms: Terms) -> str:
-    if terms.need is Need.APPROVAL and len(approval.approvers) < terms.approvers:
-        return f"the policy asks for {terms.approvers} approvals by now"
-    return ""
 
 
 def _failure(what: str) -> Failure:

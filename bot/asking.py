@@ -81,7 +81,7 @@ def record(
             created_at=now,
             request_key=request_key,
             place=place or Place(),
-            plan={"request": {"point": maker.id}},
+            plan={"request": {"point": maker.id}, "made_on": maker.vmstore},
         )
     )
     unit.audit.append(

@@ -36,7 +36,7 @@ GIVEN_UP = Failure(
     next="Look at the log and at the disk that holds Cloudy's databases, then ask again.",
 )
 NOBODY_APPROVES = Failure(
-    what="This needs an approval, and there is nobody who could give it.",
+    what="This needs an approval, and there is nobody who could give it, or too few.",
     step="Approval",
     kind="NotApproved",
     next="Name approvers in cloudy.toml (policy.roles), then ask again.",

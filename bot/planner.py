@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bot.actions.points import holdings
-from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError
+from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
 from bot.model import Failure, Headroom, Json, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
@@ -96,8 +96,15 @@ class Planner:
         return Planned(vm=points[0].vm_name, frozen=self._workflow(transaction.workflow), facts=facts)
 
     def _removal(self, transaction: Transaction) -> Planned:
-        """What a delete would remove, asked of the targets themselves. DeniedError: it is locked, until when."""
+        """What a delete would remove, asked of the targets themselves. DeniedError: it is locked, until when.
+
+        RequesterError: it is still being made; another target's part of it may come yet.
+        """
         plan, request = self._by_point(transaction), transaction.request
+        with self._db.read() as unit:
+            maker = unit.transactions.find(str(request["point"]))
+        if maker is not None and not maker.state.is_final:
+            raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
         held = {name: self._held(name, str(request["point"])) for name in transaction.targets}
         with self._db.read() as unit:
             point = next(filter(None, (unit.points.get(request["point"], name) for name in transaction.targets)), None)

@@ -72,7 +72,8 @@ class Rights:
 
 def about_transaction(transaction: Transaction, *, channel: str = "", command: str = "") -> About:
     """A transaction, as rules see it."""
-    vm, vmstore, targets = transaction.vm, transaction.vmstore, transaction.targets
+    vm, targets = transaction.vm, transaction.targets
+    vmstore = transaction.vmstore or str(transaction.plan.get("made_on", ""))  # of what is about a recovery point
     return About(vm=vm, vmstore=vmstore, targets=targets, channel=channel, command=command)
 
 

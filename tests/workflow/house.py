@@ -118,6 +118,12 @@ class House:
         self.hold = timedelta()  # how long a failure is held
         self.workflow: Callable[[str], Json] = shipped_workflow
 
+    def restart_with(self, policy: Policy) -> None:
+        """The same house under another policy."""
+        self.policy = policy
+        vmstores, targets = self.systems.vmstore_names, self.systems.target_names
+        self.service = Service(self.db, self.clock, vmstores=vmstores, targets=targets, policy=policy)
+
     def watch(self, watch: Watch) -> None:
         """Watch every call that goes outside."""
         self.array.watch = watch

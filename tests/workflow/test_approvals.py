@@ -1,6 +1,7 @@
 """Approvals over the whole house: bound to a plan, decided once, by people who may, ended by the clock."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -344,3 +345,70 @@ def test_a_retry_goes_on_under_the_approval_that_it_was_begun_under(tmp_path: Pa
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
     assert len(audit(house, "executed")) == 1
+
+
+def test_a_confirmation_is_no_approval_once_the_policy_asks_for_one(tmp_path: Path) -> None:
+    house = House(tmp_path, policy=policy_with(need=Need.CONFIRMATION))
+    transaction = asked(house)
+    house.restart_with(policy_with())
+    click(house, transaction, ALICE)
+    finish(house)
+    assert house.read(transaction.id).state is State.AWAITING_APPROVAL
+    assert house.targets["s3"].objects
+    assert approval(house, transaction).needed == 1
+    click(house, transaction, BOB)
+    finish(house)
+    assert house.read(transaction.id).state is State.SUCCEEDED
+
+
+def test_whose_role_is_gone_at_the_start_does_not_count_any_more(house: House) -> None:
+    transaction = asked(house)
+    click(house, transaction, BOB)
+    house.restart_with(Policy(grants={**GRANTS, BOB.id: Role.OPERATOR}))
+    finish(house)
+    assert house.read(transaction.id).state is State.AWAITING_APPROVAL
+    assert house.targets["s3"].objects
+    assert "asks for 1 approval" in view(house, f"{transaction.id}:milestone:void:1")["text"]
+
+
+def test_what_waits_behind_another_run_is_judged_by_the_policy_of_its_start(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1", operation=Operation.PROTECT, vm="vm01", need=Need.APPROVAL)
+    house = House(tmp_path, ("s3", "other"), policy=Policy(grants=GRANTS, rules=(rule,)))
+    ahead, behind = house.ask(key="r1"), house.ask(key="r2", targets=("other",))
+    house.dispatch()
+    for transaction in (ahead, behind):
+        click(house, transaction, BOB, key=f"click:{transaction.id}")
+    house.dispatch()
+    house.dispatch()
+    assert house.read(behind.id).state is State.QUEUED
+    house.restart_with(Policy(grants=GRANTS, rules=(replace(rule, approvers=2),)))
+    house.engine.run_all()
+    finish(house)
+    ended = house.read(behind.id)
+    assert ended.state is State.REFUSED
+    assert "2 approvals" in (ended.failure.what if ended.failure else "")
+    assert approval(house, behind).state is ApprovalState.CANCELLED
+
+
+def test_a_quorum_that_nobody_could_reach_is_refused_at_once(tmp_path: Path) -> None:
+    house = House(tmp_path, policy=policy_with(need=Need.APPROVAL, approvers=3))  # bob and dave, and not alice
+    transaction = asked(house)
+    assert transaction.state is State.REFUSED
+    assert "nobody who could" in view(house, f"{transaction.id}:notice")["text"]
+
+
+def test_a_rule_for_a_vmstore_holds_for_recovery_points_of_vms_that_are_not_there_any_more(tmp_path: Path) -> None:
+    house = House(tmp_path, policy=policy_with(vmstore="vmstore", need=Need.APPROVAL, approvers=2))
+    transaction = asked(house)
+    assert approval(house, transaction).needed == 2
+
+
+def test_what_is_still_being_protected_is_not_deleted(tmp_path: Path) -> None:
+    house = House(tmp_path, ("s3", "other"), policy=policy_with())
+    made = house.protect(targets=("s3", "other"))
+    with house.db.unit() as unit:
+        unit.transactions.update(made.id, state=State.RUNNING)  # as between the manifests of two targets
+    transaction = house.service.delete(made.id, ALICE, request_key="d", place=OPS)
+    house.dispatch()
+    assert house.read(transaction.id).state is State.REFUSED
+    assert "under way" in view(house, f"{transaction.id}:notice")["text"]
