@@ -1,12 +1,15 @@
 """Ledgers, catalogue, inventory and outbox: what is told twice stands there once."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.errors import MissingError
 from bot.model import Message, PartDone, PartSource, RecoveryPoint, Resource, ResourceKind, StoredFile
@@ -118,6 +121,16 @@ def test_a_setting_is_kept_and_replaced(db: Database) -> None:
 
 
 # --- outbox ---
+
+
+def test_what_was_sent_long_ago_is_not_looked_through_for_what_waits(db: Database) -> None:
+    asked_for: list[str] = []
+    event.listen(db._reader, "before_cursor_execute", lambda *given: asked_for.append(given[2]))
+    with db.read() as u:
+        assert u.outbox.pending() == ()
+    with closing(sqlite3.connect(db.path)) as raw:
+        (plan,) = raw.execute(f"EXPLAIN QUERY PLAN {asked_for[-1]}").fetchall()
+    assert "ix_outbox_waiting" in plan[3]
 
 
 def message(key: str = "m", **changes: Any) -> Message:
