@@ -263,12 +263,12 @@ class Approvals:
         text = f"Still waiting: {petitions.line(approval)}."
         narrator.tell(unit, transaction, f"reminder:{approval.number}", text, level="warning")
         words = f"{text} {story.title(transaction)}, asked by {approval.requester.name} ({transaction.id})."
-        for key in unit.outbox.keys_under(narrator.copy_key(approval, "")):
+        copies = narrator.copy_key(approval, "")
+        for key in unit.outbox.keys_under(copies):
             copy = unit.outbox.get(key)
             if copy is not None:
-                unit.outbox.put(
-                    Message(key=f"reminder:{key}", channel=copy.channel, thread_key=key, view=story.notice(words))
-                )
+                own = f"{transaction.id}:reminder:{approval.number}:{key.removeprefix(copies)}"
+                unit.outbox.put(Message(key=own, channel=copy.channel, thread_key=key, view=story.notice(words)))
 
 
 def _card(transaction: Transaction, approval: Approval) -> Json:

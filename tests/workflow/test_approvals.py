@@ -9,8 +9,20 @@ import pytest
 
 from bot.checksum import crc64
 from bot.errors import CloudyError, NotAllowed, NotFound, PermanentError, RequesterError
-from bot.model import Actor, Approval, ApprovalState, AuditRow, Choice, Json, ProtectRequest, State, Transaction
+from bot.model import (
+    Actor,
+    Approval,
+    ApprovalState,
+    AuditRow,
+    Choice,
+    Headroom,
+    Json,
+    ProtectRequest,
+    State,
+    Transaction,
+)
 from bot.policy import Need, Operation, Policy, Role, Rule
+from tests.memory_vmstore import MemoryVMstore
 from tests.workflow.house import ALICE, OPS, House
 
 BOB, DAVE, CAROL = (Actor(id=f"U_{name.upper()}", name=name, source="slack") for name in ("bob", "dave", "carol"))
@@ -155,7 +167,7 @@ def test_the_clock_reminds_and_then_ends_it_also_after_a_restart(house: House) -
     house.clock.sleep(18.1 * HOUR)
     house.dispatch()
     assert "Still waiting" in view(house, f"{transaction.id}:milestone:reminder:1")["text"]
-    assert "Still waiting" in view(house, f"reminder:{transaction.id}:approval:1:{BOB.id}")["text"]
+    assert "Still waiting" in view(house, f"{transaction.id}:reminder:1:{BOB.id}")["text"]
     house.clock.sleep(6 * HOUR)
     with pytest.raises(RequesterError, match="expired"):
         click(house, transaction, BOB)
@@ -412,3 +424,21 @@ def test_what_is_still_being_protected_is_not_deleted(tmp_path: Path) -> None:
     house.dispatch()
     assert house.read(transaction.id).state is State.REFUSED
     assert "under way" in view(house, f"{transaction.id}:notice")["text"]
+
+
+def test_a_snapshot_that_came_meanwhile_voids_no_approval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = Rule(name="rule 1", operation=Operation.PROTECT, need=Need.APPROVAL)
+    house = House(tmp_path, policy=Policy(grants=GRANTS, rules=(rule,)))
+    there = [1]
+
+    def headroom(_vmstore: MemoryVMstore, _vm_uuid: str) -> Headroom:
+        return Headroom(snapshots=there[0], most_snapshots=128)
+
+    monkeypatch.setattr(MemoryVMstore, "headroom", headroom)
+    transaction = house.ask()
+    house.dispatch()
+    assert dict(view(house, f"{transaction.id}:root")["facts"])["Snapshots there"] == "1"
+    there[0] = 2  # the VMstore's own schedule took one
+    click(house, transaction, BOB)
+    finish(house)
+    assert house.read(transaction.id).state is State.SUCCEEDED
