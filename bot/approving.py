@@ -83,18 +83,25 @@ def _approved(approval: Approval) -> str:
     return f"This was approved by {by}: it is already executed, or is about to be, once. Nothing more happens."
 
 
+def ending(approval: Approval) -> str:
+    """Who vetoed it, or why it ended without a decision, for people."""
+    if approval.state is ApprovalState.VETOED:
+        return next((each.actor.name for each in approval.decisions if each.choice is Choice.VETO), "somebody")
+    if approval.state is ApprovalState.CANCELLED:
+        return approval.why or "it was withdrawn"
+    return approval.why or f"nobody decided until {approval.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
 def _vetoed(approval: Approval) -> str:
-    by = next((each.actor.name for each in approval.decisions if each.choice is Choice.VETO), "somebody")
-    return f"This was vetoed by {by} already; nothing was done. Whoever still wants it asks again."
+    return f"This was vetoed by {ending(approval)} already; nothing was done. Whoever still wants it asks again."
 
 
 def _expired(approval: Approval) -> str:
-    why = approval.why or f"nobody decided until {approval.expires_at:%Y-%m-%d %H:%M} UTC"
-    return f"This request has expired: {why}. Nothing was done; whoever still wants it asks again."
+    return f"This request has expired: {ending(approval)}. Nothing was done; whoever still wants it asks again."
 
 
 def _cancelled(approval: Approval) -> str:
-    return f"This does not wait for a decision any more: {approval.why or 'it was withdrawn'}."
+    return f"This does not wait for a decision any more: {ending(approval)}."
 
 
 _ENDED = {

@@ -1,7 +1,7 @@
 """What people see of an approval: the plan that they decide on, and how it stands. Pure; all text is raw."""
 
 from bot import approving
-from bot.model import Approval, ApprovalState, Choice, Json
+from bot.model import Approval, ApprovalState, Json
 from bot.words import size_text
 
 _SIZES = frozenset({"bytes", "bytes_to_send", "bytes_removed"})
@@ -19,6 +19,11 @@ _LABELS = {
     "minutes": "Minutes",
 }
 _BUTTONS = ["approve", "veto"]
+_ENDINGS = {
+    ApprovalState.VETOED: "Vetoed by",
+    ApprovalState.EXPIRED: "Expired:",
+    ApprovalState.CANCELLED: "Not waiting any more:",
+}
 
 
 def facts(approval: Approval) -> list[list[str]]:
@@ -44,7 +49,7 @@ def line(approval: Approval) -> str:
         return f"Approved by {approving.names(approval)}"
     if approval.state is ApprovalState.EXECUTED:
         return f"Approved by {approving.names(approval)}, and begun"
-    return approving.refusal(approval, "", Choice.APPROVE, approval.created_at)
+    return f"{_ENDINGS[approval.state]} {approving.ending(approval)}; nothing was done"
 
 
 def on_root(root: Json, approval: Approval) -> Json:
