@@ -51,16 +51,22 @@ class Demo:
     """One `cloudy demo --keep` with a script, in a folder of its own."""
 
     folder: Path
-    script: str
+    script: str | None  # None: it does what `tell` says, line by line
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
-        (self.folder / "script").write_text(self.script)
-        options = ["--script", "script", "--json", "record.json", "--data", "world", "--keep"]
+        (self.folder / "script").write_text(self.script or "")
+        source = "-" if self.script is None else "script"
+        options = ["--script", source, "--json", "record.json", "--data", "world", "--keep"]
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [*cloudy(), "demo", *options], stdout=output, stderr=output, cwd=self.folder, env=environment()
+                [*cloudy(), "demo", *options],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                env=environment(),
             )
 
     # --- its life ---
@@ -69,6 +75,15 @@ class Demo:
         """Wait for the end of the script, which must be good."""
         until(lambda: self.has_ended, f"the script has ended:\n{self.script}", seconds)
         assert self.output.splitlines()[-1] == "script: ok", self.output
+
+    def tell(self, line: str, answer: str, seconds: float = 60.0) -> None:
+        """Say the next line of a script that is written as it goes; wait until the demo has said that it is done."""
+        before = len(self.output)
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        until(lambda: answer in self.output[before:] or self.has_ended, f"{line}: {answer}", seconds)
+        assert not self.has_ended, self.output
 
     @property
     def has_ended(self) -> bool:

@@ -58,7 +58,7 @@ function drawPlace() {
   $("place-note").textContent = note(channel, isHome);
   document.title = `${$("place-name").textContent} · Cloudy`;
   list.setAttribute("aria-label", `Messages in ${placeName(channel)}`);
-  composer.relabel(channel?.is_direct ? "Message Cloudy" : `Message ${placeName(channel)}, or / for a command`);
+  composer.relabel(channel?.is_direct ? "Message Cloudy" : `Message ${placeName(channel)}, or type /`);
   $("offline").hidden = state.isConnected !== false;
   if (!isHome) drawIntro(channel);
 }
