@@ -42,10 +42,24 @@ def _take(browser: Browser, url: str) -> None:
     chat.page.get_by_role("button", name="What goes over the wire").click()
     chat.page.get_by_role("complementary", name="What goes over the wire").get_by_text("chat.update").first.wait_for()
     chat.page.screenshot(path=IMAGES / "page-wire.png")
+    chat.page.keyboard.press("Escape")
+    _take_approval(chat)
     phone = _open(browser, url, viewport=PHONE, color_scheme="dark", has_touch=True, device_scale_factor=2)
     phone.message(re.compile("Protect vm01")).get_by_role("button", name=re.compile("repl")).tap()
     phone.thread.get_by_text("10 of 10").scroll_into_view_if_needed()
     phone.page.screenshot(path=IMAGES / "page-dark-phone.png")
+
+
+def _take_approval(chat: Chat) -> None:
+    chat.type('/cloudy delete last because "the tenant has left"')
+    card = chat.message("Waiting for 1 approval")
+    card.get_by_role("button", name="Approve").click()
+    chat.shows("You cannot approve your own request")
+    chat.page.get_by_role("button", name="Close the thread").click()
+    card.get_by_role("button", name="Approve").scroll_into_view_if_needed()
+    chat.page.screenshot(path=IMAGES / "page-approval.png")
+    card.get_by_role("button", name="Stop").click()
+    expect(card).to_have_count(0)
 
 
 def _open(browser: Browser, url: str, **options: Any) -> Chat:

@@ -16,6 +16,11 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
 )
+LINES = """(cell) => {
+  const all = document.createRange();
+  all.selectNodeContents(cell);
+  return all.getClientRects().length;
+}"""
 
 
 # --- what blocks look like ---
@@ -33,6 +38,16 @@ def test_every_block_of_the_product_is_drawn(chat: Chat, client: WebClient) -> N
     expect(shown.get_by_role("link", name="A film")).to_have_attribute("rel", "noopener noreferrer")
     expect(shown.get_by_role("heading", name="Heading")).to_be_visible()
     expect(shown.locator(".unknown, .unknown-inline")).to_have_count(0)
+
+
+def test_a_crowded_table_breaks_lines_between_words_and_not_in_them(chat: Chat, client: WebClient) -> None:
+    texts = ("alice", "command", "2026-11-25 23:21:05", "20261125T232105Z-mqmz3p", "a long story, " * 20)
+    row = [{"type": "raw_text", "text": text} for text in texts]
+    wrapped = [{"is_wrapped": True}] * len(row)
+    post(client, [{"type": "table", "rows": [row, row], "column_settings": wrapped}])
+    cell = chat.log.get_by_role("cell", name="command")
+    chat.page.set_viewport_size({"width": 360, "height": 740})
+    assert cell.evaluate(LINES) == 1
 
 
 def test_an_unknown_block_is_a_box_that_says_so(chat: Chat, slack: LocalSlack) -> None:

@@ -138,7 +138,7 @@ function openThread(channel, root, takesFocus = true) {
   $("thread").hidden = false;
   document.body.dataset.thread = "";
   look({ channel, thread: root });
-  reply.relabel(`Reply to the thread, or @${state.users.get(state.bot)?.name ?? "cloudy"} stop`);
+  reply.relabel(`Reply, or @${state.users.get(state.bot)?.name ?? "cloudy"} stop`);
   if (takesFocus) {
     show("thread");
     $("thread").focus();
