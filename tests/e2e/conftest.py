@@ -14,9 +14,9 @@ from tests.e2e.little_app import LittleApp
 from tests.slack.local import client_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a process."""
+    """One Chromium for a module's tests; not longer, since Playwright's event loop keeps the engine from starting."""
     found = shutil.which("chromium")
     if found is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
