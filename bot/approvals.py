@@ -217,7 +217,6 @@ class Approvals:
             self.rights.groups_of(unit, actor),
             operation_of(transaction),
             about_transaction(transaction),
-            self.clock.now(),
             requester=approval.requester,
         )
 

@@ -279,11 +279,10 @@ class Policy:
         groups: frozenset[str],
         operation: Operation,
         about: About,
-        now: datetime,  # noqa: ARG002 - a freeze holds the start, not the decision
         *,
         requester: Actor,
     ) -> Verdict:
-        """Whether the actor's decision on the requester's wish counts."""
+        """Whether the actor's decision on the requester's wish counts; a freeze holds the start, not the decision."""
         role, given = self._role(actor, groups)
         ruling = self._ruling(operation, about)
         refusals = []

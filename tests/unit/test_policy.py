@@ -78,7 +78,7 @@ def test_while_nobody_has_a_role_everyone_is_operator_may_stop_everything_and_no
     assert judged(policy, CAROL, Operation.PROTECT).allowed
     assert judged(policy, CAROL, Operation.STOP_OTHER).allowed
     assert not judged(policy, CAROL, Operation.CHANGE_POLICY).allowed
-    assert not policy.may_approve(BOB, NOBODYS, Operation.DELETE, PROD, NOW, requester=CAROL).allowed
+    assert not policy.may_approve(BOB, NOBODYS, Operation.DELETE, PROD, requester=CAROL).allowed
     assert policy.approvers() == policy.approver_groups == ()
     assert "nobody is approver" in " ".join(judged(policy, CAROL, Operation.DELETE).why)
 
@@ -186,7 +186,7 @@ def test_an_override_gives_no_role() -> None:
 
 def test_an_approver_approves_others_and_not_oneself() -> None:
     def may(actor: Actor, policy: Policy = HOUSE) -> Verdict:
-        return policy.may_approve(actor, NOBODYS, Operation.DELETE, PROD, NOW, requester=BOB)
+        return policy.may_approve(actor, NOBODYS, Operation.DELETE, PROD, requester=BOB)
 
     assert may(DAVE).allowed
     assert not may(BOB).allowed
@@ -348,7 +348,7 @@ def test_a_rule_after_one_that_fits_everything_changes_nothing(
 def test_nobody_approves_alone_what_they_asked_for_and_nobody_below_approver_approves(
     policy: Policy, actor: Actor, requester: Actor, groups: frozenset[str], operation: Operation, about: About
 ) -> None:
-    verdict = policy.may_approve(actor, groups, operation, about, NOW, requester=requester)
+    verdict = policy.may_approve(actor, groups, operation, about, requester=requester)
 
     if verdict.allowed:
         assert verdict.role.reaches(Role.APPROVER)
