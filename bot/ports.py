@@ -197,6 +197,9 @@ class ObjectStore(Protocol):
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """All that the store keeps below prefix, in order of key: older versions and markers too."""
 
+    def locks(self, versions: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
+        """Those that a lock or a legal hold keeps now, with it. Nothing is asked of each where none can be locked."""
+
     def erase(self, version: ObjectVersion) -> None:
         """Remove one version for good; gone already is fine. DeniedError: a lock keeps it, or the rights do not do."""
 

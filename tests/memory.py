@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -149,6 +150,7 @@ class MemoryStore:
         self.etags: dict[str, str] = {}
         self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}  # id -> (key, parts)
         self.claimed: dict[str, int] = {}
+        self.locked: dict[str, datetime] = {}  # keys, and until when
         self.watch = watch
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self.now = partial(datetime.now, UTC)
@@ -250,6 +252,12 @@ class MemoryStore:
 
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
         return (ObjectVersion(key=found.key, size=found.size) for found in self.list(prefix))
+
+    def locks(self, versions: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
+        with self._watching("locks"):
+            return iter(
+                [replace(each, locked_until=self.locked.get(each.key)) for each in versions if each.key in self.locked]
+            )
 
     def erase(self, version: ObjectVersion) -> None:
         self.delete(version.key)

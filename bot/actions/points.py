@@ -1,15 +1,17 @@
 """A recovery point that exists: does the target still hold every byte of it, may it be removed, and removing it."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from bot import manifest
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
-from bot.model import Bytes, Json, ResourceKind, StoredFile
+from bot.model import Bytes, Json, ObjectVersion, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.transfer import verify as verify_file
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _MOST_TOLD = 5  # objects that are named, of those that are not as they should be
 
 
@@ -79,24 +81,21 @@ def holdings(target: ObjectStore, point: str) -> Json:
     DeniedError: something of it is locked, with the date until when.
     """
     found = list(target.list_versions(f"{point}/"))
-    for key in dict.fromkeys(version.key for version in found):
-        _refuse_locked(target, key)
+    if locked := list(target.locks(found)):
+        raise _locked(target, locked)
     return {"objects": len(found), "bytes": sum(version.size for version in found)}
 
 
-def _refuse_locked(target: ObjectStore, key: str) -> None:
-    try:
-        info = target.head(key)
-    except MissingError:  # only older versions are left of it
-        return
-    if info.is_held:
-        why = "by a legal hold, until somebody takes that away"
-    elif info.locked_until is not None:
-        why = f"until {info.locked_until:%Y-%m-%d %H:%M} UTC"
-    else:
-        return
-    raise DeniedError(
-        f"{key} in target {target.name} is locked {why}. Nothing of the recovery point was removed.",
+def _locked(target: ObjectStore, locked: Sequence[ObjectVersion]) -> DeniedError:
+    """Names the one that is locked longest, which a legal hold is."""
+    longest = max(locked, key=lambda each: (each.is_held, each.locked_until or _NEVER))
+    until = f"until {longest.locked_until:%Y-%m-%d %H:%M} UTC" if longest.locked_until else ""
+    hold = "by a legal hold, until somebody takes that away" if longest.is_held else ""
+    what = f"A version of {longest.key}" if longest.version_id else longest.key
+    more = f", and {len(locked) - 1} more with it" if len(locked) > 1 else ""
+    return DeniedError(
+        f"{what} in target {target.name} is locked {' and '.join(filter(None, (hold, until)))}{more}."
+        " Nothing of the recovery point was removed.",
         system=target.name,
         operation="delete",
     )

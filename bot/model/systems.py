@@ -171,6 +171,9 @@ class ObjectVersion:
     key: str
     size: int = 0  # of a marker that hides older ones: 0
     version_id: str = ""
+    is_marker: bool = False  # it says that the object is removed, and nothing more
+    locked_until: datetime | None = None  # it cannot be removed before; only `locks` tells
+    is_held: bool = False  # by a legal hold, which has no end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

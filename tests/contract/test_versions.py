@@ -9,8 +9,10 @@ import pytest
 
 from bot.checksum import crc64
 from bot.errors import CloudyError, DeniedError
+from bot.model import ObjectVersion
 from bot.ports import ObjectStore
 from integrations.objectstores import OPENERS
+from integrations.objectstores.s3.wire import Bucket
 from tests import peers
 from tests.memory import MemoryStore
 from tests.peers import S3Peer
@@ -95,6 +97,46 @@ def test_a_legal_hold_is_told() -> None:
         assert not store.head("run/a").is_held
         peer.client.put_object_legal_hold(Bucket=bucket, Key="vms/run/a", LegalHold={"Status": "ON"})
         assert store.head("run/a").is_held
+
+
+def locked_in(store: ObjectStore, prefix: str) -> list[ObjectVersion]:
+    return list(store.locks(list(store.list_versions(prefix))))
+
+
+def test_locks_of_older_versions_and_of_those_behind_a_marker_are_told_for_each() -> None:
+    with peers.moto() as peer:
+        store, bucket = bucket_in(peer, locks=True)
+        put(store, "run/a", b"older")
+        put(store, "run/b", b"hidden")
+        put(store, "run/c", b"free")
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+        peer.client.put_object_retention(Bucket=bucket, Key="vms/run/a", Retention=retention)
+        peer.client.put_object_legal_hold(Bucket=bucket, Key="vms/run/b", LegalHold={"Status": "ON"})
+        put(store, "run/a", b"newest")
+        store.delete("run/b")
+        assert [(each.key, each.locked_until, each.is_held) for each in locked_in(store, "run/")] == [
+            ("run/a", until, False),
+            ("run/b", None, True),
+        ]
+
+
+def test_a_lock_whose_time_is_over_is_none() -> None:
+    with peers.moto() as peer:
+        store, bucket = bucket_in(peer, locks=True)
+        put(store, "run/a", b"was locked")
+        until = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+        retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
+        peer.client.put_object_retention(Bucket=bucket, Key="vms/run/a", Retention=retention)
+        assert locked_in(store, "run/") == []
+        assert store.head("run/a").locked_until is None
+
+
+def test_where_nothing_can_be_locked_no_version_is_asked_for(peer: S3Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _ = bucket_in(peer, versioned=True)
+    put(store, "run/a", b"free")
+    monkeypatch.setattr(Bucket, "head", lambda *_told, **_more: pytest.fail("each version was asked for"))
+    assert locked_in(store, "run/") == []
 
 
 def test_a_bucket_that_is_not_there_is_told(peer: S3Peer) -> None:

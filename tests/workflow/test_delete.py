@@ -1,6 +1,5 @@
 """Deleting a recovery point: whole or not at all, through deaths, locks and targets that fail."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from bot.errors import DeniedError, PermanentError, RequesterError, TransientError
 from bot.janitor import Janitor
-from bot.model import Actor, Choice, Json, ObjectInfo, ObjectVersion, State, Transaction
+from bot.model import Actor, Choice, Json, ObjectVersion, State, Transaction
 from bot.policy import Policy, Role
 from tests.memory import Crash, CrashAt
 from tests.workflow.house import ALICE, OPS, House
@@ -90,23 +89,23 @@ def test_a_death_at_any_call_ends_with_the_point_gone_and_nothing_left(tmp_path:
         house.db.close()
 
 
-def test_a_locked_one_is_refused_with_its_date_before_anybody_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_one_is_refused_with_its_date_before_anybody_is_asked(tmp_path: Path) -> None:
     house, point = house_with_a_point(tmp_path)
-    lock(house, monkeypatch)
+    lock(house)
     transaction = house.service.delete("last", ALICE, request_key="d", place=OPS)
     house.dispatch()
     assert house.read(transaction.id).state is State.REFUSED
-    assert "locked until 2027-01-01 00:00 UTC" in notice(house, transaction)
+    assert "locked until 2027-01-01 00:00 UTC, and 1 more with it" in notice(house, transaction)
+    with house.db.read() as unit:
+        assert unit.approvals.newest(transaction.id) is None
     assert exists(house, point.id)
 
 
-def test_one_that_was_locked_after_the_approval_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_was_locked_after_the_approval_is_not_touched(tmp_path: Path) -> None:
     house, point = house_with_a_point(tmp_path)
     transaction = approved(house)
     before = dict(house.targets["s3"].objects)
-    lock(house, monkeypatch)
+    lock(house)
     house.engine.run_all()
     done = house.read(transaction.id)
     assert done.state is State.FAILED
@@ -116,14 +115,10 @@ def test_one_that_was_locked_after_the_approval_is_not_touched(tmp_path: Path, m
     assert house.left() == []
 
 
-def lock(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, until = house.targets["s3"], datetime(2027, 1, 1, tzinfo=UTC)
-    head = store.head
-
-    def locked(key: str) -> ObjectInfo:
-        return replace(head(key), locked_until=until)
-
-    monkeypatch.setattr(store, "head", locked)
+def lock(house: House) -> None:
+    """An older object is locked longer than the newest."""
+    keys = sorted(house.targets["s3"].objects)
+    house.targets["s3"].locked = {keys[0]: datetime(2027, 1, 1, tzinfo=UTC), keys[1]: datetime(2026, 12, 1, tzinfo=UTC)}
 
 
 def test_objects_that_stay_are_told_and_the_janitor_knows_of_them(

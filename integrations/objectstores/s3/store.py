@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 
-from bot.errors import MissingError, PermanentError, TransientError
+from bot.errors import DeniedError, MissingError, PermanentError, TransientError
 from bot.model import Capabilities, ObjectInfo, ObjectVersion, PartDone, PartLimits, Upload
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
@@ -160,6 +161,21 @@ class S3Store:
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """Every version, where the bucket keeps any or ever did; else the objects."""
         return self._bucket.everything(prefix)
+
+    def locks(self, versions: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
+        """Those that are locked by the store's own clock. S3 tells nothing to who has not the rights to see locks."""
+        if not self._bucket.can_lock():
+            return
+        for version in versions:
+            info = None if version.is_marker else self._seen(version)
+            if info is not None and (info.locked_until or info.is_held):
+                yield replace(version, locked_until=info.locked_until, is_held=info.is_held)
+
+    def _seen(self, version: ObjectVersion) -> ObjectInfo | None:
+        try:
+            return self._bucket.head(version.key, version.version_id)
+        except (MissingError, DeniedError):  # gone since, or not ours to see
+            return None
 
     def erase(self, version: ObjectVersion) -> None:
         """Remove one version; gone already is fine."""

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -158,10 +159,13 @@ class Bucket:
                 found += [(each["Key"], each["Initiated"], each["UploadId"]) for each in page.get("Uploads", ())]
         return [(key.removeprefix(self._root), begun_at, upload_id) for key, begun_at, upload_id in sorted(found)]
 
-    def head(self, key: str) -> ObjectInfo:
-        """Ask for an object's facts."""
+    def head(self, key: str, version_id: str = "") -> ObjectInfo:
+        """Ask for the facts of an object, or of one version of it."""
+        which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         with self._asking("look at", key):
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED")
+            answer = self._client.head_object(
+                Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED", **which
+            )
         return ObjectInfo(
             key=key,
             size=answer["ContentLength"],
@@ -169,7 +173,7 @@ class Bucket:
             crc64=_crc_in(answer),
             metadata=decode_metadata(answer.get("Metadata", {})),
             modified_at=answer.get("LastModified"),
-            locked_until=answer.get("ObjectLockRetainUntilDate"),
+            locked_until=_lock_in(answer),
             is_held=answer.get("ObjectLockLegalHoldStatus") == "ON",
         )
 
@@ -211,18 +215,28 @@ class Bucket:
 
     def lock_rule(self) -> str:
         """The default retention of the bucket's object lock, in words; "" without one."""
+        rule = self._object_lock().get("Rule", {}).get("DefaultRetention", {})
+        if not rule:
+            return ""
+        span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
+        return f"{rule.get('Mode')}, {span}"
+
+    def can_lock(self) -> bool:
+        """Whether an object lock may keep something here; who may not know has to look at each object."""
+        try:
+            return self._object_lock().get("ObjectLockEnabled") == "Enabled"
+        except DeniedError:
+            return True
+
+    def _object_lock(self) -> dict[str, Any]:
         try:
             with self._asking("look at the object lock of", ""):
                 told: Any = self._client.get_object_lock_configuration(Bucket=self._bucket)
         except RemoteError as error:
             if isinstance(error, DeniedError | TransientError) or error.code not in _NO_LOCK:
                 raise
-            return ""
-        rule = told.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
-        if not rule:
-            return ""
-        span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
-        return f"{rule.get('Mode')}, {span}"
+            return {}
+        return dict(told.get("ObjectLockConfiguration", {}))
 
     def delete(self, key: str, version_id: str = "") -> None:
         """Remove an object, or one version of it for good; S3 itself does not mind when it is gone."""
@@ -261,7 +275,8 @@ class Bucket:
             found: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             for each in sorted(found, key=lambda one: str(one["Key"])):
                 key, version_id = each["Key"].removeprefix(self._root), each["VersionId"]
-                yield ObjectVersion(key=key, size=each.get("Size", 0), version_id=version_id)
+                size = each.get("Size")
+                yield ObjectVersion(key=key, size=size or 0, version_id=version_id, is_marker=size is None)
 
     def asked(self, operation: str, key: str) -> Asked:
         """Name a request, for errors."""
@@ -353,6 +368,16 @@ def _crc_in(answer: Mapping[str, Any]) -> int | None:
     if not text or "-" in text or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     return int.from_bytes(base64.b64decode(text), "big")
+
+
+def _lock_in(answer: Mapping[str, Any]) -> datetime | None:
+    """Until when it is locked; S3 goes on to tell of a lock that is over by its own clock, which is none any more."""
+    until: datetime | None = answer.get("ObjectLockRetainUntilDate")
+    told = str(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+    try:
+        return None if until and until <= parsedate_to_datetime(told) else until
+    except (ValueError, TypeError):  # it does not tell the time
+        return until
 
 
 def _etag(answer: Mapping[str, Any]) -> str:
