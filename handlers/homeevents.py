@@ -1,5 +1,6 @@
 """The App Home's listeners: somebody looks, filters, turns a page, asks for the form."""
 
+from collections.abc import Callable
 from functools import partial
 
 from slack_bolt import Ack, App
@@ -16,6 +17,7 @@ from handlers.whisper import after_ack_safe
 
 def register(app: App, service: Service, homes: Homes) -> None:
     """Listen."""
+    app.use(partial(touched, homes))
     app.event("app_home_opened")(partial(opened, homes))
     app.action(ids.HOME_FILTER)(after_ack_safe(partial(filtered, homes)))
     for turn in (ids.HOME_PREVIOUS, ids.HOME_NEXT):
@@ -23,11 +25,19 @@ def register(app: App, service: Service, homes: Homes) -> None:
     app.action(ids.HOME_PROTECT)(after_ack_safe(partial(protect, service)))
 
 
-def opened(homes: Homes, event: Json) -> None:
+def touched(homes: Homes, body: Json, next_: Callable[[], None]) -> None:
+    """Any button there, also one that stands on other messages: what it changes must be seen there."""
+    view = body.get("view") or {}
+    if body.get("type") == "block_actions" and view.get("type") == "home":
+        homes.touch(str(body["user"]["id"]), home.view_of(str(view.get("private_metadata") or "")))
+    next_()
+
+
+def opened(homes: Homes, body: Json, event: Json) -> None:
     """Somebody looks at it; the other tab of the App Home is the conversation, and draws itself."""
     if event.get("tab", "home") == "home" and event.get("user"):
         before = (event.get("view") or {}).get("private_metadata")
-        homes.look(str(event["user"]), home.view_of(before) if before else None)
+        homes.look(str(event["user"]), home.view_of(before) if before else None, event=str(body.get("event_id") or ""))
 
 
 def filtered(homes: Homes, ack: Ack, body: Json, action: Json) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,7 @@ EVERY_S = 5.0  # how often a change is looked for
 WATCHED_S = 3600.0  # after the last look of a person
 APART_S = 1.0  # between two publications that nobody asked for: views.publish takes some 100 a minute
 _MOST_AT_ONCE = 8  # lookers in one round
+_EVENTS = 500  # that are known when they are delivered again, which Slack does for five minutes
 _REFUSED_S = 60.0
 
 
@@ -54,6 +56,8 @@ class Homes:
         self._service = service
         self._now = now
         self._lock = threading.Lock()
+        self._rounds = threading.Lock()  # held for a whole round: what was published is known before the next looks
+        self._events: deque[str] = deque(maxlen=_EVENTS)
         self._lookers: dict[str, _Looker] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -61,17 +65,38 @@ class Homes:
         self._next_at = 0.0  # for a publication that nobody asked for
         self._paused_until = 0.0  # Slack wants a rest
 
-    def look(self, user: str, view: View | None = None) -> None:
-        """Somebody looks: draw it soon; with another part of the list, if that was asked for."""
+    def look(self, user: str, view: View | None = None, *, event: str = "") -> None:
+        """Somebody looks: draw it soon; with another part of the list, if that was asked for.
+
+        event: id of the delivery that says so; the same one again is old news, of a list that was turned since.
+        """
         with self._lock:
-            looker = self._lookers.setdefault(user, _Looker(Actor(id=user, name=user, source="slack")))
+            if event and event in self._events:
+                return
+            self._events.extend([event] if event else [])
+            looker = self._watched(user)
             looker.view = looker.view if view is None else view
-            looker.looked_at = looker.due_at = self._now()
             looker.is_asked = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="homes", daemon=True)
-                self._thread.start()
         self._wake.set()
+
+    def touch(self, user: str, view: View) -> None:
+        """Somebody did something there: what changes by that is drawn, also if the last look was long ago.
+
+        view: what of the list stands there.
+        """
+        with self._lock:
+            is_known = user in self._lookers
+            looker = self._watched(user)
+            looker.view = looker.view if is_known else view
+        self._wake.set()
+
+    def _watched(self, user: str) -> _Looker:
+        looker = self._lookers.setdefault(user, _Looker(Actor(id=user, name=user, source="slack")))
+        looker.looked_at = looker.due_at = self._now()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="homes", daemon=True)
+            self._thread.start()
+        return looker
 
     def close(self) -> None:
         """Draw no more; returns soon."""
@@ -87,16 +112,20 @@ class Homes:
             self.round()
 
     def round(self) -> None:
-        """Draw what is due."""
+        """Draw what is due; rounds of several threads come one after the other."""
         seen: dict[View, Shared] = {}  # what several people see is read once
-        for looker in self._due():
-            if self._stop.is_set():
-                return
-            try:
-                self._draw(looker, seen)
-            except Exception:  # noqa: BLE001 - whatever it is: the others' are drawn, and this one in a later round
-                _log.exception("an App Home was not drawn", extra={"action": "home"})
-                looker.is_asked = True
+        with self._rounds:
+            for looker in self._due():
+                if self._stop.is_set():
+                    return
+                self._draw_safely(looker, seen)
+
+    def _draw_safely(self, looker: _Looker, seen: dict[View, Shared]) -> None:
+        try:
+            self._draw(looker, seen)
+        except Exception:  # noqa: BLE001 - whatever it is: the others' are drawn, and this one in a later round
+            _log.exception("an App Home was not drawn", extra={"action": "home"})
+            looker.is_asked = True
 
     def _due(self) -> list[_Looker]:
         """Who asked first, then whose was drawn longest ago, so that nobody waits for ever behind others."""

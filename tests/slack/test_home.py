@@ -18,6 +18,7 @@ from bot.model import Actor, Approval, ApprovalState, Choice, Decision, ProtectR
 from bot.overview import Shared, View
 from bot.service import Service
 from bot.store import Database
+from handlers import homeevents
 from handlers.homes import WATCHED_S, Homes
 from integrations.simulators.slack import LocalSlack
 from tests.slack.local import rows, until
@@ -136,6 +137,42 @@ def test_it_is_drawn_again_when_something_has_changed_and_only_then(world: World
     world.pass_by(6)
     world.shows("My running transactions\nNothing")
     world.shows(f"✅ {made.id}")
+
+
+def test_what_is_being_published_is_not_published_again_by_another_round(world: World) -> None:
+    world.slack.fail_next("views.publish", delay_s=0.5)  # it stands there, and the bot does not know yet
+    world.slack.open_home("alice")
+    world.shows("25 VMs")
+    world.pass_by(6)
+    world.recorded(1)
+
+
+def test_a_look_that_is_delivered_again_turns_no_page_back(world: World) -> None:
+    seen = {"private_metadata": '{"kind": "", "offset": 10}'}
+    event = {"type": "app_home_opened", "user": world.slack.user_id("alice"), "tab": "home", "view": seen}
+    homeevents.opened(world.homes, {"event_id": "Ev1", "event": event}, event)
+    world.shows("11 to 20 of 25")
+    assert world.slack.click("alice", "Next", "home").ok
+    world.shows("21 to 25 of 25")
+    drawn = world.recorded(2)
+    homeevents.opened(world.homes, {"event_id": "Ev1", "event": event}, event)
+    world.homes.round()
+    assert world.publications() == drawn
+    assert "21 to 25 of 25" in (world.slack.home("alice") or "")
+
+
+def test_who_presses_a_button_after_an_hour_sees_what_came_of_it(world: World) -> None:
+    made = world.protect()
+    world.slack.open_home("alice")
+    world.shows("1 to 10 of 25")
+    assert world.slack.click("alice", "Next", "home").ok
+    world.shows("11 to 20 of 25")
+    world.pass_by(WATCHED_S + 1)
+    assert world.slack.click("alice", "Stop", "home").ok
+    until(lambda: world.service.show(made.id)[0].stop_asked_by, "the Stop")
+    world.pass_by(6)
+    until(lambda: "[Stop]" not in (world.slack.home("alice") or ""), "there is nothing to stop any more")
+    assert "11 to 20 of 25" in (world.slack.home("alice") or "")
 
 
 def test_who_has_not_looked_for_an_hour_is_forgotten(world: World) -> None:
