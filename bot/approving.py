@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bot.model import Approval, ApprovalState, Choice, Decision, Json
 
 TOLERANCE = 0.25  # by which share an estimate may move between decision and start
+_LATER = frozenset({"places"})  # of what is decided: came with a later version than approvals did
 REMIND_AT = 0.75  # of its life, when somebody is reminded
 
 
@@ -48,7 +49,11 @@ def decided(approval: Approval, decision: Decision) -> Approval:
 
 
 def changed(approval: Approval, decided_now: Json, estimates_now: Json) -> str:
-    """What is not as it was approved any more; "": all is, estimates within their tolerance."""
+    """What is not as it was approved any more; "": all is, estimates within their tolerance.
+
+    Of what an earlier version did not name yet nothing is known, so one that waits outlives the upgrade.
+    """
+    decided_now = {name: it for name, it in decided_now.items() if name in approval.decided or name not in _LATER}
     if plan_hash(decided_now) != approval.plan_hash:
         names = sorted(approval.decided.keys() | decided_now.keys())
         moved = [name for name in names if approval.decided.get(name) != decided_now.get(name)]

@@ -205,6 +205,8 @@ class Dispatcher:
         if stand is Stand.NOBODY:
             self._close(unit, transaction, State.REFUSED, NOBODY_APPROVES)
             return
+        if unit.approvals.newest(transaction.id):
+            facts = facts | {"places": planned.decided.get("places", {})}
         unit.transactions.update(
             transaction.id,
             state=State.QUEUED if stand is Stand.GO else State.AWAITING_APPROVAL,
@@ -237,8 +239,15 @@ class Dispatcher:
         _audit(unit, transaction, state.value, {"why": failure.what})
 
     def _start(self, transaction: Transaction) -> None:
-        """Queued to running, unless its VM is busy; whoever asked must still have the right to it."""
+        """Queued to running, unless its VM is busy; whoever asked must still have the right to it.
+
+        Back to planning, where the configuration has another place by now than what was approved.
+        """
+        has_moved = not transaction.run and self._planner.has_moved(transaction)
         with self._db.unit() as unit:
+            if has_moved:
+                unit.transactions.update(transaction.id, state=State.PLANNING)
+                return
             if not unit.transactions.claim(transaction.id):
                 return
             if lost := self._lost(unit, transaction):

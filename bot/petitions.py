@@ -1,9 +1,12 @@
 """What people see of an approval: the plan that they decide on, and how it stands. Pure; all text is raw."""
 
+from collections.abc import Sequence
+
 from bot import approving
 from bot.model import Approval, ApprovalState, Json
 from bot.words import size_text
 
+_LONGEST, _ROOM = 380, 60  # characters of a fact; of them for the words around a list
 _SIZES = frozenset({"bytes", "bytes_to_send", "bytes_removed"})
 _LABELS = {
     "vm": "VM",
@@ -12,6 +15,7 @@ _LABELS = {
     "point": "Recovery point",
     "taken_at": "Taken at",
     "targets": "Targets",
+    "places": "Where",
     "removes": "Removes all under",
     "keep_for": "Keep for",
     "last_of_vm": "Mind",
@@ -77,6 +81,27 @@ def card(title: str, approval: Approval) -> Json:
     }
 
 
+def listed(items: Sequence[str]) -> str:
+    """All of them, or how many they are, the first few and how many more: a card cuts what is longer."""
+    whole = ", ".join(items)
+    if len(whole) <= _LONGEST:
+        return whole
+    if len(items) == 1:
+        return _middle_out(whole)
+    shown = [_middle_out(items[0])]
+    for item in items[1:]:
+        if len(", ".join([*shown, item])) > _LONGEST - _ROOM:
+            break
+        shown.append(item)
+    more = f" and {len(items) - len(shown)} more (Details has all)" if len(items) > len(shown) else ""
+    return f"{len(items)} in all: {', '.join(shown)}{more}"
+
+
+def _middle_out(item: str) -> str:
+    """A place is known by its beginning and its end."""
+    return item if len(item) <= _LONGEST // 2 else f"{item[:120]}…{item[-60:]}"
+
+
 def _buttons(approval: Approval) -> list[str]:
     if approval.state is not ApprovalState.PENDING:
         return []
@@ -93,5 +118,7 @@ def _said(name: str, value: object) -> str:
     if name in _SIZES and isinstance(value, int):
         return size_text(value)
     if isinstance(value, list):
-        return ", ".join(str(each) for each in value)
+        return listed([str(each) for each in value])
+    if isinstance(value, dict):
+        return listed([f"{key}: {each}" for key, each in value.items()])
     return "" if value is None else str(value)

@@ -72,6 +72,16 @@ class Planner:
         by_workflow = {"protect": self._by_vm, "delete": self._removal}
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
+    def has_moved(self, transaction: Transaction) -> bool:
+        """Whether a target is another place by now than when it was planned for an approval; asks nothing remote."""
+        try:
+            return bool(transaction.places) and transaction.places != self._places(transaction)
+        except CloudyError:  # it is not in the configuration any more
+            return True
+
+    def _places(self, transaction: Transaction) -> dict[str, str]:
+        return {name: self._systems.target(name).place for name in transaction.targets}
+
     def _by_point(self, transaction: Transaction) -> Planned:
         """From the catalogue alone. NotFound: a target that was named does not have the recovery point any more.
 
@@ -110,6 +120,7 @@ class Planner:
             point = next(filter(None, (unit.points.get(request["point"], name) for name in transaction.targets)), None)
             others = unit.points.of_vm(point.vm_uuid) if point else ()
         size = sum(each["bytes"] for each in held.values())
+        removes = [f"{self._systems.target(name).url}/{request['point']}/" for name in transaction.targets]
         decided: Json = {
             "operation": "delete",
             "point": request["point"],
@@ -117,7 +128,8 @@ class Planner:
             "vm_uuid": point.vm_uuid if point else "",
             "taken_at": f"{point.taken_at:%Y-%m-%d %H:%M} UTC" if point else "",
             "targets": list(transaction.targets),
-            "removes": [f"{self._systems.target(name).url}/{request['point']}/" for name in transaction.targets],
+            "places": self._places(transaction),
+            "removes": removes,
             "last_of_vm": all(other.transaction_id == request["point"] for other in others),
         }
         estimates: Json = {
@@ -125,7 +137,8 @@ class Planner:
             "bytes_removed": size,
             "price": self._prices.a_month({name: each["bytes"] for name, each in held.items()}, "saves"),
         }
-        return replace(plan, facts=plan.facts | {"bytes": size}, decided=decided, estimates=estimates)
+        facts = plan.facts | {"bytes": size, "removes": removes}
+        return replace(plan, facts=facts, decided=decided, estimates=estimates)
 
     def _held(self, name: str, point: str) -> Json:
         return holdings(retrying(self._systems.target(name), self._pause, PATIENCE), point)
@@ -153,7 +166,7 @@ class Planner:
             vmstore=vm.vmstore,
             frozen=self._workflow(transaction.workflow),
             facts=facts,
-            decided=_protection(transaction, vm),
+            decided=_protection(transaction, vm) | {"places": self._places(transaction)},
             estimates=self._estimates(transaction, vm, facts),
         )
 

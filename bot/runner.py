@@ -14,14 +14,14 @@ from typing import TypeVar
 
 from bot import ending, holding, narrator
 from bot.actions import ACTIONS, Context
-from bot.errors import CloudyError, MissingError, Stopped, TransientError
+from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.failures import failure_of
 from bot.givingback import give_back
 from bot.guard import Guard
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
-from bot.ports import Clock, Share, Systems, VMstore
+from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
@@ -194,7 +194,7 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(
-                systems.target(name),
+                self._target(transaction, name),
                 guard.pause,
                 long=long,
                 on_wait=on_wait,
@@ -209,6 +209,19 @@ class Runner:
             moved=progress.moved,
             leave_behind=lambda left: self._leave_behind(tid, left),
         )
+
+    def _target(self, transaction: Transaction, name: str) -> ObjectStore:
+        """PermanentError: by the configuration it is another place than what was approved."""
+        store = self._systems.target(name)
+        approved = transaction.places.get(name, store.place)
+        if store.place != approved:
+            raise PermanentError(
+                f"Target {name} is {store.place} by now, and the approval was for {approved}."
+                " Put it back in cloudy.toml, or ask again for what you need.",
+                system=name,
+                operation="open target",
+            )
+        return store
 
     def _watched(self, share: Share, vmstore: str, guard: Guard) -> Share:
         return retrying(self._watchdogs[vmstore].watch(share, guard.check), guard.pause)

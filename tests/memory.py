@@ -150,6 +150,7 @@ class MemoryStore:
         self.etags: dict[str, str] = {}
         self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}  # id -> (key, parts)
         self.claimed: dict[str, int] = {}
+        self.endpoint = f"https://{name}"
         self.locked: dict[str, datetime] = {}  # keys, and until when
         self.watch = watch
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
@@ -161,6 +162,10 @@ class MemoryStore:
     @property
     def url(self) -> str:
         return f"memory://{self.name}"
+
+    @property
+    def place(self) -> str:
+        return f"{self.url} at {self.endpoint}"
 
     def capabilities(self) -> Capabilities:
         return Capabilities(checks_crc=self._checks_crc, conditional_complete=True)

@@ -142,6 +142,11 @@ class Transaction:
         return asked
 
     @property
+    def places(self) -> dict[str, str]:
+        """Target -> the place that an approval is for (ObjectStore.place); {}: it needed none, or it is an old one."""
+        return dict(self.plan.get("places", {}))
+
+    @property
     def run(self) -> str:
         """The further run of the engine that goes on with it: "retry1", "cleanup"; "": the first one."""
         return str(self.plan.get("run", ""))

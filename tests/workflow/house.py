@@ -153,12 +153,20 @@ class House:
         return self.service.protect(request, ALICE, request_key=key, place=OPS)[0]
 
     def dispatch(self) -> None:
-        """One look of the dispatcher, planning included, in this thread."""
+        """Plan what was asked for and begin what was planned, in this thread."""
+        dispatcher = self._dispatcher()
+        dispatcher.tick()
+        dispatcher.tick()
+
+    def look(self) -> None:
+        """One look of the dispatcher alone."""
+        self._dispatcher().tick()
+
+    def _dispatcher(self) -> Dispatcher:
         planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep)
         dispatcher = Dispatcher(self.db, planner, self.engine, self.clock, self.policy)  # type: ignore[arg-type]
         dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment]
-        dispatcher.tick()
-        dispatcher.tick()
+        return dispatcher
 
     def protect(self, **asked: object) -> Transaction:
         """Ask, plan, run to the end."""

@@ -33,6 +33,11 @@ class S3Store:
         """Where it is, for people."""
         return self._bucket.url
 
+    @property
+    def place(self) -> str:
+        """Where it is, with the endpoint that is really used."""
+        return f"{self._bucket.url} at {self._bucket.endpoint}"
+
     def capabilities(self) -> Capabilities:
         """Probe the store at the first call; a probe that fails is tried again at the next."""
         with self._probing:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 import boto3
 from botocore.config import Config
@@ -29,6 +28,7 @@ from bot.errors import ConfigError, DeniedError, RemoteError, TransientError
 from bot.model import ObjectInfo, ObjectVersion, PartDone
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.errors import Asked
+from integrations.objectstores.s3.metadata import decode_metadata, encode_metadata
 from integrations.objectstores.s3.options import S3Options
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _READ_S = 30
 _LONG_READ_S = 300  # completing a large upload can take minutes
 _CONNECTIONS = 64
 _NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
-_PRINTABLE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # may stand in a header as it is: ASCII without % and space
 
 
 class Bucket:
@@ -60,6 +59,7 @@ class Bucket:
             self._patient = _client(session, options, read_s=_LONG_READ_S)
         except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL, a profile that is not there
             raise ConfigError([f"targets.{target}: {error}"]) from error
+        self.endpoint = self._client.meta.endpoint_url
         self._made_with = _made_with(options)
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
@@ -382,19 +382,3 @@ def _lock_in(answer: Mapping[str, Any]) -> datetime | None:
 
 def _etag(answer: Mapping[str, Any]) -> str:
     return str(answer.get("ETag", "")).strip('"')
-
-
-def encode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Make names and values fit for HTTP headers: what is not plain ASCII is percent-encoded, as in a URL.
-
-    Spaces stay where the signature's rules (no double ones, none at the ends) leave them alone.
-    """
-    return {
-        quote(name.lower(), safe=""): quote(value, safe=_PRINTABLE + (" " if value == " ".join(value.split()) else ""))
-        for name, value in metadata.items()
-    }
-
-
-def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Read what `encode_metadata` wrote."""
-    return {unquote(name): unquote(value) for name, value in metadata.items()}
