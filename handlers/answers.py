@@ -11,6 +11,7 @@ from bot.speed import Pace, progress_text
 from bot.story import asked as asked_for
 from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
+from handlers.origin import is_direct
 from handlers.parse import USAGES
 
 _TASK_STATES = {
@@ -22,18 +23,17 @@ _TASK_STATES = {
     StepState.SKIPPED: "pending",
 }
 _YES, _NO = "✅", "🚫"
-_THREAD = "Its progress comes as a thread in this channel; what does not work is told to you alone."
-_THREADS = "Each comes as a thread in this channel; what does not work is told to you alone."
+_ALONE = "what does not work is told to you alone."
 _ELSEWHERE = "/protect alone opens a form; what you write to Cloudy alone needs no @cloudy."
 _MENTIONS = ("status", "show", "why", "stop", "retry", "verify", "help")
 
 
 def help_card(commands: Collection[str]) -> Card:
     """What can be typed by whoever may use these commands."""
-    usages = "\n".join(usage for command, usage in USAGES.items() if command in commands)
+    usages = tuple(usage for command, usage in USAGES.items() if command in commands)
     mentions = ", ".join(f"@cloudy {command}" for command in _MENTIONS if command in commands)
-    lines = (usages, f"In a thread of a transaction: {mentions}. {_ELSEWHERE}")
-    return Card(kind="help", title="What Cloudy understands", lines=lines)
+    closing = (f"In a thread of a transaction: {mentions}. {_ELSEWHERE}",)
+    return Card(kind="help", title="What Cloudy understands", lists=(("You may ask", usages),), closing=closing)
 
 
 def may_i(opinions: Iterable[Opinion]) -> Card:
@@ -61,10 +61,17 @@ def accepted(transactions: Iterable[Transaction]) -> Card:
     """A request was recorded; nothing was looked up yet."""
     asked = tuple(transactions)
     if len(asked) == 1:
-        return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=(_THREAD,), transaction=asked[0].id)
+        said = (f"Its progress comes {where(asked[0].place.channel)}; {_ALONE}",)
+        return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=said, transaction=asked[0].id)
     rows = tuple(f"{t.id}: {_what(t)}" for t in asked)
+    said = tuple(f"Each comes {where(t.place.channel)}; {_ALONE}" for t in asked[:1])
     title = f"Asked for {len(asked)} transactions"
-    return Card(kind="accepted", title=title, lines=(_THREADS,), lists=(("Transactions", rows),))
+    return Card(kind="accepted", title=title, lines=said, lists=(("Transactions", rows),))
+
+
+def where(channel: str) -> str:
+    """Where a thread begins that was asked for there."""
+    return "in your conversation with Cloudy" if is_direct(channel) else "as a thread in this channel"
 
 
 def stopping(transaction: Transaction) -> Card:

@@ -20,7 +20,7 @@ from bot import keeping
 from bot.errors import CloudyError, NotFound
 from bot.model import Json, ProtectRequest, Transaction
 from bot.service import Service
-from handlers import answers, ids, views
+from handlers import answers, failures, ids, views
 from handlers.cards import Card
 from handlers.origin import Origin, of_view
 from handlers.whisper import after_ack_safe, tell_once, whisper
@@ -32,6 +32,7 @@ _TOO_LATE = (
     "The form could not be opened: Slack gives three seconds, and they were over. Ask again, or say it in a command:"
     " /protect <vm> to <target>"
 )
+_NO_TARGET = "There is no target to protect to: whoever runs Cloudy adds one to cloudy.toml, like [targets.s3]."
 _NOWHERE = "Cloudy cannot write to you here. Use /protect in a channel."
 
 
@@ -54,12 +55,17 @@ def open_protect(service: Service, client: WebClient, trigger: str, origin: Orig
         if opened != "exchanged_trigger_id":  # the same key press, delivered twice: the form is open
             whisper(client, origin, Card(kind="refused", lines=(_TOO_LATE,)))
         return
-    view = opened["view"]
-    filled = _called(
-        lambda: client.views_update(view_id=view["id"], hash=view["hash"], view=_form(service, client, origin))
-    )
+    view, form = opened["view"], _form_or_why_not(service, client, origin)
+    filled = _called(lambda: client.views_update(view_id=view["id"], hash=view["hash"], view=form))
     if isinstance(filled, str) and filled not in ("hash_conflict", "not_found"):  # else it is filled, or closed
         whisper(client, origin, Card(kind="refused", lines=(_TOO_LATE,)))
+
+
+def _form_or_why_not(service: Service, client: WebClient, origin: Origin) -> Json:
+    try:
+        return _form(service, client, origin)
+    except Exception as error:  # noqa: BLE001 - whatever it is: a view stands open, and waits for words
+        return views.shown(failures.words(error), "Protect a VM")
 
 
 def _form(service: Service, client: WebClient, origin: Origin) -> Json:
@@ -68,8 +74,9 @@ def _form(service: Service, client: WebClient, origin: Origin) -> Json:
         return views.shown(Card(kind="refused", lines=(_NOWHERE,)), "Protect a VM")
     if barred := service.barred("protect", origin.actor, channel):
         return views.shown(answers.refused(barred), "Protect a VM")
-    place = "in your conversation with Cloudy" if channel.startswith("D") else "as a thread in this channel"
-    where = f"Its progress comes {place}; what does not work is told to you alone."
+    if not service.target_names:
+        return views.shown(Card(kind="refused", lines=(_NO_TARGET,)), "Protect a VM")
+    where = f"Its progress comes {answers.where(channel)}; what does not work is told to you alone."
     memo = json.dumps({"channel": channel})
     return views.protect_form(views.ProtectForm(targets=service.target_names, memo=memo, where=where))
 

@@ -5,6 +5,8 @@ payloads of Slack's reference. A trigger_id belongs to one press of a key, an ac
 form; an event_id stays the same on redelivery.
 """
 
+import json
+import zlib
 from dataclasses import dataclass, replace
 
 from bot.model import Actor, Json, Place
@@ -33,6 +35,11 @@ class Origin:
     def named(self, name: str) -> "Origin":
         """The same, with the actor's name known."""
         return replace(self, actor=replace(self.actor, name=name))
+
+
+def is_direct(channel: str) -> bool:
+    """Whether it is a conversation of two. Source: Slack's conversation object, ids of those begin with D."""
+    return channel.startswith("D")
 
 
 def of(body: Json) -> Origin:
@@ -80,12 +87,16 @@ def of_mention(body: Json) -> Origin:
 
 
 def of_view(body: Json) -> Origin:
-    """A form that was sent off; it stands in no channel, unless it says one itself."""
+    """A form that was sent off; it stands in no channel, unless it says one itself.
+
+    One that was refused may be filled in anew, and is another request then.
+    """
     view = body["view"]
+    filled = json.dumps((view.get("state") or {}).get("values"), sort_keys=True)
     return Origin(
         actor=_actor(body["user"]),
         channel="",
-        key=f"form:{(body.get('team') or {}).get('id', '')}:{view['id']}",
+        key=f"form:{(body.get('team') or {}).get('id', '')}:{view['id']}:{zlib.crc32(filled.encode()):08x}",
         text=f"[{view.get('callback_id', '')}]",
     )
 

@@ -25,12 +25,7 @@ DELETE_USAGE = (
     " [because <reason>]"
 )
 RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
-CLOUDY_USAGE = (
-    "/cloudy help | status | runs [n] | show <id> | why <id> | stop <id> | retry <id> | verify <id>"
-    " | delete <id>"
-    " | protect <vm> to <target> | may-i <command> | vms [pattern] [late|unprotected|big]"
-    " | recovery-points <vm> | audit [<what>] [since <when>]"
-)
+CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
 MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
 USAGES = {  # by verb, as help lists them
     "protect": PROTECT_USAGE,
@@ -168,7 +163,7 @@ def cloudy(text: str) -> Command:
     if verb in asked.USAGES:
         return Command(verb=verb, inquiry=asked.inquiry(verb, rest))
     if rest:
-        raise UsageError(f"“{verb}” takes nothing after it.", CLOUDY_USAGE)
+        raise UsageError(f"“{verb}” takes nothing after it.", USAGES.get(verb, CLOUDY_USAGE))
     return Command(verb=verb)
 
 

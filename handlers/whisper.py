@@ -14,7 +14,7 @@ from bot.model import Json
 from bot.service import Service
 from handlers import blocks, views
 from handlers.cards import Card
-from handlers.origin import Origin
+from handlers.origin import Origin, is_direct
 
 _log = logging.getLogger(__name__)
 # Errors of chat.postEphemeral that say: nobody gets anything from the bot in this channel.
@@ -28,28 +28,40 @@ def whisper(client: WebClient, origin: Origin, card: Card) -> None:
     """
     said = blocks.reply(card)
     try:
-        if origin.trigger and not origin.channel:
-            client.views_open(trigger_id=origin.trigger, view=views.shown(card, "Cloudy"))
-        elif not _is_said_in_channel(client, origin, said):
+        if not (
+            _is_said_over_it(client, origin, card) if _is_in_a_view(origin) else _is_said_there(client, origin, said)
+        ):
             # Only the two of them read there. A user's id stands for that conversation.
-            is_direct = origin.channel.startswith("D")
-            channel, thread = (origin.channel, origin.thread) if is_direct else (origin.actor.id, "")
-            client.chat_postMessage(channel=channel, thread_ts=thread or None, **said)
+            client.chat_postMessage(channel=origin.actor.id, **said)
     except (SlackClientError, OSError, HTTPException) as error:
         _log.warning("a private answer was not delivered", extra={"action": "whisper", "error": str(error)})
 
 
-def _is_said_in_channel(client: WebClient, origin: Origin, said: Json) -> bool:
-    if not origin.channel or origin.channel.startswith("D"):
+def _is_in_a_view(origin: Origin) -> bool:
+    return bool(origin.trigger and not origin.channel)
+
+
+def _is_said_over_it(client: WebClient, origin: Origin, card: Card) -> bool:
+    """A trigger opens one view, within 3 s."""
+    try:
+        client.views_open(trigger_id=origin.trigger, view=views.shown(card, "Cloudy"))
+    except SlackApiError:
         return False
+    return True
+
+
+def _is_said_there(client: WebClient, origin: Origin, said: Json) -> bool:
     where: Json = {"channel": origin.channel, "thread_ts": origin.thread or None}
     try:
-        client.chat_postEphemeral(user=origin.actor.id, **where, **said)
+        if is_direct(origin.channel):  # of the two of them, or of two others, where the bot is not
+            client.chat_postMessage(**where, **said)
+        elif origin.channel:
+            client.chat_postEphemeral(user=origin.actor.id, **where, **said)
     except SlackApiError as error:
         if error.response.get("error") not in _CLOSED:
             raise
         return False
-    return True
+    return bool(origin.channel)
 
 
 def tell_once(service: Service, client: WebClient, origin: Origin, card: Card) -> None:

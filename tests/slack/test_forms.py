@@ -16,13 +16,16 @@ from slack_sdk import WebClient
 
 import handlers
 from bot.clock import SystemClock
-from bot.errors import BusyError, NotFound
-from bot.model import Message, State, Transaction, Vm
+from bot.errors import BusyError, NotAllowed, NotFound
+from bot.model import Actor, Message, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
 from bot.suggestions import VmChoice
 from handlers import forms, ids, views
+from handlers.cards import Card
 from handlers.notifier import Sender
+from handlers.origin import Origin
+from handlers.whisper import whisper
 from integrations.simulators.slack import Ack, LocalSlack, Shortcut
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.local import rows, until
@@ -44,6 +47,12 @@ class Moody(Service):
     """The real service, which can be told to fail."""
 
     fault: Exception | None = None
+    forms_fault: Exception | None = None
+
+    def barred(self, command: str, actor: Actor, channel: str) -> NotAllowed | None:
+        if self.forms_fault is not None:
+            raise self.forms_fault
+        return super().barred(command, actor, channel)
 
     def protect(self, *args: Any, **kwargs: Any) -> tuple[Transaction, ...]:
         self._fail()
@@ -249,6 +258,45 @@ def test_a_trigger_that_came_too_late_is_told_with_the_command_that_does_the_sam
     assert world.slack.modal("alice") is None
 
 
+@pytest.mark.parametrize(("fault", "words"), [(BusyError(), "busy"), (RuntimeError("boom"), "reference")])
+def test_a_form_that_cannot_be_filled_says_why_where_it_stands(world: World, fault: Exception, words: str) -> None:
+    world.service.forms_fault = fault
+    assert world.slack.command("alice", "ops", "/protect").ok
+    until(lambda: words in (world.slack.modal("alice") or ""), "the words")
+
+
+def test_without_any_target_the_form_says_who_adds_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.service, "_targets", ())
+    assert world.slack.command("alice", "ops", "/protect").ok
+    until(lambda: "[targets.s3]" in (world.slack.modal("alice") or ""), "the words")
+
+
+def test_each_refusal_of_one_form_is_in_the_audit_and_one_that_is_delivered_twice_is_there_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.open()
+    monkeypatch.setattr(world.service, "_targets", ("azure",))
+    for name in ("vm01", "web01"):
+        world.fill(VM=name, Targets="s3")
+        world.slack.duplicate()
+        assert "Targets: There is no target called s3" in (world.submit().text or "")
+
+    def kept() -> list[str]:
+        _, _, page = world.service.questions.audit()
+        return sorted(row.body["text"] for row in page.rows if row.action == "refused")
+
+    until(lambda: kept() == ["protect vm01 to s3", "protect web01 to s3"], "both, once each")
+
+
+def test_in_a_conversation_of_two_others_the_answer_comes_directly(world: World) -> None:
+    origin = Origin(
+        actor=Actor(id=world.slack.user_id("alice"), name="alice", source="slack"), channel="D0OTHERS", key="k"
+    )
+    client = WebClient(token=world.slack.bot_token, base_url=world.slack.url, retry_handlers=[])
+    whisper(client, origin, Card(kind="notice", lines=("Here it is.",)))
+    assert world.said("Here it is.", "alice") == 1
+
+
 def test_where_the_bot_cannot_write_the_answer_comes_directly(world: World) -> None:
     world.open()
     world.fill(VM="vm01", Targets="s3")
@@ -406,6 +454,7 @@ def test_what_is_said_to_the_bot_alone_needs_no_mention(world: World, text: str,
 
 def test_a_protect_said_to_the_bot_alone_is_told_there(world: World) -> None:
     assert world.slack.say("alice", "protect vm01 to s3", "@cloudy").ok
+    until(lambda: world.said("comes in your conversation with Cloudy", "alice"), "where it is told")
     (made,) = world.transactions()
     assert made.place.channel.startswith("D")
     assert world.slack.say("alice", f"stop {made.id}", "@cloudy").ok

@@ -251,6 +251,15 @@ def test_its_form_is_the_forms(world: World) -> None:
     assert (made.vm, made.place.channel) == ("vm03", world.slack.channel_id("bob"))
 
 
+def test_what_cannot_be_said_over_it_is_said_directly(world: World) -> None:
+    made = world.protect()
+    world.slack.open_home("alice")
+    world.shows(made.id)
+    world.slack.fail_next("views.open", error="expired_trigger_id")
+    assert world.slack.click("alice", "Details", "home").ok
+    until(lambda: any("Asked by: alice" in one.text for one in world.slack.conversation("alice")), "the details")
+
+
 def test_a_publication_that_fails_is_made_up_for(world: World) -> None:
     world.slack.fail_next("views.publish", status=429)
     world.slack.open_home("alice")

@@ -1,5 +1,6 @@
 """What people in Slack may do by the policy, and how they are told: a real Bolt app over Socket Mode."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from bot.model import AuditRow, Message, State
 from bot.policy import COMMANDS, Policy, Role
 from bot.service import Service
 from bot.store import Database
-from handlers.parse import Verb
+from handlers import answers, blocks
+from handlers.cards import one_line
+from handlers.parse import USAGES, Verb
 from integrations.simulators.slack import LocalSlack
 from tests.slack.local import client_of, connected, until
 
@@ -100,6 +103,13 @@ def test_help_lists_what_the_asker_may_use(world: World) -> None:
     assert all(words in viewers and words in operators for words in (*VIEWERS, "may-i", "@cloudy status"))
     assert not any(words in viewers for words in OPERATORS)
     assert all(words in operators for words in OPERATORS)
+
+
+def test_help_says_each_usage_whole_and_a_typo_lists_none(world: World) -> None:
+    drawn = json.dumps(blocks.reply(answers.help_card(COMMANDS))["blocks"], ensure_ascii=False)
+    for usage in USAGES.values():
+        assert json.dumps(one_line(usage), ensure_ascii=False).strip('"') in drawn
+    assert "delete" not in world.typed("carol", "/cloudy dance")
 
 
 def test_help_lists_what_the_channel_takes(world: World) -> None:
