@@ -61,12 +61,12 @@ def accepted(transactions: Iterable[Transaction]) -> Card:
     """A request was recorded; nothing was looked up yet."""
     asked = tuple(transactions)
     if len(asked) == 1:
-        said = (f"Its progress comes {where(asked[0].place.channel)}; {_ALONE}",)
-        return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=said, transaction=asked[0].id)
+        said = f"Its progress comes {where(asked[0].place.channel)}; {_ALONE}"
+        return Card(kind="accepted", title=f"Asked for: {_what(asked[0])}", lines=(said,), transaction=asked[0].id)
     rows = tuple(f"{t.id}: {_what(t)}" for t in asked)
-    said = tuple(f"Each comes {where(t.place.channel)}; {_ALONE}" for t in asked[:1])
+    lines = tuple(f"Each comes {where(t.place.channel)}; {_ALONE}" for t in asked[:1])
     title = f"Asked for {len(asked)} transactions"
-    return Card(kind="accepted", title=title, lines=said, lists=(("Transactions", rows),))
+    return Card(kind="accepted", title=title, lines=lines, lists=(("Transactions", rows),))
 
 
 def where(channel: str) -> str:
