@@ -28,17 +28,12 @@ def whisper(client: WebClient, origin: Origin, card: Card) -> None:
     """
     said = blocks.reply(card)
     try:
-        if not (
-            _is_said_over_it(client, origin, card) if _is_in_a_view(origin) else _is_said_there(client, origin, said)
-        ):
+        is_in_view = bool(origin.trigger and not origin.channel)
+        if not (_is_said_over_it(client, origin, card) if is_in_view else _is_said_there(client, origin, said)):
             # Only the two of them read there. A user's id stands for that conversation.
             client.chat_postMessage(channel=origin.actor.id, **said)
     except (SlackClientError, OSError, HTTPException) as error:
         _log.warning("a private answer was not delivered", extra={"action": "whisper", "error": str(error)})
-
-
-def _is_in_a_view(origin: Origin) -> bool:
-    return bool(origin.trigger and not origin.channel)
 
 
 def _is_said_over_it(client: WebClient, origin: Origin, card: Card) -> bool:
