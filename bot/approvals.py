@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot import approving, ending, narrator, petitions, story
-from bot.errors import NotAllowed, NotFound, RequesterError
+from bot.errors import NotAllowed, NotFound, RequesterError, TransientError
 from bot.model import (
     Actor,
     Approval,
@@ -62,6 +62,21 @@ class Approvals:
         self._ask(unit, transaction, terms, decided, estimates)
         return Stand.WAIT
 
+    def outlast(self, unit: Unit, transaction: Transaction, failure: Failure) -> Failure | None:
+        """Why it ends, after it could not be planned; None: it is approved, and an outage is waited out till then."""
+        known = unit.approvals.newest(transaction.id)
+        is_outage = failure.kind == TransientError.__name__
+        if not is_outage or known is None or known.state is not ApprovalState.APPROVED or known.good_until is None:
+            return failure
+        until = f"until {known.good_until:%Y-%m-%d %H:%M} UTC"
+        if self.clock.now() < known.good_until:
+            text = f"{failure.what} It stays approved, and is tried again {until}."
+            narrator.tell_first(unit, transaction, f"outage:{known.number}", text)
+            return None
+        why = f"Approved by {approving.names(known)}, and not started {until}: {failure.what}"
+        self._expire(unit, known, why)
+        return replace(failure, what=why, step="Approval")
+
     def begin(self, unit: Unit, transaction: Transaction) -> Failure | None:
         """At its start: the approval is executed, once. Gives why it may not start any more."""
         known = unit.approvals.newest(transaction.id)
@@ -78,9 +93,9 @@ class Approvals:
             self._keep(unit, replace(known, state=ApprovalState.EXECUTED), "executed", {"by": approving.names(known)})
             return None
         if known.state is ApprovalState.APPROVED:
-            why = f"it was approved, and not started until {known.good_until:%Y-%m-%d %H:%M} UTC"
-            known = replace(known, state=ApprovalState.EXPIRED, why=why)
-            self._keep(unit, known, "approval", {"state": "expired", "why": why})
+            known = self._expire(
+                unit, known, f"it was approved, and not started until {known.good_until:%Y-%m-%d %H:%M} UTC"
+            )
         return _failure(approving.refusal(known, "", Choice.APPROVE, self.clock.now()))
 
     def decide(self, unit: Unit, token: str, choice: Choice, actor: Actor, key: str) -> Approval:
@@ -127,8 +142,7 @@ class Approvals:
             return
         if now >= known.expires_at:
             why = f"nobody decided until {known.expires_at:%Y-%m-%d %H:%M} UTC"
-            ended = replace(known, state=ApprovalState.EXPIRED, why=why)
-            self._keep(unit, ended, "approval", {"state": "expired", "why": why})
+            self._expire(unit, known, why)
             self._close(unit, transaction, f"Expired: {why}. Nothing was done.")
         elif known.remind_at and now >= known.remind_at:
             unit.approvals.put(replace(known, remind_at=None))
@@ -235,6 +249,11 @@ class Approvals:
 
     def _close(self, unit: Unit, transaction: Transaction, what: str) -> None:
         ending.close(unit, transaction.id, self.clock.now(), verdict="refused", failure=_failure(what))
+
+    def _expire(self, unit: Unit, approval: Approval, why: str) -> Approval:
+        ended = replace(approval, state=ApprovalState.EXPIRED, why=why)
+        self._keep(unit, ended, "approval", {"state": "expired", "why": why})
+        return ended
 
     def _void(self, unit: Unit, transaction: Transaction, approval: Approval, why: str) -> None:
         ended = replace(approval, state=ApprovalState.CANCELLED, why=why)

@@ -4,7 +4,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot import ending, holding, narrator
 from bot.approvals import Approvals, Stand
@@ -22,9 +22,11 @@ from bot.store import Database, Unit
 
 log = logging.getLogger(__name__)
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 LOOK_S = 0.25
 AFTER_FAULT_S = 5.0
 ASK_AGAIN = timedelta(seconds=2)  # how old the engine's word on a run that it has may be; asking costs like a status
+OUTAGE = timedelta(seconds=10)  # between two looks of what is approved at a system that does not answer
 FORGET_EVERY = timedelta(days=1)
 KEPT_BY_THE_ENGINE = timedelta(days=7)
 PLANNERS = 4  # a VMstore that hangs must not keep the others from being planned
@@ -66,6 +68,7 @@ class Dispatcher:
         self._approvals = Approvals(self._rights, clock)
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
+        self._rest: dict[str, datetime] = {}  # approved, but a system is out: not planned again before
         self._kept: dict[str, datetime] = {}  # runs that the engine has, and when it last said so
         self._forgets_at = clock.now()
         self._lock = threading.Lock()
@@ -98,6 +101,8 @@ class Dispatcher:
             active = unit.transactions.active()
         living = {run_id(each.id, each.run) for each in active}
         self._kept = {run: at for run, at in self._kept.items() if run in living}
+        with self._lock:
+            self._rest = {known.id: self._rest[known.id] for known in active if known.id in self._rest}
         well = True
         for transaction in active:
             try:
@@ -146,7 +151,7 @@ class Dispatcher:
 
     def _plan_soon(self, transaction: Transaction) -> None:
         with self._lock:
-            if transaction.id in self._being_planned:
+            if transaction.id in self._being_planned or self._clock.now() < self._rest.get(transaction.id, _LONG_AGO):
                 return
             self._being_planned.add(transaction.id)
         self._pool.submit(self._plan, transaction)
@@ -187,8 +192,11 @@ class Dispatcher:
             words = f"{found.vm} is already being {being} by {found.transaction_id}: follow it there."
             unit.transactions.update(transaction.id, plan=transaction.plan | {"joined": found.transaction_id})
             self._close(unit, transaction, State.REFUSED, Failure(what=words, step="Plan", kind="Joined"))
+        elif ends := self._approvals.outlast(unit, transaction, found.failure):
+            self._close(unit, transaction, State.REFUSED, ends)
         else:
-            self._close(unit, transaction, State.REFUSED, found.failure)
+            with self._lock:
+                self._rest[transaction.id] = self._clock.now() + OUTAGE
 
     def _queue(self, unit: Unit, transaction: Transaction, planned: Planned) -> None:
         facts = transaction.plan | planned.facts

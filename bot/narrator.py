@@ -30,6 +30,12 @@ def tell(unit: Unit, transaction: Transaction, name: str, text: str, *, level: s
         _say(unit, transaction, f"milestone:{name}", story.reply(transaction, name, level, text))
 
 
+def tell_first(unit: Unit, transaction: Transaction, name: str, text: str) -> None:
+    """Add a reply of warning, unless one of that name stands there already."""
+    if unit.outbox.get(f"{transaction.id}:milestone:{name}") is None:
+        tell(unit, transaction, name, text, level="warning")
+
+
 def tell_approval(unit: Unit, transaction: Transaction, approval: Approval) -> None:
     """Bring the copies of its card that approvers got up to date."""
     for key in unit.outbox.keys_under(copy_key(approval, "")):
