@@ -270,7 +270,7 @@ class Service(Recorder):
             return asking.of_thread(unit, channel, thread_ts, command).id
 
     def audit_of(self, text: str) -> asking.Audited:
-        """The audit rows of one transaction, and whether the chain verifies. NotFound, AmbiguousName, UsageError."""
+        """The audit rows of one transaction, and whether they are unchanged. NotFound, AmbiguousName, UsageError."""
         with self._db.read() as unit:
             return asking.audited(unit, asking.meant(unit, text))
 

@@ -7,34 +7,43 @@ from slack_sdk import WebClient
 
 from bot.model import Choice, Json
 from bot.service import Service
-from handlers import answers, history, ids
+from handlers import answers, history, homeevents, ids
+from handlers.homes import Homes
 from handlers.origin import of_click
 from handlers.whisper import after_ack_safe, tell_once
 
 
-def register(app: App, service: Service) -> None:
+def register(app: App, service: Service, homes: Homes) -> None:
     """Listen."""
-    app.action(ids.STOP)(after_ack_safe(partial(stop, service)))
+    app.action(ids.STOP)(after_ack_safe(partial(stop, service, homes)))
     app.action(ids.DETAILS)(after_ack_safe(partial(details, service)))
     app.action(ids.VERIFY)(after_ack_safe(partial(verify, service)))
     app.action(ids.RETRY)(after_ack_safe(partial(retry, service)))
-    app.action(ids.APPROVE)(after_ack_safe(partial(decide, Choice.APPROVE, service)))
-    app.action(ids.VETO)(after_ack_safe(partial(decide, Choice.VETO, service)))
+    app.action(ids.APPROVE)(after_ack_safe(partial(decide, Choice.APPROVE, service, homes)))
+    app.action(ids.VETO)(after_ack_safe(partial(decide, Choice.VETO, service, homes)))
     app.action(ids.AUDIT)(after_ack_safe(partial(audit, service)))
 
 
-def decide(choice: Choice, service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+def decide(
+    choice: Choice, service: Service, homes: Homes, ack: Ack, body: Json, action: Json, client: WebClient
+) -> None:
     """The Approve, Confirm and Veto buttons; the value is the token of one approval."""
     origin = of_click(body)
-    decided = service.decide(action["value"], choice, origin.actor, request_key=origin.key)
+    try:
+        decided = service.decide(action["value"], choice, origin.actor, request_key=origin.key)
+    finally:
+        homeevents.carried_out(homes, body)
     ack()
     tell_once(service, client, origin, answers.decided(decided, choice))
 
 
-def stop(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+def stop(service: Service, homes: Homes, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """The Stop button of a root message; its value is the transaction id."""
     origin = of_click(body)
-    transaction = service.stop(action["value"], origin.actor, request_key=origin.key, channel=origin.channel)
+    try:
+        transaction = service.stop(action["value"], origin.actor, request_key=origin.key, channel=origin.channel)
+    finally:
+        homeevents.carried_out(homes, body)
     ack()
     tell_once(service, client, origin, answers.stopping(transaction))
 
@@ -65,7 +74,7 @@ def retry(service: Service, ack: Ack, body: Json, action: Json, client: WebClien
 
 
 def audit(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
-    """The Show audit button of a receipt; its value is the transaction id. The walk along the chain takes its time."""
+    """The Show audit button of a receipt; its value is the transaction id."""
     origin = of_click(body)
     service.demand_reading("audit", origin.actor, origin.channel)
     ack()

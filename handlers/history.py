@@ -59,7 +59,7 @@ def audit_answer(service: Service, text: str) -> Card:
 
 
 def audit(found: Audited) -> Card:
-    """Who did what when, with the beginning of each row's hash, and whether the chain holds."""
+    """Who did what when, with the beginning of each row's hash, and whether the rows are as they were written."""
     said = [f"{row.at:%d %b %H:%M:%S} UTC · {row.actor_name} · {_what(row)} · {row.hash[:_HASH]}" for row in found.rows]
     lists = tuple((f"Rows {first} to {first + len(part) - 1}", part) for first, part in _parts(said))
     return Card(
@@ -94,7 +94,7 @@ def _told(items: Iterable[tuple[str, object]]) -> Iterator[str]:
 def _verdict(found: Audited) -> str:
     verdict = found.verdict
     if not verdict.judged:
-        return f"The chain could not be judged. {verdict.why}"
+        return f"Whether these rows are as they were written could not be judged. {verdict.why}"
     if verdict.broken_at is not None:
-        return f"The chain is broken at row {verdict.broken_at}. {verdict.why}"
-    return f"The chain verifies, all {verdict.rows} rows. {verdict.why}"
+        return f"The audit was tampered with. {verdict.why} Look with: cloudy audit verify"
+    return f"Each of these {verdict.rows} rows is as it was written. Whether one is missing: cloudy audit verify"

@@ -21,6 +21,7 @@ from bot.ports import Clock
 from bot.store.rows import AuditLink, SettingRow
 
 _KEY_BYTES = 32
+_CHANGED = "Row {} was changed after it was written."
 _KEY_MARK = "audit key"  # setting that tells one key from another, without telling the key
 
 
@@ -107,6 +108,17 @@ class Audit:
             return AuditVerdict(rows=rows, broken_at=broken[0], why=broken[1])
         return AuditVerdict(rows=rows, broken_at=None, why="Every row is as it was written.")
 
+    def verify_rows(self, transaction_id: str) -> AuditVerdict:
+        """Tell the first row about a transaction that is not as it was written; one that is missing is not seen so."""
+        cannot = self._why_it_cannot_judge()
+        rows = 0
+        query = select(AuditLink).where(AuditLink.transaction_id == transaction_id).order_by(col(AuditLink.seq))
+        for link in self._session.exec(query):
+            rows += 1
+            if self._key is not None and not cannot and not hmac.compare_digest(link.hash, _hash(self._key, link)):
+                return AuditVerdict(rows=rows, broken_at=link.seq, why=_CHANGED.format(link.seq))
+        return AuditVerdict(rows=rows, broken_at=None, why=cannot, judged=not cannot)
+
     def _why_it_cannot_judge(self) -> str:
         if self._key is None:
             return (
@@ -174,7 +186,7 @@ def _flaw(key: bytes, link: AuditLink, place: int, prev: str) -> tuple[int, str]
     if link.prev != prev:
         return place, f"Row {place} does not follow the row before it: one of the two was replaced or moved."
     if not hmac.compare_digest(link.hash, _hash(key, link)):
-        return place, f"Row {place} was changed after it was written."
+        return place, _CHANGED.format(place)
     return None
 
 

@@ -433,7 +433,7 @@ def test_show_audit_answers_privately_with_who_and_what(world: World) -> None:
     assert world.slack.click("bob", "Show audit").ok
     world.whispered("Audit: protect vm01 to s3")
     world.whispered("alice · command: command protect")
-    world.whispered("The chain could not be judged")
+    world.whispered("could not be judged")
 
 
 def test_the_retry_button_of_what_is_held_queues_it_again_and_clean_up_now_stops_it(world: World) -> None:

@@ -1,5 +1,6 @@
 """Verify on memory adapters: what a good, a damaged and a lost recovery point is told to be; what the audit shows."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ def test_of_many_disks_the_manifests_checksum_is_told(house: House) -> None:
     assert "CRC-64/NVME" not in facts
 
 
-def test_the_audit_of_a_transaction_tells_who_what_when_and_that_the_chain_verifies(house: House) -> None:
+def test_the_audit_of_a_transaction_tells_who_what_when_and_that_its_rows_are_unchanged(house: House) -> None:
     protected = house.protect()
     found = house.service.audit_of("last")
     card = history.audit(found)
@@ -183,7 +184,20 @@ def test_the_audit_of_a_transaction_tells_who_what_when_and_that_the_chain_verif
     assert "alice · command: command protect, vm vm01" in lines[0]
     assert any("· alice · upload complete ·" in line for line in lines)
     assert all(line.endswith(row.hash[:8]) for line, row in zip(lines, found.rows, strict=True))
-    assert card.closing[0].startswith(f"The chain verifies, all {found.verdict.rows} rows")
+    assert card.closing[0].startswith(f"Each of these {len(found.rows)} rows is as it was written")
+
+
+def test_a_row_that_was_changed_is_told_with_the_audit_of_its_transaction_and_of_no_other(
+    house: House, tmp_path: Path
+) -> None:
+    house.protect()
+    (row, *_) = house.service.audit_of("last").rows
+    with sqlite3.connect(tmp_path / "cloudy.db") as raw:
+        raw.execute("DROP TRIGGER audit_never_changed")
+        raw.execute("UPDATE audit SET actor_name = 'mallory' WHERE seq = ?", (row.seq,))
+    assert f"Row {row.seq} was changed" in history.audit(house.service.audit_of("last")).closing[0]
+    house.protect(key="again")
+    assert "as it was written" in history.audit(house.service.audit_of("last")).closing[0]
 
 
 def test_why_tells_cause_undone_left_and_next_of_a_failure_and_of_a_success_that_nothing_failed(house: House) -> None:
