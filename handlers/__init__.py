@@ -13,6 +13,8 @@ def register(app: App, service: Service, homes: Homes | None = None) -> None:
     The app wants a listener_executor of its own size: Bolt's default of 5 threads leaves the sixth person without an
     acknowledgement while five wait for the database.
     """
-    for listeners in (inquiries, commands, actions, events, forms, shortcuts, failures):
+    homes = homes or Homes(app.client, service)
+    for listeners in (inquiries, commands, events, forms, shortcuts, failures):
         listeners.register(app, service)
-    homeevents.register(app, service, homes or Homes(app.client, service))
+    for watched in (actions, homeevents):
+        watched.register(app, service, homes)

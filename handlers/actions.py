@@ -29,10 +29,8 @@ def decide(
 ) -> None:
     """The Approve, Confirm and Veto buttons; the value is the token of one approval."""
     origin = of_click(body)
-    try:
+    with homeevents.seen_at_once(homes, body):
         decided = service.decide(action["value"], choice, origin.actor, request_key=origin.key)
-    finally:
-        homeevents.carried_out(homes, body)
     ack()
     tell_once(service, client, origin, answers.decided(decided, choice))
 
@@ -40,10 +38,8 @@ def decide(
 def stop(service: Service, homes: Homes, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """The Stop button of a root message; its value is the transaction id."""
     origin = of_click(body)
-    try:
+    with homeevents.seen_at_once(homes, body):
         transaction = service.stop(action["value"], origin.actor, request_key=origin.key, channel=origin.channel)
-    finally:
-        homeevents.carried_out(homes, body)
     ack()
     tell_once(service, client, origin, answers.stopping(transaction))
 

@@ -1,6 +1,7 @@
 """The App Home's listeners: somebody looks, filters, turns a page, asks for the form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from slack_bolt import Ack, App
@@ -27,10 +28,23 @@ def register(app: App, service: Service, homes: Homes) -> None:
 
 def touched(homes: Homes, body: Json, next_: Callable[[], None]) -> None:
     """Any button there, also one that stands on other messages: what it changes must be seen there."""
-    view = body.get("view") or {}
-    if body.get("type") == "block_actions" and view.get("type") == "home":
-        homes.touch(str(body["user"]["id"]), home.view_of(str(view.get("private_metadata") or "")))
+    if _stands_there(body):
+        homes.touch(str(body["user"]["id"]), home.view_of(str(body["view"].get("private_metadata") or "")))
     next_()
+
+
+@contextmanager
+def seen_at_once(homes: Homes, body: Json) -> Iterator[None]:
+    """Whatever a button does inside, or does not do: if it stands there, that is drawn anew right after."""
+    try:
+        yield
+    finally:
+        if _stands_there(body):
+            homes.look(str(body["user"]["id"]))
+
+
+def _stands_there(body: Json) -> bool:
+    return body.get("type") == "block_actions" and (body.get("view") or {}).get("type") == "home"
 
 
 def opened(homes: Homes, body: Json, event: Json) -> None:

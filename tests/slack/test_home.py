@@ -236,8 +236,9 @@ def test_an_approval_that_waits_is_decided_there(world: World, monkeypatch: pyte
     world.shows("Waiting for my word", "bob")
     assert world.slack.click("bob", "Approve", "home").ok
     assert decided == [("t" * 43, "approve", "bob")]
-    world.pass_by(6)
-    until(lambda: "Waiting for my word" not in (world.slack.home("bob") or ""), "it waits no more")
+    until(
+        lambda: "Waiting for my word" not in (world.slack.home("bob") or ""), "it waits no more, though no time passes"
+    )
 
 
 def test_its_form_is_the_forms(world: World) -> None:
