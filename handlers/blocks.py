@@ -33,6 +33,14 @@ _MORE = {  # label and action by name
     "verify": ("Verify", ids.VERIFY),
     "audit": ("Show audit", ids.AUDIT),
 }
+_TYPED = {  # the command for a button, where there are none
+    "stop": "stop",
+    "details": "show",
+    "retry": "retry",
+    "cleanup": "stop",
+    "verify": "verify",
+    "audit": "audit",
+}
 _WORDS: dict[str, tuple[str, str, str]] = {  # on an approval: label, action and style by name
     "approve": ("Approve", ids.APPROVE, "primary"),
     "confirm": ("Confirm", ids.APPROVE, "primary"),
@@ -63,9 +71,9 @@ def render(view: Json, level: int = PLAN, *, version: int = 1) -> Rendered:
 
 def render_card(card: Card, level: int = SECTIONS, *, version: int = 1) -> Rendered:
     """Draw a card: 3 with a plan block and rich text, 2 with sections and emoji, 1 as text only."""
-    text = _whole_text(card)
     if level <= TEXT:
-        return Rendered(text)
+        return Rendered(_whole_text(card, _instead_of_buttons(card)))
+    text = _whole_text(card)
     draw = _Rich() if level >= PLAN else _Plain()
     body, tail = list(_body(card, draw)), list(_tail(card))
     blocks = [*_fitting(body, draw, room=_MESSAGE - sum(map(_weight, tail))), *tail]
@@ -95,8 +103,8 @@ def cut(text: str, most: int) -> str:
 # --- the text ---
 
 
-def _whole_text(card: Card) -> str:
-    tail = "".join(f"\n{line}" for line in _footer(card))
+def _whole_text(card: Card, instead: Iterable[str] = ()) -> str:
+    tail = "".join(f"\n{line}" for line in (*instead, *_footer(card)))
     return (cut("\n".join(_text_lines(card)), _TEXT - len(tail)) + tail).strip() or "–"
 
 
@@ -110,6 +118,16 @@ def _text_lines(card: Card) -> Iterator[str]:
         yield f"{quiet(one_line(heading))}:"
         yield from (f"• {quiet(one_line(item))}" for item in items)
     yield from map(quiet, card.closing)
+
+
+def _instead_of_buttons(card: Card) -> Iterator[str]:
+    """Other ways to what they do."""
+    if any(name in _WORDS for name in card.more):
+        yield "To decide: open Cloudy in Slack, tab Home. What waits for you has its buttons there."
+    names = (*(("stop",) if card.stop else ()), *(("details",) if card.details else ()), *card.more)
+    typed = [f"/cloudy {_TYPED[name]} {quiet(one_line(card.transaction))}" for name in names if name in _TYPED]
+    if typed:
+        yield f"There are no buttons here. Type: {' · '.join(dict.fromkeys(typed))}"
 
 
 def _footer(card: Card) -> list[str]:

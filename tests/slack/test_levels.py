@@ -120,3 +120,19 @@ def test_the_buttons_of_a_root_message_are_there_with_sections_too(desk: Desk) -
         ("Stop", ID),
         ("Details", ID),
     ]
+
+
+def test_a_card_without_buttons_says_how_to_decide_and_what_to_type(desk: Desk) -> None:
+    waits = {"line": "Waiting for 1 approval", "buttons": ["approve", "veto", "stop", "details"], "token": "opaque"}
+    desk.slack.fail_next("chat.postMessage", 2, error="invalid_blocks")
+    desk.tell("root", story.root(RUNNING, STEPS) | waits)
+    (root,) = desk.posted()
+    assert not root["blocks"]
+    assert "To decide: open Cloudy in Slack, tab Home" in root["text"]
+    assert f"/cloudy stop {ID} · /cloudy show {ID}" in root["text"]
+    assert "opaque" not in root["text"]
+
+
+def test_a_text_beside_buttons_does_not_speak_of_other_ways(desk: Desk) -> None:
+    desk.tell("root", story.root(RUNNING, STEPS) | {"buttons": ["approve", "veto"], "token": "opaque"})
+    assert "To decide" not in desk.posted()[0]["text"]
