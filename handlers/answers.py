@@ -117,7 +117,8 @@ def runs(transactions: Iterable[Transaction]) -> Card:
 def show(transaction: Transaction, steps: Iterable[Step], files: Iterable[StoredFile]) -> Card:
     """One transaction: facts, steps, what is stored, why it failed, what is left behind."""
     stored = tuple(f"{file.key} · {size_text(file.size)} · CRC-64/NVME {file.crc64:016x}" for file in files)
-    lists = (("Stored", stored), ("Left behind", transaction.left_behind))
+    removes = tuple(map(str, transaction.plan.get("removes", ())))
+    lists = (("Removes all under", removes), ("Stored", stored), ("Left behind", transaction.left_behind))
     return Card(
         kind="show",
         mark=_mark(transaction),

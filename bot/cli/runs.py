@@ -48,11 +48,16 @@ def show(transaction_id: str, config: ConfigOption = None, as_json: JsonOption =
     with reading(config) as (settings, db):
         transaction, steps, files = service_for(settings, db).show(transaction_id)
     if as_json:
-        print_json(
-            summary(transaction) | {"steps": [_step(step) for step in steps], "files": [_file(file) for file in files]}
-        )
+        print_json(shown(transaction, steps, files))
         return
     _print_transaction(transaction, steps, files)
+
+
+def shown(transaction: Transaction, steps: tuple[Step, ...], files: tuple[StoredFile, ...]) -> dict[str, Any]:
+    """One transaction whole, as `--json` gives it."""
+    removes = transaction.plan.get("removes")
+    told: dict[str, Any] = {"steps": [_step(step) for step in steps], "files": [_file(file) for file in files]}
+    return summary(transaction) | told | ({"removes": removes} if removes else {})
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -78,6 +83,8 @@ def _print_transaction(transaction: Transaction, steps: tuple[Step, ...], files:
     if transaction.failure:
         out.print(f"{transaction.failure.step}: {transaction.failure.what}", markup=False)
         out.print(transaction.failure.next, markup=False)
+    for place in transaction.plan.get("removes", ()):
+        out.print(f"removes all under: {place}", markup=False, soft_wrap=True)
     for thing in transaction.left_behind:
         out.print(f"left behind: {thing}", markup=False)
     table = Table("step", "state", "started", "took")

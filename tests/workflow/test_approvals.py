@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.checksum import crc64
+from bot.cli import runs
 from bot.errors import CloudyError, NotAllowed, NotFound, PermanentError, RequesterError
 from bot.model import (
     Actor,
@@ -22,6 +23,7 @@ from bot.model import (
     Transaction,
 )
 from bot.policy import Need, Operation, Policy, Role, Rule
+from handlers import answers
 from tests.memory_vmstore import MemoryVMstore
 from tests.workflow.house import ALICE, OPS, House
 
@@ -442,3 +444,17 @@ def test_a_snapshot_that_came_meanwhile_voids_no_approval(tmp_path: Path, monkey
     click(house, transaction, BOB)
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
+
+
+def test_a_card_counts_what_it_cannot_show_and_details_and_the_command_line_name_all(tmp_path: Path) -> None:
+    names = tuple(f"target-with-quite-a-long-name-{n:02d}" for n in range(9))
+    house = House(tmp_path, names, policy=policy_with())
+    house.protect(targets=names)
+    transaction = asked(house)
+    told = dict(view(house, f"{transaction.id}:root")["facts"])["Removes all under"]
+    every = approval(house, transaction).decided["removes"]
+    assert told.startswith(f"9 in all: {every[0]}, {every[1]}")
+    assert told.endswith(" more (Details has all)")
+    shown = answers.show(*house.service.show(transaction.id))
+    assert dict(shown.lists)["Removes all under"] == tuple(every)
+    assert runs.shown(*house.service.show(transaction.id))["removes"] == every
