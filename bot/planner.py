@@ -49,6 +49,15 @@ class Refused:
     failure: Failure
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What the VMstores said to one name."""
+
+    found: dict[str, Vm] = field(default_factory=dict)
+    silent: dict[str, RemoteError] = field(default_factory=dict)
+    near: list[str] = field(default_factory=list)
+
+
 class Planner:
     """Each workflow brings its own planning; without one it is planned by the recovery point that it is about."""
 
@@ -190,38 +199,46 @@ class Planner:
         return self._ask(list(self._systems.vmstore_names), typed)
 
     def _ask(self, stores: list[str], name: str) -> Vm:
-        found: list[Vm] = []
-        near: list[str] = []
-        silent: list[RemoteError] = []
+        """Ask all of them quickly; those that may have overlooked it once more, which lists all their VMs."""
+        seen = _Seen()
         for store in stores:
-            try:
-                found.append(self._look(store, name))
-            except NotFound as error:
-                near += error.suggestions
-            except AmbiguousName as error:
-                which = "; ".join(error.candidates)
-                raise AmbiguousName(f"{error.message} Name it by its uuid: {which}", error.candidates) from error
-            except RemoteError as error:
-                silent.append(error)
-        if len(found) > 1:
-            ways = [f"{vm.vmstore}/{vm.name}" for vm in found]
+            self._look_for(name, store, seen, is_quick=True)
+        doubted = self._last_seen_on(name) if seen.found else stores
+        for store in (each for each in doubted if each in stores and each not in {*seen.found, *seen.silent}):
+            self._look_for(name, store, seen, is_quick=False)
+        if len(seen.found) > 1:
+            ways = [f"{vm.vmstore}/{vm.name}" for vm in seen.found.values()]
             raise AmbiguousName(f"{name} is on more than one VMstore. Say which: {', '.join(ways)}", ways)
-        if found:
-            return found[0]
-        if silent:
-            raise silent[0]
-        raise self._unknown(name, near)
+        for vm in seen.found.values():
+            return vm
+        for error in seen.silent.values():
+            raise error
+        raise self._unknown(name, seen.near)
 
-    def _look(self, store: str, name: str) -> Vm:
+    def _last_seen_on(self, name: str) -> list[str]:
+        with self._db.read() as unit:
+            return [vm.vmstore for vm in unit.inventory.named(name) if vm.name == name and vm.gone_at is None]
+
+    def _look_for(self, name: str, store: str, seen: "_Seen", *, is_quick: bool) -> None:
+        try:
+            seen.found[store] = self._look(store, name, is_quick=is_quick)
+        except NotFound as error:
+            seen.near += error.suggestions
+        except AmbiguousName as error:
+            which = "; ".join(error.candidates)
+            raise AmbiguousName(f"{error.message} Name it by its uuid: {which}", error.candidates) from error
+        except RemoteError as error:
+            seen.silent[store] = error
+
+    def _look(self, store: str, name: str, *, is_quick: bool) -> Vm:
         client: VMstore = retrying(self._systems.open_vmstore(store), self._pause, PATIENCE)
         client.info()
         client.login()
         try:
-            return client.find_vm(name)
+            return client.find_vm(name, is_quick=is_quick)
         except NotFound:
             if found := _by_uuid(client, name):
                 return found
-            self._learn(store, client)
             raise
         finally:
             _log_out(client, store)
@@ -237,12 +254,6 @@ class Planner:
         if why := room.refusal(vm.name, vm.vmstore):
             raise PermanentError(why, system=vm.vmstore, operation="plan")
         return room
-
-    def _learn(self, store: str, client: VMstore) -> None:
-        """Refresh the inventory: a name that was not found is the moment when near names are wanted."""
-        vms = tuple(client.list_vms())
-        with self._db.unit() as unit:
-            unit.inventory.refresh(store, vms)
 
     def _unknown(self, name: str, near: list[str]) -> NotFound:
         with self._db.read() as unit:

@@ -52,9 +52,10 @@ class VMstore(Protocol):
     def logout(self) -> None:
         """Close the session; repeating is safe, and so is a session that has expired."""
 
-    def find_vm(self, name: str) -> Vm:
+    def find_vm(self, name: str, *, is_quick: bool = False) -> Vm:
         """Look a live VM up by the exact name, disks included.
 
+        is_quick: never by listing all VMs; then one may be overlooked, and no near names are known.
         NotFound carries the nearest names; AmbiguousName carries one line for each VM of that name.
         """
 

@@ -129,10 +129,12 @@ class TintriVMstore:
 
     # --- VMs ---
 
-    def find_vm(self, name: str) -> Vm:
+    def find_vm(self, name: str, *, is_quick: bool = False) -> Vm:
         """Look a live VM up by its exact name; upper and lower case are different names."""
         # The VMstore's own filter may match parts of names or none at all, so it only makes the common case quick.
         found = [item for item in self._live(name=name) if words.name(item) == name]
+        if not found and is_quick:
+            raise NotFound(f"{self.name} finds no live VM called {name}.", ())
         if not found:
             everything = list(self._live())
             found = [item for item in everything if words.name(item) == name]

@@ -67,6 +67,14 @@ def test_a_name_that_the_filter_does_not_find_is_looked_for_in_the_whole_list(pe
     assert client(peer).find_vm("vm 01&x").uuid == "1"
 
 
+def test_a_quick_look_asks_the_filter_alone(peer: Peer) -> None:
+    peer.on("GET", "/vm", page([]))
+    with pytest.raises(NotFound) as caught:
+        client(peer).find_vm("vm01", is_quick=True)
+    assert caught.value.suggestions == ()
+    assert peer.asked().count("GET /vm") == 1
+
+
 def test_an_unknown_name_brings_the_near_ones(peer: Peer) -> None:
     peer.on("GET", "/vm", page([vm("1", "VM01"), vm("2", "vm02"), vm("3", "database")]))
     with pytest.raises(NotFound, match="no live VM called vm01 on vmstore") as caught:
