@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 LOOK_S = 0.25
 AFTER_FAULT_S = 5.0
-ASK_AGAIN = timedelta(seconds=2)  # how old the engine's word on a run that it has may be; asking costs like a status
+ASK_AGAIN = timedelta(seconds=10)  # how old the engine's word on a run that it has may be; asking costs like a status
 OUTAGE = timedelta(seconds=10)  # between two looks of what is approved at a system that does not answer
 FORGET_EVERY = timedelta(days=1)
 KEPT_BY_THE_ENGINE = timedelta(days=7)

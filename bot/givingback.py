@@ -7,7 +7,10 @@ this a process would stay as large as its busiest moments together.
 
 import ctypes
 import gc
+import threading
 
+PAUSE_S = 5.0  # between two looks for cycles: nothing else runs meanwhile
+_LOOK_S = 1.0  # how soon an end is heard
 _M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 _POOLS = 2
 
@@ -20,8 +23,27 @@ def share_pools() -> None:
         mallopt(_M_ARENA_MAX, _POOLS)
 
 
+class GivingBack:
+    """Gives memory back after runs, not after each: with many that end at once it would be felt by whoever waits."""
+
+    def __init__(self) -> None:
+        self._used = threading.Event()
+
+    def used(self) -> None:
+        """A run has ended; its memory goes back within some seconds."""
+        self._used.set()
+
+    def run(self, stop: threading.Event, pause_s: float = PAUSE_S) -> None:
+        """Go on until told to stop."""
+        while not stop.is_set():
+            if self._used.wait(_LOOK_S):
+                self._used.clear()
+                give_back()
+                stop.wait(pause_s)
+
+
 def give_back() -> None:
-    """Give back what a run has used: some milliseconds."""
+    """Give back what was used: some milliseconds, up to a hundred."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only; malloc_trim(3)
     if trim is not None:

@@ -16,7 +16,6 @@ from bot import ending, holding, narrator
 from bot.actions import ACTIONS, Context
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.failures import failure_of
-from bot.givingback import give_back
 from bot.guard import Guard
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
@@ -63,6 +62,7 @@ class Runner:
         self._sessions_lock = threading.Lock()
         self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
         self.draining = threading.Event()
+        self.on_end: Callable[[], None] = lambda: None  # a run has ended and holds no memory any more
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
         """Run a step and keep what it came to. {"outcome": "ok|stopped|failed", "outputs": {...}}."""
@@ -136,7 +136,7 @@ class Runner:
         held = self._write(lambda unit: holding.begin(unit, transaction_id, run, step_id, now=now, hold=self._hold))
         if held:
             self._close_sessions(transaction_id)
-            give_back()
+            self.on_end()
         return {"held": held}
 
     def end(self, transaction_id: str, verdict: str) -> Json:
@@ -147,7 +147,7 @@ class Runner:
         except MissingError:
             return {"state": "unknown"}  # `_begin` has said so
         self._close_sessions(transaction_id)
-        give_back()
+        self.on_end()
         return {"state": state.value}
 
     def _audit(self, unit: Unit, transaction: Transaction, step: Step, event: str, body: Json) -> None:

@@ -6,8 +6,9 @@ Each method is one local unit of work: it records and returns, and asks no other
 import re
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from bot import asking, keeping, narrator, overview, suggestions
 from bot.again import Again, wanted
@@ -35,22 +36,14 @@ from bot.purposes import purpose_of
 from bot.questions import RPO, Questions
 from bot.recorder import WAIT_S, Recorder
 from bot.rights import Rights, about_transaction, stop_of
+from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
+from bot.together import Together
 
 MOST_VMS = 50  # in one request
 CONSISTENCIES = ("crash", "vm")
 _SLACK_USER = re.compile("[UW][A-Z0-9]{2,40}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """How Cloudy stands; the transactions are outlines (see Transactions.outline)."""
-
-    active: tuple[Transaction, ...]
-    recent: tuple[Transaction, ...]
-    vmstores: tuple[str, ...]
-    targets: tuple[str, ...]
 
 
 class Service(Recorder):
@@ -77,6 +70,7 @@ class Service(Recorder):
         self._rights = Rights(policy or Policy(), clock)
         self._approvals = Approvals(self._rights, clock)
         self._wake = wake
+        self._status = Together(partial(standing, db, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
@@ -339,13 +333,7 @@ class Service(Recorder):
 
     def status(self) -> Status:
         """What runs now and what ran last."""
-        with self._db.read() as unit:
-            return Status(
-                active=unit.transactions.active_outline(),
-                recent=unit.transactions.outline(5),
-                vmstores=self._vmstores,
-                targets=self._targets,
-            )
+        return self._status()
 
     def show_message(
         self, channel: str, ts: str, thread: str = ""

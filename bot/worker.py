@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.actions import ACTIONS
 from bot.dispatcher import Dispatcher
 from bot.engine import Engine
-from bot.givingback import share_pools
+from bot.givingback import GivingBack, share_pools
 from bot.inventory import Refresher
 from bot.janitor import Janitor
 from bot.model import Json
@@ -80,6 +80,9 @@ class Worker:
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
         janitor = Janitor(db, systems, clock, installation=installation)
         self._janitor = threading.Thread(target=janitor.run, args=(self._stop,), name="janitor", daemon=True)
+        memory = GivingBack()
+        self._runner.on_end = memory.used
+        self._memory = threading.Thread(target=memory.run, args=(self._stop,), name="memory", daemon=True)
         self._refresher = Refresher(db, systems, clock)
         self._looker: threading.Thread | None = None
 
@@ -92,6 +95,7 @@ class Worker:
         self._engine.launch()
         self._thread.start()
         self._janitor.start()
+        self._memory.start()
         if look_every is not None:
             look = partial(self._refresher.run, self._stop, look_every)
             self._looker = threading.Thread(target=look, name="inventory", daemon=True)
@@ -122,7 +126,7 @@ class Worker:
         self._stop.set()
         self._dispatcher.wake.set()
         self._thread.join(timeout=5.0)
-        for thread in (self._janitor, self._looker):
+        for thread in (self._janitor, self._memory, self._looker):
             if thread is not None and thread.is_alive():
                 thread.join(timeout=5.0)
         self._engine.close()

@@ -6,8 +6,8 @@ from bot import keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
 from bot.model import Approval, Choice, Failure, Step, StepState, StoredFile, Transaction
 from bot.opinions import Opinion
-from bot.service import Status
 from bot.speed import Pace, progress_text
+from bot.status import Status
 from bot.story import asked as asked_for
 from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine

@@ -1,8 +1,9 @@
 """Slash commands: `/protect` and `/cloudy`. The answer rides in the acknowledgement; nothing remote is called."""
 
+from collections.abc import Callable
 from functools import partial
 
-from slack_bolt import Ack, App
+from slack_bolt import Ack, App, BoltResponse
 from slack_sdk import WebClient
 
 from bot.model import Json
@@ -14,29 +15,34 @@ from handlers.whisper import after_ack_safe
 
 
 def register(app: App, service: Service) -> None:
-    """Listen."""
-    app.command("/protect")(after_ack_safe(partial(protect, service)))
-    app.command("/cloudy")(after_ack_safe(partial(cloudy, service)))
+    """Listen. The middleware answers at once, in the thread that the request came in by; a form needs a listener.
+
+    Bolt hands a listener to a thread of its own and looks every 10 ms whether it has acknowledged.
+    """
+    form = after_ack_safe(partial(open_form, service))
+    app.command("/protect", middleware=[partial(protect, service)])(form)
+    app.command("/cloudy", middleware=[partial(cloudy, service)])(form)
 
 
-def protect(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+def protect(service: Service, ack: Ack, command: Json, next: Callable[[], None]) -> BoltResponse | None:
     """`/protect vm01 to s3`; alone it opens a form."""
     if parse.is_blank(command.get("text") or ""):
-        _open_form(service, ack, command, client)
-        return
+        next()
+        return None
     order = parse.Command(verb=parse.Verb.PROTECT, request=parse.protect(command.get("text") or ""))
-    ack(**blocks.reply(carry_out(service, order, of_command(command))))
+    return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 
-def cloudy(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+def cloudy(service: Service, ack: Ack, command: Json, next: Callable[[], None]) -> BoltResponse | None:
     """`/cloudy help|status|runs|show|stop|protect ...`; `/cloudy protect` alone opens a form."""
     if parse.asks_form(command.get("text") or ""):
-        _open_form(service, ack, command, client)
-        return
+        next()
+        return None
     order = parse.cloudy(command.get("text") or "")
-    ack(**blocks.reply(carry_out(service, order, of_command(command))))
+    return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 
-def _open_form(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+def open_form(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+    """The form of `/protect`, after the acknowledgement."""
     ack()
     forms.open_protect(service, client, command["trigger_id"], of_command(command))

@@ -23,7 +23,8 @@ from slack_sdk.web import SlackResponse
 from bot.clock import SystemClock
 from bot.errors import BusyError, OperatorError
 from bot.model import Message, State, Transaction
-from bot.service import Service, Status
+from bot.service import Service
+from bot.status import Status
 from bot.store import Database
 from handlers import ids
 from handlers.connection import slack_app

@@ -20,7 +20,8 @@ from bot import narrator
 from bot.clock import SystemClock
 from bot.errors import BusyError
 from bot.model import AuditRow, Failure, Message, RecoveryPoint, State, StepState, StoredFile, Transaction
-from bot.service import Service, Status
+from bot.service import Service
+from bot.status import Status
 from bot.store import Database
 from handlers.notifier import Sender
 from handlers.whisper import after_ack_safe

@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block, RichTextBlock, TaskCardBlock
 from bot import story
 from bot.errors import NotFound, UsageError
 from bot.model import Actor, Failure, State, Step, StepState, StoredFile, Transaction
-from bot.service import Status
+from bot.status import Status
 from handlers import answers, blocks, ids
 from handlers.cards import Card, is_final, of_view
 from handlers.parse import USAGES
