@@ -42,6 +42,7 @@ class SlackSettings(Section):
     app_token: SecretStr | None = Field(default=None, description="the app-level token, xapp-..., of the Slack app")
     signing_secret: SecretStr | None = Field(default=None, description="the signing secret of the Slack app")
     admin_channel: str = Field(default="", description='a channel id, like admin_channel = "C0123456789"')
+    receipt_chart: bool = Field(default=False, description="true or false: a chart after each receipt of a protect")
 
 
 class VMstoreSettings(Section):

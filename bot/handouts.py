@@ -1,7 +1,7 @@
 """Files that somebody in the chat was promised: recorded at once, delivered by whoever speaks with the chat.
 
-A promise survives a restart, an outage and a storm of refusals; a death between delivering and noting it delivers the
-file once more.
+A promise survives a restart, an outage and a storm of refusals. Each try is noted before it is made, so that the next
+one can look first whether the file is there.
 """
 
 from datetime import datetime
@@ -27,6 +27,11 @@ class Handouts:
         """What is promised and not delivered, oldest first."""
         with self._db.read() as unit:
             return unit.handouts.pending()
+
+    def begin(self, key: str) -> None:
+        """A try is about to be made."""
+        with self._db.unit() as unit:
+            unit.handouts.begin(key)
 
     def delivered(self, key: str) -> None:
         """It is there."""

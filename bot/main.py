@@ -131,6 +131,11 @@ class Hand:
             self.db = _opened_once_ready(settings)
         self.service = service_for(settings, self.db, self._wake)
 
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process works, so that no bot does."""
+        return self._worker is not None
+
     def tend(self) -> None:
         """Work ourselves if nobody does any more: another command line may have been the worker, and have ended.
 
@@ -273,7 +278,7 @@ def asked_to_end() -> Callable[[], None]:
 
 def _connection(settings: Settings, db: Database, worker: Worker, address: Address | None) -> "Connection":
     # only the bot loads Slack's libraries
-    from handlers import connection, courier, gate, membership, socketmode, webserver
+    from handlers import connection, courier, gate, membership, notifier, receiptcharts, socketmode, webserver
 
     slack = settings.slack
     client = connection.slack_client(slack.api_url, _revealed(slack.bot_token))
@@ -285,13 +290,17 @@ def _connection(settings: Settings, db: Database, worker: Worker, address: Addre
     else:
         guarded = gate.Gate(app, signing_secret=_revealed(slack.signing_secret), health=partial(_health, db, worker))
         door = webserver.WebDoor(guarded, host=address.host, port=address.port)
-    return connection.Connection(
-        client,
-        door,
-        db=db,
+    sender = notifier.Sender(
+        db,
+        crossings.watched("slack", client),
         clock=SystemClock(),
         installation=installation_id(db),
         admin_channel=slack.admin_channel,
+        on_sent=receiptcharts.promiser(is_wanted=slack.receipt_chart),
+    )
+    return connection.Connection(
+        door,
+        sender,
         also=(
             membership.Roster(client, service, policy_of(settings.policy).groups, settings.policy.refresh),
             courier.Courier(service.handouts, service.questions, client, SystemClock()),

@@ -32,11 +32,11 @@ class Questions:
             late_before = self._clock.now() - self.rpo
             return unit.lists.vms(pattern, kind, late_before=late_before, offset=offset, limit=limit)
 
-    def moved_by_day(self, days: int) -> tuple[DayMoved, ...]:
-        """What was moved on each of the last days, those without anything left out."""
+    def moved_by_day(self, days: int, vm_uuid: str = "") -> tuple[DayMoved, ...]:
+        """What was moved on each of the last days, those without anything left out; of one VM, or of all."""
         with self._db.read() as unit:
             midnight = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-            return unit.lists.moved_by_day(midnight - timedelta(days=days - 1))
+            return unit.lists.moved_by_day(midnight - timedelta(days=days - 1), vm_uuid)
 
     def tally(self) -> Tally:
         """How many live VMs stand how."""

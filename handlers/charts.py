@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers.cards import one_line
 
-_LABEL = 28
+_LABEL, _TITLE = 28, 80
 _WIDTH, _HEIGHT, _DPI = 8.0, 4.5, 130
 _COLOURS = ("#9db8d2", "#1f4e79")
 _ALERT = "#b03a2e"
@@ -56,7 +56,7 @@ def png(chart: Chart) -> bytes:
         figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
         axes = figure.add_subplot()
         (_lying if chart.is_lying else _standing)(axes, chart)
-        axes.set_title(chart.title, loc="left")
+        axes.set_title(_short(chart.title, _TITLE), loc="left")
         if not chart.names:
             axes.text(0.5, 0.5, "nothing yet", ha="center", transform=axes.transAxes)
         axes.spines[["top", "right"]].set_visible(False)
@@ -90,6 +90,6 @@ def _lying(axes: Any, chart: Chart) -> None:
         axes.axvline(chart.limit, color=_ALERT, linestyle="--", label=chart.limit_label)
 
 
-def _short(name: str) -> str:
+def _short(name: str, most: int = _LABEL) -> str:
     said = one_line(name)
-    return said if len(said) <= _LABEL else said[: _LABEL - 1] + "…"
+    return said if len(said) <= most else said[: most - 1] + "…"

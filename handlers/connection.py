@@ -10,10 +10,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
 import handlers
-from bot import crossings
-from bot.ports import Clock
 from bot.service import Service
-from bot.store import Database
 from handlers.door import Door
 from handlers.notifier import Sender
 
@@ -50,22 +47,10 @@ class Lasting(Protocol):
 class Connection:
     """A door in, the Web API out."""
 
-    def __init__(
-        self,
-        client: WebClient,
-        door: Door,
-        *,
-        db: Database,
-        clock: Clock,
-        installation: str,
-        admin_channel: str = "",
-        also: Sequence[Lasting] = (),
-    ) -> None:
+    def __init__(self, door: Door, sender: Sender, *, also: Sequence[Lasting] = ()) -> None:
         """also: what else goes on in threads while the connection is open."""
         self._door = door
         self._stop = threading.Event()
-        watched = crossings.watched("slack", client)
-        sender = Sender(db, watched, clock=clock, installation=installation, admin_channel=admin_channel)
         self._sender = threading.Thread(target=sender.run, args=(self._stop,), name="sender", daemon=True)
         self._also = [threading.Thread(target=each.run, args=(self._stop,), daemon=True) for each in also]
 

@@ -3,8 +3,7 @@
 import logging
 import threading
 from copy import copy
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from slack_sdk import WebClient
 
@@ -14,10 +13,10 @@ from bot.handouts import Handouts
 from bot.model import Handout
 from bot.ports import Clock
 from bot.questions import Questions
-from handlers import asked, charts, lists, pictures
+from handlers import asked, charts, lists, pictures, receiptcharts
 from handlers.asked import Inquiry
 from handlers.blocks import quiet
-from handlers.webapi import Kind, Outcome, WebApi
+from handlers.webapi import File, Kind, Outcome, WebApi
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +25,7 @@ _TIMEOUT_S = 60
 _BETWEEN_S = 1.0  # files are of tier 4, 100 a minute
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 2.0, 600.0
 _MOST_TRIES = 60  # some 9 hours
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    name: str
-    content: bytes
-    comment: str
-    alt: str = ""
+_SKEW_S = 600  # how far Slack's clock and ours may be apart
 
 
 class Courier:
@@ -59,6 +51,7 @@ class Courier:
             due = (each for each in self._handouts.pending() if each.not_before is None or each.not_before <= now)
             handout = next(due, None)
             if handout is not None:
+                self._handouts.begin(handout.key)
                 self._settle(handout, self._delivered(handout))
         except CloudyError as error:
             _log.warning("files could not be looked for", extra={"action": "handout", "error": error.message})
@@ -77,16 +70,33 @@ class Courier:
             return Outcome(kind=Kind.UNKNOWN, why=type(error).__name__)
 
     def _deliver(self, handout: Handout) -> Outcome:
-        inquiry = asked.of_json(dict(handout.asked))
-        now = self._clock.now()
-        if inquiry.verb == asked.CHART:
-            file = _picture(self._questions, inquiry, now)
-        else:
-            file = _sheet(lists.sheet(self._questions, inquiry, now), inquiry)
-        outcome, channel = self._api.open_direct(handout.person)
-        if outcome.kind is not Kind.DONE:
+        file = self._file(handout)
+        outcome, channel, thread = self._place(handout)
+        if outcome.kind is Kind.DONE and handout.attempts:  # a try that was begun may have delivered it
+            outcome = self._api.find_file(channel, thread, file.name, _oldest(handout))
+            if outcome.kind in (Kind.DONE, Kind.LIMITED, Kind.UNKNOWN):
+                return outcome
+        elif outcome.kind is not Kind.DONE:
             return outcome
-        return self._api.send_file(channel, file.name, file.content, file.comment, file.alt)
+        return self._api.send_file(channel, thread, file)
+
+    def _place(self, handout: Handout) -> tuple[Outcome, str, str]:
+        """Channel and thread."""
+        if handout.asked.get("verb") == receiptcharts.VERB:
+            return Outcome(kind=Kind.DONE), str(handout.asked["channel"]), str(handout.asked["thread"])
+        return (*self._api.open_direct(handout.person), "")
+
+    def _file(self, handout: Handout) -> File:
+        """Whenever it is made, its name stays the same."""
+        if handout.asked.get("verb") == receiptcharts.VERB:
+            return receiptcharts.drawn(self._questions, handout.asked)
+        inquiry, now = asked.of_json(dict(handout.asked)), self._clock.now()
+        stamp = f"{handout.at or now:%Y%m%d-%H%M%S}"
+        if inquiry.verb == asked.CHART:
+            chart = pictures.chart(self._questions, inquiry, now)
+            name, comment = f"{inquiry.text}-{stamp}.png", quiet(asked.written(inquiry))
+            return File(name=name, content=charts.png(chart), comment=comment, alt=chart.alt)
+        return _sheet(lists.sheet(self._questions, inquiry, now), inquiry, stamp)
 
     def _settle(self, handout: Handout, outcome: Outcome) -> None:
         facts = {"action": "handout", "key": handout.key, "error": outcome.why}
@@ -101,14 +111,12 @@ class Courier:
             self._handouts.give_up(handout.key, outcome.why)
 
 
-def _sheet(sheet: lists.Sheet, inquiry: Inquiry) -> _File:
+def _oldest(handout: Handout) -> str:
+    return f"{handout.at.timestamp() - _SKEW_S:.0f}" if handout.at else "0"
+
+
+def _sheet(sheet: lists.Sheet, inquiry: Inquiry, stamp: str) -> File:
     rows = len(sheet.rows) - 1
     size = f"{rows:,} rows" if rows == sheet.total else f"the first {rows:,} of {sheet.total:,} rows"
     content = spreadsheet.text(sheet.rows).encode("utf-8-sig")  # the mark by which spreadsheets know UTF-8
-    return _File(name=f"{sheet.name}.csv", content=content, comment=f"{quiet(asked.written(inquiry))}: {size}")
-
-
-def _picture(questions: Questions, inquiry: Inquiry, now: datetime) -> _File:
-    chart = pictures.chart(questions, inquiry, now)
-    name, comment = f"{inquiry.text}-{now:%Y%m%d-%H%M}.png", quiet(asked.written(inquiry))
-    return _File(name=name, content=charts.png(chart), comment=comment, alt=chart.alt)
+    return File(name=f"{sheet.name}-{stamp}.csv", content=content, comment=f"{quiet(asked.written(inquiry))}: {size}")

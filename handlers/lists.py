@@ -21,7 +21,6 @@ _NONE = "none"
 _KINDS = {
     VmKind.ALL: "VMs",
     VmKind.PROTECTED: "Protected VMs",
-    VmKind.PROTECTED: "Protected VMs",
     VmKind.LATE: "Late VMs",
     VmKind.UNPROTECTED: "VMs without a recovery point",
     VmKind.BIG: "VMs, the largest first",
@@ -33,7 +32,7 @@ Row = tuple[object, ...]
 class Sheet:
     """A list whole, for a spreadsheet."""
 
-    name: str  # of the file, without its ending
+    name: str  # of what it lists
     rows: tuple[Row, ...]  # the header first
     total: int  # rows of the whole list, which may be more
 
@@ -48,7 +47,7 @@ def sheet(questions: Questions, inquiry: Inquiry, now: datetime) -> Sheet:
     """The answer from its first row on, MOST_ROWS at most. Raises what Questions raises."""
     rows, total = _SHEETS[inquiry.verb](questions, inquiry, now)
     kind = f"-{inquiry.kind}" if inquiry.kind else ""
-    return Sheet(name=f"{inquiry.verb}{kind}-{now:%Y%m%d-%H%M}", rows=rows, total=total)
+    return Sheet(name=f"{inquiry.verb}{kind}", rows=rows, total=total)
 
 
 # --- VMs ---

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,14 +56,25 @@ class Sender:
     """
 
     def __init__(
-        self, db: Database, client: WebClient, *, clock: Clock, installation: str, admin_channel: str = ""
+        self,
+        db: Database,
+        client: WebClient,
+        *,
+        clock: Clock,
+        installation: str,
+        admin_channel: str = "",
+        on_sent: Callable[[Unit, Message], None] = lambda _unit, _message: None,
     ) -> None:
-        """admin_channel: where what cannot be delivered anywhere else is told; empty: nowhere but in the log."""
+        """admin_channel: where what cannot be delivered anywhere else is told; empty: nowhere but in the log.
+
+        on_sent: what else is done in the unit that notes a message as sent.
+        """
         self._db = db
         self._api = WebApi(client)
         self._clock = clock
         self._installation = installation
         self._admin_channel = admin_channel
+        self._on_sent = on_sent
         self._pace = Pace()
         self._has_looked_back = False
         self._levels: dict[str, tuple[int, datetime]] = {}  # kind of view -> level that Slack takes, until when
@@ -228,6 +240,7 @@ class Sender:
     def _note_sent(self, message: Message, version: int, ts: str, channel: str = "") -> None:
         with self._db.unit() as unit:
             unit.outbox.sent(message.key, version, ts, channel)
+            self._on_sent(unit, message)
         self._outages = 0
         self._unsent.discard(message.key)
 

@@ -1,5 +1,6 @@
 """What charts show: numbers by day and by VM, as a table for everybody and as a chart for who can see one."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot import durations
@@ -53,11 +54,19 @@ def _share(sent: int, read: int) -> str:
     return f", {sent * 100 / read:.0f} % of it" if read else ""
 
 
+def of_vm(questions: Questions, uuid: str, name: str) -> Chart:
+    """The bytes that one VM took, by day."""
+    return _moved_chart(questions.moved_by_day(DAYS, uuid), f"{name}: bytes sent by day, against size")
+
+
 def _sent_chart(questions: Questions) -> Chart:
-    days = questions.moved_by_day(DAYS)
+    return _moved_chart(questions.moved_by_day(DAYS), "Bytes sent by day, against size")
+
+
+def _moved_chart(days: Sequence[DayMoved], title: str) -> Chart:
     read, sent = sum(day.read for day in days), sum(day.sent for day in days)
     return Chart(
-        title="Bytes sent by day, against size",
+        title=title,
         unit="GiB",
         names=tuple(f"{day.day:%d %b}" for day in days),
         series=(

@@ -73,6 +73,16 @@ class Mark:
         return {"event_type": ids.MESSAGE_EVENT, "event_payload": payload}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file with what is said beside it; alt: what a picture shows."""
+
+    name: str
+    content: bytes
+    comment: str
+    alt: str = ""
+
+
 class WebApi:
     """Never raises for what Slack or the connection does. The client's own retries must be off."""
 
@@ -97,13 +107,20 @@ class WebApi:
 
     def find(self, channel: str, thread_ts: str, mark: Mark, oldest: str) -> Outcome:
         """Look for a message that carries this key, sent after `oldest` (a ts). Needs a history scope, else REFUSED."""
+        return self._search(channel, thread_ts, oldest, lambda message: _carried(message, mark))
+
+    def find_file(self, channel: str, thread_ts: str, name: str, oldest: str) -> Outcome:
+        """Look for a message with a file of that name, likewise."""
+        return self._search(channel, thread_ts, oldest, lambda message: _with_file(message, name))
+
+    def _search(self, channel: str, thread_ts: str, oldest: str, found_in: Callable[[Json], Outcome | None]) -> Outcome:
         cursor = ""
         for _ in range(_MOST_PAGES):
             outcome, page = _call(partial(self._read, channel, thread_ts, oldest, cursor))
             if outcome.kind is not Kind.DONE:
                 return _not_read(outcome)
             for message in page.get("messages") or ():
-                if found := _carried(message, mark):
+                if found := found_in(message):
                     return found
             cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:
@@ -115,15 +132,17 @@ class WebApi:
         outcome, answer = _call(partial(self._client.conversations_open, users=user))
         return outcome, str((answer.get("channel") or {}).get("id") or "")
 
-    def send_file(self, channel: str, name: str, content: bytes, comment: str, alt: str = "") -> Outcome:
+    def send_file(self, channel: str, thread_ts: str, file: File) -> Outcome:
         """Upload a file and share it there; repeating shares it once more. Scope files:write.
 
         Source: docs.slack.dev/messaging/working-with-files: three calls, of which the last one makes the message.
         """
-        given: Json = {"channel": channel, "filename": name, "title": name, "initial_comment": comment}
-        if alt:
-            given["alt_txt"] = alt
-        return _call(partial(self._client.files_upload_v2, content=content, **given))[0]
+        given: Json = {"channel": channel, "filename": file.name, "title": file.name, "initial_comment": file.comment}
+        if thread_ts:
+            given["thread_ts"] = thread_ts
+        if file.alt:
+            given["alt_txt"] = file.alt
+        return _call(partial(self._client.files_upload_v2, content=file.content, **given))[0]
 
     def _read(self, channel: str, thread_ts: str, oldest: str, cursor: str) -> SlackResponse:
         given: Json = {"channel": channel, "limit": _PAGE, "oldest": oldest, "include_all_metadata": True}
@@ -156,6 +175,11 @@ def _carried(message: Json, mark: Mark) -> Outcome | None:
         return None
     version = payload.get("version")
     return Outcome(kind=Kind.DONE, ts=str(message.get("ts")), version=version if isinstance(version, int) else 0)
+
+
+def _with_file(message: Json, name: str) -> Outcome | None:
+    has_it = any(file.get("name") == name for file in message.get("files") or ())
+    return Outcome(kind=Kind.DONE, ts=str(message.get("ts"))) if has_it else None
 
 
 def _call(call: Callable[[], SlackResponse]) -> tuple[Outcome, Json]:

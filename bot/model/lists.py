@@ -104,5 +104,6 @@ class Handout:
     key: str  # of the request
     person: str  # the chat's id of the one who gets it
     asked: Mapping[str, Any]  # the question that it answers, as JSON
-    attempts: int = 0
+    at: datetime | None = None  # when it was promised
+    attempts: int = 0  # that were begun, and may have delivered it
     not_before: datetime | None = None

@@ -36,7 +36,14 @@ class Handouts:
             select(HandoutRow).where(col(HandoutRow.is_over).is_(False)).order_by(col(HandoutRow.id))
         )
         return tuple(
-            Handout(key=row.key, person=row.person, asked=row.asked, attempts=row.attempts, not_before=row.not_before)
+            Handout(
+                key=row.key,
+                person=row.person,
+                asked=row.asked,
+                at=row.at,
+                attempts=row.attempts,
+                not_before=row.not_before,
+            )
             for row in rows
         )
 
@@ -47,10 +54,16 @@ class Handouts:
         self._session.add(row)
         self._session.flush()
 
-    def defer(self, key: str, until: datetime, error: str) -> None:
-        """Note a try that did not work and when the next one may be made. MissingError."""
+    def begin(self, key: str) -> None:
+        """Note before a try that it is made. MissingError."""
         row = self._row(key)
         row.attempts += 1
+        self._session.add(row)
+        self._session.flush()
+
+    def defer(self, key: str, until: datetime, error: str) -> None:
+        """Note that a try did not work and when the next one may be made. MissingError."""
+        row = self._row(key)
         row.not_before, row.error = until, error
         self._session.add(row)
         self._session.flush()

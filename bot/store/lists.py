@@ -99,11 +99,12 @@ class Lists:
         links: Sequence[AuditLink] = self._session.execute(query.offset(offset).limit(limit)).scalars().all()
         return Page(rows=tuple(audit_row(link) for link in links), total=total, offset=offset)
 
-    def moved_by_day(self, since: datetime) -> tuple[DayMoved, ...]:
-        """Give the days since then on which a transaction ended that moved bytes, in their order."""
+    def moved_by_day(self, since: datetime, vm_uuid: str = "") -> tuple[DayMoved, ...]:
+        """Give the days since then on which transactions (of one VM, or all) ended that moved bytes, in their order."""
         ended = col(TransactionRow.ended_at)
+        where = [ended >= since, *([col(TransactionRow.vm_uuid) == vm_uuid] if vm_uuid else [])]
         rows = self._session.execute(
-            select(ended, TransactionRow.bytes).where(ended >= since).order_by(col(TransactionRow.number))
+            select(ended, TransactionRow.bytes).where(*where).order_by(col(TransactionRow.number))
         )
         days: dict[date, DayMoved] = {}
         for at, moved in rows:

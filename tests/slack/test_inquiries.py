@@ -18,11 +18,13 @@ from slack_sdk import WebClient
 import handlers
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
-from bot.model import Actor, Bytes, RecoveryPoint, State, Transaction, Vm
+from bot.handouts import Handouts
+from bot.model import Actor, Bytes, Message, RecoveryPoint, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
-from handlers import asked, charts, ids, tables
+from handlers import asked, charts, ids, receiptcharts, tables
 from handlers.courier import Courier
+from handlers.notifier import Sender
 from integrations.simulators.slack import LocalSlack
 from integrations.simulators.slack import answers as simulated
 from integrations.simulators.slack.call import SlackError
@@ -319,6 +321,52 @@ def test_a_file_waits_out_a_429_and_an_outage_also_over_a_restart(world: World, 
     assert not world.courier(clock).tick()
 
 
+def shared(world: World, user: str = "alice") -> int:
+    return sum("[file:" in change.text for change in world.slack.conversation(user))
+
+
+def test_a_file_whose_answer_was_lost_or_that_was_sent_before_a_kill_is_not_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.see(*many(101))
+    world.typed("/vms")
+    clock = FakeClock()
+    clock.sleep((SystemClock().now() - clock.now()).total_seconds())
+    world.slack.fail_next("files.completeUploadExternal", lose_answer=True)
+    assert world.courier(clock).tick()
+    clock.sleep(600)
+    assert world.courier(clock).tick()
+    assert not world.courier(clock).tick()
+    assert shared(world) == 1
+
+    world.typed("/vms late")  # too few for a file
+    world.typed("/vms vm")
+
+    def killed(_handouts: object, _key: str) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Handouts, "delivered", killed)
+        with pytest.raises(SystemExit):
+            world.courier(clock).tick()
+    assert world.courier(clock).tick()
+    assert not world.courier(clock).tick()
+    assert shared(world) == 2
+
+
+def test_without_the_right_to_look_it_is_sent_again(world: World) -> None:
+    world.see(*many(101))
+    world.typed("/vms")
+    clock = FakeClock()
+    clock.sleep((SystemClock().now() - clock.now()).total_seconds())
+    world.slack.fail_next("files.completeUploadExternal", lose_answer=True)
+    assert world.courier(clock).tick()
+    world.slack.remove_scopes("im:history")
+    clock.sleep(600)
+    assert world.courier(clock).tick()
+    assert shared(world) == 2
+
+
 def test_a_file_that_can_never_be_delivered_is_given_up_and_keeps_no_other_waiting(world: World) -> None:
     world.see(*many(101))
     world.typed("/vms")
@@ -386,3 +434,73 @@ def test_without_matplotlib_a_chart_is_its_numbers(world: World, monkeypatch: py
     assert world.names() == ["vm001", "vm000"]
     assert not world.courier().tick()
     assert "Say which chart" in world.typed("/cloudy chart pie")
+
+
+def ended(world: World, state: State = State.SUCCEEDED, workflow: str = "protect") -> Transaction:
+    """A transaction whose receipt is to be sent."""
+    now, ops = SystemClock().now(), world.slack.channel_id("ops")
+    made = Transaction(
+        id="20261125T120000Z-abcdef", workflow=workflow, vm="<!channel> $x^{$", vm_uuid="u1", targets=("s3",),
+        actor=ALICE, state=state, created_at=now, request_key="r", ended_at=now,
+    )  # fmt: skip
+    with world.db.unit() as unit:
+        unit.transactions.insert(made)
+        unit.transactions.update(made.id, bytes=Bytes(read=4 << 30, sent=1 << 30), vm_uuid="u1", ended_at=now)
+        for name in ("root", "receipt"):
+            view = {"kind": name, "transaction": made.id, "state": state.value, "headline": "It is", "title": "It"}
+            thread = "" if name == "root" else f"{made.id}:root"
+            unit.outbox.put(Message(key=f"{made.id}:{name}", channel=ops, thread_key=thread, view=view))
+    return made
+
+
+def send_all(world: World, *, is_wanted: bool = True) -> None:
+    on_sent = receiptcharts.promiser(is_wanted=is_wanted)
+    sender = Sender(world.db, world.client, clock=SystemClock(), installation="here", on_sent=on_sent)
+
+    def is_empty() -> bool:
+        sender.tick()
+        with world.db.read() as unit:
+            return not unit.outbox.pending()
+
+    until(is_empty, "all is sent")
+
+
+def test_where_it_is_wanted_a_chart_follows_the_receipt_in_its_thread_once(world: World) -> None:
+    pytest.importorskip("matplotlib")
+    made = ended(world)
+    send_all(world)
+    with world.db.unit() as unit:  # the receipt changes: it is sent again
+        unit.outbox.put(
+            Message(
+                key=f"{made.id}:receipt",
+                channel="",
+                view={"kind": "receipt", "transaction": made.id, "state": "succeeded", "headline": "It is so"},
+            )
+        )
+    send_all(world)
+    courier = world.courier()
+    assert courier.tick()
+    assert not courier.tick()
+    assert world.slack.file(f"sent-{made.id}.png").startswith(b"\x89PNG")
+    (call,) = [row["args"] for row in rows(world.slack, "call") if row["method"] == "files.completeUploadExternal"]
+    assert call["thread_ts"] == world.slack.newest_thread("ops")
+    assert "<!channel>" not in call["initial_comment"]
+    (asked_url,) = [row["args"] for row in rows(world.slack, "call") if row["method"] == "files.getUploadURLExternal"]
+    assert "1.0 GiB were sent for 4.0 GiB" in asked_url["alt_txt"]
+
+
+@pytest.mark.parametrize(
+    ("state", "workflow", "is_wanted"),
+    [(State.SUCCEEDED, "protect", False), (State.FAILED, "protect", True), (State.SUCCEEDED, "verify", True)],
+)
+def test_no_chart_follows_otherwise(world: World, state: State, workflow: str, is_wanted: bool) -> None:
+    ended(world, state, workflow)
+    send_all(world, is_wanted=is_wanted)
+    assert not world.courier().tick()
+
+
+def test_without_matplotlib_no_chart_is_promised(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "is_there", lambda: False)
+    ended(world)
+    send_all(world)
+    assert not world.courier().tick()
