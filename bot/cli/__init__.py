@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from bot.cli import audit, config, demo, doctor, lists, manifest, orphans, policy, protect, runs, serve, simulate
+from bot.cli import (
+    audit,
+    config,
+    demo,
+    doctor,
+    lists,
+    manifest,
+    orphans,
+    points,
+    policy,
+    protect,
+    runs,
+    serve,
+    simulate,
+)
 from bot.errors import CloudyError
 
 app = typer.Typer(
@@ -18,6 +32,9 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
 app.command("protect")(protect.protect)
+app.command("verify")(points.verify)
+app.command("retry")(points.retry)
+app.command("delete")(points.delete)
 app.command("stop")(runs.stop)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)

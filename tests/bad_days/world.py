@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.cli.protect import _tell
+from bot.cli.follow import tell
 from bot.config import load
 from bot.dispatcher import Dispatcher
 from bot.model import AuditRow, ProtectRequest, Transaction
@@ -139,10 +139,10 @@ class World:
             messages = sorted(unit.outbox.pending(), key=lambda message: message.id)
             audit = unit.audit.list(transaction_id=transaction_id)
         ours = [message for message in messages if message.key.startswith(transaction_id)]
-        texts = {message.key.partition(":")[2]: blocks.render(message.view, 1).text for message in ours}
+        texts = {message.key.partition(":")[2]: blocks.render(message.view).text for message in ours}
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            _tell([transaction])
+            tell([transaction])
         return Told(
             transaction=transaction,
             thread="\n".join(texts.values()),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot import main
-from bot.cli import protect
+from bot.cli import follow
 from bot.config import InventorySettings
 from bot.errors import BusyError, NotFound, OperatorError
 from bot.lock import WorkerLock
@@ -33,7 +33,7 @@ def test_ctrl_c_after_the_manifest_lets_the_run_come_to_its_end(house: House) ->
     def press(call: str) -> None:
         if call.endswith("delete_snapshot") and not pressed:
             pressed.append(call)
-            protect._stop_all(SimpleNamespace(db=house.db, service=house.service), [transaction.id])  # type: ignore[arg-type]
+            follow.stop_all(SimpleNamespace(db=house.db, service=house.service), [transaction.id])  # type: ignore[arg-type]
 
     house.watch(press)
     house.engine.run_all()
@@ -54,7 +54,7 @@ def test_ctrl_c_while_the_database_is_busy_is_heard_a_little_later(
         return stop(*args, **named)
 
     monkeypatch.setattr(house.service, "stop", busy_once)
-    protect._stop_all(SimpleNamespace(db=house.db, service=house.service), [transaction.id])  # type: ignore[arg-type]
+    follow.stop_all(SimpleNamespace(db=house.db, service=house.service), [transaction.id])  # type: ignore[arg-type]
     assert house.read(transaction.id).stop_asked_by
 
 
@@ -65,7 +65,7 @@ def test_why_a_run_failed_is_printed_also_where_nothing_can_be_advised(
     with house.db.unit() as unit:
         why = Failure(what="the disk is on fire", step="Upload")
         ended = unit.transactions.update(transaction.id, state=State.FAILED, failure=why)
-    protect._tell([ended])
+    follow.tell([ended])
     assert "the disk is on fire" in capsys.readouterr().out
 
 
