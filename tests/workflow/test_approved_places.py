@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot import approving
-from bot.model import State, Transaction
+from bot.errors import DeniedError
+from bot.janitor import Janitor
+from bot.model import ObjectVersion, State, Transaction
 from bot.policy import Need, Operation, Policy, Rule
 from tests.workflow.house import House
 from tests.workflow.test_approvals import BOB, GRANTS, approval, asked, audit, click, finish, policy_with, view
@@ -103,3 +105,32 @@ def test_one_that_waited_since_before_places_were_named_goes_on(house: House) ->
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
     assert approval(house, transaction).number == 1
+
+
+def test_what_an_approved_deletion_left_is_not_removed_in_another_place(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = asked(house)
+    click(house, transaction, BOB)
+    house.dispatch()
+    house.dispatch()
+    store = house.targets["s3"]
+    erase = store.erase
+
+    def stubborn(version: ObjectVersion) -> None:
+        if not version.key.endswith("manifest.json"):
+            raise DeniedError("no right", system="s3", operation="remove")
+        erase(version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "erase", stubborn)
+        house.engine.run_all()
+    left = dict(store.objects)
+    assert left
+    janitor = Janitor(house.db, house.systems, house.clock, installation="test0001")
+    move(house)
+    janitor.clear_ledger()
+    assert store.objects == left
+    store.endpoint = "https://s3"
+    janitor.clear_ledger()
+    assert store.objects == {}
