@@ -39,10 +39,11 @@ def meant(unit: Unit, text: str) -> Transaction:
 
 def of_thread(unit: Unit, channel: str, thread_ts: str, command: str) -> Transaction:
     """The transaction whose thread this is. NotFound: the thread is none of ours."""
-    message = unit.outbox.by_ts(channel, thread_ts)
-    if message is None or not message.key.endswith(":root"):
+    message = unit.outbox.by_ts(channel, thread_ts)  # its root, or what one person got: a copy of the card, a receipt
+    found = unit.transactions.find(message.key.partition(":")[0]) if message else None
+    if found is None:
         raise NotFound(f"This thread does not belong to a transaction. Name it: /cloudy {command} <id>")
-    return unit.transactions.get(message.key.removesuffix(":root"))
+    return found
 
 
 def point_of(unit: Unit, transaction: Transaction) -> Point:

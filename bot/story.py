@@ -110,15 +110,7 @@ def plan(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", p
         "kind": "plan",
         "transaction": transaction.id,
         "title": title(transaction),
-        "tasks": [
-            {
-                "id": step.id,
-                "title": step.title,
-                "state": _TASK_STATES[step.state],
-                "note": _note(transaction, step, pace),
-            }
-            for step in steps
-        ],
+        "tasks": [_task(transaction, step, pace) for step in steps],
         "line": line(transaction, steps, waits_for),
     }
 

@@ -175,6 +175,7 @@ def _audit(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
         columns=("No.", "At (UTC)", "Who", "What", "Transaction", "Details"),
         rows=tuple(_audit_row(row) for row in page.rows),
         right=frozenset({0}),
+        wide=frozenset({5}),
         total=page.total,
         turns=_turns(inquiry, page),
     )

@@ -8,7 +8,7 @@ from bot.errors import NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, history, lists, tables
+from handlers import answers, asked, history, lists, tables
 from handlers.cards import Card
 from handlers.origin import Origin
 from handlers.parse import ONE_USAGES, STOP_USAGE, Command, Verb
@@ -83,7 +83,11 @@ def _inquire(service: Service, order: Command, origin: Origin) -> Card:
     inquiry = order.inquiry
     if order.verb is Verb.AUDIT and origin.thread and not inquiry.text:
         inquiry = replace(inquiry, text=service.in_thread(origin.channel, origin.thread, order.verb))
-    return tables.card(lists.table(service.questions, inquiry, _CLOCK.now()))
+    table = lists.table(service.questions, inquiry, _CLOCK.now())
+    if len(table.rows) < table.total:
+        rest = f"{table.total - len(table.rows):,} more: {asked.written(inquiry)} has pages to turn."
+        table = replace(table, closing=(*table.closing, rest))
+    return tables.card(table)
 
 
 def _stop(service: Service, order: Command, origin: Origin) -> Transaction:

@@ -13,7 +13,7 @@ from handlers.cards import Card, one_line
 
 TABLE = PLAN  # the level; below it there are lines in sections, then text alone
 
-_CELL, _LINE, _TITLE, _LABEL = 80, 400, 150, 75
+_CELL, _WIDE, _LINE, _TITLE, _LABEL = 80, 240, 400, 150, 75
 _CELLS = 9000  # characters in all cells
 _SECTION, _TEXT = 2800, 3900
 _ROWS = 99  # and the header
@@ -37,6 +37,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: frozenset[int] = frozenset()  # columns of numbers
+    wide: frozenset[int] = frozenset()  # columns of long texts
     total: int = 0  # rows of the whole list
     lines: tuple[str, ...] = ()  # under the title
     closing: tuple[str, ...] = ()
@@ -86,7 +87,7 @@ def _table(table: Table) -> Json:
     rows: list[list[Json]] = []
     room = _CELLS
     for row in (table.columns, *table.rows[:_ROWS]):
-        cells = [cut(one_line(cell), _CELL) or "–" for cell in row]
+        cells = [cut(one_line(cell), _WIDE if at in table.wide else _CELL) or "–" for at, cell in enumerate(row)]
         room -= sum(map(len, cells))
         if room < 0:
             break

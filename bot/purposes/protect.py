@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bot import keeping
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import moved_text, size_text
@@ -65,6 +66,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Moved", moved_text(transaction.bytes)],
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
         ["Consistency", _consistency(step_of(steps, "snapshot"))],
+        ["Keep for", keeping.said(transaction.keep_for)],
         ["Cleaned up", "; ".join(removed(steps))],
         ["Took", took(transaction)],
     ]

@@ -121,6 +121,13 @@ def test_clicks_that_do_not_count_are_answered_in_private(world: World) -> None:
     ]
 
 
+def test_in_the_thread_of_an_approvers_copy_its_transaction_is_meant(world: World) -> None:
+    world.delete()
+    (copy,) = [one for one in world.slack.conversation("bob") if POINT in one.text]
+    assert world.slack.say("bob", "why", "@cloudy", copy.ts).ok
+    until(lambda: any("Nothing has failed so far" in one.text for one in world.slack.conversation("bob")), "the answer")
+
+
 def test_a_veto_is_told_in_the_channel(world: World) -> None:
     world.delete()
     assert world.slack.click("dave", "Veto").ok

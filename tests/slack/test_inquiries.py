@@ -256,6 +256,19 @@ def test_a_mention_gets_the_first_page_as_lines(world: World) -> None:
     until(lambda: any("vm001" in change.text for change in world.shown()), "the answer")
 
 
+def test_a_mention_says_how_to_see_the_rest(world: World) -> None:
+    world.see(*many(45))
+    world.slack.mention("alice", "vms vm0")
+    until(lambda: any("25 more: /cloudy vms vm0 has" in change.text for change in world.shown()), "the answer")
+
+
+def test_the_audit_says_why_something_was_refused(world: World) -> None:
+    target = "x" * 60
+    world.typed(f"/protect vm01 to {target}")
+    world.typed("/audit alice")
+    assert f"There is no target called {target}. The targets are: s3." in world.table()["rows"][1][5]["text"]
+
+
 def test_the_same_delivery_twice_is_shown_once(world: World) -> None:
     world.see(*many(2))
     world.slack.duplicate()

@@ -100,6 +100,12 @@ def test_a_partial_success_names_the_targets_that_have_it() -> None:
     assert story.receipt(partial, STEPS)["headline"].startswith("vm01 is protected in s3 only")
 
 
+def test_a_receipt_tells_how_long_it_is_to_be_kept_where_that_was_asked() -> None:
+    asked = replace(ASKED, state=State.SUCCEEDED, keep_for="P30D")
+    assert ["Keep for", "30 days"] in story.receipt(asked, STEPS)["facts"]
+    assert "Keep for" not in dict(story.receipt(replace(asked, keep_for=""), STEPS)["facts"])
+
+
 def test_bytes_that_were_copied_or_never_sent_are_told_where_there_are_any() -> None:
     assert story.moved_text(Bytes(read=1 << 30, sent=1 << 20)) == "1.0 GiB read, 1 MiB sent"
     assert "zeros never sent" in story.moved_text(Bytes(zero=5))
