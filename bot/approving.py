@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.model import Approval, ApprovalState, Choice, Decision, Json
 
 TOLERANCE = 0.25  # by which share an estimate may move between decision and start
-_LATER = frozenset({"places"})  # of what is decided: came with a later version than approvals did
+_LATER = frozenset({"addresses"})  # of what is decided: came with a later version than approvals did
 REMIND_AT = 0.75  # of its life, when somebody is reminded
 
 

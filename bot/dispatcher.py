@@ -214,7 +214,7 @@ class Dispatcher:
             self._close(unit, transaction, State.REFUSED, NOBODY_APPROVES)
             return
         if unit.approvals.newest(transaction.id):
-            facts = facts | {"places": planned.decided.get("places", {})}
+            facts = facts | {"addresses": planned.decided.get("addresses", {})}
         unit.transactions.update(
             transaction.id,
             state=State.QUEUED if stand is Stand.GO else State.AWAITING_APPROVAL,
@@ -249,7 +249,7 @@ class Dispatcher:
     def _start(self, transaction: Transaction) -> None:
         """Queued to running, unless its VM is busy; whoever asked must still have the right to it.
 
-        Back to planning, where the configuration has another place by now than what was approved.
+        Back to planning, where a target has another address by now than what was approved.
         """
         has_moved = not transaction.run and self._planner.has_moved(transaction)
         with self._db.unit() as unit:

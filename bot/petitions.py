@@ -15,7 +15,7 @@ _LABELS = {
     "point": "Recovery point",
     "taken_at": "Taken at",
     "targets": "Targets",
-    "places": "Where",
+    "addresses": "Where",
     "removes": "Removes all under",
     "keep_for": "Keep for",
     "last_of_vm": "Mind",
@@ -98,7 +98,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def _middle_out(item: str) -> str:
-    """A place is known by its beginning and its end."""
+    """An address is known by its beginning and its end."""
     return item if len(item) <= _LONGEST // 2 else f"{item[:120]}…{item[-60:]}"
 
 

@@ -82,14 +82,14 @@ class Planner:
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
     def has_moved(self, transaction: Transaction) -> bool:
-        """Whether a target is another place by now than when it was planned for an approval; asks nothing remote."""
+        """Whether a target is elsewhere by now than when this was approved; asks nothing remote."""
         try:
-            return bool(transaction.places) and transaction.places != self._places(transaction)
+            return bool(transaction.addresses) and transaction.addresses != self._addresses(transaction)
         except CloudyError:  # it is not in the configuration any more
             return True
 
-    def _places(self, transaction: Transaction) -> dict[str, str]:
-        return {name: self._systems.target(name).place for name in transaction.targets}
+    def _addresses(self, transaction: Transaction) -> dict[str, str]:
+        return {name: self._systems.target(name).address for name in transaction.targets}
 
     def _by_point(self, transaction: Transaction) -> Planned:
         """From the catalogue alone. NotFound: a target that was named does not have the recovery point any more.
@@ -137,7 +137,7 @@ class Planner:
             "vm_uuid": point.vm_uuid if point else "",
             "taken_at": f"{point.taken_at:%Y-%m-%d %H:%M} UTC" if point else "",
             "targets": list(transaction.targets),
-            "places": self._places(transaction),
+            "addresses": self._addresses(transaction),
             "removes": removes,
             "last_of_vm": all(other.transaction_id == request["point"] for other in others),
         }
@@ -175,7 +175,7 @@ class Planner:
             vmstore=vm.vmstore,
             frozen=self._workflow(transaction.workflow),
             facts=facts,
-            decided=_protection(transaction, vm) | {"places": self._places(transaction)},
+            decided=_protection(transaction, vm) | {"addresses": self._addresses(transaction)},
             estimates=self._estimates(transaction, vm, facts),
         )
 

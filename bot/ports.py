@@ -149,8 +149,8 @@ class ObjectStore(Protocol):
         """Where it is, for people: "s3://bucket/prefix". No secret."""
 
     @property
-    def place(self) -> str:
-        """Where it is, to the point: url and endpoint. Two of one place have the same objects. No secret."""
+    def address(self) -> str:
+        """Where it is, to the point: url and endpoint. Two of one address have the same objects. No secret."""
 
     def capabilities(self) -> Capabilities:
         """What the store really does; probed at the first call (a few small objects under .cloudy/), kept in memory."""

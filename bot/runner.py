@@ -211,12 +211,12 @@ class Runner:
         )
 
     def _target(self, transaction: Transaction, name: str) -> ObjectStore:
-        """PermanentError: by the configuration it is another place than what was approved."""
+        """PermanentError: by the configuration it is elsewhere than what was approved."""
         store = self._systems.target(name)
-        approved = transaction.places.get(name, store.place)
-        if store.place != approved:
+        approved = transaction.addresses.get(name, store.address)
+        if store.address != approved:
             raise PermanentError(
-                f"Target {name} is {store.place} by now, and the approval was for {approved}."
+                f"Target {name} is {store.address} by now, and the approval was for {approved}."
                 " Put it back in cloudy.toml, or ask again for what you need.",
                 system=name,
                 operation="open target",

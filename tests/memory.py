@@ -164,7 +164,7 @@ class MemoryStore:
         return f"memory://{self.name}"
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         return f"{self.url} at {self.endpoint}"
 
     def capabilities(self) -> Capabilities:

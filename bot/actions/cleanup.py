@@ -74,8 +74,8 @@ def _is_gone(context: Context, resource: Resource) -> bool:
     """Remove it; False: it is to stay. What is missing with its whole bucket is gone too."""
     if resource.kind not in _IN_TARGETS:
         return _REMOVE[resource.kind](context, resource)
-    target, approved = context.target(resource.system), context.transaction.places.get(resource.system)
-    made, now = (approved, target.place) if approved else (_made_in(context, resource), target.url)
+    target, approved = context.target(resource.system), context.transaction.addresses.get(resource.system)
+    made, now = (approved, target.address) if approved else (_made_in(context, resource), target.url)
     if made != now:  # a url that was changed or mistyped since: what is not there may be where it was made
         raise PermanentError(
             f"it was made in {made}, and {resource.system} is {now} by now. Put the url back until it is removed.",

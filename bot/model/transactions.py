@@ -142,9 +142,9 @@ class Transaction:
         return asked
 
     @property
-    def places(self) -> dict[str, str]:
-        """Target -> the place that an approval is for (ObjectStore.place); {}: it needed none, or it is an old one."""
-        return dict(self.plan.get("places", {}))
+    def addresses(self) -> dict[str, str]:
+        """Target -> where it was when this was approved (ObjectStore.address); {}: no approval, or an old one."""
+        return dict(self.plan.get("addresses", {}))
 
     @property
     def run(self) -> str:

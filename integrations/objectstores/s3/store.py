@@ -34,7 +34,7 @@ class S3Store:
         return self._bucket.url
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where it is, with the endpoint that is really used."""
         return f"{self._bucket.url} at {self._bucket.endpoint}"
 

@@ -1,4 +1,4 @@
-"""An approval is for the places that it names: a target that is another one by now is noticed, at each moment."""
+"""An approval is for the addresses that it names: a target that is elsewhere by now is noticed, at each moment."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,8 +46,8 @@ def test_the_card_says_where_and_a_target_that_moved_before_the_decision_voids_i
     before = dict(house.targets["s3"].objects)
     finish(house)
     assert house.read(transaction.id).state is State.AWAITING_APPROVAL
-    assert "has changed: places" in view(house, f"{transaction.id}:milestone:void:1")["text"]
-    assert approval(house, transaction).decided["places"] == {"s3": "memory://s3 at https://elsewhere"}
+    assert "has changed: addresses" in view(house, f"{transaction.id}:milestone:void:1")["text"]
+    assert approval(house, transaction).decided["addresses"] == {"s3": "memory://s3 at https://elsewhere"}
     assert house.targets["s3"].objects == before
 
 
@@ -93,13 +93,13 @@ def test_without_an_approval_a_run_goes_where_its_target_is(tmp_path: Path) -> N
     assert house.read(transaction.id).state is State.SUCCEEDED
 
 
-def test_one_that_waited_since_before_places_were_named_goes_on(house: House) -> None:
+def test_one_that_waited_since_before_addresses_were_named_goes_on(house: House) -> None:
     transaction = asked(house)
     known = approval(house, transaction)
-    older = {name: value for name, value in known.decided.items() if name != "places"}
+    older = {name: value for name, value in known.decided.items() if name != "addresses"}
     with house.db.unit() as unit:
         unit.approvals.put(replace(known, decided=older, plan_hash=approving.plan_hash(older)))
-        plan = {name: value for name, value in transaction.plan.items() if name not in ("places", "removes")}
+        plan = {name: value for name, value in transaction.plan.items() if name not in ("addresses", "removes")}
         unit.transactions.update(transaction.id, plan=plan)
     click(house, transaction, BOB)
     finish(house)
@@ -107,9 +107,7 @@ def test_one_that_waited_since_before_places_were_named_goes_on(house: House) ->
     assert approval(house, transaction).number == 1
 
 
-def test_what_an_approved_deletion_left_is_not_removed_in_another_place(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_approved_deletion_left_is_not_removed_elsewhere(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     transaction = asked(house)
     click(house, transaction, BOB)
     house.dispatch()
