@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -15,9 +17,23 @@ from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+import handlers
+from bot.service import Service
+from bot.store import Database
+from handlers.homes import Homes
 from integrations.simulators.slack import LocalSlack
 
 Json = dict[str, Any]
+
+
+class Hand:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def until(claim: Callable[[], object], what: str, seconds: float = 10.0) -> None:
@@ -63,6 +79,24 @@ def connected(slack: LocalSlack, app: App) -> Iterator[SocketModeHandler]:
     finally:
         handler.client.auto_reconnect_enabled = False
         threading.Thread(target=handler.close, daemon=True).start()  # it takes seconds, and nothing waits for it
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[Database]:
+    """A database of its own."""
+    Database.migrate(folder / "cloudy.db")
+    db = Database.open(folder / "cloudy.db", audit_key=None)
+    yield db
+    db.close()
+
+
+@contextmanager
+def bot_on(slack: LocalSlack, service: Service, homes: Homes | None = None) -> Iterator[None]:
+    """A bot without worker and sender: all its listeners, on Socket Mode."""
+    app = App(client=client_of(slack), token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
+    handlers.register(app, service, homes)
+    with connected(slack, app):
+        yield
 
 
 class _Threaded(ThreadingMixIn, WSGIServer):

@@ -3,18 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
-from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
-import handlers
 from bot.clock import SystemClock
 from bot.errors import BusyError, NotAllowed, NotFound
 from bot.model import Actor, Message, State, Transaction, Vm
@@ -28,7 +24,7 @@ from handlers.origin import Origin
 from handlers.whisper import whisper
 from integrations.simulators.slack import Ack, LocalSlack, Shortcut
 from integrations.simulators.slack.blocks import view_problems
-from tests.slack.local import rows, until
+from tests.slack.local import Hand, bot_on, database, rows, until
 
 Json = dict[str, Any]
 HOSTILE = (
@@ -65,15 +61,6 @@ class Moody(Service):
     def _fail(self) -> None:
         if self.fault is not None:
             raise self.fault
-
-
-class Hand:
-    """A clock that is moved by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -119,25 +106,13 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "")
-    Database.migrate(tmp_path / "cloudy.db")
-    db = Database.open(tmp_path / "cloudy.db", audit_key=None)
-    service = Moody(db, SystemClock(), vmstores=("vmstore", "vmstore2"), targets=("s3", "azure"))
-    clock = Hand()
-    with LocalSlack(clock=clock, shortcuts=SHORTCUTS) as slack:
-        client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
-        app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
-        handlers.register(app, service)
-        socket = SocketModeHandler(app, slack.app_token)
-        socket.connect()  # type: ignore[no-untyped-call]
-        assert slack.ready()
+def world(tmp_path: Path, clock: Hand) -> Iterator[World]:
+    with database(tmp_path) as db, LocalSlack(clock=clock, shortcuts=SHORTCUTS) as slack:
+        service = Moody(db, SystemClock(), vmstores=("vmstore", "vmstore2"), targets=("s3", "azure"))
         made = World(db, slack, service, clock)
         made.know(vmstore=["vm01", "vm02", "web01"], vmstore2=["db01", "vm02"])
-        yield made
-        socket.close()  # type: ignore[no-untyped-call]
-    db.close()
+        with bot_on(slack, service):
+            yield made
 
 
 # --- the form ---

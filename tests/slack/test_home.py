@@ -1,17 +1,12 @@
 """The App Home: drawn when somebody looks, and again when something has changed; a real Bolt app over Socket Mode."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
-from slack_sdk import WebClient
 
-import handlers
 from bot.clock import SystemClock
 from bot.errors import BusyError
 from bot.model import Actor, Approval, ApprovalState, Choice, Decision, ProtectRequest, State, Transaction, Vm
@@ -21,7 +16,7 @@ from bot.store import Database
 from handlers import homeevents
 from handlers.homes import WATCHED_S, Homes
 from integrations.simulators.slack import LocalSlack
-from tests.slack.local import rows, until
+from tests.slack.local import Hand, bot_on, client_of, database, rows, until
 
 Json = dict[str, Any]
 
@@ -35,15 +30,6 @@ class Moody(Service):
         if self.faults:
             raise self.faults.pop(0)
         return super().shared_overview(view)
-
-
-class Hand:
-    """A clock that is moved by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -79,30 +65,19 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "")
-    Database.migrate(tmp_path / "cloudy.db")
-    db = Database.open(tmp_path / "cloudy.db", audit_key=None)
-    service = Moody(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
-    service.faults = []
-    with db.unit() as unit:
-        unit.inventory.refresh(
-            "vmstore", [Vm(uuid=f"u{i:04d}", name=f"vm{i:02d}", vmstore="vmstore") for i in range(25)]
-        )
+def world(tmp_path: Path) -> Iterator[World]:
     clock = Hand()
-    with LocalSlack() as slack:
-        client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
-        app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
-        homes = Homes(client, service, clock)
-        handlers.register(app, service, homes)
-        socket = SocketModeHandler(app, slack.app_token)
-        socket.connect()  # type: ignore[no-untyped-call]
-        assert slack.ready()
-        yield World(db, slack, service, homes, clock)
+    with database(tmp_path) as db, LocalSlack() as slack:
+        service = Moody(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
+        service.faults = []
+        with db.unit() as unit:
+            unit.inventory.refresh(
+                "vmstore", [Vm(uuid=f"u{i:04d}", name=f"vm{i:02d}", vmstore="vmstore") for i in range(25)]
+            )
+        homes = Homes(client_of(slack), service, clock)
+        with bot_on(slack, service, homes):
+            yield World(db, slack, service, homes, clock)
         homes.close()
-        socket.close()  # type: ignore[no-untyped-call]
-    db.close()
 
 
 def test_it_is_drawn_for_who_looks_with_own_transactions_only(world: World) -> None:

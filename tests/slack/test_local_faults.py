@@ -4,7 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 
@@ -14,44 +14,9 @@ from slack_sdk.errors import SlackApiError
 
 from integrations.simulators.slack import LocalSlack
 from integrations.simulators.slack.record import Record
-from tests.slack.local import app_for, client_of, connected, refusal, rows, until
+from tests.slack.local import Hand, app_for, connected, refusal, rows, until
 
 Json = dict[str, Any]
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_proxy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in PROXIES:
-            patch.setenv(name, "")
-        yield
-
-
-class Hand:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Hand:
-    return Hand()
-
-
-@pytest.fixture
-def slack(clock: Hand) -> Iterator[LocalSlack]:
-    with LocalSlack(ack_deadline_s=2.0, event_retry_s=(60.0,), clock=clock) as running:
-        yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return client_of(slack)
 
 
 def post(client: WebClient, channel: str = "ops", **more: Any) -> str:
@@ -285,6 +250,24 @@ def test_everything_may_come_twice_with_the_same_ids(slack: LocalSlack) -> None:
     assert (len(sent), len(set(sent))) == (3, 2)
     assert [row["in_time"] for row in rows(slack, "ack")] == [True, False, True]
     assert [line.text for line in slack.conversation()] == ["once", "once"]
+
+
+def test_of_two_connections_each_is_told_once_of_what_comes_twice(slack: LocalSlack) -> None:
+    app, got = app_for(slack), []
+
+    @app.command("/protect")
+    def _(ack: Callable[..., None], body: Json) -> None:
+        got.append(body["trigger_id"])
+        ack("once")
+
+    slack.duplicate()
+    with connected(slack, app), connected(slack, app):
+        until(lambda: len(slack._sockets._connections) == 2, "two connections")
+        assert slack.command("alice", "ops", "/protect vm01").ok
+        until(lambda: len(got) == 2, "the second delivery")
+    assert len({row["connection"] for row in rows(slack, "envelope")}) == 2
+    assert len({row["args"]["envelope_id"] for row in rows(slack, "envelope")}) == 1
+    assert [line.text for line in slack.conversation()] == ["once"]
 
 
 def test_deliveries_may_overtake_one_another(slack: LocalSlack) -> None:

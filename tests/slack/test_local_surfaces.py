@@ -7,44 +7,9 @@ import pytest
 from slack_sdk import WebClient
 
 from integrations.simulators.slack import LocalSlack
-from tests.slack.local import app_for, client_of, connected, refusal, rows, until
+from tests.slack.local import Hand, app_for, connected, refusal, rows, until
 
 Json = dict[str, Any]
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_proxy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in PROXIES:
-            patch.setenv(name, "")
-        yield
-
-
-class Hand:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Hand:
-    return Hand()
-
-
-@pytest.fixture
-def slack(clock: Hand) -> Iterator[LocalSlack]:
-    with LocalSlack(ack_deadline_s=2.0, event_retry_s=(60.0,), clock=clock) as running:
-        yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return client_of(slack)
 
 
 def plain(text: str) -> Json:

@@ -1,0 +1,34 @@
+"""What tests of Slack have in common: no proxy between, and a local Slack whose clock is moved by hand."""
+
+from collections.abc import Iterator
+
+import pytest
+from slack_sdk import WebClient
+
+from integrations.simulators.slack import LocalSlack
+from tests.slack.local import Hand, client_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> Iterator[None]:
+    """The SDK reads these variables, and does not know NO_PROXY."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            patch.setenv(name, "")
+        yield
+
+
+@pytest.fixture
+def clock() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def slack(clock: Hand) -> Iterator[LocalSlack]:
+    with LocalSlack(ack_deadline_s=2.0, event_retry_s=(60.0,), clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def client(slack: LocalSlack) -> WebClient:
+    return client_of(slack)
