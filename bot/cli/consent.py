@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from bot import petitions, story
 from bot.cli.common import me
 from bot.config import Settings
-from bot.errors import RequesterError, UsageError
+from bot.errors import BusyError, RequesterError, UsageError
 from bot.model import Approval, Choice, State, Transaction
 from bot.opinions import Question
 from bot.policy import Need
@@ -57,8 +58,13 @@ class Consent:
         return approval.id not in self._told
 
     def heed(self, transaction: Transaction, approval: Approval) -> None:
-        """It waits: ask here, or say whom it waits for. What nobody could decide is withdrawn, with words."""
-        if missing := self._missing(Need.CONFIRMATION if approval.is_confirmation else Need.APPROVAL):
+        """It waits: ask here, or say whom it waits for. What nobody could decide is withdrawn, with words.
+
+        Of a request that joined another's only the state is told: that is not ours to confirm or to withdraw.
+        """
+        if (approval.requester.id, approval.requester.source) != (me().id, me().source):
+            _say(f"{transaction.id}: {petitions.line(approval)}.")
+        elif missing := self._missing(Need.CONFIRMATION if approval.is_confirmation else Need.APPROVAL):
             _say(f"{transaction.id}: {missing} It is withdrawn.")
             self._withdraw(transaction)
         elif not approval.is_confirmation:
@@ -88,13 +94,23 @@ class Consent:
 
     def _confirm(self, approval: Approval) -> None:
         key = f"cli:confirm:{time.time_ns()}"
-        try:
-            self._house.service.decide(approval.token, Choice.APPROVE, me(), request_key=key)
-        except RequesterError as error:  # it took too long, or somebody stopped it: the end of it is followed
-            _say(error.message)
+        _insist(lambda: self._house.service.decide(approval.token, Choice.APPROVE, me(), request_key=key))
 
     def _withdraw(self, transaction: Transaction) -> None:
-        self._house.service.stop(transaction.id, me(), request_key=f"cli:stop:{time.time_ns()}")
+        key = f"cli:stop:{time.time_ns()}"
+        _insist(lambda: self._house.service.stop(transaction.id, me(), request_key=key))
+
+
+def _insist(say: Callable[[], object]) -> None:
+    """What was typed once counts, though the database is busy."""
+    while True:
+        try:
+            say()
+        except BusyError:
+            continue  # it has waited for the database already
+        except RequesterError as error:  # it took too long, or somebody stopped it: the end of it is followed
+            _say(error.message)
+        return
 
 
 def _is_confirmed(transaction: Transaction, approval: Approval) -> bool:
@@ -108,4 +124,5 @@ def _is_confirmed(transaction: Transaction, approval: Approval) -> bool:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    """Names come from outside: none of them steers the terminal."""
+    typer.echo("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), err=True)

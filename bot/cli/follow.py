@@ -85,8 +85,10 @@ def _go_on(house: "Hand", seen: Sequence[Transaction], consent: Consent, bars: P
             approval = unit.approvals.newest(transaction.id)
         if approval is not None and consent.is_new(approval):
             bars.stop()
-            consent.heed(transaction, approval)
-            bars.start()
+            try:
+                consent.heed(transaction, approval)
+            finally:
+                bars.start()
 
 
 def _seen(db: Database, transaction_id: str) -> tuple[Transaction, tuple[Step, ...]]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from bot import main
 from bot.cli import app, consent, follow
-from bot.errors import PermanentError, RequesterError, UsageError
+from bot.errors import BusyError, PermanentError, RequesterError, UsageError
 from bot.model import ApprovalState, Choice, State, Transaction
 from bot.policy import Need, Operation, Policy, Rule
 from bot.store import Database
@@ -275,3 +275,41 @@ def test_one_that_does_not_exist_is_told(terminal: Terminal) -> None:
     for command in ("verify", "delete", "retry"):
         done = terminal.run(command, "zzzzzz")
         assert "There is no transaction" in str(done.exception), command
+
+
+def test_what_waits_of_somebody_else_is_followed_and_not_withdrawn(terminal: Terminal) -> None:
+    terminal.house.restart_with(policy(operation=Operation.PROTECT, vmstore="vmstore", need=Need.APPROVAL))
+    others = terminal.house.ask()
+    terminal.house.dispatch()
+    nothing: Callable[[Transaction], None] = lambda _transaction: None  # noqa: E731 - a pause
+    terminal.while_it_waits = [nothing, nothing, terminal.bob_says(Choice.APPROVE)]
+    done = terminal.run("protect", "vm01", "--to", "s3")
+    assert done.exit_code == 0, done.output
+    assert f"{others.id}: Waiting for 1 approval, until" in done.stderr
+    assert terminal.house.read(others.id).state is State.SUCCEEDED
+
+
+def test_a_busy_database_asks_nobody_twice(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_a_terminal(monkeypatch)
+    terminal.house.restart_with(CONFIRMED)
+    decide, tries = terminal.house.service.decide, list[str]()
+
+    def busy_once(*args: Any, **named: Any) -> Any:
+        tries.append("decide")
+        if len(tries) == 1:
+            raise BusyError
+        return decide(*args, **named)
+
+    monkeypatch.setattr(terminal.house.service, "decide", busy_once)
+    done = terminal.run("protect", "vm01", "--to", "s3", typed="y\n")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("Go ahead?") == 1
+
+
+def test_a_name_steers_no_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_a_terminal(monkeypatch)
+    terminal.house.restart_with(policy(operation=Operation.DELETE, need=Need.CONFIRMATION))
+    terminal.house.protect()
+    done = terminal.run("delete", "last", "--because", "old\x1b[2J\rnothing", typed="n\n")
+    assert "\x1b[2J" not in done.stderr
+    assert "Because: old" in done.stderr
