@@ -43,9 +43,9 @@ def delete(
 
     Ctrl-C withdraws it while it waits for a decision.
     """
-    reason = because.strip()
-    if len(reason) > LONGEST_REASON:
-        raise UsageError(f"The reason is longer than {LONGEST_REASON} characters.")
+    reason = " ".join(because.split())
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise UsageError(f"The reason is longer than {LONGEST_REASON} characters, or has control characters in it.")
     carry_out(
         config,
         Question(command="delete", id=point),

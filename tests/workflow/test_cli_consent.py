@@ -306,10 +306,13 @@ def test_a_busy_database_asks_nobody_twice(terminal: Terminal, monkeypatch: pyte
     assert done.stderr.count("Go ahead?") == 1
 
 
-def test_a_name_steers_no_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_a_terminal(monkeypatch)
-    terminal.house.restart_with(policy(operation=Operation.DELETE, need=Need.CONFIRMATION))
+def test_a_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    consent._say("VM: old\x1b[2J\rnothing")
+    assert capsys.readouterr().err == "VM: old\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}nothing\n"
+
+
+@pytest.mark.parametrize("reason", ["old\x1b[2J", "x" * 501])
+def test_a_reason_that_no_card_could_show_is_refused(terminal: Terminal, reason: str) -> None:
     terminal.house.protect()
-    done = terminal.run("delete", "last", "--because", "old\x1b[2J\rnothing", typed="n\n")
-    assert "\x1b[2J" not in done.stderr
-    assert "Because: old" in done.stderr
+    assert isinstance(terminal.run("delete", "last", "--because", reason).exception, UsageError)
+    assert len(terminal.transactions()) == 1
