@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot import approving, ending, narrator, petitions, story
-from bot.errors import NotAllowed, NotFound, RequesterError, TransientError
+from bot.errors import BusyError, DatabaseError, NotAllowed, NotFound, RequesterError, TransientError
 from bot.model import (
     Actor,
     Approval,
@@ -25,6 +25,7 @@ from bot.ports import Clock
 from bot.rights import Rights, about_transaction, operation_of
 from bot.store import Unit
 
+_OUTAGES = frozenset(kind.__name__ for kind in (TransientError, BusyError, DatabaseError))
 MOST_ASKED = 20  # approvers who get a message of their own
 
 
@@ -65,8 +66,12 @@ class Approvals:
     def outlast(self, unit: Unit, transaction: Transaction, failure: Failure) -> Failure | None:
         """Why it ends, after it could not be planned; None: it is approved, and an outage is waited out till then."""
         known = unit.approvals.newest(transaction.id)
-        is_outage = failure.kind == TransientError.__name__
-        if not is_outage or known is None or known.state is not ApprovalState.APPROVED or known.good_until is None:
+        if (
+            failure.kind not in _OUTAGES
+            or known is None
+            or known.state is not ApprovalState.APPROVED
+            or known.good_until is None
+        ):
             return failure
         until = f"until {known.good_until:%Y-%m-%d %H:%M} UTC"
         if self.clock.now() < known.good_until:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import PermanentError, TransientError
+from bot.errors import BusyError, PermanentError, TransientError
 from bot.model import ApprovalState, Message, State, Transaction
+from bot.planner import Planned, Planner
 from bot.policy import Need, Operation, Policy, Rule
 from tests.workflow.house import ALICE, House
 from tests.workflow.test_approvals import BOB, GRANTS, HOUR, approval, asked, audit, click, finish, policy_with, view
@@ -106,6 +107,22 @@ def test_a_vmstore_that_is_out_is_waited_for_likewise(tmp_path: Path) -> None:
     house.dispatch()
     assert approved_in_an_outage(house, transaction).state is State.PLANNING
     house.watch(lambda _call: None)
+    house.clock.sleep(60)
+    finish(house)
+    assert house.read(transaction.id).state is State.SUCCEEDED
+
+
+def test_our_own_database_that_is_busy_is_waited_for_likewise(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    transaction = asked(house)
+    click(house, transaction, BOB)
+
+    def busy(_planner: Planner, _transaction: Transaction) -> Planned:
+        raise BusyError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Planner, "plan", busy)
+        house.dispatch()
+    assert approval(house, transaction).state is ApprovalState.APPROVED
     house.clock.sleep(60)
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
