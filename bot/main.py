@@ -47,7 +47,7 @@ READY_S = 10.0  # how long the process that holds the lock may take to make or m
 LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
-TURN_S = 0.001  # Python's 5 ms would let a person wait for many threads that move bytes, one after the other
+TURN_S = 0.002  # with Python's 5 ms a person waits for many threads that move bytes; less, and they only take turns
 
 
 def _prepare(settings: Settings) -> Database:

@@ -6,9 +6,9 @@ from bot.model import Transaction
 from bot.store import Database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Status:
-    """What runs and what ran; the transactions are outlines (see Transactions.outline)."""
+    """What runs and what ran, as one look saw it; the transactions are outlines (see Transactions.outline)."""
 
     active: tuple[Transaction, ...]
     recent: tuple[Transaction, ...]

@@ -1,6 +1,7 @@
 """Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from bot import keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
@@ -95,8 +96,9 @@ def decided(approval: Approval, choice: Choice) -> Card:
     return Card(kind="decided", title=f"{said}: {petitions.line(approval)}", transaction=approval.transaction_id)
 
 
+@lru_cache(maxsize=2)
 def status(status: Status) -> Card:
-    """What is going on."""
+    """What is going on. Drawn once for all who share the look."""
     lists = (("Active", _rows(status.active)), ("Ended lately", _rows(t for t in status.recent if t.state.is_final)))
     return Card(
         kind="status",

@@ -9,6 +9,7 @@ as a whole are refused as well.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bot.model import Json
@@ -82,8 +83,13 @@ def render_card(card: Card, level: int = SECTIONS, *, version: int = 1) -> Rende
 
 def reply(card: Card) -> Json:
     """What an acknowledgement carries: a private answer. No second try is possible there, so no newest blocks."""
-    drawn = render_card(card, SECTIONS)
+    drawn = _reply(card)
     return {"text": drawn.text, "blocks": list(drawn.blocks)}
+
+
+@lru_cache(maxsize=8)  # many ask for the same at the same time
+def _reply(card: Card) -> Rendered:
+    return render_card(card, SECTIONS)
 
 
 def quiet(text: object) -> str:
