@@ -33,6 +33,7 @@ class Progress:
         self._written_at = clock.now()
         self._dirty = False
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # one at a time, else an older look at it could be written over a newer one
 
     def report(self, done: int, total: int) -> None:
         """So much of the step is done."""
@@ -42,8 +43,11 @@ class Progress:
             self._shown = forward(self._shown, self._told)
             self._dirty = True
             due = self._is_due()
-        if due:
-            self._write()
+        if due and self._writing.acquire(blocking=False):  # else somebody writes, and a later report or close does
+            try:
+                self._write()
+            finally:
+                self._writing.release()
 
     def moved(self, moved: Bytes) -> None:
         """So many bytes moved in this attempt; those of attempts before a restart are added."""
@@ -56,12 +60,14 @@ class Progress:
         """A call is tried again and again; shown at once, and until more is done."""
         with self._lock:
             self._is_waiting = True
-        self._write()
+        with self._writing:
+            self._write()
 
     def close(self) -> None:
         """Write what is not written yet."""
-        if self._dirty:
-            self._write()
+        with self._writing:
+            if self._dirty:
+                self._write()
 
     def _is_due(self) -> bool:
         now = self._clock.now()

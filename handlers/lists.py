@@ -222,7 +222,8 @@ def _title(name: str, page: Page[VmLine] | Page[RecoveryPoint] | Page[AuditRow])
 
 
 def _turns(inquiry: Inquiry, page: Page[VmLine] | Page[RecoveryPoint] | Page[AuditRow]) -> tuple[Turn, ...]:
-    before = replace(inquiry, offset=max(0, page.offset - PAGE))
+    behind = -(-page.total // PAGE) * PAGE  # the list may be shorter by now
+    before = replace(inquiry, offset=max(0, min(page.offset, behind) - PAGE))
     after = replace(inquiry, offset=page.end)
     back = Turn(label="Previous", action_id=ids.PREVIOUS_PAGE, value=asked.button_value(before))
     on = Turn(label="Next", action_id=ids.NEXT_PAGE, value=asked.button_value(after))

@@ -22,7 +22,7 @@ from bot.handouts import Handouts
 from bot.model import Actor, Bytes, Message, RecoveryPoint, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
-from handlers import asked, charts, ids, receiptcharts, tables
+from handlers import asked, charts, ids, lists, receiptcharts, tables
 from handlers.courier import Courier
 from handlers.notifier import Sender
 from integrations.simulators.slack import LocalSlack
@@ -149,6 +149,15 @@ def test_pages_are_turned_in_place_and_back(world: World) -> None:
     tables_seen = [change for change in world.shown() if "VMs: 21 to 40 of 45" in change.text]
     assert len(tables_seen) == 1
     assert len(world.shown()) == 2  # the acknowledgement and one table, however often it is turned
+
+
+def test_from_behind_the_end_of_a_list_one_step_leads_back_to_its_last_page(world: World) -> None:
+    world.see(*many(45))
+    inquiry = asked.Inquiry(verb=asked.VMS, offset=4980)
+    table = lists.table(world.service.questions, inquiry, SystemClock().now())
+    assert "none from number 4,981 on" in table.title
+    (turn,) = table.turns
+    assert asked.of_button(turn.value).offset == 40
 
 
 def test_a_page_is_not_turned_for_one_who_may_not_read_any_more(world: World) -> None:

@@ -1,13 +1,18 @@
 """Progress as the thread shows it: it never goes back, and after a restart no speed is made up."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bot.errors import TransientError
-from bot.model import Json, State
+from bot.model import Json, State, Step
+from bot.progress import Progress
 from bot.retry import WONDER_S
+from bot.store import Database, Unit
 from tests.memory import Crash
 from tests.workflow.house import ALICE, PART, House
 
@@ -56,6 +61,11 @@ def upload_task(house: House) -> Json:
     return task
 
 
+def done_of(house: House, transaction_id: str) -> int:
+    with house.db.read() as unit:
+        return next(step.done for step in unit.steps.of(transaction_id) if step.id == "upload")
+
+
 def percents(notes: list[str]) -> list[int]:
     return [int(note.split(" %")[0]) for note in notes if " %" in note]
 
@@ -67,6 +77,39 @@ def test_the_plan_tells_share_amount_speed_and_time_left(house: House) -> None:
     assert re.fullmatch(r"\d+ % · \d+ KiB of 13 KiB · \d+ B/s · about .* left", eye.notes[PARTS // 2])
     assert percents(eye.notes) == sorted(percents(eye.notes))
     assert percents(eye.notes)[-1] > 90
+
+
+class Held:
+    """A database whose first unit begins only when it is let go."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.has_begun, self.may_go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        if not self.has_begun.is_set():
+            self.has_begun.set()
+            assert self.may_go_on.wait(10)
+        with self._db.unit() as unit:
+            yield unit
+
+
+def test_an_older_look_is_never_written_over_a_newer_one(house: House) -> None:
+    transaction = house.ask()
+    house.dispatch()
+    held = Held(house.db)
+    progress = Progress(held, house.clock, transaction, Step(id="upload", title="", position=0))  # type: ignore[arg-type]
+    house.clock.sleep(2)
+    slow = threading.Thread(target=progress.report, args=(40, 100))
+    slow.start()
+    assert held.has_begun.wait(10)
+    house.clock.sleep(2)
+    progress.report(60, 100)
+    held.may_go_on.set()
+    slow.join()
+    progress.close()
+    assert done_of(house, transaction.id) == 60
 
 
 def test_after_a_kill_what_was_there_counts_as_done_and_not_as_speed(house: House) -> None:
