@@ -303,7 +303,7 @@ def _connection(settings: Settings, db: Database, worker: Worker, address: Addre
         sender,
         also=(
             membership.Roster(client, service, policy_of(settings.policy).groups, settings.policy.refresh),
-            courier.Courier(service.handouts, service.questions, client, SystemClock()),
+            courier.Courier(service, client, SystemClock()),
         ),
     )
 

@@ -9,10 +9,9 @@ from slack_sdk import WebClient
 
 from bot import spreadsheet
 from bot.errors import CloudyError, RequesterError
-from bot.handouts import Handouts
-from bot.model import Handout
+from bot.model import Actor, Handout
 from bot.ports import Clock
-from bot.questions import Questions
+from bot.service import Service
 from handlers import asked, charts, lists, pictures, receiptcharts
 from handlers.asked import Inquiry
 from handlers.blocks import quiet
@@ -31,9 +30,10 @@ _SKEW_S = 600  # how far Slack's clock and ours may be apart
 class Courier:
     """One for each workspace; `tick` and `run` belong to one thread. The client must have no retry handlers."""
 
-    def __init__(self, handouts: Handouts, questions: Questions, client: WebClient, clock: Clock) -> None:
-        self._handouts = handouts
-        self._questions = questions
+    def __init__(self, service: Service, client: WebClient, clock: Clock) -> None:
+        self._service = service
+        self._handouts = service.handouts
+        self._questions = service.questions
         patient = copy(client)
         patient.timeout = _TIMEOUT_S
         self._api = WebApi(patient)
@@ -72,12 +72,12 @@ class Courier:
     def _deliver(self, handout: Handout) -> Outcome:
         file = self._file(handout)
         outcome, channel, thread = self._place(handout)
-        if outcome.kind is Kind.DONE and handout.attempts:  # a try that was begun may have delivered it
-            outcome = self._api.find_file(channel, thread, file.name, _oldest(handout))
-            if outcome.kind in (Kind.DONE, Kind.LIMITED, Kind.UNKNOWN):
-                return outcome
-        elif outcome.kind is not Kind.DONE:
+        if outcome.kind is not Kind.DONE:
             return outcome
+        if handout.attempts:  # a try that was begun may have delivered it
+            found = self._api.find_file(channel, thread, file.name, _oldest(handout))
+            if found.kind in (Kind.DONE, Kind.LIMITED, Kind.UNKNOWN):
+                return found
         return self._api.send_file(channel, thread, file)
 
     def _place(self, handout: Handout) -> tuple[Outcome, str, str]:
@@ -87,10 +87,12 @@ class Courier:
         return (*self._api.open_direct(handout.person), "")
 
     def _file(self, handout: Handout) -> File:
-        """Whenever it is made, its name stays the same."""
+        """Whenever it is made, its name stays the same. NotAllowed: who was promised it may not read that any more."""
         if handout.asked.get("verb") == receiptcharts.VERB:
             return receiptcharts.drawn(self._questions, handout.asked)
         inquiry, now = asked.of_json(dict(handout.asked)), self._clock.now()
+        person = Actor(id=handout.person, name=handout.person, source="slack")
+        self._service.demand_reading(inquiry.verb, person, "")
         stamp = f"{handout.at or now:%Y%m%d-%H%M%S}"
         if inquiry.verb == asked.CHART:
             chart = pictures.chart(self._questions, inquiry, now)

@@ -74,7 +74,7 @@ class World:
         return [row[0]["text"] for row in self.table()["rows"][1:]]
 
     def courier(self, clock: Any = None) -> Courier:
-        return Courier(self.service.handouts, self.service.questions, self.client, clock or SystemClock())
+        return Courier(self.service, self.client, clock or SystemClock())
 
     def see(self, *vms: Vm) -> None:
         with self.db.unit() as unit:
@@ -387,6 +387,15 @@ def test_without_the_right_to_look_it_is_sent_again(world: World) -> None:
     clock.sleep(600)
     assert world.courier(clock).tick()
     assert shared(world) == 2
+
+
+def test_who_may_not_read_any_more_gets_no_file(world: World) -> None:
+    world.see(*many(101))
+    world.typed("/vms")
+    world.service.is_closed = True
+    assert world.courier().tick()
+    assert not [row for row in rows(world.slack, "call") if row["method"].startswith("files.")]
+    assert not world.courier().tick()
 
 
 def test_a_file_that_can_never_be_delivered_is_given_up_and_keeps_no_other_waiting(world: World) -> None:
