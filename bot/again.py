@@ -37,6 +37,8 @@ class Again(Recorder):
         with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
             if before := unit.audit.transaction_of(f"{request_key}:retry"):
                 return unit.transactions.get(before)
+            if anew := unit.transactions.asked_by(request_key, f"{request_key}:0"):  # "last" is that one by now
+                return anew
             about.append(asking.meant(unit, text))
             kept = self._continued(unit, about[0], actor, f"{request_key}:retry", place)
         self._wake()

@@ -32,6 +32,11 @@ class Transactions:
         ).one_or_none()
         return _transaction(row) if row else self._save(_row(tx))
 
+    def asked_by(self, *keys: str) -> Transaction | None:
+        """Give the transaction that one of these request keys asked for."""
+        row = self._session.exec(select(TransactionRow).where(col(TransactionRow.request_key).in_(keys))).first()
+        return _transaction(row) if row else None
+
     def get(self, tx_id: str) -> Transaction:
         """Give a transaction by its whole id. MissingError."""
         return _transaction(self._row(tx_id))

@@ -233,6 +233,18 @@ def test_a_retry_that_fails_is_held_again_and_a_second_retry_can_succeed(house: 
     assert retry(house, key="second").state is State.SUCCEEDED
 
 
+def test_the_same_retry_of_the_last_twice_is_one_request_also_where_it_begins_anew(house: House) -> None:
+    house.hold = timedelta()
+    bucket = Locked(house)
+    failed = house.protect()
+    assert failed.state is State.FAILED
+    bucket.open()
+    anew = house.service.again.retry("last", BOB, request_key="same", place=OPS)
+    assert house.service.again.retry("last", BOB, request_key="same", place=OPS).id == anew.id != failed.id
+    with house.db.read() as unit:
+        assert [row for row in unit.audit.list(limit=1000) if row.action == "refused"] == []
+
+
 def test_the_same_click_twice_is_one_retry_and_one_while_it_runs_is_refused(house: House) -> None:
     Locked(house)
     held = house.protect()
