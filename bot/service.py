@@ -204,6 +204,8 @@ class Service(Recorder):
         """
         refusals = self._keeping_refusals(actor, f"verify {text}", request_key)
         with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+            if before := unit.transactions.asked_by(request_key):  # what "last" is by now does not matter
+                return before
             about.append(asking.meant(unit, text))
             point = asking.point_of(unit, about[0])
             asked = about_transaction(point.maker, channel=place.channel if place else "", command="verify")
@@ -222,6 +224,8 @@ class Service(Recorder):
         """
         refusals = self._keeping_refusals(actor, f"delete {text}", request_key)
         with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+            if before := unit.transactions.asked_by(request_key):
+                return before
             about.append(asking.meant(unit, text))
             point = asking.point_of(unit, about[0])
             asked = about_transaction(point.maker, channel=place.channel if place else "", command="delete")

@@ -62,6 +62,20 @@ def test_the_manifest_goes_first_then_all_objects_and_nothing_of_another_point(t
     assert house.left() == []
 
 
+def test_a_request_for_the_last_that_is_delivered_again_after_its_end_is_the_same_request(tmp_path: Path) -> None:
+    house, point = house_with_a_point(tmp_path)
+    looked = house.service.verify("last", ALICE, request_key="v", place=OPS)
+    house.dispatch()
+    house.engine.run_all()
+    asked = approved(house)
+    house.engine.run_all()
+    assert not exists(house, point.id)
+    assert house.service.delete("last", ALICE, request_key="d", place=OPS).id == asked.id
+    assert house.service.verify("last", ALICE, request_key="v", place=OPS).id == looked.id
+    with house.db.read() as unit:
+        assert [row for row in unit.audit.list(limit=1000) if row.action == "refused"] == []
+
+
 @pytest.mark.slow
 def test_a_death_at_any_call_ends_with_the_point_gone_and_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
