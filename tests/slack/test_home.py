@@ -51,8 +51,9 @@ class World:
         until(lambda: words in (self.slack.home(user) or ""), f"{user}'s App Home tells {words}")
 
     def pass_by(self, seconds: float) -> None:
-        """Let time pass, and a round be done."""
-        self.clock.now += seconds
+        """Let time pass between two rounds, and one be done."""
+        with self.homes._rounds:
+            self.clock.now += seconds
         self.homes.round()
 
     def recorded(self, count: int) -> int:
