@@ -36,7 +36,7 @@ class Running:
     """One transaction that has not ended, with its state in one line."""
 
     transaction: Transaction
-    line: str
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Shared:
     rpo: timedelta
     vmstores: tuple[Fared, ...]
     targets: tuple[Fared, ...]
-    last: tuple[Transaction, ...]  # outlines
+    last: tuple[Transaction, ...]
 
 
 def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: timedelta) -> Shared:
@@ -61,7 +61,7 @@ def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: time
         page = unit.lists.vms("", view.kind, offset=view.offset, limit=ROWS, **late)
     lately = {fared.name: fared for fared in unit.health.lately()}
     looks = {look.vmstore: look for look in unit.inventory.looks()}
-    ended = (one for one in unit.transactions.outline(MOST_LAST * 4) if one.state.is_final)
+    ended = [one.id for one in unit.transactions.outline(MOST_LAST * 4) if one.state.is_final][:MOST_LAST]
     return Shared(
         view=view,
         tally=unit.lists.tally(**late),
@@ -69,14 +69,16 @@ def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: time
         rpo=rpo,
         vmstores=tuple(_with_look(lately.get(name, Fared(name=name)), looks.get(name)) for name in systems.vmstores),
         targets=tuple(lately.get(name, Fared(name=name)) for name in systems.targets),
-        last=tuple(ended)[:MOST_LAST],
+        last=tuple(map(unit.transactions.get, ended)),
     )
 
 
 def running(unit: Unit, actor: Actor) -> tuple[Running, ...]:
-    """The actor's transactions that have not ended, oldest first."""
-    own = (one for one in unit.transactions.active_outline() if one.actor.id == actor.id)
-    return tuple(Running(transaction=one, line=_line(unit, one)) for one in own)
+    """The actor's transactions that have not ended, oldest first; MOST_RUNNING of them whole, of the rest outlines."""
+    own = [one for one in unit.transactions.active_outline() if one.actor.id == actor.id]
+    shown = [unit.transactions.get(one.id) for one in own[:MOST_RUNNING]]
+    told = [Running(transaction=one, line=_line(unit, one)) for one in shown]
+    return (*told, *(Running(transaction=one) for one in own[MOST_RUNNING:]))
 
 
 def _line(unit: Unit, transaction: Transaction) -> str:

@@ -16,8 +16,8 @@ from bot.speed import percent as percent_of
 from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
-    "asked", "duration_text", "ending", "held", "line", "milestone", "moved_text", "notice", "plan", "receipt",
-    "removed_later", "reply", "retrying", "root", "size_text", "stopping", "title", "waiting",
+    "asked", "buttons_of", "duration_text", "ending", "held", "line", "milestone", "moved_text", "notice", "plan",
+    "receipt", "removed_later", "reply", "retrying", "root", "size_text", "stopping", "title", "waiting",
 ]  # fmt: skip
 
 _TASK_STATES = {
@@ -70,11 +70,12 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "line": line(transaction, steps, waits_for, percent=False),  # an edit for each step, not for each part
         "facts": facts,
         "by": transaction.actor.id,
-        "buttons": _root_buttons(transaction),
+        "buttons": buttons_of(transaction),
     }
 
 
-def _root_buttons(transaction: Transaction) -> list[str]:
+def buttons_of(transaction: Transaction) -> list[str]:
+    """What can be done with it as a whole: "stop", "details", and of a held one "retry" and "cleanup"."""
     if transaction.state is State.HELD:
         return ["details", *_held_buttons(transaction)]
     return ["details"] if transaction.state.is_final or transaction.stop_asked_by else ["stop", "details"]

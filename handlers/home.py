@@ -11,7 +11,7 @@ from datetime import datetime
 from bot import durations
 from bot.model import Fared, Json, Protection, VmKind, VmLine
 from bot.overview import MOST_RUNNING, ROWS, Running, Shared, View
-from bot.story import asked
+from bot.story import asked, buttons_of
 from handlers import blocks, ids
 from handlers.cards import STATE_MARKS, Card, one_line, visible
 from handlers.views import plain
@@ -25,6 +25,12 @@ _KINDS = {
 }
 _MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "⛔"}
 _WELL = {True: "✅", False: "❌", None: "⚪"}
+_BUTTONS = {  # of a transaction: label, action and style by name
+    "retry": ("Retry", ids.RETRY, "primary"),
+    "cleanup": ("Clean up now", ids.STOP, ""),
+    "stop": ("Stop", ids.STOP, "danger"),
+    "details": ("Details", ids.DETAILS, ""),
+}
 _LINE, _SECTION, _OPTION = 200, 2900, 75
 _MOST_WAITING, _CARD = 5, 10  # cards, blocks of one
 _FARTHEST = 10_000_000
@@ -87,10 +93,8 @@ def _running(running: Sequence[Running]) -> Iterator[Json]:
     for one in running[:MOST_RUNNING]:
         transaction = one.transaction
         yield _lines([f"{STATE_MARKS[transaction.state]} {asked(transaction)}", one.line, transaction.id])
-        stop = (
-            [_button("Stop", ids.STOP, transaction.id) | {"style": "danger"}] if not transaction.stop_asked_by else []
-        )
-        yield {"type": "actions", "elements": [*stop, _button("Details", ids.DETAILS, transaction.id)]}
+        names = [name for name in _BUTTONS if name in buttons_of(transaction)]
+        yield {"type": "actions", "elements": [_of_transaction(name, transaction.id) for name in names]}
     if len(running) > MOST_RUNNING:
         yield _lines([f"… and {len(running) - MOST_RUNNING} more: /cloudy status"])
 
@@ -175,6 +179,11 @@ def _section(text: str) -> Json:
 
 def _context(text: str) -> Json:
     return {"type": "context", "elements": [plain(text)]}
+
+
+def _of_transaction(name: str, transaction_id: str) -> Json:
+    label, action_id, style = _BUTTONS[name]
+    return _button(label, action_id, transaction_id) | ({"style": style} if style else {})
 
 
 def _button(label: str, action_id: str, value: str) -> Json:

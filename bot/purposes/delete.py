@@ -8,7 +8,8 @@ from bot.words import size_text
 
 
 def _point(transaction: Transaction) -> str:
-    return f"the recovery point {transaction.request.get('point', '')} of {transaction.vm}"
+    point = transaction.request.get("point", "")  # an outline has none
+    return f"the recovery point {point} of {transaction.vm}" if point else f"a recovery point of {transaction.vm}"
 
 
 def _where(transaction: Transaction) -> str:

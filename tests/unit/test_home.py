@@ -58,6 +58,8 @@ def words(home: Home) -> str:
 def test_it_tells_what_runs_with_its_buttons() -> None:
     running = Running(transaction=a_transaction(), line="5/10 Clone")
     assert buttons(a_home((running,))) == ["Protect a VM", "Stop", "Details"]
+    held = Running(transaction=a_transaction(state=State.HELD), line="Held until 15:22 UTC: Upload failed")
+    assert buttons(a_home((held,))) == ["Protect a VM", "Retry", "Clean up now", "Details"]
     stopping = Running(transaction=a_transaction(stop="alice"), line="Stopping: 5/10 Clone")
     assert buttons(a_home((stopping,))) == ["Protect a VM", "Details"]
 

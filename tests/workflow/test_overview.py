@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot import story
 from bot.clock import SystemClock
 from bot.model import Actor, Failure, ProtectRequest, RecoveryPoint, State, Transaction, Vm, VmKind
-from bot.overview import ROWS, View
+from bot.overview import MOST_RUNNING, ROWS, View
 from bot.service import Service
 from bot.store import Database
 
@@ -47,6 +48,25 @@ def test_only_own_transactions_are_told_and_only_while_they_run(db: Database, se
     assert (told.transaction.id, told.line) == (mine.id, "Planning …")
     ended(db, mine, State.FAILED, 0)
     assert service.running(ALICE) == ()
+
+
+def test_of_a_held_one_is_told_which_step_failed_and_until_when(db: Database, service: Service) -> None:
+    made = asked(service)
+    with db.unit() as unit:
+        unit.transactions.update(
+            made.id, state=State.HELD, failure=Failure(what="no", step="Upload"), plan={"held_until": NOW.isoformat()}
+        )
+        unit.steps.prepare(made.id, [("upload", "Upload")])
+    (told,) = service.running(ALICE)
+    assert told.line == "Held until 14:00 UTC on 23 Nov: Upload failed"
+    assert {"retry", "cleanup"} <= set(story.buttons_of(told.transaction))
+
+
+def test_of_many_that_run_ten_are_told_and_all_are_counted(db: Database, service: Service) -> None:
+    for i in range(MOST_RUNNING + 3):
+        asked(service, vm=f"vm{i}")
+    told = service.running(ALICE)
+    assert [bool(one.line) for one in told] == [True] * MOST_RUNNING + [False] * 3
 
 
 def test_how_systems_fared_is_the_newest_success_and_failure_of_each(db: Database, service: Service) -> None:
