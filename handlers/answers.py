@@ -25,15 +25,15 @@ _TASK_STATES = {
 }
 _YES, _NO = "✅", "🚫"
 _ALONE = "what does not work is told to you alone."
-_ELSEWHERE = "/protect alone opens a form; what you write to Cloudy alone needs no @cloudy."
 _MENTIONS = ("status", "show", "why", "stop", "retry", "verify", "help")
 
 
 def help_card(commands: Collection[str]) -> Card:
     """What can be typed by whoever may use these commands."""
-    usages = tuple(usage for command, usage in USAGES.items() if command in commands)
+    usages = tuple(usage.replace("   ", " · ") for command, usage in USAGES.items() if command in commands)
     mentions = ", ".join(f"@cloudy {command}" for command in _MENTIONS if command in commands)
-    closing = (f"In a thread of a transaction: {mentions}. {_ELSEWHERE}",)
+    form = "/protect alone opens a form. " if "protect" in commands else ""
+    closing = (f"In a thread of a transaction: {mentions}. {form}What you write to Cloudy alone needs no @cloudy.",)
     return Card(kind="help", title="What Cloudy understands", lists=(("You may ask", usages),), closing=closing)
 
 
