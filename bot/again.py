@@ -30,7 +30,8 @@ class Again(Recorder):
     def retry(self, text: str, actor: Actor, *, request_key: str, place: Place) -> Transaction:
         """Go on with a held one, which is given; of one that has ended without success the new one is given.
 
-        The same request key again gives what it gave before. NotFound, AmbiguousName, UsageError: which one?
+        place: where the new one is told; without a channel, where the old one was. The same request key again gives
+        what it gave before. NotFound, AmbiguousName, UsageError: which one?
         NotAllowed. RequesterError: there is nothing to retry.
         """
         refusals = self._keeping_refusals(actor, f"retry {text}", request_key)
@@ -42,7 +43,7 @@ class Again(Recorder):
             about.append(asking.meant(unit, text))
             kept = self._continued(unit, about[0], actor, f"{request_key}:retry", place)
         self._wake()
-        return kept or self._anew(about[0], actor, request_key, place)
+        return kept or self._anew(about[0], actor, request_key, place if place.channel else about[0].place)
 
     def _continued(
         self, unit: Unit, transaction: Transaction, actor: Actor, key: str, place: Place

@@ -267,6 +267,14 @@ def test_a_retry_after_everything_was_removed_begins_anew_and_says_so(house: Hou
     assert any("begins anew" in line for line in history.retried(anew).lines)
 
 
+def test_one_that_begins_anew_from_where_nothing_can_be_told_is_told_where_the_old_one_was(house: House) -> None:
+    house.hold = timedelta()
+    Locked(house)
+    failed = house.protect()
+    anew = house.service.again.retry("last", BOB, request_key="home", place=Place())
+    assert (anew.id != failed.id, anew.place) == (True, failed.place)
+
+
 def test_a_retry_once_the_clean_up_has_begun_is_refused(house: House) -> None:
     Locked(house)
     house.protect()
