@@ -57,7 +57,8 @@ def draw(home: Home) -> Json:
         _heading("Ended lately"),
         _lines([f"{STATE_MARKS[t.state]} {t.id} {asked(t)}: {t.state} · {t.actor.name}" for t in home.shared.last]),
     ]
-    numbered = [block | {"block_id": f"cloudy-home-{i}"} for i, block in enumerate(drawn)]
+    kind = home.shared.view.kind.value or "all"  # in the ids: in a block of the same id a choice of before would stay
+    numbered = [block | {"block_id": f"cloudy-home-{kind}-{i}"} for i, block in enumerate(drawn)]
     return {"type": "home", "private_metadata": memo(home.shared.view), "blocks": numbered}
 
 

@@ -77,6 +77,11 @@ def test_pages_are_turned_by_buttons_where_there_are_more() -> None:
     assert buttons(a_home(names=names[:5], total=25, view=View(offset=20))) == ["Protect a VM", "Previous"]
 
 
+def test_another_filter_has_blocks_of_its_own_so_that_no_choice_of_before_stays() -> None:
+    every, late = (draw(a_home(view=View(kind=kind)))["blocks"] for kind in (VmKind.ALL, VmKind.LATE))
+    assert not {block["block_id"] for block in every} & {block["block_id"] for block in late}
+
+
 def a_card(number: int) -> Card:
     return of_view(
         {
