@@ -18,7 +18,7 @@ from handlers.gate import MOST_BYTES, Gate
 
 _log = logging.getLogger(__name__)
 
-THREADS = 16  # more of them only fight for the interpreter; all wait for the database 1.5 s at most
+THREADS = 24  # fewer get too small a share beside threads that move bytes; all wait for the database 1.5 s at most
 _CONNECTIONS = 500
 _IDLE_S = 60  # longer than balancers keep a connection without a request
 _ANSWER_WITHIN_S = 3.5  # Slack waits 3 s
