@@ -68,16 +68,21 @@ def _answer(service: Service, inquiry: Inquiry, origin: Origin) -> tables.Table:
 def _said(service: Service, table: tables.Table, inquiry: Inquiry, origin: Origin) -> str:
     """The acknowledgement, after the file was promised."""
     text = f"{tables.headline(table)}." + (" The list follows." if table.rows else "")
+    return "\n".join([text, *promised(service, table.total, inquiry, origin)])
+
+
+def promised(service: Service, total: int, inquiry: Inquiry, origin: Origin) -> tuple[str, ...]:
+    """Promise the file that comes besides, and say so; nothing where none comes."""
     is_chart = inquiry.verb == asked.CHART
-    if not (charts.is_there() if is_chart else table.total > lists.SHEET_FROM):
-        return text
+    if not (charts.is_there() if is_chart else total > lists.SHEET_FROM):
+        return ()
     handout = Handout(key=origin.key, person=origin.actor.id, asked=asked.to_json(inquiry))
     try:
         service.handouts.promise(handout)
     except BusyError:
-        return f"{text}\nCloudy is busy, so it does not come as a file; ask again for one."
+        return ("Cloudy is busy, so it does not come as a file; ask again for one.",)
     what = "A picture of it" if is_chart else "All of it"
-    return f"{text}\n{what} comes as a {'PNG' if is_chart else 'CSV'} file to your conversation with Cloudy."
+    return (f"{what} comes as a {'PNG' if is_chart else 'CSV'} file to your conversation with Cloudy.",)
 
 
 def _show(

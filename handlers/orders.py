@@ -10,6 +10,7 @@ from bot.opinions import Question
 from bot.service import Service
 from handlers import answers, asked, history, lists, tables
 from handlers.cards import Card
+from handlers.inquiries import promised
 from handlers.origin import Origin
 from handlers.parse import ONE_USAGES, STOP_USAGE, Command, Verb
 
@@ -84,10 +85,10 @@ def _inquire(service: Service, order: Command, origin: Origin) -> Card:
     if order.verb is Verb.AUDIT and origin.thread and not inquiry.text:
         inquiry = replace(inquiry, text=service.in_thread(origin.channel, origin.thread, order.verb))
     table = lists.table(service.questions, inquiry, _CLOCK.now())
-    if len(table.rows) < table.total:
-        rest = f"{table.total - len(table.rows):,} more: {asked.written(inquiry)} has pages to turn."
-        table = replace(table, closing=(*table.closing, rest))
-    return tables.card(table)
+    more = table.total - len(table.rows)
+    rest = (f"{more:,} more: {asked.written(inquiry)} has pages to turn.",) if more else ()
+    files = promised(service, table.total, inquiry, origin)
+    return tables.card(replace(table, closing=(*table.closing, *rest, *files)))
 
 
 def _stop(service: Service, order: Command, origin: Origin) -> Transaction:

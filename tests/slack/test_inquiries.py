@@ -319,6 +319,16 @@ def test_more_than_a_hundred_rows_come_as_a_file_to_the_askers_own_conversation(
     assert not world.courier().tick()  # once
 
 
+def test_who_says_it_to_the_bot_alone_gets_the_file_too(world: World) -> None:
+    world.see(*many(101))
+    assert world.slack.say("alice", "vms", "@cloudy").ok
+    until(lambda: any("81 more" in one.text for one in world.slack.conversation("alice")), "the answer")
+    (said,) = [one.text for one in world.slack.conversation("alice") if "81 more" in one.text]
+    assert "CSV file" in said
+    assert world.courier().tick()
+    assert shared(world) == 1
+
+
 def test_a_hundred_rows_need_no_file(world: World) -> None:
     world.see(*many(100))
     assert "CSV" not in world.typed("/vms")
