@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slack_bolt import App
 from slack_sdk import WebClient
 
-import handlers
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
 from bot.handouts import Handouts
@@ -28,7 +25,7 @@ from handlers.notifier import Sender
 from integrations.simulators.slack import LocalSlack
 from integrations.simulators.slack import answers as simulated
 from integrations.simulators.slack.call import SlackError
-from tests.slack.local import connected, rows, until
+from tests.slack.local import bot_on, client_of, database, rows, until
 from tests.workflow.house import ALICE, FakeClock
 
 Json = dict[str, Any]
@@ -82,18 +79,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "")
-    Database.migrate(tmp_path / "cloudy.db")
-    db = Database.open(tmp_path / "cloudy.db", audit_key=None)
-    service = Strict(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
-    with LocalSlack() as slack:
-        client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
-        app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
-        handlers.register(app, service)
-        with connected(slack, app):
-            yield World(db, slack, service, client)
+def world(tmp_path: Path) -> Iterator[World]:
+    with database(tmp_path) as db, LocalSlack() as slack:
+        service = Strict(db, SystemClock(), vmstores=("vmstore",), targets=("s3",))
+        with bot_on(slack, service):
+            yield World(db, slack, service, client_of(slack))
 
 
 def begins(world: World, name: str) -> bool:
