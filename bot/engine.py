@@ -9,6 +9,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 # Raised only with a drained system: runs of another version are never continued (docs/adr/0002).
 RUN_FORMAT = "cloudy-1"
 EXECUTOR = "cloudy"
+CONNECTIONS, KEPT = 20, 8  # to its file: at once, and when they are idle
 POLL_S = 0.2
 AT_TARGETS = "targets"  # the queue of runs that no VMstore takes part in
 MOST_AT_TARGETS = 4  # of them at once
@@ -61,8 +63,10 @@ class Engine:
     def launch(self) -> None:
         """Start, and go on with every run that a dead process left. DatabaseError: its file cannot be used."""
         try:
-            with self._database.connect() as connection:  # DBOS would log a traceback besides
-                connection.exec_driver_sql("SELECT name FROM sqlite_master LIMIT 1")
+            with ExitStack() as opened:  # all that are kept at rest, so that their number grows no more
+                connections = [opened.enter_context(self._database.connect()) for _ in range(KEPT)]
+                # DBOS would log a traceback besides
+                connections[0].exec_driver_sql("SELECT name FROM sqlite_master LIMIT 1")
             self._launch()
         except sa.exc.DBAPIError as error:
             raise DatabaseError(_in_words(self._path, error)) from error
@@ -155,7 +159,7 @@ def queue_name(vmstore: str) -> str:
 def _sqlite(path: Path) -> sa.Engine:
     """DBOS on a WAL file; as it comes it would lose writes of ours under load (its default is a rollback journal)."""
     # Last in, first out: a few connections do nearly all the work, and only theirs grow a page cache.
-    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=0, pool_use_lifo=True)
+    engine = sa.create_engine(f"sqlite:///{path}", pool_size=KEPT, max_overflow=CONNECTIONS - KEPT, pool_use_lifo=True)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

@@ -240,6 +240,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
             "Stop it first, or give this one a folder of its own."
         )
     db = _prepare(settings)
+    db.warm()
     worker = _worker(settings, db)
     wait = asked_to_end()
     try:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from bot.errors import TransientError
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 LOOK_S = 0.5  # how soon a Stop is heard while a call hangs
 KEPT = 4  # pieces of memory between reads
+IDLE_S = 10.0  # then a thread ends
 MOST = 128  # calls at once for one share, those that hang included
 
 
@@ -59,7 +60,7 @@ class Watchdog:
 
 
 class _Threads:
-    """As many threads as calls were under way at once, MOST of them; they wait for the next call.
+    """As many threads as calls are under way at once, MOST of them; they wait IDLE_S for the next call.
 
     The library's pool may begin one more whenever the next call comes quickly, since there a thread says that it is
     free only after its answer was given.
@@ -82,8 +83,19 @@ class _Threads:
         return future
 
     def _run(self) -> None:
+        while (call := self._next()) is not None:
+            self._carry_out(*call)
+
+    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        """The next call; None: there was none for long, and every one that comes has a thread besides this one."""
         while True:
-            self._carry_out(*self._calls.get())
+            try:
+                return self._calls.get(timeout=IDLE_S)
+            except Empty:
+                with self._lock:
+                    if self._open < self._count:
+                        self._count -= 1
+                        return None
 
     def _carry_out(self, future: Future[Any], work: Callable[[], Any]) -> None:
         result, failure = None, None

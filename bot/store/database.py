@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -29,6 +29,7 @@ _CACHE = "cache_size=-256"  # KiB; the system's cache has the file besides
 _WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _CACHE)
 _READING = ("query_only=ON", _CACHE)
 _READERS = 32
+_KEPT = 8  # of them, when they are idle; so that a process has as many files open as it ever will at rest
 _UNKEPT = "Nothing was kept of what was being done."
 _CURES = {  # by SQLite's result codes (sqlite.org/rescode.html)
     "SQLITE_FULL": f"{_UNKEPT} Make room on its disk; what is under way then goes on.",
@@ -48,8 +49,8 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._clock = clock
         self._writing = threading.Lock()
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pragmas=_WRITING, connections=1)
-        self._reader = _engine(path, begin="BEGIN", pragmas=_READING, connections=_READERS)
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pragmas=_WRITING, kept=1, most=1)
+        self._reader = _engine(path, begin="BEGIN", pragmas=_READING, kept=_KEPT, most=_READERS)
 
     @classmethod
     def open(
@@ -80,6 +81,12 @@ class Database:
         except CloudyError:
             return False
         return True
+
+    def warm(self) -> None:
+        """Open now what a long life at rest keeps open. BusyError, DatabaseError; repeating is safe."""
+        with _in_words(self.path), ExitStack() as opened:
+            for _ in range(_KEPT):
+                opened.enter_context(self._reader.connect())
 
     def close(self) -> None:
         """Let go of the file; repeating is safe."""
@@ -121,7 +128,7 @@ class Database:
         crossings.cross("database.read:after")
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], connections: int) -> Engine:
+def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], kept: int, most: int) -> Engine:
     uri = f"{path.absolute().as_uri()}?mode=rw"  # rw: a file that is not there is an error, not a new database
 
     def connect() -> sqlite3.Connection:
@@ -134,8 +141,8 @@ def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], connections: in
         "sqlite://",
         creator=connect,
         poolclass=QueuePool,
-        pool_size=connections,
-        max_overflow=0,
+        pool_size=kept,
+        max_overflow=most - kept,
         pool_use_lifo=True,  # a few connections do nearly all the work, and only theirs grow a page cache
         hide_parameters=True,
     )

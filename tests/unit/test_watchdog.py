@@ -9,6 +9,7 @@ from bot import watchdog
 from bot.errors import IntegrityError, Stopped, TransientError
 from bot.ports import Reader
 from bot.watchdog import Watchdog
+from tests.e2e.waiting import until
 from tests.memory import MemoryReader, MemoryShare
 
 
@@ -136,3 +137,17 @@ def test_calls_one_after_the_other_need_one_thread(share: Frozen) -> None:
     for _ in range(500):
         watched.exists("vm01/a")
     assert len(set(threading.enumerate()) - before) == 1
+
+
+def test_a_thread_that_nobody_needs_ends_and_the_next_call_gets_another(
+    share: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "IDLE_S", 0.01)
+    share.frozen = False
+    share.timeout_s = 5.0
+    before, watched = set(threading.enumerate()), Watchdog().watch(share, go_on)
+    for _ in range(200):  # also just when one is about to end
+        assert watched.exists("vm01/a")
+        threading.Event().wait(0.01)
+    until(lambda: not set(threading.enumerate()) - before, "the threads ended")
+    assert watched.exists("vm01/a")
