@@ -1,0 +1,133 @@
+"""One pass over a file: in order, once, within bounds, and nothing is left when it ends early."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import IntegrityError, Stopped, TransientError
+from bot.grains import MIB, grain_of
+from bot.reading import AHEAD, Arena, Window, windows
+from tests.memory import MemoryReader, MemoryShare
+
+GRAIN, WINDOW = 256 << 10, MIB
+
+
+def go_on() -> None:
+    """Nobody asked for Stop."""
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+def content_of(size: int) -> bytes:
+    return bytes(at % 251 for at in range(997)) * (size // 997 + 1)
+
+
+def reader_of(content: bytes) -> MemoryReader:
+    return MemoryReader(MemoryShare({"vm/disk": content}), "vm/disk")
+
+
+@settings(max_examples=25, deadline=None)
+@given(size=st.integers(0, 9 * WINDOW), room=st.integers(1, 6))
+def test_every_byte_comes_once_in_order_with_its_grains(size: int, room: int) -> None:
+    content, seen = content_of(size)[:size], bytearray()
+    reader, arena = reader_of(content), Arena(room, WINDOW)
+    with ThreadPoolExecutor(3) as pool:
+        for window in windows(reader, size, grain=GRAIN, arena=arena, threads=pool, check=go_on):
+            assert window.offset == len(seen)
+            with window.bytes_of(window.offset, window.length) as view:
+                seen += view
+            pieces = [bytearray(content[at : at + GRAIN]) for at in range(window.offset, window.end, GRAIN)]
+            assert window.grains == tuple(grain_of(memoryview(piece)) for piece in pieces)
+            window.release()
+    assert seen == content
+    assert sum(length for _, _, length in reader._share.reads) == size
+
+
+def test_who_holds_a_window_keeps_its_bytes_and_the_arena_bounds_how_many_there_are(
+    threads: ThreadPoolExecutor,
+) -> None:
+    content = content_of(8 * WINDOW)[: 8 * WINDOW]
+    arena = Arena(3, WINDOW)
+    reading = windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on)
+    first = next(reading)
+    first.hold()
+    first.release()
+    for window in reading:
+        with first.bytes_of(0, WINDOW) as view:
+            assert view == content[:WINDOW]
+        window.release()
+    first.release()
+    assert [arena.take_now() is not None for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_stretch_of_two_windows_is_found_in_both(threads: ThreadPoolExecutor) -> None:
+    content = content_of(2 * WINDOW)[: 2 * WINDOW]
+    arena = Arena(2, WINDOW)
+    both = list(windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on))
+    offset, length = WINDOW - 10, 30
+    assert b"".join(bytes(window.bytes_of(offset, length)) for window in both) == content[offset : offset + length]
+
+
+def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> None:
+    asked = threading.Event()
+
+    def check() -> None:
+        if asked.is_set():
+            raise Stopped
+
+    content = content_of(3 * WINDOW)[: 3 * WINDOW]
+    reading = windows(
+        reader_of(content), len(content), grain=GRAIN, arena=Arena(1, WINDOW), threads=threads, check=check
+    )
+    held: list[Window] = [next(reading)]
+    threading.Timer(0.05, asked.set).start()
+    with pytest.raises(Stopped):
+        held.append(next(reading))
+
+
+def test_an_end_before_the_end_leaves_nothing(threads: ThreadPoolExecutor) -> None:
+    content = content_of(8 * WINDOW)[: 8 * WINDOW]
+    arena = Arena(AHEAD + 1, WINDOW)
+    reading = windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on)
+    next(reading).release()
+    reading.close()
+    assert [arena.take_now() is not None for _ in range(AHEAD + 2)] == [True] * (AHEAD + 1) + [False]
+
+
+class Failing(MemoryReader):
+    """Fails in the third MiB, and writes into the buffer later all the same."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        if offset >= 2 * MIB:
+            raise TransientError("the mount hangs", system="share", operation="read")
+        super().read_into(offset, buffer)
+
+
+def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecutor) -> None:
+    content = content_of(4 * WINDOW)[: 4 * WINDOW]
+    arena, seen = Arena(2, WINDOW), []
+    reading = windows(
+        Failing(MemoryShare({"vm/disk": content}), "vm/disk"), len(content), grain=GRAIN, arena=arena, threads=threads,
+        check=go_on,
+    )  # fmt: skip
+    for _ in range(2):
+        window = next(reading)
+        seen.append(window.offset)
+        window.release()
+    with pytest.raises(TransientError):
+        next(reading)
+    assert seen == [0, WINDOW]
+    assert [arena.take_now() is not None for _ in range(3)] == [True, True, False]
+
+
+def test_a_file_of_another_length_is_told_before_anything_is_read(threads: ThreadPoolExecutor) -> None:
+    with pytest.raises(IntegrityError, match="something else writes"):
+        next(windows(reader_of(b"abc"), 4, grain=GRAIN, arena=Arena(1), threads=threads, check=go_on))
