@@ -9,7 +9,7 @@ import ctypes
 import gc
 import threading
 
-PAUSE_S = 5.0  # between two looks for cycles: nothing else runs meanwhile
+PAUSE_S = 1.0  # between two looks for cycles, of 10 ms or so each: nothing else runs meanwhile
 _LOOK_S = 1.0  # how soon an end is heard
 _M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 _POOLS = 2
@@ -30,7 +30,7 @@ class GivingBack:
         self._used = threading.Event()
 
     def used(self) -> None:
-        """A run has ended; its memory goes back within some seconds."""
+        """A run has ended; its memory goes back within two seconds."""
         self._used.set()
 
     def run(self, stop: threading.Event, pause_s: float = PAUSE_S) -> None:
@@ -43,7 +43,7 @@ class GivingBack:
 
 
 def give_back() -> None:
-    """Give back what was used: some milliseconds, up to a hundred."""
+    """Give back what was used: some milliseconds."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only; malloc_trim(3)
     if trim is not None:

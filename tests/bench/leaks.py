@@ -29,7 +29,7 @@ CROWDED, CALM = 8, 4  # at once: pools fill up to the busiest moment, which is t
 CHANNELS = ("ops", "backups", "general")
 LOOK_S = 0.05
 QUIET_S = 900.0  # so long the outbox may take: Slack's pace is not ours
-REST_S = 12.0  # before a count: the last run's thread ends a moment after its row, its memory goes back within 6 s
+REST_S = 12.0  # before a count: then idle threads have ended and memory went back
 BENCH = Actor(id="bench", name="bench", source="cli")
 
 
