@@ -15,7 +15,9 @@ CloudyError
       PermanentError    will not pass by itself
         MissingError    a thing that we know by id, path or key is not there
         DeniedError     login or right refused
+        ArchivedError   an object must be brought back from an archive before it can be read or copied
   IntegrityError        bytes, size or checksum differ; never retried, always loud
+    ChangedError        an object that is to be copied from is not the one that was recorded
     NotRestorable       a file that the VM needs is not in the clone
   Stopped               a person asked for it; not a failure
 """
@@ -127,8 +129,16 @@ class DeniedError(PermanentError):
     """The outside system refused the login or the right."""
 
 
+class ArchivedError(PermanentError):
+    """The object lies in an archive; it must be brought back before it can be read or copied."""
+
+
 class IntegrityError(CloudyError):
     """Bytes, size or checksum differ from what they must be."""
+
+
+class ChangedError(IntegrityError):
+    """The object is not the one that was recorded: it was overwritten, cut or replaced."""
 
 
 class NotRestorable(IntegrityError):  # noqa: N818

@@ -40,6 +40,8 @@ def common(limits: tuple[PartLimits, ...]) -> PartLimits:
         largest=min(each.largest for each in limits),
         most=min(each.most for each in limits),
         largest_object=min(each.largest_object for each in limits),
+        smallest_source=max(each.smallest_source for each in limits),
+        copy_wanted=min(each.copy_wanted for each in limits),
     )
 
 

@@ -10,10 +10,12 @@ from typing import Protocol
 
 from bot.model import (
     Capabilities,
+    CopySource,
     Entry,
     Headroom,
     ObjectInfo,
     ObjectVersion,
+    PartCopied,
     PartDone,
     PartLimits,
     Snapshot,
@@ -153,7 +155,7 @@ class ObjectStore(Protocol):
         """Where it is, to the point: url and endpoint. Two of one address have the same objects. No secret."""
 
     def capabilities(self) -> Capabilities:
-        """What the store really does; probed at the first call (a few small objects under .cloudy/), kept in memory."""
+        """What the store really does; probed at the first call (a few objects under .cloudy/), kept in memory."""
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write a whole object at once. IntegrityError: the store got other bytes."""
@@ -164,13 +166,23 @@ class ObjectStore(Protocol):
     def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
         """Send a part and return its etag; sending a number again replaces it. MissingError: no such upload."""
 
+    def copy_part(self, upload: Upload, number: int, source: CopySource, *, crc64: int) -> PartCopied:
+        """Let the store make a part of a range of an object that it has; crc64: what the range must have.
+
+        The answer's crc64 is the store's own word on what it copied, to be compared with what was wanted; where it is
+        None the caller reads back. Making a number again replaces it.
+        MissingError: source or upload gone. ChangedError: the source is not the one with that etag any more, or has no
+        such range. ArchivedError: it must be brought back first. PermanentError: also a source that is too small
+        (`limits.smallest_source`).
+        """
+
     def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
         """Parts that the store has: number -> (etag, size). MissingError: no such upload."""
 
     def complete_upload(
         self, upload: Upload, parts: Sequence[PartDone], *, size: int, crc64: int, metadata: Mapping[str, str]
     ) -> ObjectInfo:
-        """Make the object of its parts. Called again after success it gives the object that is there.
+        """Make the object of its parts, sent or copied. Called again after success it gives the object that is there.
 
         IntegrityError: the store says that checksum or size differ. MissingError: no such upload and no such object.
         """
@@ -182,7 +194,7 @@ class ObjectStore(Protocol):
         """Unfinished uploads whose key begins with prefix."""
 
     def head(self, key: str) -> ObjectInfo:
-        """Ask the store anew for size, etag, CRC, metadata. MissingError."""
+        """Ask the store anew for all that it tells of an object. MissingError."""
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a range, or all from offset. MissingError."""

@@ -8,8 +8,19 @@ from functools import partial
 from threading import Lock
 
 from bot.checksum import crc64
-from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
-from bot.model import Capabilities, Entry, ObjectInfo, ObjectVersion, PartDone, PartLimits, StoredFile, Upload
+from bot.errors import ArchivedError, ChangedError, DeniedError, IntegrityError, MissingError, PermanentError
+from bot.model import (
+    Capabilities,
+    CopySource,
+    Entry,
+    ObjectInfo,
+    ObjectVersion,
+    PartCopied,
+    PartDone,
+    PartLimits,
+    StoredFile,
+    Upload,
+)
 from bot.ports import Reader
 
 Watch = Callable[[str], None]  # told "<port>.<call>" before and "<port>.<call> done" after each call; may raise
@@ -132,7 +143,8 @@ class MemoryShare:
 class MemoryStore:
     """One bucket that refuses taken keys on completing.
 
-    It checks CRCs; with checks_crc=False it takes any, and tells what it was told, as moto does.
+    It checks CRCs; with checks_crc=False it takes any, and tells what it was told, as moto does; it tells none of a
+    copy then. What it copies goes through `copying`, so that a test can let it copy other bytes than it says.
     """
 
     def __init__(
@@ -144,7 +156,7 @@ class MemoryStore:
         watch: Watch = unwatched,
     ) -> None:
         self.name = name
-        self.limits = limits or PartLimits(smallest=1)
+        self.limits = limits or PartLimits(smallest=1, smallest_source=1)
         self.objects: dict[str, bytes] = {}
         self.metadata: dict[str, dict[str, str]] = {}
         self.etags: dict[str, str] = {}
@@ -154,6 +166,10 @@ class MemoryStore:
         self.locked: dict[str, datetime] = {}  # keys, and until when
         self.watch = watch
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
+        self.copied: list[tuple[str, int, CopySource]] = []  # (key, number, from where) of every part that it made
+        self.archived: set[str] = set()  # keys
+        self.copying: Callable[[bytes], bytes] = bytes
+        self.telling: Callable[[int], int | None] = lambda told: told  # what it says of the CRC of a copy
         self.now = partial(datetime.now, UTC)
         self._checks_crc = checks_crc
         self._ids = itertools.count(1)
@@ -168,7 +184,13 @@ class MemoryStore:
         return f"{self.url} at {self.endpoint}"
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(checks_crc=self._checks_crc, conditional_complete=True)
+        return Capabilities(
+            checks_crc=self._checks_crc,
+            conditional_complete=True,
+            copies_parts=True,
+            copy_tells_crc=self._checks_crc,
+            copy_checks_etag=True,
+        )
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         with self._watching("put"), self._lock:
@@ -193,6 +215,22 @@ class MemoryStore:
             parts[number] = bytes(body)
             self.sent.append((upload.key, number))
             return _etag(body)
+
+    def copy_part(self, upload: Upload, number: int, source: CopySource, *, crc64: int) -> PartCopied:
+        with self._watching("copy_part"), self._lock:
+            parts, found = self._parts(upload), self.objects.get(source.key)
+            if found is None:
+                raise MissingError(f"no object {source.key}")
+            if self.etags[source.key] != source.etag or len(found) < source.offset + source.length:
+                raise ChangedError(f"{source.key} is another object")
+            if source.key in self.archived:
+                raise ArchivedError(f"{source.key} is archived")
+            if len(found) < self.limits.smallest_source:
+                raise PermanentError(f"{source.key} is too small")
+            body = self.copying(found[source.offset : source.offset + source.length])
+            parts[number] = body
+            self.copied.append((upload.key, number, source))
+            return PartCopied(etag=_etag(body), crc64=self.telling(_value(body)) if self._checks_crc else None)
 
     def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
         with self._watching("list_parts"), self._lock:
@@ -291,6 +329,8 @@ class MemoryStore:
             etag=self.etags[key],
             crc64=crc64(body) if self._checks_crc else self.claimed[key],
             metadata=self.metadata[key],
+            storage_class="GLACIER" if key in self.archived else "",
+            is_archived=key in self.archived,
         )
 
 
@@ -350,6 +390,10 @@ class _Watching:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
             self._watch(f"{self._call} done")
+
+
+def _value(body: bytes | bytearray) -> int:
+    return crc64(body)
 
 
 def _etag(body: bytes | bytearray) -> str:

@@ -135,6 +135,8 @@ class PartLimits:
     largest: int = 5 << 30
     most: int = 10_000
     largest_object: int = 10_000 * (5 << 30)  # 48.8 TiB: S3, since December 2025
+    smallest_source: int = (5 << 20) + 1  # an object must have as much for a range of it to be copied
+    copy_wanted: int = 128 << 20  # long copies are cut so: one request copies some 70 MB/s, and many go side by side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,10 @@ class Capabilities:
 
     checks_crc: bool  # refuses a part or object whose CRC-64/NVME is wrong, and tells it again when asked
     conditional_complete: bool = False  # refuses to complete onto an existing key
+    copies_parts: bool = False  # makes a part of a range of an object that it has, and the right bytes
+    copy_tells_crc: bool = False  # tells the CRC-64/NVME of what it copied, and the right one
+    copy_checks_etag: bool = False  # refuses to copy from an object with another etag
+    equal_parts: bool = False  # takes parts of one length only, but for the last
 
     @property
     def proof(self) -> str:
@@ -162,6 +168,9 @@ class ObjectInfo:
     modified_at: datetime | None = None
     locked_until: datetime | None = None  # it cannot be removed before; only `head` tells
     is_held: bool = False  # by a legal hold, which has no end
+    storage_class: str = ""  # the store's word for it, "" for its usual one; only `head` tells
+    is_archived: bool = False  # it must be brought back before it is read or copied; only `head` tells
+    version_id: str = ""  # where the store keeps versions; only `head` tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +222,25 @@ class PartDone:
     etag: str
     crc64: int
     source: PartSource = PartSource.UPLOAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySource:
+    """A range of an object that the store has: where the bytes of a part are to come from."""
+
+    key: str  # relative to the target's prefix
+    offset: int
+    length: int
+    etag: str  # of the object as it was recorded
+    version_id: str = ""  # where the store keeps versions: copied from even when the key is overwritten since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCopied:
+    """A part that the store made itself."""
+
+    etag: str
+    crc64: int | None  # the store's own word on the bytes that it copied; None: it gives none to rely on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.checksum import crc64
 from bot.errors import (
+    ArchivedError,
     CloudyError,
     ConfigError,
     DeniedError,
@@ -126,7 +127,7 @@ def test_throttling_carries_the_wait_that_was_asked_for() -> None:
         (501, "NotImplemented", PermanentError, "NotImplemented"),
         (401, "Unauthorized", DeniedError, "rights"),
         (403, "NeverHeardOf", DeniedError, "rights"),
-        (403, "InvalidObjectState", PermanentError, "InvalidObjectState"),
+        (403, "InvalidObjectState", ArchivedError, "bring it back"),
         (403, "QuotaExceeded", PermanentError, "quota"),
         (507, "XMinioStorageFull", PermanentError, "no room"),
         (301, "PermanentRedirect", PermanentError, "region"),

@@ -1,11 +1,23 @@
 """What a target of scheme s3 can be told in the configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
+
+LOCKS = ("GOVERNANCE", "COMPLIANCE")
+ENCRYPTIONS = ("AES256", "aws:kms")
+# What lies there is not read at once: no manifest, no restore, and nothing to copy from.
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "path_style": (bool, "true or false"),
+    "sse_bucket_key": (bool, "true or false"),
+    "lock_for": (timedelta, 'a duration, like lock_for = "30d"'),
+    "tags": (Mapping, 'names and values, like tags = {department = "IT"}'),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +30,18 @@ class S3Options:
     access_key: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+    profile: str = ""  # of the AWS configuration: keys, SSO, a role
+    assume_role: str = ""  # its ARN
+    external_id: str = ""  # that the role asks for
     ca: str = ""  # file with the certificates to trust
+    proxy: str = ""  # "http://proxy.example.com:3128"; empty: as the environment says
     storage_class: str = ""
-    sse: str = ""  # "AES256" | "aws:kms"
+    sse: str = ""
     sse_kms_key: str = ""
+    sse_bucket_key: bool = True  # with aws:kms: one KMS call for many objects
+    lock: str = ""
+    lock_for: timedelta = timedelta()  # from when an object, or its upload, is begun
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uses_paths(self) -> bool:
@@ -31,21 +51,79 @@ class S3Options:
 
 def read_options(name: str, values: Mapping[str, object]) -> S3Options:
     """Check and type a target's settings. ConfigError lists all mistakes."""
-    known = {each.name for each in fields(S3Options)}
-    problems = [f"targets.{name}.{key} is not a setting of an s3 target." for key in values if key not in known]
-    for key, value in values.items():
-        wanted = bool if key == "path_style" else str
-        if key in known and value is not None and not isinstance(value, wanted):
-            problems.append(f"targets.{name}.{key} must be a {'true or false' if wanted is bool else 'text'}.")
-    if bool(values.get("access_key")) != bool(values.get("secret_key")):
-        problems.append(f"targets.{name}: access_key and secret_key belong together; give both, or none of them.")
-    if "@" in urlsplit(str(values.get("endpoint") or "")).netloc:
-        problems.append(f"targets.{name}.endpoint must not hold a login; use access_key and secret_key.")
-    if values.get("ca") and not Path(str(values["ca"])).is_file():
-        problems.append(f"targets.{name}.ca: there is no file {values['ca']}.")
+    given = {key: value for key, value in values.items() if value is not None}
+    problems = [f"targets.{name}{said}" for said in _untyped(given)]
+    if not problems:
+        options = S3Options(**given)  # type: ignore[arg-type] # as just found
+        problems = [f"targets.{name}{said}" for look in _LOOKS for said in look(options)]
     if problems:
         raise ConfigError(problems)
-    return S3Options(**{key: value for key, value in values.items() if value is not None})  # type: ignore[arg-type]
+    return options
+
+
+def _untyped(given: Mapping[str, object]) -> Iterator[str]:
+    known = {each.name for each in fields(S3Options)}
+    for key, value in given.items():
+        kind, said = _KINDS.get(key, (str, "a text"))
+        if key not in known:
+            yield f".{key} is not a setting of an s3 target."
+        elif not isinstance(value, kind):
+            yield f".{key} must be {said}."
+
+
+def _keys(options: S3Options) -> Iterator[str]:
+    if bool(options.access_key) != bool(options.secret_key):
+        yield ": access_key and secret_key belong together; give both, or none of them."
+    if options.profile and options.access_key:
+        yield ": give either profile or access_key and secret_key: both say whose keys are used."
+    if options.external_id and not options.assume_role:
+        yield ".external_id belongs to a role: set assume_role to its ARN."
+    if options.assume_role and not options.assume_role.startswith("arn:"):
+        yield '.assume_role must be an ARN, like "arn:aws:iam::123456789012:role/cloudy".'
+
+
+def _ways(options: S3Options) -> Iterator[str]:
+    if "@" in urlsplit(options.endpoint).netloc:
+        yield ".endpoint must not hold a login; use access_key and secret_key."
+    if options.ca and not Path(options.ca).is_file():
+        yield f".ca: there is no file {options.ca}."
+    if options.proxy:
+        pieces = urlsplit(options.proxy)
+        if "@" in pieces.netloc:
+            yield ".proxy must not hold a login; set HTTPS_PROXY in the environment instead, which may."
+        elif pieces.scheme not in ("http", "https") or not pieces.netloc:
+            yield '.proxy must be an address, like "http://proxy.example.com:3128".'
+
+
+def _storing(options: S3Options) -> Iterator[str]:
+    if options.storage_class in ARCHIVES:
+        yield (
+            f".storage_class: what is {options.storage_class} cannot be read at once, so nothing could be restored "
+            "or copied from it. Take GLACIER_IR, or let a lifecycle rule move old recovery points there."
+        )
+    if options.sse and options.sse not in ENCRYPTIONS:
+        yield f".sse is {options.sse!r}; there are: {', '.join(ENCRYPTIONS)}."
+    if options.sse_kms_key and options.sse != "aws:kms":
+        yield '.sse_kms_key belongs to sse = "aws:kms".'
+
+
+def _locking(options: S3Options) -> Iterator[str]:
+    if options.lock and options.lock not in LOCKS:
+        yield f".lock is {options.lock!r}; there are: {', '.join(LOCKS)}."
+    if bool(options.lock) != bool(options.lock_for):
+        yield ': lock and lock_for belong together, like lock = "GOVERNANCE" and lock_for = "30d"; give both, or none.'
+
+
+def _tagging(options: S3Options) -> Iterator[str]:
+    """Source: Amazon S3 User Guide, "Categorizing your storage using tags"."""
+    if len(options.tags) > 10:
+        yield f".tags: S3 takes 10 of an object, and these are {len(options.tags)}."
+    for key, value in options.tags.items():
+        if not isinstance(value, str) or not 0 < len(key) <= 128 or len(value) > 256 or key.startswith("aws:"):
+            yield f".tags.{key}: a name has 1 to 128 characters and does not begin with aws:, a value is a text of 256."
+
+
+_LOOKS: tuple[Callable[[S3Options], Iterator[str]], ...] = (_keys, _ways, _storing, _locking, _tagging)
 
 
 def read_url(name: str, url: str) -> tuple[str, str]:

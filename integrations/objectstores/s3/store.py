@@ -6,7 +6,16 @@ from dataclasses import replace
 from threading import Lock
 
 from bot.errors import DeniedError, MissingError, PermanentError, TransientError
-from bot.model import Capabilities, ObjectInfo, ObjectVersion, PartDone, PartLimits, Upload
+from bot.model import (
+    Capabilities,
+    CopySource,
+    ObjectInfo,
+    ObjectVersion,
+    PartCopied,
+    PartDone,
+    PartLimits,
+    Upload,
+)
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
 from integrations.objectstores.s3.wire import Bucket
@@ -63,6 +72,34 @@ class S3Store:
     def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
         """Send a part. Repeat: safe, the later one counts."""
         return self._bucket.put_part(upload.key, upload.upload_id, number, body, crc64=self._checked(crc64))
+
+    def copy_part(
+        self,
+        upload: Upload,
+        number: int,
+        source: CopySource,
+        *,
+        crc64: int,  # noqa: ARG002 - S3 takes none with a copy: the caller compares the answer's
+    ) -> PartCopied:
+        """Let the store copy a range into a part. Repeat: safe, the later one counts."""
+        able = self.capabilities()
+        try:
+            copied = self._bucket.copy_part(
+                upload.key, upload.upload_id, number, source, checks_etag=able.copy_checks_etag
+            )
+        except PermanentError as error:
+            raise self._bucket.asked("copy part of", source.key).copy_refused(error) from error
+        if not able.copy_checks_etag:
+            self._see(source)
+        return copied if able.copy_tells_crc else replace(copied, crc64=None)
+
+    def _see(self, source: CopySource) -> None:
+        """Look whether it is still what was recorded: the most that can be done where the store does not look."""
+        info = self._bucket.head(source.key, source.version_id)
+        if info.etag != source.etag or info.size < source.offset + source.length:
+            raise self._bucket.asked("copy part of", source.key).changed(
+                f"what lies there has {info.size} bytes and etag {info.etag}, recorded was etag {source.etag}."
+            )
 
     def list_parts(self, upload: Upload) -> Mapping[int, tuple[str, int]]:
         """Parts that the store has."""

@@ -1,14 +1,10 @@
-"""One bucket in S3's own terms: the only place that imports boto3; errors leave it as ours."""
+"""One bucket in S3's own terms, and the only place that asks boto3 anything; errors leave it as ours."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -22,22 +18,18 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
-from botocore.handlers import add_expect_header
 
 from bot.errors import ConfigError, DeniedError, RemoteError, TransientError
-from bot.model import ObjectInfo, ObjectVersion, PartDone
+from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone
+from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of
 from integrations.objectstores.s3.body import Body
+from integrations.objectstores.s3.client import open_client, open_session
 from integrations.objectstores.s3.errors import Asked
-from integrations.objectstores.s3.metadata import decode_metadata, encode_metadata
+from integrations.objectstores.s3.metadata import encode_metadata
 from integrations.objectstores.s3.options import S3Options
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
-
-_CONNECT_S = 5
 _READ_S = 30
-_LONG_READ_S = 300  # completing a large upload can take minutes
-_CONNECTIONS = 64
+_LONG_READ_S = 300  # completing a large upload can take minutes, and so can copying a large part
 _NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 
@@ -54,9 +46,9 @@ class Bucket:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         try:
-            session = boto3.session.Session()
-            self._client = _client(session, options, read_s=_READ_S)
-            self._patient = _client(session, options, read_s=_LONG_READ_S)
+            session = open_session(options)
+            self._client = open_client(session, options, read_s=_READ_S)
+            self._patient = open_client(session, options, read_s=_LONG_READ_S)
         except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL, a profile that is not there
             raise ConfigError([f"targets.{target}: {error}"]) from error
         self.endpoint = self._client.meta.endpoint_url
@@ -71,10 +63,10 @@ class Bucket:
                 Key=self._root + key,
                 Body=sent,
                 Metadata=encode_metadata(metadata),
-                **_crc(crc64),
+                **crc(crc64),
                 **self._made_with,
             )
-        return ObjectInfo(key=key, size=len(body), etag=_etag(answer), crc64=_crc_in(answer), metadata=metadata)
+        return ObjectInfo(key=key, size=len(body), etag=etag_in(answer), crc64=crc_in(answer), metadata=metadata)
 
     def create(self, key: str, *, checked: bool, metadata: Mapping[str, str]) -> str:
         """Open a multipart upload and give its id; checked: by CRC-64/NVME of the whole object."""
@@ -98,9 +90,33 @@ class Bucket:
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=sent,
-                **_crc(crc64),
+                **crc(crc64),
             )
-        return _etag(answer)
+        return etag_in(answer)
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: CopySource, *, checks_etag: bool) -> PartCopied:
+        """Make a part of a range of an object; checks_etag: only of the one with that etag.
+
+        A store may answer well at once and say only later, in that answer, that it could not (API_UploadPartCopy).
+        """
+        place: Any = {"Bucket": self._bucket, "Key": self._root + source.key}
+        if source.version_id:
+            place["VersionId"] = source.version_id
+        condition: dict[str, Any] = {"CopySourceIfMatch": f'"{source.etag}"'} if checks_etag else {}
+        with self._asking(f"copy part {number} from {source.key} to", key):
+            answer: Mapping[str, Any] = self._patient.upload_part_copy(
+                Bucket=self._bucket,
+                Key=self._root + key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource=place,
+                CopySourceRange=f"bytes={source.offset}-{source.offset + source.length - 1}",
+                **condition,
+            )
+        told = answer.get("CopyPartResult", {})
+        if not etag_in(told):
+            raise self.asked(f"copy part {number} to", key).unreachable("its answer is not whole")
+        return PartCopied(etag=etag_in(told), crc64=crc_in(told))
 
     def complete(
         self,
@@ -115,9 +131,9 @@ class Bucket:
         """Make the object; only_new: refused with PreconditionFailed where the key is taken."""
         conditions: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
         if crc64 is not None:
-            conditions |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size, **_crc(crc64)}
+            conditions |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size, **crc(crc64)}
         listed: list[Any] = [
-            {"PartNumber": part.number, "ETag": f'"{part.etag}"', **(_crc(part.crc64) if crc64 is not None else {})}
+            {"PartNumber": part.number, "ETag": f'"{part.etag}"', **(crc(part.crc64) if crc64 is not None else {})}
             for part in parts
         ]
         with self._asking("complete upload", key):
@@ -128,7 +144,7 @@ class Bucket:
                 MultipartUpload={"Parts": listed},
                 **conditions,
             )
-        return ObjectInfo(key=key, size=size, etag=_etag(answer), crc64=_crc_in(answer))
+        return ObjectInfo(key=key, size=size, etag=etag_in(answer), crc64=crc_in(answer))
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give an upload up. MissingError: no such upload."""
@@ -146,7 +162,7 @@ class Bucket:
             )
             found = [part for page in pages for part in page.get("Parts", ())]
         found.sort(key=lambda part: part["LastModified"])
-        return {part["PartNumber"]: (_etag(part), part["Size"]) for part in found}
+        return {part["PartNumber"]: (etag_in(part), part["Size"]) for part in found}
 
     def uploads(self, prefix: str) -> list[tuple[str, datetime, str]]:
         """Open uploads as (key, when it was opened, id), by key and then the oldest first."""
@@ -166,16 +182,7 @@ class Bucket:
             answer = self._client.head_object(
                 Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED", **which
             )
-        return ObjectInfo(
-            key=key,
-            size=answer["ContentLength"],
-            etag=_etag(answer),
-            crc64=_crc_in(answer),
-            metadata=decode_metadata(answer.get("Metadata", {})),
-            modified_at=answer.get("LastModified"),
-            locked_until=_lock_in(answer),
-            is_held=answer.get("ObjectLockLegalHoldStatus") == "ON",
-        )
+        return info_of(key, answer)
 
     def get(self, key: str, byte_range: str) -> bytes:
         """Read a range ("bytes=0-9"), or everything ("")."""
@@ -199,7 +206,7 @@ class Bucket:
                 yield ObjectInfo(
                     key=each["Key"].removeprefix(self._root),
                     size=each["Size"],
-                    etag=_etag(each),
+                    etag=etag_in(each),
                     modified_at=each["LastModified"],
                 )
 
@@ -311,35 +318,6 @@ _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "404", *_UNHEARD_OF)
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 
 
-def _client(session: boto3.session.Session, options: S3Options, *, read_s: int) -> "S3Client":
-    client = session.client(
-        "s3",
-        endpoint_url=options.endpoint or None,
-        region_name=options.region or ("us-east-1" if options.endpoint else None),
-        aws_access_key_id=options.access_key or None,
-        aws_secret_access_key=options.secret_key or None,
-        aws_session_token=options.session_token or None,
-        verify=options.ca or None,
-        config=Config(
-            s3={"addressing_style": "path" if options.uses_paths else "virtual", "payload_signing_enabled": False},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            max_pool_connections=_CONNECTIONS,
-            connect_timeout=_CONNECT_S,
-            read_timeout=read_s,
-        ),
-    )
-    client.meta.events.unregister("before-call.s3", add_expect_header)  # would cost a round trip for every part
-    client.meta.events.register("before-call.s3", _stay)
-    return client
-
-
-def _stay(params: dict[str, Any], **_told: Any) -> None:
-    """Follow no redirect to another region: that is a mistake in the configuration, and botocore may go in circles."""
-    params["context"].setdefault("s3_redirect", {})["redirected"] = True
-
-
 def _made_with(options: S3Options) -> dict[str, Any]:
     made_with: dict[str, Any] = {
         "StorageClass": options.storage_class,
@@ -354,31 +332,3 @@ def _untrusted(asked: Asked, error: SSLError) -> Exception:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return asked.failed(f"{error}. Set the target's ca to a file with the certificate of its authority.")
     return asked.unreachable(str(error))
-
-
-def _crc(crc64: int | None) -> dict[str, Any]:
-    """Write a CRC as S3 wants it: base64 of the big-endian bytes."""
-    if crc64 is None:
-        return {}
-    return {"ChecksumCRC64NVME": base64.b64encode(crc64.to_bytes(8, "big")).decode()}
-
-
-def _crc_in(answer: Mapping[str, Any]) -> int | None:
-    text = str(answer.get("ChecksumCRC64NVME", ""))
-    if not text or "-" in text or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
-        return None
-    return int.from_bytes(base64.b64decode(text), "big")
-
-
-def _lock_in(answer: Mapping[str, Any]) -> datetime | None:
-    """Until when it is locked; S3 goes on to tell of a lock that is over by its own clock, which is none any more."""
-    until: datetime | None = answer.get("ObjectLockRetainUntilDate")
-    told = str(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
-    try:
-        return None if until and until <= parsedate_to_datetime(told) else until
-    except (ValueError, TypeError):  # it does not tell the time
-        return until
-
-
-def _etag(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')

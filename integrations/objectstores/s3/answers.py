@@ -1,0 +1,68 @@
+"""What S3 writes into its answers, and how: checksums, etags, locks, classes."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from bot.model import ObjectInfo
+from integrations.objectstores.s3.metadata import decode_metadata
+
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # GLACIER_IR is read at once
+
+
+def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
+    """Read the facts of an object from the answer to a HEAD."""
+    return ObjectInfo(
+        key=key,
+        size=answer["ContentLength"],
+        etag=etag_in(answer),
+        crc64=crc_in(answer),
+        metadata=decode_metadata(answer.get("Metadata", {})),
+        modified_at=answer.get("LastModified"),
+        locked_until=_lock_in(answer),
+        is_held=answer.get("ObjectLockLegalHoldStatus") == "ON",
+        storage_class=str(answer.get("StorageClass", "")),
+        is_archived=_is_archived(answer),
+        version_id=str(answer.get("VersionId", "")),
+    )
+
+
+def crc(crc64: int | None) -> dict[str, Any]:
+    """Write a CRC as S3 wants it: base64 of the big-endian bytes."""
+    if crc64 is None:
+        return {}
+    return {"ChecksumCRC64NVME": base64.b64encode(crc64.to_bytes(8, "big")).decode()}
+
+
+def crc_in(answer: Mapping[str, Any]) -> int | None:
+    """Read the CRC of a whole object or of a part; None where there is none, or one of the parts' CRCs."""
+    text = str(answer.get("ChecksumCRC64NVME", ""))
+    if not text or "-" in text or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        return None
+    return int.from_bytes(base64.b64decode(text), "big")
+
+
+def etag_in(answer: Mapping[str, Any]) -> str:
+    """Read an etag, without its quotes."""
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def _is_archived(answer: Mapping[str, Any]) -> bool:
+    """Whether it must be brought back; one that was has a copy for some days, and S3 says so.
+
+    Source: API_HeadObject, `x-amz-restore` and `x-amz-archive-status` (the archive tiers of INTELLIGENT_TIERING).
+    """
+    lies_deep = answer.get("StorageClass") in _ARCHIVES or bool(answer.get("ArchiveStatus"))
+    return lies_deep and 'ongoing-request="false"' not in str(answer.get("Restore", ""))
+
+
+def _lock_in(answer: Mapping[str, Any]) -> datetime | None:
+    """Until when it is locked; S3 goes on to tell of a lock that is over by its own clock, which is none any more."""
+    until: datetime | None = answer.get("ObjectLockRetainUntilDate")
+    told = str(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+    try:
+        return None if until and until <= parsedate_to_datetime(told) else until
+    except (ValueError, TypeError):  # it does not tell the time
+        return until
