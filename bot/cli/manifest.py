@@ -9,6 +9,7 @@ from bot.cli.common import print_json
 from bot.errors import UsageError
 
 PATH = "/slack/events"  # of `cloudy serve --http`
+_MOST = 3000 - len(PATH)  # characters of a command's URL in Slack's manifest
 
 
 def manifest(
@@ -30,6 +31,7 @@ def _request_url(given: str) -> str:
     try:
         parts = urlsplit(given)
         is_whole = parts.scheme == "https" and bool(parts.hostname) and not parts.query and not parts.fragment
+        is_whole = is_whole and len(given) <= _MOST and not any(sign.isspace() for sign in given)
     except ValueError:
         is_whole = False
     if not is_whole or parts.username or parts.password:

@@ -129,6 +129,20 @@ def test_every_button_menu_and_form_is_called_by_a_name_that_is_kept(heard: dict
     assert used <= kept
 
 
+def test_what_is_listened_to_is_switched_on(heard: dict[str, set[str]], manifest: Json) -> None:
+    home = manifest["features"]["app_home"]
+    assert home["home_tab_enabled"] is ("app_home_opened" in heard["event"])
+    may_write = home["messages_tab_enabled"] and not home["messages_tab_read_only_enabled"]
+    assert may_write is ("message" in heard["event"])
+    assert manifest["settings"]["interactivity"]["is_enabled"] is bool(heard["action"] | heard["view"])
+
+
+def test_commands_that_take_a_person_get_an_id_and_not_what_was_typed(manifest: Json) -> None:
+    commands = manifest["features"]["slash_commands"]
+    people = {"/cloudy"} | {one["command"] for one in commands if "<user>" in one["usage_hint"]}
+    assert {one["command"] for one in commands if one["should_escape"]} == people
+
+
 def test_every_method_that_is_called_has_its_scopes_and_no_other_has() -> None:
     assert called() == set(appmanifest.METHODS)
 
@@ -161,15 +175,19 @@ def test_what_degrades_without_a_scope_is_in_the_documentation() -> None:
 # --- what Slack's schema takes ---
 
 
-def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def parts(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All of it, by its path."""
+    yield path.lstrip("."), node
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from texts(value, f"{path}.{key}")
+            yield from parts(value, f"{path}.{key}")
     elif isinstance(node, list):
         for value in node:
-            yield from texts(value, f"{path}[]")
-    elif isinstance(node, str):
-        yield path.lstrip("."), node
+            yield from parts(value, f"{path}[]")
+
+
+def texts(node: Any) -> Iterator[tuple[str, str]]:
+    return ((path, part) for path, part in parts(node) if isinstance(part, str))
 
 
 LIMITS = {
@@ -179,29 +197,49 @@ LIMITS = {
     "features.bot_user.display_name": (1, 80),
     "features.slash_commands[].command": (2, 32),
     "features.slash_commands[].description": (1, 2000),
-    "features.slash_commands[].usage_hint": (0, 1000),
+    "features.slash_commands[].usage_hint": (1, 1000),
     "features.slash_commands[].url": (1, 3000),
     "features.shortcuts[].name": (1, 24),
     "features.shortcuts[].callback_id": (1, 255),
     "features.shortcuts[].description": (1, 150),
     "features.shortcuts[].type": (1, 10),
     "display_information.background_color": (4, 7),
-    "oauth_config.scopes.bot[]": (1, 100),
-    "settings.event_subscriptions.bot_events[]": (1, 100),
-    "settings.event_subscriptions.request_url": (1, 3000),
-    "settings.interactivity.request_url": (1, 3000),
-    "settings.interactivity.message_menu_options_url": (1, 3000),
+    "oauth_config.scopes.bot[]": (1, 50),
+    "settings.event_subscriptions.bot_events[]": (1, 50),
+    "settings.event_subscriptions.request_url": (1, 3500),
+    "settings.interactivity.request_url": (1, 3500),
+    "settings.interactivity.message_menu_options_url": (1, 3500),
 }
+LISTS = {
+    "features.shortcuts": (1, 10),
+    "features.slash_commands": (1, 50),
+    "oauth_config.scopes.bot": (0, 255),
+    "settings.event_subscriptions.bot_events": (0, 100),
+}
+# By path, the fields that there are; those of Slack's schema that this app needs no value for are left out.
 FIELDS = {
     "": {"_metadata", "display_information", "features", "oauth_config", "settings"},
     "display_information": {"name", "description", "long_description", "background_color"},
     "features": {"app_home", "bot_user", "shortcuts", "slash_commands"},
     "features.app_home": {"home_tab_enabled", "messages_tab_enabled", "messages_tab_read_only_enabled"},
     "features.bot_user": {"display_name", "always_online"},
+    "_metadata": {"major_version", "minor_version"},
+    "features.shortcuts[]": {"name", "type", "callback_id", "description"},
+    "features.slash_commands[]": {"command", "description", "usage_hint", "should_escape"},
+    "oauth_config": {"scopes"},
+    "oauth_config.scopes": {"bot"},
+    "settings.event_subscriptions": {"bot_events"},
+    "settings.interactivity": {"is_enabled"},
     "settings": {
         "event_subscriptions", "interactivity", "org_deploy_enabled", "socket_mode_enabled", "token_rotation_enabled",
     },
 }  # fmt: skip
+
+URLS = {  # the fields besides, where Slack comes by HTTP
+    "features.slash_commands[]": {"url"},
+    "settings.event_subscriptions": {"request_url"},
+    "settings.interactivity": {"request_url", "message_menu_options_url"},
+}
 
 
 @pytest.mark.parametrize("url", ["", "https://cloudy.example.com/slack/events"])
@@ -210,14 +248,17 @@ def test_every_text_is_within_its_limit_and_every_field_is_known(url: str) -> No
     for path, text in texts(made):
         least, most = LIMITS[path]
         assert least <= len(text) <= most, path
-    for path, known in FIELDS.items():
-        part = made
-        for step in filter(None, path.split(".")):
-            part = part[step]
-        assert set(part) == known, path
-    assert len(made["features"]["slash_commands"]) <= 50
-    assert len(made["features"]["shortcuts"]) <= 10
-    assert len(made["settings"]["event_subscriptions"]["bot_events"]) <= 100
+    assert {path for path, part in parts(made) if isinstance(part, dict)} == set(FIELDS)
+    assert {path for path, part in parts(made) if isinstance(part, list)} == set(LISTS)
+    for path, part in parts(made):
+        if isinstance(part, dict):
+            assert set(part) == FIELDS[path] | (URLS.get(path, set()) if url else set()), path
+        elif isinstance(part, list):
+            least, most = LISTS[path]
+            assert least <= len(part) <= most, path
+            assert len({json.dumps(one) for one in part}) == len(part), path
+        elif not isinstance(part, str):
+            assert type(part) is (int if path.startswith("_metadata") else bool), path
     assert re.fullmatch("#[0-9a-f]{6}", made["display_information"]["background_color"])
     assert {one["type"] for one in made["features"]["shortcuts"]} <= {"global", "message"}
     names = [one["command"] for one in made["features"]["slash_commands"]]
@@ -259,7 +300,18 @@ def test_the_command_prints_json_that_can_be_pasted() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["cloudy.example.com", "http://cloudy.example.com", "https://", "https://u:p@h", "ftp://h", ""]
+    "url",
+    [
+        "cloudy.example.com",
+        "http://cloudy.example.com",
+        "https://",
+        "https://u:p@h",
+        "ftp://h",
+        "",
+        "https://cloudy.example.com/slack events",
+        "https://cloudy.example.com/\n",
+        "https://h/" + "a" * 3000,
+    ],
 )
 def test_an_address_that_slack_cannot_reach_is_refused(url: str) -> None:
     assert "is no address that Slack can reach" in printed("--http", url)[1]
