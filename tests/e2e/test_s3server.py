@@ -1,5 +1,11 @@
 """The demo's S3 server is a real one on loopback, and another where that cannot run."""
 
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from integrations.simulators.demo import s3server
+from integrations.simulators.demo import s3server, socketfiles
 from integrations.simulators.demo.s3server import Account, S3Server
 
 ACCOUNT = Account(access_key="key", secret_key="secret-of-key", bucket="cloudy-demo")
@@ -51,7 +57,10 @@ def test_seaweedfs_listens_on_loopback_only(server: S3Server) -> None:
 
 def listening_addresses(pid: int) -> set[str]:
     """Local addresses of a process's listening TCP sockets, as /proc/net/tcp and tcp6 have them."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(link.readlink()))
     mine = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
     tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
     rows = [line.split() for table in tables for line in table]
@@ -81,3 +90,70 @@ def test_a_server_that_cannot_run_at_all_is_told_with_its_log(tmp_path: Path, mo
     made.start()
     with pytest.raises(OSError, match="no such luck"):
         made.wait_ready(60)
+
+
+# --- socket files ---
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in /tmp's place, with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="cs-") as folder:
+        monkeypatch.setattr(socketfiles, "_FOLDER", Path(folder))
+        yield Path(folder)
+
+
+def socket_file(path: Path, age_s: float) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(path))
+    made.listen()
+    os.utime(path, (time.time() - age_s,) * 2)
+    return made
+
+
+def test_only_the_files_of_its_own_ports_go_with_a_server_that_has_ended(sockets: Path) -> None:
+    names = ("seaweedfs-s3-15001.sock", "seaweedfs-filer-grpc-15002.sock", "seaweedfs-s3-15003.sock", "x-15001.sock")
+    for name in names:
+        (sockets / name).touch()
+    socketfiles.remove([15001, 15002, 15009])
+    socketfiles.remove([15001])
+    assert {path.name for path in sockets.iterdir()} == {"seaweedfs-s3-15003.sock", "x-15001.sock"}
+
+
+def test_what_a_killed_server_left_goes_at_the_next_start_and_nothing_that_lives(sockets: Path) -> None:
+    with socket_file(sockets / "seaweedfs-s3-15001.sock", 600):  # somebody listens
+        for name, age_s in (
+            ("seaweedfs-filer-15002.sock", 600),
+            ("seaweedfs-s3-15003.sock", 5),
+            ("else-15002.sock", 600),
+        ):
+            socket_file(sockets / name, age_s).close()
+        (sockets / "seaweedfs-s3-15004.sock").touch()  # no socket
+        os.utime(sockets / "seaweedfs-s3-15004.sock", (0, 0))
+        socketfiles.remove_dead()
+        assert {path.name for path in sockets.iterdir()} == {
+            "seaweedfs-s3-15001.sock", "seaweedfs-s3-15003.sock", "seaweedfs-s3-15004.sock", "else-15002.sock"
+        }  # fmt: skip
+
+
+@pytest.mark.skipif(s3server.find_command("weed") is None, reason="SeaweedFS is not installed")
+def test_a_server_that_is_stopped_or_killed_leaves_no_socket_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(ports: list[int]) -> list[Path]:
+        return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")]
+
+    killed, next_one = S3Server(tmp_path / "killed", ACCOUNT), S3Server(tmp_path / "next", ACCOUNT)
+    killed.start()
+    killed.wait_ready(60)
+    ports = list(killed._ports)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed._child is not None
+    killed._child.wait(10)
+    assert left(ports)
+    monkeypatch.setattr(socketfiles, "_QUIET_S", 0.0)
+    next_one.start()
+    assert left(ports) == []
+    next_one.wait_ready(60)
+    next_one.stop()
+    assert left(next_one._ports) == []

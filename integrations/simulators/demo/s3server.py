@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from integrations.simulators.demo import socketfiles
 from integrations.simulators.demo.children import Child, environment
 from integrations.simulators.demo.ports import free_ports
 
@@ -60,6 +61,8 @@ class S3Server:
         """Start the process; main thread only. `wait_ready` tells when it works."""
         for name in ("s3", "s3-tmp"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
+        socketfiles.remove(self._ports)  # of one that has ended as soon as it was started
+        socketfiles.remove_dead()
         self._ports = free_ports(len(_WEED_PORTS) if self._weed else 1)
         extra = {
             "AWS_ACCESS_KEY_ID": self._account.access_key,
@@ -107,9 +110,7 @@ class S3Server:
         if self._child is None:
             return
         self._child.stop(5)
-        for port in self._ports:  # weed leaves its sockets there, whatever TMPDIR says
-            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
-                socket_file.unlink(missing_ok=True)
+        socketfiles.remove(self._ports)
 
     def _client(self) -> Any:
         config = Config(
