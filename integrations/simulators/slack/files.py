@@ -24,12 +24,14 @@ class _File:
     name: str
     length: int
     key: str
+    alt: str = ""
     title: str = ""
     content: bytes | None = None
     is_complete: bool = False
 
     def to_api(self) -> Json:
-        return {
+        alt = {"alt_txt": self.alt} if self.alt else {}
+        return alt | {
             "id": self.id,
             "name": self.name,
             "title": self.title or self.name,
@@ -86,7 +88,7 @@ class Files:
             raise SlackError("invalid_arguments")
         if not 0 < int(length) <= _MOST_BYTES:
             raise SlackError("file_upload_size_restricted")
-        file = _File(workspace.new_id("F0LOCAL"), name, int(length), secrets.token_hex(16))
+        file = _File(workspace.new_id("F0LOCAL"), name, int(length), secrets.token_hex(16), call.text("alt_txt"))
         self._files[file.id] = file
         return {"ok": True, "upload_url": f"{workspace.url}upload/v1/{file.key}", "file_id": file.id}
 

@@ -164,9 +164,11 @@ class SocketMode:
             envelope |= {"retry_attempt": request.attempt, "retry_reason": request.reason}
         connection.sent += 1
         self._sent[envelope["envelope_id"]] = (request, connection)
-        for _ in range(request.copies):
-            self._record.add("envelope", request.kind, args=envelope, connection=connection.number)
-            connection.outbox.put_nowait(json.dumps(envelope))
+        others = [one for one in self._connections if one is not connection and not one.is_draining]
+        # A copy takes another way where there is one, so that an app may hear of both at the same moment.
+        for way in [connection, *(others or [connection]) * request.copies][: request.copies]:
+            self._record.add("envelope", request.kind, args=envelope, connection=way.number)
+            way.outbox.put_nowait(json.dumps(envelope))
         if request.is_event and self._loop is not None and request.attempt < len(self._event_retry_s):
             wait_s = self._event_retry_s[request.attempt]
             self._loop.call_later(wait_s, self._again, request, request.attempt)
