@@ -1,4 +1,4 @@
-"""Finds out what an S3 store really does, with a few small objects that are always removed again.
+"""Finds out what an S3 store really does, with a few objects that are always removed again.
 
 Asking is the only way: many stores take a checksum and look at it never.
 """
@@ -8,6 +8,8 @@ from contextlib import ExitStack
 
 from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
 from bot.model import Capabilities, PartDone
+from integrations.objectstores.s3.leftovers import abort, create, erase
+from integrations.objectstores.s3.probe_copies import probe_copies
 from integrations.objectstores.s3.wire import Bucket
 
 # The published check value of CRC-64/NVME, so that nothing needs to be computed here.
@@ -18,7 +20,7 @@ _ROOT = ".cloudy/probe-"
 
 
 def probe(bucket: Bucket) -> Capabilities:
-    """Try right and wrong checksums, at once and in parts. Errors that are not an answer to that are raised.
+    """Try right and wrong checksums, at once and in parts, and copies. Errors that are no answer to that are raised.
 
     What a probe that was killed left behind is removed first. TransientError: another process did so with this one.
     """
@@ -32,28 +34,24 @@ def probe(bucket: Bucket) -> Capabilities:
 
 def _probe(bucket: Bucket, root: str) -> Capabilities:
     with ExitStack() as removing:
-        removing.callback(_erase, bucket, f"{root}/")
+        removing.callback(erase, bucket, f"{root}/")
         bucket.put(f"{root}/whole", _BODY, crc64=None, metadata={})  # bucket, keys and rights are fine
+        checks_crc = _checks_crc(bucket, root, removing)
+        copying = probe_copies(bucket, root, removing, checks_crc=checks_crc)
         return Capabilities(
-            checks_crc=_checks_crc(bucket, root, removing),
+            checks_crc=checks_crc,
             conditional_complete=_refuses_taken_key(bucket, f"{root}/whole", removing),
+            copies_parts=copying.copies_parts,
+            copy_tells_crc=copying.copy_tells_crc,
+            copy_checks_etag=copying.copy_checks_etag,
+            equal_parts=copying.equal_parts,
         )
 
 
 def _remove_left(bucket: Bucket) -> None:
     for upload_key, _, upload_id in bucket.uploads(_ROOT):
-        _abort(bucket, upload_key, upload_id)
-    _erase(bucket, _ROOT)
-
-
-def _erase(bucket: Bucket, prefix: str) -> None:
-    """Remove what lies there for good; who may not remove versions leaves them to the bucket's own rules."""
-    try:
-        for each in bucket.everything(prefix):
-            bucket.delete(each.key, each.version_id)
-    except DeniedError:
-        for found in bucket.list(prefix):
-            bucket.delete(found.key)
+        abort(bucket, upload_key, upload_id)
+    erase(bucket, _ROOT)
 
 
 def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:
@@ -83,7 +81,7 @@ def _checks_parts(bucket: Bucket, key: str, removing: ExitStack) -> bool:
 
 
 def _refuses_part(bucket: Bucket, key: str, removing: ExitStack) -> bool:
-    upload_id = _create(bucket, key, removing, checked=True)
+    upload_id = create(bucket, key, removing, checked=True)
     try:
         bucket.put_part(key, upload_id, 1, _BODY, crc64=_WRONG_CRC)
     except IntegrityError:
@@ -116,20 +114,7 @@ def _refuses_taken_key(bucket: Bucket, key: str, removing: ExitStack) -> bool:
 
 def _send(bucket: Bucket, key: str, removing: ExitStack, *, crc64: int | None, only_new: bool = False) -> None:
     """Make an object of one part; crc64 is claimed for the whole, and the part's is right."""
-    upload_id = _create(bucket, key, removing, checked=crc64 is not None)
+    upload_id = create(bucket, key, removing, checked=crc64 is not None)
     etag = bucket.put_part(key, upload_id, 1, _BODY, crc64=None if crc64 is None else _CRC)
     part = PartDone(number=1, offset=0, length=len(_BODY), etag=etag, crc64=_CRC)
     bucket.complete(key, upload_id, [part], size=len(_BODY), crc64=crc64, only_new=only_new)
-
-
-def _create(bucket: Bucket, key: str, removing: ExitStack, *, checked: bool) -> str:
-    upload_id = bucket.create(key, checked=checked, metadata={})
-    removing.callback(_abort, bucket, key, upload_id)
-    return upload_id
-
-
-def _abort(bucket: Bucket, key: str, upload_id: str) -> None:
-    try:
-        bucket.abort(key, upload_id)
-    except MissingError:  # completed
-        return

@@ -28,6 +28,7 @@ from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
 from integrations.objectstores.s3.options import S3Options
 
+NO_WORD = "no copy result"  # of an answer that was cut, or of a store that sees no copy in a copy
 _READ_S = 30
 _LONG_READ_S = 300  # completing a large upload can take minutes, and so can copying a large part
 _NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
@@ -115,7 +116,9 @@ class Bucket:
             )
         told = answer.get("CopyPartResult", {})
         if not etag_in(told):
-            raise self.asked(f"copy part {number} to", key).unreachable("its answer is not whole")
+            raise self.asked(f"copy part {number} to", key).passing(
+                f"Target {self.target}: the store does not say what it copied from {source.key}.", code=NO_WORD
+            )
         return PartCopied(etag=etag_in(told), crc64=crc_in(told))
 
     def complete(
