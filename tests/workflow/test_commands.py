@@ -110,7 +110,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNa
     worker = _Worker()
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for name, value in {
-        "set_up_logs": lambda *_: None, "_prepare": lambda _settings: SimpleNamespace(warm=lambda: None), "_worker": lambda *_: worker,
+        "set_up_logs": lambda *_: None, "_prepare": lambda _settings: SimpleNamespace(warm=lambda: None),
+        "_worker": lambda *_: worker,
         "service_for": lambda *_: None, "leave": leave,
     }.items():  # fmt: skip
         monkeypatch.setattr(main, name, value)
