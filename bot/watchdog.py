@@ -18,7 +18,7 @@ from bot.ports import Reader, Share
 T = TypeVar("T")
 
 LOOK_S = 0.5  # how soon a Stop is heard while a call hangs
-KEPT = 4  # pieces of memory between reads
+KEPT = 1  # piece of memory between reads; more would be there or not by chance, for ever
 IDLE_S = 10.0  # then a thread ends
 MOST = 128  # calls at once for one share, those that hang included
 
