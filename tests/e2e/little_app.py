@@ -168,6 +168,8 @@ class LittleApp:
         if values["name"]["value"] == "bad":
             ack(response_action="errors", errors={"name": "No VM is called *bad*."})
             return
+        if values["name"]["value"] == "mute":
+            return
         self.heard.append(("submitted", values))
         ack()
 

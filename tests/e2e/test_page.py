@@ -173,6 +173,50 @@ def test_a_server_that_comes_back_is_found_again(page: Page) -> None:
         chat.shows("back again")
 
 
+@pytest.mark.parametrize(("place", "heading"), [("# general", "#general"), ("Home of Cloudy", "Home of Cloudy")])
+def test_who_is_elsewhere_stays_there_when_the_server_comes_back(page: Page, place: str, heading: str) -> None:
+    with LocalSlack() as first:
+        chat = Chat(page, first.page_url)
+        port = int(first.page_url.rsplit(":", 1)[1].strip("/"))
+        chat.go_to(place)
+    expect(page.get_by_text("does not answer. Trying again")).to_be_visible()
+    with LocalSlack(port=port):
+        chat.is_ready()
+        expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_count(1)
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
+def test_the_drawer_has_the_calls_of_the_server_that_is_there(page: Page) -> None:
+    with LocalSlack() as first:
+        chat = Chat(page, first.page_url)
+        port = int(first.page_url.rsplit(":", 1)[1].strip("/"))
+        for number in range(20):
+            first._record.add("call", f"of.the.first.{number}")
+        page.get_by_role("button", name="What goes over the wire").click()
+        drawer = page.get_by_role("complementary", name="What goes over the wire")
+        expect(drawer).to_contain_text("of.the.first.19")
+    with LocalSlack(port=port) as second:
+        chat.is_ready()
+        second._record.add("call", "of.the.second")
+        expect(drawer).to_contain_text("of.the.second")
+        expect(drawer).not_to_contain_text("of.the.first")
+
+
+def test_the_drawer_loses_no_call_of_the_time_that_it_was_closed(chat: Chat, slack: LocalSlack) -> None:
+    drawer = chat.page.get_by_role("complementary", name="What goes over the wire")
+    chat.page.get_by_role("button", name="What goes over the wire").click()
+    slack._record.add("call", "before")
+    expect(drawer).to_contain_text("before")
+    chat.page.get_by_role("button", name="Close the drawer").click()
+    for number in range(1200):
+        slack._record.add("call", f"call.{number}")
+    chat.page.get_by_role("button", name="What goes over the wire").click()
+    expect(drawer).to_contain_text("call.1199")
+    for _ in range(2):
+        drawer.get_by_role("button", name="Older ones").click()
+    expect(drawer).to_contain_text(f"of {slack.record_length} rows")
+
+
 def test_a_long_history_is_quick_and_complete(chat: Chat, slack: LocalSlack) -> None:
     for number in range(1500):
         slack._workspace.post(OPS, slack.bot_user_id, f"message {number}")
@@ -222,6 +266,15 @@ def test_the_keyboard_alone_is_enough(chat: Chat, client: WebClient, little: Lit
     keys.press("ArrowDown")
     chat.is_ready("bob")
     expect(page.get_by_role("radio", checked=True)).to_be_focused()
+
+
+def test_the_first_tab_leads_past_all_to_the_box(chat: Chat) -> None:
+    chat.page.keyboard.press("Tab")
+    expect(chat.page.get_by_role("button", name="To the message box")).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    expect(chat.composer).to_be_focused()
+    chat.page.reload()
+    chat.is_ready()
 
 
 def test_every_control_has_a_name_and_no_id_is_there_twice(chat: Chat, client: WebClient) -> None:

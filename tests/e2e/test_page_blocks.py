@@ -58,6 +58,20 @@ def test_an_unknown_block_is_a_box_that_says_so(chat: Chat, slack: LocalSlack) -
     expect(shown).to_contain_text('"depth": 3')
 
 
+def test_a_block_that_is_not_what_it_should_be_takes_nothing_else_along(chat: Chat, slack: LocalSlack) -> None:
+    strange: list[Json] = [
+        {"type": "constructor"},
+        {"type": "section", "text": {"type": "plain_text", "text": "a section"}, "fields": {"none": 1}},
+        {"type": "actions", "elements": [{"type": "constructor", "action_id": "c"}, button("Look", "look")]},
+    ]
+    slack._workspace.post(OPS, slack.bot_user_id, "t", blocks=[*strange, *DISPLAY[:1]])
+    shown = chat.message("A header")
+    expect(shown).to_contain_text("This page cannot draw a block of the type “constructor”")
+    expect(shown).to_contain_text("This page cannot draw a block of the type “section”")
+    expect(shown).to_contain_text("This page cannot draw an element of the type “constructor”")
+    expect(shown.get_by_role("button", name="Look")).to_be_visible()
+
+
 def test_hostile_text_neither_formats_nor_runs_nor_pings(chat: Chat, client: WebClient) -> None:
     asked: list[str] = []
     chat.page.on("request", lambda request: asked.append(request.url))
@@ -80,7 +94,7 @@ def test_hostile_text_neither_formats_nor_runs_nor_pings(chat: Chat, client: Web
 def test_a_picture_and_a_file_are_shown(chat: Chat, client: WebClient) -> None:
     client.files_upload_v2(channel=OPS, filename="chart.png", content=PIXEL, title="Bytes by day", alt_txt="A chart")
     client.files_upload_v2(channel=OPS, filename="vms.csv", content="a,b\n", title="All VMs")
-    picture = chat.message("Bytes by day").get_by_role("img")
+    picture = chat.message("Bytes by day").get_by_role("img", name="A chart", exact=True)
     expect(picture).to_have_js_property("naturalWidth", 1)
     with chat.page.expect_download() as download:
         chat.message("All VMs").get_by_role("link", name=re.compile("All VMs")).click()
@@ -95,6 +109,36 @@ def test_edits_and_deletions_are_seen_at_once_and_keep_the_focus(chat: Chat, cli
     expect(chat.message("at 2 %").get_by_role("button", name="Details")).to_be_focused()
     client.chat_delete(channel=OPS, ts=ts)
     expect(chat.message("at 2 %")).to_have_count(0)
+    expect(chat.log).to_be_focused()
+
+
+def test_a_control_never_turns_into_another_and_the_focus_stays_near(chat: Chat, client: WebClient) -> None:
+    def actions(*labels: str) -> Json:
+        return {"type": "actions", "elements": [button(label, label.lower()) for label in labels]}
+
+    ts = post(client, [actions("Stop", "Details"), actions("Look")])
+    details = chat.log.get_by_role("button", name="Details")
+    details.focus()
+    drawn = details.element_handle()
+    client.chat_update(channel=OPS, ts=ts, text="t", blocks=[actions("Details", "More"), actions("Look")])
+    expect(chat.log.get_by_role("button", name="More")).to_be_visible()
+    expect(details).to_be_focused()
+    assert drawn.evaluate("node => node.isConnected")
+
+    other = {"type": "actions", "elements": [button("Details", "details") | {"value": "of another thing"}]}
+    client.chat_update(channel=OPS, ts=ts, text="t", blocks=[other])
+    expect(chat.log.get_by_role("button", name="Look")).to_have_count(0)
+    assert not drawn.evaluate("node => node.isConnected")
+    expect(chat.log.get_by_role("article")).to_be_focused()
+
+
+def test_a_button_for_some_is_drawn_for_them_alone(chat: Chat, client: WebClient) -> None:
+    for_bob = button("Approve", "details", visible_to_user_ids=["U0BOB00001"])
+    post(client, [{"type": "actions", "elements": [for_bob, button("Look", "look")]}])
+    expect(chat.log.get_by_role("button", name="Look")).to_be_visible()
+    expect(chat.log.get_by_role("button", name="Approve")).to_have_count(0)
+    chat.switch("bob")
+    expect(chat.log.get_by_role("button", name="Approve")).to_be_visible()
 
 
 # --- what can be used ---
@@ -176,6 +220,27 @@ def test_a_form_holds_its_fields_tells_errors_beside_them_and_is_sent(chat: Chat
     assert [one["value"] for one in values["flags"]["selected_options"]] == ["drill"]
     assert (values["until"]["selected_date"], values["note"]["value"]) == ("2027-01-31", "two\nlines")
     assert values["name"]["value"] == "good"
+
+
+def test_a_form_that_nobody_answers_says_so_until_it_is_sent_again(chat: Chat, slack: LocalSlack) -> None:
+    chat.type("/protect x")
+    dialog = chat.page.get_by_role("dialog", name="Protect a VM")
+    dialog.get_by_role("combobox", name="VM").fill("4999")
+    chat.page.get_by_role("option", name="vm-4999").click()
+    dialog.get_by_role("combobox", name="Targets").click()
+    chat.page.get_by_role("option", name="S3").click()
+    name = dialog.get_by_label("Name")
+    name.fill("mute")
+    dialog.get_by_role("button", name="Protect", exact=True).click()
+    trouble = dialog.get_by_role("alert").filter(has_text="We had some trouble connecting")
+    expect(trouble).to_be_visible()
+    slack._views.changed("U0ALICE001")
+    slack._workspace.post(OPS, slack.bot_user_id, "drawn after that")
+    expect(chat.page.locator("#scroller")).to_contain_text("drawn after that")
+    expect(trouble).to_be_visible()
+    name.fill("good")
+    dialog.get_by_role("button", name="Protect", exact=True).click()
+    expect(dialog).to_have_count(0)
 
 
 def test_a_form_keeps_the_focus_and_gives_it_back(chat: Chat) -> None:

@@ -46,7 +46,10 @@ def chat(page: Page, demo: Demo) -> Chat:
 
 
 def test_a_newcomer_protects_a_vm_by_a_click_and_enter(chat: Chat, demo: Demo) -> None:
-    chat.page.get_by_role("main").get_by_role("button").filter(has_text="/protect vm01 to s3").click()
+    tries = chat.page.get_by_role("main").get_by_role("button").filter(has_text=re.compile("^/"))
+    for number, text in enumerate(("/protect vm01 to s3", "/cloudy delete last", "/audit")):
+        expect(tries.nth(number)).to_contain_text(text)
+    tries.first.click()
     chat.composer.press("Enter")
     expect(chat.message("Asked for: protect vm01 to s3")).to_contain_text("Only visible to you")
     plan = chat.thread.get_by_role("progressbar")

@@ -140,6 +140,9 @@ def test_the_page_loads_and_runs_only_what_is_its_own(page: Client) -> None:
     policy = shown.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    connections = re.findall(r"connect-src ([^;]*)", policy)[0].split()
+    assert set(connections) == {"'self'", "ws://127.0.0.1:*", "ws://localhost:*"}
+    assert shown.headers["X-DNS-Prefetch-Control"] == "off"
     assert shown.headers["X-Content-Type-Options"] == "nosniff"
     for name, kind in (("main.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")):
         answer = page.get(f"page/{name}")

@@ -63,7 +63,7 @@ class Feed:
             while True:
                 asked = json.loads(await websocket.receive_text())
                 await run_in_threadpool(self._look, line, asked)
-        except (WebSocketDisconnect, RuntimeError, ValueError, AttributeError):
+        except (WebSocketDisconnect, RuntimeError, ValueError, TypeError, AttributeError):
             pass  # it left, we did (Starlette's RuntimeError), or what it asked was nonsense
         finally:
             sender.cancel()

@@ -84,10 +84,30 @@ function attributes(old, fresh) {
   }
 }
 
+/** Morph, and leave the focus where it was: at its control, or in the part named by `rest` when that has gone. */
+export function redraw(old, fresh, rest) {
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const drawn = morph(old, fresh);
+  if (focused && !drawn.contains(document.activeElement)) {
+    const node = drawn.matches(rest) ? drawn : drawn.querySelector(rest);
+    node?.focus({ preventScroll: true });
+  }
+  return drawn;
+}
+
+const whichOf = (node) => node.dataset?.which;
+
 function children(old, wanted) {
+  const named = new Set(wanted.map(whichOf));
   let at = old.firstChild;
   for (const fresh of wanted) {
-    if (at === null) old.append(fresh);
+    // One control never turns into another: a half-done click would do what nobody meant.
+    while (at !== null && !named.has(whichOf(at))) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+    if (at === null || whichOf(at) !== whichOf(fresh)) old.insertBefore(fresh, at);
     else {
       const next = at.nextSibling;
       morph(at, fresh);

@@ -6,6 +6,7 @@ import { act, rows } from "./wire.js";
 
 const EVERY_MS = 800;
 const SHOWN = 200;
+const KEPT = 5000; // and as many as were asked for by "Older ones"
 const KINDS = {
   call: "call",
   response_url: "answer",
@@ -31,7 +32,9 @@ const SWITCHES = [
 let pane = null;
 let known = []; // newest last
 let first = 0;
+let kept = KEPT;
 let length = 0;
+let turn = 0; // of opening and closing: an answer to an earlier one is not wanted any more
 let timer = null;
 let query = "";
 
@@ -72,13 +75,16 @@ export function start(node) {
 
 export function toggle(isOpen) {
   clearTimeout(timer);
-  if (isOpen) refresh();
+  turn += 1;
+  if (isOpen) refresh(turn);
 }
 
-async function refresh() {
+async function refresh(mine) {
   const answer = await rows(known.length ? { since: length } : {});
+  if (mine !== turn) return;
   if (answer) {
-    if (answer.length < length) known = []; // another server
+    const isAnother = answer.length < length; // server
+    if (isAnother || answer.since > length) forget(); // or more has come than one answer holds
     if (!known.length) first = answer.since;
     known.push(
       ...answer.rows.map((row, at) => ({
@@ -87,10 +93,17 @@ async function refresh() {
         words: JSON.stringify(row).toLowerCase(),
       })),
     );
-    if (answer.rows.length || !length) draw();
-    length = answer.until;
+    if (known.length > kept) known = known.slice(-kept);
+    if (known.length) first = known[0].number;
+    if (answer.rows.length || isAnother || !length) draw();
+    length = isAnother ? 0 : answer.until;
   }
-  if (!pane.hidden) timer = setTimeout(refresh, EVERY_MS);
+  timer = setTimeout(() => refresh(mine), EVERY_MS);
+}
+
+function forget() {
+  known = [];
+  pane.querySelector(".rows").replaceChildren();
 }
 
 async function older() {
@@ -101,6 +114,7 @@ async function older() {
     ...known,
   ];
   first = answer.since;
+  kept = Math.max(kept, known.length + KEPT);
   draw();
 }
 

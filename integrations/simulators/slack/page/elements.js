@@ -5,6 +5,7 @@ import { picture, unknown } from "./blocks.js";
 import { combo } from "./combobox.js";
 import { h, icon } from "./dom.js";
 import { link, textOf, wordsOf } from "./mrkdwn.js";
+import { state } from "./state.js";
 
 const HOLDS = {
   plain_text_input: ["value", "initial_value"],
@@ -30,24 +31,29 @@ const HOLDS = {
 };
 
 export function drawElement(body, where) {
-  if (HOLDS[body.type]) return drawField(body, where);
-  const draw = {
+  if (body.visible_to_user_ids && !body.visible_to_user_ids.includes(state.me)) return null;
+  if (Object.hasOwn(HOLDS, body.type)) return drawField(body, where);
+  const known = {
     button,
     workflow_button: button,
     icon_button: iconButton,
     feedback_buttons: feedback,
     overflow,
     image: thumbnail,
-  }[body.type];
-  return draw ? draw(body, where) : unknown("element", body);
+  };
+  return Object.hasOwn(known, body.type) ? known[body.type](body, where) : unknown("an element", body);
 }
 
 const thumbnail = (body) => picture(body, "thumb");
+
+// One button of two that look alike: another value is another thing that is clicked.
+const which = (body) => JSON.stringify([body.action_id, body.value]);
 
 // What is clicked carries what the click needs; acts.js listens once for all of them.
 const clickable = (body) => ({
   use: "click",
   actionId: body.action_id,
+  which: which(body),
   confirm: body.confirm ? JSON.stringify(body.confirm) : null,
 });
 
@@ -57,7 +63,7 @@ function button(body) {
   const address = body.url && link(String(body.url), textOf(body.text));
   if (address) {
     address.className = `button ${kind}`;
-    Object.assign(address.dataset, { use: "click", actionId: body.action_id });
+    Object.assign(address.dataset, { use: "click", actionId: body.action_id, which: which(body) });
     return address;
   }
   return h(
@@ -104,6 +110,7 @@ function drawField(body, where) {
     use: "field",
     kind: body.type,
     actionId: body.action_id,
+    which: which(body),
     confirm: body.confirm ? JSON.stringify(body.confirm) : null,
   };
   const name = where.label ?? wordsOf(body.placeholder ?? body.text) ?? body.action_id;

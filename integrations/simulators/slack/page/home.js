@@ -1,7 +1,7 @@
 // The App Home, in place of a conversation.
 
 import { drawBlocks } from "./blocks.js";
-import { h, morph } from "./dom.js";
+import { h, redraw } from "./dom.js";
 import { state } from "./state.js";
 
 /** The App Home as the app has published it for this person. */
@@ -11,10 +11,10 @@ export function drawHome() {
   const fresh = view
     ? h(
         "div",
-        { class: "home-view", data: { view: view.id } },
+        { class: "home-view", data: { view: view.id }, tabindex: "-1" },
         drawBlocks(view.blocks, { key: view.id, values: view.state?.values }),
       )
     : h("div", { class: "home-view" }, h("p", { class: "subtitle" }, "Cloudy has drawn no home for you yet."));
-  if (place.firstElementChild) morph(place.firstElementChild, fresh);
+  if (place.firstElementChild) redraw(place.firstElementChild, fresh, ".home-view");
   else place.append(fresh);
 }

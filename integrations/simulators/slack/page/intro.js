@@ -6,17 +6,15 @@ import { state } from "./state.js";
 
 function tries() {
   const find = (begin) => state.usages.some((usage) => usage.startsWith(begin));
-  const last = find("/cloudy delete")
-    ? ["/cloudy delete last", "Remove the newest recovery point: somebody else must approve that"]
-    : ["/cloudy help", "What else there is to say"];
   const all = [
-    ["/protect vm01 to s3", "Lift a VM into the bucket, and watch its ten steps in a thread"],
+    ["/protect vm01 to s3", "Lift a VM into the bucket, and watch each step in a thread"],
+    ["/cloudy delete last", "Remove that backup: carol may not, alice has to ask, bob approves"],
+    ["/audit", "Who did what, and when: each command, click and refusal"],
     ["/cloudy status", "What runs now"],
-    last,
+    ["/cloudy help", "What else there is to say"],
   ];
-  return all.filter(
-    ([text]) => state.usages.some((usage) => text.startsWith(fixed(usage.split("|")[0]))) || find(text),
-  );
+  const isOffered = ([text]) => state.usages.some((usage) => text.startsWith(fixed(usage.split("|")[0]))) || find(text);
+  return all.filter(isOffered).slice(0, 3);
 }
 
 /** What stands above the first message of a channel. */
@@ -55,7 +53,7 @@ export function drawIntro(channel) {
       : h(
           "p",
           { class: "subtitle" },
-          "A click puts it into the box below; Enter sends it. Then switch to bob, carol or dave, and see what they see.",
+          "A click puts it into the box below; Enter sends it. To act as bob, carol or dave, choose the name at “You are”.",
         ),
   );
   const place = document.getElementById("intro");

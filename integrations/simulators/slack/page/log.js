@@ -1,6 +1,6 @@
 // A list of messages that stays quick: of a long history only a window is in the document.
 
-import { h, morph } from "./dom.js";
+import { h, redraw } from "./dom.js";
 import { drawMessage, lookOf } from "./messages.js";
 
 const FIRST = 60;
@@ -57,6 +57,7 @@ export class MessageList {
     const [start, end] = this.bounds;
     const wanted = this.messages.slice(start, end);
     const kept = this.isFollowing ? null : this.anchor();
+    const hadFocus = this.list.contains(document.activeElement);
     const keys = new Set(wanted.map((message) => message.ts));
     for (const [ts, { node }] of this.drawn) {
       if (keys.has(ts)) continue;
@@ -69,6 +70,7 @@ export class MessageList {
       if (node === at) at = at.nextSibling;
       else this.list.insertBefore(node, at);
     });
+    if (hadFocus && !this.list.contains(document.activeElement)) this.list.focus({ preventScroll: true });
     if (this.isFollowing) this.toEnd();
     else if (kept) this.restore(kept);
     this.tell();
@@ -88,7 +90,7 @@ export class MessageList {
     const isSame = known && known.look.isNewDay === look.isNewDay && known.look.isFollowing === look.isFollowing;
     if (isSame && known.message === message && !known.isStale) return known.node;
     const fresh = drawMessage(message, look, this.where(message));
-    const node = known ? morph(known.node, fresh) : fresh;
+    const node = known ? redraw(known.node, fresh, "article") : fresh;
     this.drawn.set(message.ts, { node, message, look });
     return node;
   }

@@ -19,6 +19,7 @@ const MINE_MS = 20000;
 const HISTORY = 200;
 const $ = (id) => document.getElementById(id);
 let sentAt = 0; // when this person last used a command: its thread opens by itself
+let wanted = "ops"; // the place to show when the server has said what there is, also when it says so again
 
 // --- the conversation ---
 
@@ -98,8 +99,8 @@ function goTo(place) {
 /** A reload shows the same person the same place. */
 function keepAddress() {
   const channel = channelNow();
-  const place = channel ? (channel.is_direct ? "@" : channel.name) : state.place;
-  history.replaceState(null, "", `#${state.user}/${place}`);
+  wanted = channel ? (channel.is_direct ? "@" : channel.name) : state.place;
+  history.replaceState(null, "", `#${state.user}/${wanted}`);
 }
 
 function lookThrough(user) {
@@ -109,11 +110,8 @@ function lookThrough(user) {
   state.elsewhere.delete(user);
   closeThread();
   document.body.removeAttribute("data-ready");
-  wanted = location.hash.split("/")[1] ?? wanted;
   connect();
 }
-
-let wanted = "ops"; // the place to show when the server has said what there is
 
 on("hello", () => {
   const channels = [...state.channels.values()];
@@ -217,6 +215,7 @@ const DOES = {
   "close-thread": closeThread,
   side: () => show("side"),
   "to-end": () => log.follow(),
+  "to-composer": () => (state.thread ? reply : composer).input.focus(),
   tries: () => {
     goTo([...state.channels.values()].find((one) => !one.is_direct)?.id ?? state.place);
     document.body.dataset.tries = "";

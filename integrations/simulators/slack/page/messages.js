@@ -67,7 +67,7 @@ export function drawMessage(message, look, where) {
       ),
       h(
         "article",
-        { "aria-label": `${author}, ${clock(message.ts)}` },
+        { "aria-label": `${author}, ${clock(message.ts)}`, tabindex: "-1" },
         head,
         body,
         where === "log" ? replies(message) : null,

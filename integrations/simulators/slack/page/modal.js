@@ -2,7 +2,7 @@
 
 import { pointer } from "./acts.js";
 import { drawBlocks } from "./blocks.js";
-import { h, hidden, icon, morph } from "./dom.js";
+import { h, hidden, icon, redraw } from "./dom.js";
 import { valueOf } from "./elements.js";
 import { textOf, wordsOf } from "./mrkdwn.js";
 import { on, state } from "./state.js";
@@ -11,6 +11,7 @@ import { act } from "./wire.js";
 let dialog = null;
 let shownId = "";
 let isLoading = false;
+let trouble = { view: "", text: "" }; // why the last submission of a view came to nothing
 
 export function start() {
   dialog = h("dialog", { class: "modal", id: "modal", "aria-labelledby": "modal-title" });
@@ -42,7 +43,7 @@ function draw() {
   const fresh = drawView(view);
   const isSame = shownId === view.id;
   shownId = view.id;
-  if (isSame && dialog.firstElementChild) morph(dialog.firstElementChild, fresh);
+  if (isSame && dialog.firstElementChild) redraw(dialog.firstElementChild, fresh, ".body");
   else dialog.replaceChildren(fresh);
   if (!dialog.open) dialog.showModal();
   // A loading view has nothing to go to; the form that takes its place has.
@@ -69,8 +70,8 @@ function drawView(view) {
       h("h2", { id: "modal-title" }, textOf(view.title)),
       h("button", { type: "button", class: "plain", data: { do: "close-view" } }, icon("close"), hidden("Close")),
     ),
-    h("div", { class: "body" }, drawBlocks(view.blocks, where)),
-    h("div", { class: "trouble", role: "alert" }),
+    h("div", { class: "body", tabindex: "-1" }, drawBlocks(view.blocks, where)),
+    h("div", { class: "trouble", role: "alert" }, trouble.view === view.id ? trouble.text : ""),
     h(
       "div",
       { class: "foot" },
@@ -93,10 +94,10 @@ async function submit() {
   }));
   const button = dialog.querySelector("[type=submit]");
   button.disabled = true;
-  say("");
+  say(view.id, "");
   const answer = await act("submit", { view: view.id, entered });
   button.disabled = false;
-  if (answer.error && answer.error !== "incomplete") say(answer.text ?? answer.error);
+  if (answer.error && answer.error !== "incomplete") say(view.id, answer.text ?? answer.error);
 }
 
 async function close() {
@@ -105,7 +106,8 @@ async function close() {
   if (!top()) draw();
 }
 
-function say(text) {
+function say(view, text) {
+  trouble = { view, text };
   const place = dialog.querySelector(".trouble");
-  if (place) place.textContent = text;
+  if (place && view === shownId) place.textContent = text;
 }
