@@ -17,6 +17,17 @@ def free_ports(count: int) -> list[int]:
     raise OSError(f"no {count} free ports on 127.0.0.1 between {_FIRST} and {_LAST}")
 
 
+def kept_port(port: int) -> int:
+    """Give that port if nobody listens there, else 0: any free one. Lines that have just been closed do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return 0
+    return port
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:

@@ -1,13 +1,15 @@
 """The demo's world: two VMstores, Slack and an S3 server on loopback, and the unchanged bot among them."""
 
+import json
 import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
 from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
-from integrations.simulators.demo.ports import free_ports
+from integrations.simulators.demo.ports import free_ports, kept_port
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.s3server import Account, S3Server
 from integrations.simulators.slack import LocalSlack, Shortcut
@@ -36,7 +38,10 @@ class World:
         )
         port = free_ports(1)[0] if http else 0
         self.slack = LocalSlack(
-            request_url=f"http://127.0.0.1:{port}/slack/events" if http else "", shortcuts=shortcuts, usages=usages
+            port=_last_port(folder),
+            request_url=f"http://127.0.0.1:{port}/slack/events" if http else "",
+            shortcuts=shortcuts,
+            usages=usages,
         )
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
@@ -132,6 +137,15 @@ class World:
             ca="ca.pem",
             control=vmstore.control,
         )
+
+
+def _last_port(folder: Path) -> int:
+    """Where the page of the folder's last world was, so that one which is still open finds the next; else 0."""
+    try:
+        address = json.loads((folder / "world.json").read_text())["page"]
+        return kept_port(urlsplit(address).port or 0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
 
 
 def _roles() -> dict[str, list[str]]:
