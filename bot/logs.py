@@ -16,13 +16,26 @@ _HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 4  # shorter ones would hide half of every line
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRET_NAMES = re.compile(
-    r"password|passwd|secret|authorization|cookie|bot_?token|app_?token|api_?key|access_?key", re.IGNORECASE
+    r"password|passwd|secret|authorization|cookie|bot_?token|app_?token|sas_?token|api_?key|access_?key|account_?key",
+    re.IGNORECASE,
 )
-_TOKENS = re.compile(r"\bx(?:ox[a-z]|app)[.-][A-Za-z0-9.-]+")
+_TOKENS = re.compile(r"\bx(?:ox[a-z]|app)[.-][A-Za-z0-9.-]+|(?<=[?&]sig=)[A-Za-z0-9%+/=_-]+")  # Slack's, Azure's SAS
 _HEADERS = re.compile(
     r"((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|[^\r\n'\"}]+)", re.IGNORECASE
 )
-_NOISY = ("alembic", "apscheduler", "asyncio", "boto3", "botocore", "s3transfer", "slack_bolt", "slack_sdk", "urllib3")
+_NOISY = (
+    "alembic",
+    "apscheduler",
+    "asyncio",
+    "azure",
+    "boto3",
+    "botocore",
+    "msal",
+    "s3transfer",
+    "slack_bolt",
+    "slack_sdk",
+    "urllib3",
+)
 
 
 class Redaction(logging.Filter):

@@ -65,6 +65,9 @@ class S3Peer:
             ),
         )
 
+    def overwrite(self, key: str, body: bytes) -> Any:
+        return self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
 
 @contextmanager
 def moto() -> Iterator[S3Peer]:

@@ -149,11 +149,13 @@ class Capabilities:
     copy_tells_crc: bool = False  # tells the CRC-64/NVME of what it copied, and the right one
     copy_checks_etag: bool = False  # refuses to copy from an object with another etag
     equal_parts: bool = False  # takes parts of one length only, but for the last
+    crc_by_part: bool = False  # it checks each part when it comes; the whole's is made of those that it lists
 
     @property
     def proof(self) -> str:
         """How a recovery point is proven there, for people."""
-        return "store's checksum" if self.checks_crc else "read back"
+        checked = "store's checksum of each part" if self.crc_by_part else "store's checksum"
+        return checked if self.checks_crc else "read back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,14 @@ from bot.model import ObjectInfo, PartDone, SourceFile, StoredFile, Upload
 from bot.ports import ObjectStore
 from bot.transfer import Sent, TransferSettings, verify
 from integrations.objectstores import OPENERS
-from tests import peers
+from tests import azurite, peers
 from tests.memory import Crash, MemoryJournal, MemoryShare, MemoryStore, unwatched
 
 MIB = 1 << 20
-COUNTERPARTS: dict[str, tuple[Callable[..., Any], ...]] = {"s3": (peers.moto, peers.weed)}
+COUNTERPARTS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "azure": (azurite.azurite,),
+    "s3": (peers.moto, peers.weed),
+}
 PAIRS = [(scheme, start) for scheme, starts in COUNTERPARTS.items() for start in starts]
 WHO = {"cloudy-transaction": "20261123T142233Z-7f3k9q", "cloudy-requester": "Zoë  100% & söhne "}
 _prefixes = itertools.count(1)
@@ -46,13 +49,12 @@ def opening(request: pytest.FixtureRequest) -> Iterator[Callable[[], Place]]:
         return
     scheme, start = request.param
     with start() as peer:
-        client = peer.client
 
         def open_place() -> Place:
             prefix = f"prefix-{next(_prefixes)}"
             return Place(
                 store=OPENERS[scheme]("cloud", peer.url(prefix), peer.options),
-                overwrite=lambda key, body: client.put_object(Bucket=peer.bucket, Key=f"{prefix}/{key}", Body=body),
+                overwrite=lambda key, body: peer.overwrite(f"{prefix}/{key}", body),
                 checks_crc=peer.checks_crc,
                 misses_uploads=peer.misses_uploads,
             )

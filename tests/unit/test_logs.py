@@ -126,3 +126,9 @@ def test_talkative_libraries_are_quiet(stream: io.StringIO) -> None:
     logging.getLogger("alembic.runtime.migration").info("x")
 
     assert stream.getvalue() == ""
+
+
+def test_what_signs_an_address_of_azure_is_hidden(stream: io.StringIO) -> None:
+    logging.getLogger("bot").warning("failed", extra={"url": "https://a.blob/c/b?sv=2026&sig=aB%2Fc%3D&se=2026"})
+    (line,) = lines(stream)
+    assert line["url"] == "https://a.blob/c/b?sv=2026&sig=[hidden]&se=2026"

@@ -1,0 +1,1 @@
+"""Azure Blob Storage and what speaks its protocol, on azure-storage-blob."""
