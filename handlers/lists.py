@@ -169,21 +169,24 @@ def _audit(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
     since = inquiry.begins(now)
     subject, name, page = questions.audit(inquiry.text, since, offset=inquiry.offset)
     about = "" if subject is Subject.ALL else f" of the {subject} {name}"
+    of_one = subject is Subject.TRANSACTION  # its id is in the title
+    columns = ("No.", "At (UTC)", "Who", "What", *(() if of_one else ("Transaction",)), "Details")
     return Table(
         kind="audit",
         title=_title(f"Audit{about}{f' since {_at(since)}' if since else ''}, newest first", page),
-        columns=("No.", "At (UTC)", "Who", "What", "Transaction", "Details"),
-        rows=tuple(_audit_row(row) for row in page.rows),
+        columns=columns,
+        rows=tuple(_audit_row(row, of_one=of_one) for row in page.rows),
         right=frozenset({0}),
-        wide=frozenset({5}),
+        wide=frozenset({len(columns) - 1}),
         total=page.total,
         turns=_turns(inquiry, page),
     )
 
 
-def _audit_row(row: AuditRow) -> tuple[str, ...]:
+def _audit_row(row: AuditRow, *, of_one: bool) -> tuple[str, ...]:
     who = row.actor_name if row.source == "slack" else f"{row.actor_name} ({row.source})"
-    return str(row.seq), f"{row.at:%Y-%m-%d %H:%M:%S}", who, row.action, row.transaction_id, _details(row)
+    about = () if of_one else (row.transaction_id,)
+    return str(row.seq), f"{row.at:%Y-%m-%d %H:%M:%S}", who, row.action, *about, _details(row)
 
 
 def _details(row: AuditRow) -> str:

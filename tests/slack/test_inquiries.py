@@ -247,6 +247,10 @@ def test_the_audit_is_asked_by_user_vm_and_time(world: World) -> None:
         until(partial(has_more, world, before), text)
         assert {row[2]["text"] for row in world.table()["rows"][1:]} == {"bob"}
     assert "is no time" in world.typed("/audit since yesterday")
+    before = len(rows(world.slack, "response_url"))
+    world.typed("/audit last")
+    until(partial(has_more, world, before), "the audit of one")
+    assert [cell["text"] for cell in world.table()["rows"][0]] == ["No.", "At (UTC)", "Who", "What", "Details"]
 
 
 def test_a_mention_gets_the_first_page_as_lines(world: World) -> None:
