@@ -91,8 +91,18 @@ class TargetSettings(Section):
     legal_hold: bool | None = Field(default=None, description="true or false: a legal hold on each object")
     ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
     storage_class: str | None = Field(default=None, description='a storage class, like storage_class = "STANDARD_IA"')
+    profile: str | None = Field(default=None, description='a profile of the AWS configuration, like profile = "backup"')
+    assume_role: str | None = Field(default=None, description="the ARN of a role that Cloudy is to take")
+    external_id: str | None = Field(default=None, description="the external id that the role asks for")
+    proxy: str | None = Field(
+        default=None, description='an address without a login, like proxy = "http://proxy.example.com:3128"'
+    )
+    lock: str | None = Field(default=None, description='lock = "GOVERNANCE" or "COMPLIANCE", with lock_for')
+    lock_for: Duration | None = Field(default=None, description='a duration, like lock_for = "30d"')
+    tags: dict[str, str] | None = Field(default=None, description='tags of objects, like tags = {department = "IT"}')
     sse: str | None = Field(default=None, description='encryption by the store, like sse = "aws:kms"')
     sse_kms_key: str | None = Field(default=None, description="the id of the key that the store is to use")
+    sse_bucket_key: bool | None = Field(default=None, description="true or false: one KMS call for many objects")
     threads: int = Field(default=4, ge=1, le=64, description="a number of parts in flight, like threads = 4")
     parallel_parts: int = Field(
         default=16,

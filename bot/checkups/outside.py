@@ -271,6 +271,7 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
             Check(title="checksums", run=lambda: _checksums(store()), cure=rights),
             Check(title="taken keys", run=lambda: _taken_keys(store()), cure=rights),
             Check(title="copy", run=lambda: _copy(store()), cure=rights),
+            Check(title="copied parts", run=lambda: _copied_parts(store()), cure=rights),
             Check(title="lock", run=lambda: _lock(store()), cure=rights),
             Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
             Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
@@ -323,12 +324,27 @@ def _copy(store: ObjectStore) -> str:
     return "the store copies an object of its own"
 
 
+def _copied_parts(store: ObjectStore) -> str:
+    """What the store can spare of what has not changed."""
+    able = store.capabilities()
+    if not able.copies_parts:
+        raise Unjudged("the store makes no part of an object that it has: every file is sent whole")
+    lacks = {
+        "it does not say what it copied": able.copy_tells_crc,
+        "it does not look whether the source is another by then": able.copy_checks_etag,
+        "it wants all parts equally long": not able.equal_parts,
+    }
+    if not all(lacks.values()):
+        raise Unjudged("the store copies parts, but " + "; ".join(lack for lack, has in lacks.items() if not has))
+    return "the store copies parts of any length, says what it copied, and looks at the source"
+
+
 def _lock(store: ObjectStore) -> str:
     try:
         rule = store.lock_rule()
     except DeniedError as error:
         raise Unjudged(f"whether the bucket locks objects is not told: {error.message}") from error
-    return f"the bucket locks new objects: {rule}" if rule else "the bucket locks nothing by itself"
+    return f"new objects are locked: {rule}" if rule else "new objects are not locked"
 
 
 def _uploads(store: ObjectStore) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 5
 _CONNECTIONS = 64
+_REGION = "us-east-1"  # where somebody must name one and it does not matter
+_ONCE: Any = {"total_max_attempts": 1, "mode": "standard"}
 _SESSION = "cloudy"  # how the sessions of an assumed role are called in the cloud's own logs
 
 
@@ -42,13 +44,13 @@ def open_client(session: boto3.session.Session, options: S3Options, *, read_s: i
     client = session.client(
         "s3",
         endpoint_url=options.endpoint or None,
-        region_name=options.region or ("us-east-1" if options.endpoint else None),
+        region_name=options.region or (_REGION if options.endpoint else None),
         verify=options.ca or None,
         config=Config(
             s3={"addressing_style": "path" if options.uses_paths else "virtual", "payload_signing_enabled": False},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"total_max_attempts": 1, "mode": "standard"},
+            retries=_ONCE,
             max_pool_connections=_CONNECTIONS,
             connect_timeout=_CONNECT_S,
             read_timeout=read_s,
@@ -86,9 +88,9 @@ class _Role(CredentialProvider):
         source: Any = self._source
         return source.client(
             service,
-            region_name=self._options.region or None,
+            region_name=self._options.region or source.region_name or _REGION,
             verify=self._options.ca or None,
-            config=Config(proxies=_proxies(self._options)),
+            config=Config(proxies=_proxies(self._options), retries=_ONCE, connect_timeout=_CONNECT_S),
             **keys,
         )
 

@@ -1,5 +1,6 @@
 """What a target of scheme s3 can be told in the configuration."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -12,6 +13,8 @@ LOCKS = ("GOVERNANCE", "COMPLIANCE")
 ENCRYPTIONS = ("AES256", "aws:kms")
 # What lies there is not read at once: no manifest, no restore, and nothing to copy from.
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+_TAG_NAME = re.compile(r"(?!aws:)[\w +\-=.:/@]{1,128}")
+_TAG_VALUE = re.compile(r"[\w +\-=.:/@]{0,256}")
 _KINDS: Mapping[str, tuple[type, str]] = {
     "path_style": (bool, "true or false"),
     "sse_bucket_key": (bool, "true or false"),
@@ -119,8 +122,11 @@ def _tagging(options: S3Options) -> Iterator[str]:
     if len(options.tags) > 10:
         yield f".tags: S3 takes 10 of an object, and these are {len(options.tags)}."
     for key, value in options.tags.items():
-        if not isinstance(value, str) or not 0 < len(key) <= 128 or len(value) > 256 or key.startswith("aws:"):
-            yield f".tags.{key}: a name has 1 to 128 characters and does not begin with aws:, a value is a text of 256."
+        if not isinstance(value, str) or not _TAG_NAME.fullmatch(key) or not _TAG_VALUE.fullmatch(value):
+            yield (
+                f".tags.{key}: letters, digits, spaces and + - = . _ : / @ may stand there, up to 128 in a name, "
+                "which must not begin with aws:, and up to 256 in a value."
+            )
 
 
 _LOOKS: tuple[Callable[[S3Options], Iterator[str]], ...] = (_keys, _ways, _storing, _locking, _tagging)

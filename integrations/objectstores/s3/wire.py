@@ -1,9 +1,12 @@
 """One bucket in S3's own terms, and the only place that asks boto3 anything; errors leave it as ours."""
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -14,6 +17,8 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as NoConnectionError,
@@ -28,9 +33,13 @@ from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
 from integrations.objectstores.s3.options import S3Options
 
+_HELPERS = ".cloudy/"
+_SMALL = 1 << 20  # bytes whose MD5 costs nothing to speak of
 NO_WORD = "no copy result"  # of an answer that was cut, or of a store that sees no copy in a copy
 _READ_S = 30
 _LONG_READ_S = 300  # completing a large upload can take minutes, and so can copying a large part
+_ROLE = "Let these keys assume the target's assume_role (its trust policy, and external_id), or correct it."
+_NO_LOGIN = (SSOError, TokenRetrievalError)
 _NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 
@@ -53,6 +62,7 @@ class Bucket:
         except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL, a profile that is not there
             raise ConfigError([f"targets.{target}: {error}"]) from error
         self.endpoint = self._client.meta.endpoint_url
+        self._options = options
         self._made_with = _made_with(options)
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
@@ -64,8 +74,8 @@ class Bucket:
                 Key=self._root + key,
                 Body=sent,
                 Metadata=encode_metadata(metadata),
-                **crc(crc64),
-                **self._made_with,
+                **self._sum(body, crc64),
+                **self._made(key),
             )
         return ObjectInfo(key=key, size=len(body), etag=etag_in(answer), crc64=crc_in(answer), metadata=metadata)
 
@@ -77,7 +87,7 @@ class Bucket:
                 Key=self._root + key,
                 Metadata=encode_metadata(metadata),
                 **(_WHOLE_CRC if checked else {}),
-                **self._made_with,
+                **self._made(key),
             )
         return answer["UploadId"]
 
@@ -91,7 +101,7 @@ class Bucket:
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=sent,
-                **crc(crc64),
+                **self._sum(body, crc64),
             )
         return etag_in(answer)
 
@@ -215,21 +225,51 @@ class Bucket:
 
     def copy(self, source: str, key: str) -> None:
         """Copy an object within the bucket, by the store itself."""
+        directive: dict[str, Any] = {"TaggingDirective": "REPLACE"} if self._options.tags else {}
         with self._asking("copy to", key):
             self._client.copy_object(
                 Bucket=self._bucket,
                 Key=self._root + key,
                 CopySource={"Bucket": self._bucket, "Key": self._root + source},
-                **self._made_with,
+                **self._made(key),
+                **directive,
             )
 
+    def _made(self, key: str) -> dict[str, Any]:
+        """How an object is to be made. What Cloudy needs only itself is never locked: it could not be removed."""
+        lock = self._options.lock
+        if not lock or key.startswith(_HELPERS):
+            return self._made_with
+        until = datetime.now(UTC) + self._options.lock_for
+        return {**self._made_with, "ObjectLockMode": lock, "ObjectLockRetainUntilDate": until}
+
+    def _sum(self, body: bytes | bytearray, crc64: int | None) -> dict[str, Any]:
+        """A checksum to send along: what is locked must have one, and MD5 is what every store knows.
+
+        Elsewhere it would cost more than all the rest for large parts; small ones have it as well.
+        Source: API_PutObject and API_UploadPart, "Content-MD5", required with Object Lock.
+        """
+        if crc64 is not None or not (self._options.lock or len(body) <= _SMALL):
+            return crc(crc64)
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        return {"ContentMD5": base64.b64encode(digest).decode()}
+
     def lock_rule(self) -> str:
-        """The default retention of the bucket's object lock, in words; "" without one."""
+        """How objects are locked: by the target's own setting, or by the bucket's; "" if they are not."""
+        if self._options.lock:
+            return self._own_lock()
         rule = self._object_lock().get("Rule", {}).get("DefaultRetention", {})
         if not rule:
             return ""
         span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
         return f"{rule.get('Mode')}, {span}"
+
+    def _own_lock(self) -> str:
+        if not self.can_lock():
+            raise self.asked("look at the object lock of", "").failed(
+                "the target has a lock, and the bucket cannot lock: switch its Object Lock on, or take lock out."
+            )
+        return f"{self._options.lock}, {self._options.lock_for.total_seconds() / 86_400:g} days"
 
     def can_lock(self) -> bool:
         """Whether an object lock may keep something here; who may not know has to look at each object."""
@@ -298,6 +338,8 @@ class Bucket:
         try:
             yield
         except ClientError as error:
+            if error.operation_name == "AssumeRole":
+                raise asked.failed(f"{error}. {_ROLE}", kind=DeniedError) from error
             facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
             said = error.response.get("Error", {})
             raise asked.refused(
@@ -308,6 +350,8 @@ class Bucket:
             ) from error
         except _NO_KEYS as error:
             raise asked.failed(f"{error}. Set the target's access_key and secret_key.", kind=DeniedError) from error
+        except _NO_LOGIN as error:
+            raise asked.failed(f"{error} Log in anew: aws sso login.", kind=DeniedError) from error
         except SSLError as error:
             raise _untrusted(asked, error) from error
         except (NoConnectionError, HTTPClientError, IncompleteReadError) as error:
@@ -326,7 +370,8 @@ def _made_with(options: S3Options) -> dict[str, Any]:
         "StorageClass": options.storage_class,
         "ServerSideEncryption": options.sse,
         "SSEKMSKeyId": options.sse_kms_key,
-        "BucketKeyEnabled": options.sse == "aws:kms",  # one KMS call for many objects
+        "BucketKeyEnabled": options.sse == "aws:kms" and options.sse_bucket_key,
+        "Tagging": urlencode(options.tags, quote_via=quote),
     }
     return {name: value for name, value in made_with.items() if value}
 
