@@ -28,6 +28,32 @@ def test_a_newcomer_is_told_what_to_try_and_a_click_fills_the_box(chat: Chat) ->
     expect(chat.composer).to_be_focused()
 
 
+@pytest.mark.parametrize("place", ["# ops", "Home of Cloudy"])
+def test_what_to_try_is_there_also_when_much_was_said(chat: Chat, slack: LocalSlack, place: str) -> None:
+    for number in range(300):
+        slack._workspace.post(OPS, slack.bot_user_id, f"message {number}")
+    chat.go_to(place)
+    chat.page.get_by_role("button", name="What to try").click()
+    expect(chat.page.get_by_role("menuitem")).to_have_count(3)
+    chat.page.get_by_role("menuitem", name="/protect vm01 to s3").click()
+    expect(chat.composer).to_have_value("/protect vm01 to s3")
+    expect(chat.composer).to_be_focused()
+
+
+def test_a_private_answer_longer_than_the_screen_is_read_from_its_beginning(chat: Chat, client: WebClient) -> None:
+    client.chat_postMessage(channel=OPS, text="before")
+    chat.shows("before")
+    lines = "\n".join(f"line {number}" for number in range(100))
+    client.chat_postEphemeral(channel=OPS, user="U0ALICE001", text=f"The title\n{lines}\nthe end")
+    expect(chat.log.get_by_text("Only visible to you")).to_be_in_viewport()
+    newest = chat.page.get_by_role("button", name="Newest")
+    newest.click()
+    expect(newest).to_be_hidden()
+    expect(chat.log.get_by_text("Only visible to you")).not_to_be_in_viewport()
+    client.chat_postMessage(channel=OPS, text="after")
+    expect(chat.message("after")).to_be_in_viewport()
+
+
 def test_commands_complete_and_the_answer_is_seen_by_the_asker_alone(chat: Chat, little: LittleApp) -> None:
     chat.composer.press_sequentially("/cl")
     expect(chat.page.get_by_role("option")).to_have_count(3)

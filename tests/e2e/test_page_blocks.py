@@ -48,6 +48,8 @@ def test_a_crowded_table_breaks_lines_between_words_and_not_in_them(chat: Chat, 
     cell = chat.log.get_by_role("cell", name="command")
     chat.page.set_viewport_size({"width": 360, "height": 740})
     assert cell.evaluate(LINES) == 1
+    day = chat.log.get_by_role("cell", name="2026-11-25 23:21:05").get_by_text("2026-11-25", exact=True)
+    assert day.evaluate(LINES) == 1
 
 
 def test_an_unknown_block_is_a_box_that_says_so(chat: Chat, slack: LocalSlack) -> None:

@@ -192,10 +192,16 @@ function drawTable(block) {
 
 function drawCell(cell) {
   if (cell?.type === "rich_text") return richText(cell);
-  if (cell?.type === "raw_text") return plain(String(cell.text ?? ""), false);
+  if (cell?.type === "raw_text") return withWholeDays(String(cell.text ?? ""));
   if (cell?.type === "raw_number") return plain(String(cell.text ?? cell.value ?? ""), false);
   return unknown("a cell", cell);
 }
+
+// A narrow column would break a day at its hyphens.
+const withWholeDays = (text) =>
+  text
+    .split(/(\d{4}-\d{2}-\d{2})/)
+    .map((part, at) => (at % 2 ? h("span", { class: "whole" }, part) : plain(part, false)));
 
 function drawCard(card, where) {
   return h(

@@ -4,7 +4,8 @@ import { fixed } from "./composer.js";
 import { h, icon, morph } from "./dom.js";
 import { state } from "./state.js";
 
-function tries() {
+/** What a newcomer may try: [what to type, why]. */
+export function tries() {
   const find = (begin) => state.usages.some((usage) => usage.startsWith(begin));
   const all = [
     ["/protect vm01 to s3", "Lift a VM into the bucket, and watch each step in a thread"],

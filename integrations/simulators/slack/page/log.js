@@ -26,6 +26,7 @@ export class MessageList {
     this.to = null; // ts of the last one; null: the newest
     this.isFollowing = true;
     this.hasMore = false;
+    this.begun = ""; // ts of the private answer that was shown from its beginning
     this.drawn.clear();
     this.list.replaceChildren();
   }
@@ -114,12 +115,23 @@ export class MessageList {
     if (node.isConnected) this.scroller.scrollTop += node.getBoundingClientRect().top - offset;
   }
 
+  /** To the end; a private answer that is longer than the screen is read from its beginning, once. */
   toEnd() {
-    this.scroller.scrollTop = this.scroller.scrollHeight;
+    const { scroller } = this;
+    scroller.scrollTop = scroller.scrollHeight;
+    const newest = this.messages.at(-1);
+    if (!newest?.only_for || newest.ts === this.begun) return;
+    const node = this.drawn.get(newest.ts)?.node;
+    const above = node ? scroller.getBoundingClientRect().top - node.getBoundingClientRect().top : 0;
+    if (above <= 0) return;
+    this.begun = newest.ts;
+    this.isFollowing = false;
+    scroller.scrollTop -= above;
   }
 
   /** Go to the newest. */
   follow() {
+    this.begun = this.messages.at(-1)?.ts;
     this.isFollowing = true;
     this.from = null;
     this.draw();

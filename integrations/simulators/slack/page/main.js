@@ -5,7 +5,7 @@ import { Composer } from "./composer.js";
 import { hidden, icon, morph } from "./dom.js";
 import * as drawer from "./drawer.js";
 import { drawHome } from "./home.js";
-import { drawIntro } from "./intro.js";
+import { drawIntro, tries } from "./intro.js";
 import { listNode, MessageList } from "./log.js";
 import * as modal from "./modal.js";
 import { shownName } from "./messages.js";
@@ -200,6 +200,15 @@ function shortcuts(anchor, message = null) {
   menu(anchor, entries, "Shortcuts");
 }
 
+/** Everybody sees a channel; in the app's home nothing can be typed. */
+function tryOut(text) {
+  const channel = channelNow();
+  if (!channel || channel.is_direct) goTo([...state.channels.values()].find((one) => !one.is_direct)?.id ?? state.place);
+  show("main");
+  drawPlace();
+  composer.fill(text);
+}
+
 const DOES = {
   place: (node) => goTo(node.dataset.place),
   person: (node) => lookThrough(node.dataset.person),
@@ -216,12 +225,9 @@ const DOES = {
   side: () => show("side"),
   "to-end": () => log.follow(),
   "to-composer": () => (state.thread ? reply : composer).input.focus(),
-  tries: () => {
-    goTo([...state.channels.values()].find((one) => !one.is_direct)?.id ?? state.place);
-    document.body.dataset.tries = "";
-    $("intro").hidden = false;
-    $("scroller").scrollTop = 0;
-    $("intro").querySelector("button")?.focus();
+  tries: (node) => {
+    const entries = tries().map(([text, why]) => ({ label: text, note: why, act: () => tryOut(text) }));
+    menu(node, entries, "What to try");
   },
   drawer: toggleDrawer,
 };
