@@ -126,8 +126,6 @@ def test_a_source_of_any_name_is_found(store: ObjectStore) -> None:
 def test_a_source_that_was_overwritten_is_noticed(place: contract.Place) -> None:
     base, upload = put_base(place.store), begin(place.store)
     place.overwrite(base.key, b"x" + BASE[1:])
-    if place.store.head(base.key).etag == base.etag:
-        pytest.skip("this double's etag was set behind its back")
     with pytest.raises(ChangedError, match="old/disk"):
         copy(place.store, upload, 1, source_in(base, 0, PIECE))
 

@@ -64,7 +64,7 @@ def opening(request: pytest.FixtureRequest) -> Iterator[Callable[[], Place]]:
 
 def _memory() -> Place:
     store = MemoryStore("cloud")
-    return Place(store=store, overwrite=store.objects.__setitem__, checks_crc=True)
+    return Place(store=store, overwrite=store.overwrite, checks_crc=True)
 
 
 @pytest.fixture
