@@ -15,6 +15,7 @@ alice> /protect
 alice> submit
 expect "required fields: VM"
 alice> fill "VM" = "web01"
+alice> fill "Targets" = "s3"
 alice> fill "Keep for" = "a while"
 alice> submit
 expect "is no time to keep"
