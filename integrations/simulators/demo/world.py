@@ -142,7 +142,7 @@ class World:
 def _last_port(folder: Path) -> int:
     """Where the page of the folder's last world was, so that one which is still open finds the next; else 0."""
     try:
-        address = json.loads((folder / "world.json").read_text())["page"]
+        address = json.loads((folder / "world.json").read_text())["slack"]["page"]
         return kept_port(urlsplit(address).port or 0)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0
