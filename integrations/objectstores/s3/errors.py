@@ -77,6 +77,7 @@ _ADVICE = {
 }
 _OTHER_SOURCE = frozenset({"412", "416", "InvalidRange", "PreconditionFailed"})  # of a copy
 _NO_SUCH_RANGE = ("InvalidArgument", "Range specified is not valid")  # AWS's own way to say InvalidRange there
+_SIZE = "x-amz-mp-object-size"  # is named where the parts do not have it together
 _TOO_SMALL = ("InvalidRequest", "byte-range copy source")
 _LASTING = (501, 507)  # not implemented, disk full: not over in minutes, though they are the server's errors
 _NO_RIGHT = (401, 403)  # of a code that only some stores know
@@ -99,7 +100,7 @@ class Asked:
         """Make the error for an answer that is one; unknown codes are permanent, so that they are seen."""
         code = code or str(status)
         text = f"{self._what}: the store answered {code}: {said.rstrip('.')}."
-        if code in _WRONG_BYTES:
+        if code in _WRONG_BYTES or (code == "InvalidRequest" and _SIZE in said):
             return IntegrityError(f"{text} It did not get the bytes that were sent.")
         if code in _TRANSIENT or status == 429 or (status >= 500 and status not in _LASTING and not _is_known(code)):
             return self.passing(text, code=code, wait_s=_wait(headers))
