@@ -18,7 +18,7 @@ from bot.errors import (
     PermanentError,
     TransientError,
 )
-from bot.model import PartDone
+from bot.model import Capabilities, PartDone
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.metadata import decode_metadata, encode_metadata
@@ -178,6 +178,12 @@ def test_a_probe_that_fails_is_asked_again_at_the_next_call() -> None:
             with pytest.raises(TransientError):
                 store.capabilities()
     assert len(server.asked) == 2
+
+
+def test_moto_is_found_to_check_neither_checksums_nor_sources() -> None:
+    with peers.moto() as peer:
+        found = OPENERS["s3"]("cloud", peer.url("vms"), peer.options).capabilities()
+    assert found == Capabilities(checks_crc=False, conditional_complete=True, copies_parts=True)
 
 
 def test_a_denied_probe_is_no_answer() -> None:

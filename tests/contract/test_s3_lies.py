@@ -118,8 +118,12 @@ def test_a_store_whose_copies_are_not_right_copies_none(store: ObjectStore, liar
     liar.lies = [lie]
     found = store.capabilities()
     assert found == Capabilities(checks_crc=True, conditional_complete=True, equal_parts=True)
-    put(store)
+    base = put(store)
     assert store.get("old/disk") == BASE
+    liar.asked.clear()
+    with pytest.raises(PermanentError, match="send it"):
+        copy(store, Upload(key="new/disk", upload_id="none"), base)
+    assert liar.asked == []
     liar.lies = []
     store.delete("old/disk")
     assert list(store.list_versions("")) == []

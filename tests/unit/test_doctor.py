@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.checkups.outside import SCOPES, SKEW, _skew, of_share, of_slack
+from bot.checkups.outside import SCOPES, SKEW, _copied_parts, _skew, of_share, of_slack
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError
+from bot.model import Capabilities
+from tests.memory import MemoryStore
 from tests.workflow.house import House
 from tests.workflow.stored import NOON
 
@@ -142,3 +144,29 @@ def test_a_clock_that_is_off_is_told_with_its_way() -> None:
         _skew(NOON, NOON + 2 * SKEW, NOON)
     with pytest.raises(PermanentError, match="120 s ahead of"):
         _skew(NOON, NOON - 2 * SKEW, NOON)
+
+
+@pytest.mark.parametrize(
+    ("able", "told"),
+    [
+        (Capabilities(checks_crc=True), "sent whole"),
+        (Capabilities(checks_crc=False, copies_parts=True, copy_checks_etag=True), "does not say what it copied"),
+        (Capabilities(checks_crc=True, copies_parts=True, copy_tells_crc=True), "does not look whether the source"),
+        (
+            Capabilities(
+                checks_crc=True, copies_parts=True, copy_tells_crc=True, copy_checks_etag=True, equal_parts=True
+            ),
+            "equally long",
+        ),
+    ],
+)
+def test_what_a_store_lacks_in_copying_parts_is_told_without_blame(
+    able: Capabilities, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryStore, "capabilities", lambda _store: able)
+    with pytest.raises(Unjudged, match=told):
+        _copied_parts(MemoryStore())
+
+
+def test_a_store_that_copies_parts_as_wanted_is_told_so() -> None:
+    assert "any length" in _copied_parts(MemoryStore())

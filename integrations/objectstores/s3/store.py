@@ -81,8 +81,13 @@ class S3Store:
         *,
         crc64: int,  # noqa: ARG002 - S3 takes none with a copy: the caller compares the answer's
     ) -> PartCopied:
-        """Let the store copy a range into a part. Repeat: safe, the later one counts."""
+        """Let the store copy a range into a part. Repeat: safe, the later one counts.
+
+        Not asked of a store whose copies the probe found wrong: the part has to be sent.
+        """
         able = self.capabilities()
+        if not able.copies_parts:
+            raise self._bucket.asked("copy part of", source.key).failed("this store copies no parts rightly; send it.")
         try:
             copied = self._bucket.copy_part(
                 upload.key, upload.upload_id, number, source, checks_etag=able.copy_checks_etag
