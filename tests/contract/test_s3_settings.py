@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bot.checksum import crc64
+from bot.config import load
 from bot.errors import ConfigError, DeniedError, PermanentError
 from bot.model import ObjectInfo, PartDone
 from bot.ports import ObjectStore
+from bot.systems import ConfiguredSystems
 from integrations.objectstores import OPENERS
 from tests import peers
 from tests.contract.test_s3 import SECRET, answering, open_store
@@ -260,3 +262,19 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         OPENERS["s3"]("cloud", "s3://bucket", {"lock": "GOVERNANCE", "sse": "aes", "external_id": "2744"})
     assert len(caught.value.problems) == 3
+
+
+def test_every_setting_of_the_file_reaches_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cloudy.toml").write_text(
+        "[targets.s3]\n"
+        'url = "s3://bucket/vms"\nendpoint = "http://127.0.0.1:1"\nproxy = "http://127.0.0.1:2"\n'
+        f'assume_role = "{ROLE}"\nexternal_id = "2744"\nstorage_class = "GLACIER_IR"\n'
+        'sse = "aws:kms"\nsse_kms_key = "key"\nsse_bucket_key = false\n'
+        'lock = "GOVERNANCE"\nlock_for = "30d"\ntags = {department = "IT"}\n'
+    )
+    monkeypatch.setenv("CLOUDY_TARGETS__S3__LOCK_FOR", "2w")
+    store: Any = ConfiguredSystems(load(tmp_path / "cloudy.toml")).target("s3")
+    options = store._bucket._options
+    assert options.lock_for == timedelta(weeks=2)
+    assert (options.lock, options.tags, options.sse_bucket_key) == ("GOVERNANCE", {"department": "IT"}, False)
+    assert (options.assume_role, options.external_id, options.proxy) == (ROLE, "2744", "http://127.0.0.1:2")
