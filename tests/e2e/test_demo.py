@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from integrations.simulators.demo.azurite import find
 from integrations.simulators.vmstore import sample_vms
 from tests.e2e.demo import LEFT_OUT, STEPS, Demo, cloudy, environment, files_of, tasks_of
 from tests.e2e.test_leash import is_alive
@@ -172,7 +173,7 @@ def test_a_killed_demo_takes_all_its_processes_along(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "demo", "world users\n")
     demo.wait(120)
     children = demo.children
-    assert len(children) == 3, "bot, watcher and S3 server"
+    assert len(children) == 3 + bool(find().command), "bot, watcher, S3 server, and Azurite where it is installed"
     demo.process.kill()
     demo.process.wait()
     until(lambda: not any(is_alive(child) for child in children), "all of them are gone")

@@ -73,7 +73,7 @@ class Stage:
 
 
 def player(slack: Stage) -> Player:
-    return Player(cast(Any, SimpleNamespace(slack=slack)), Transcript(lambda _: None))
+    return Player(cast(Any, SimpleNamespace(slack=slack, wires={})), Transcript(lambda _: None))
 
 
 def test_a_button_or_thread_that_is_on_its_way_is_waited_for() -> None:
@@ -99,7 +99,7 @@ def test_a_fault_that_could_never_happen_is_refused() -> None:
 
 def test_a_vmstores_faults_are_its_own_to_name(tmp_path: Path) -> None:
     simulator, said = VmstoreSimulator(tmp_path / "export", http=True), list[str]()
-    world = cast(Any, SimpleNamespace(vmstores={"vmstore": simulator}))
+    world = cast(Any, SimpleNamespace(vmstores={"vmstore": simulator}, wires={}))
     stage = Player(world, Transcript(said.append))
     stage.fail("vmstore", "snapshot-limit", 2)
     stage.fail("vmstore", "layout", 1)

@@ -62,6 +62,7 @@ MIB = 1 << 20
         ("world slow s3 20MiB/s", Slow(20 * MIB)),
         ("world slow s3 512KiB/s", Slow(512 * 1024)),
         ("world slow s3 off", Slow(None)),
+        ("world slow azure 1MiB/s", Slow(MIB, "azure")),
         ("world fail vmstore2 snapshot 2", Fail("vmstore2", "snapshot", 2)),
         ("world fail vmstore clone=503/ERR-API-9013", Fail("vmstore", "clone=503/ERR-API-9013", 1)),
         ("world fail slack chat.update 3", Fail("slack", "chat.update", 3)),

@@ -20,7 +20,7 @@ class Body:
 
     def __iter__(self) -> Iterator[memoryview]:
         """Without it the SDK's transport would take this for a form."""
-        return iter(self.read, memoryview(b""))
+        return iter(lambda: self.read(_PIECE), memoryview(b""))
 
     def read(self, size: int = -1) -> memoryview:
         """Give the next piece, or all that is left where no size is asked for."""

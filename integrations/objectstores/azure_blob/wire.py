@@ -283,6 +283,8 @@ class Container:
             raise asked.unreachable(str(error)) from None
         except AzureError as error:
             raise asked.failed(str(error)) from None
+        except AttributeError as error:  # what the SDK makes of an empty answer where there should be a list
+            raise asked.unreachable(f"the answer is not what a store says ({error})") from None
 
     def _refused(self, asked: Asked, error: HttpResponseError, client: Any) -> CloudyError:
         if error.response is None:

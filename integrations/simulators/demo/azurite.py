@@ -161,14 +161,15 @@ class AzuriteServer:
             self._child.stop(5)
 
 
-def client_of(account: StorageAccount, endpoint: str) -> ContainerClient:
-    """A client of the container that goes by no proxy."""
+def client_of(account: StorageAccount, endpoint: str, ca: str = "") -> ContainerClient:
+    """A client of the container that goes by no proxy; ca: file with the certificate of its authority."""
     return ContainerClient(
         f"{endpoint}/{account.name}",
         account.container,
         credential=AzureNamedKeyCredential(account.name, account.key),
         retry_total=0,
         use_env_settings=False,
+        connection_verify=ca or True,
         connection_timeout=2,
         read_timeout=10,
     )

@@ -13,7 +13,7 @@ from integrations.simulators.demo import leash
 
 # What would send a child's loopback requests elsewhere, or let the caller's accounts into the demo.
 _EMPTY = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY")
-_DROPPED = ("AWS_", "CLOUDY_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_DROPPED = ("AWS_", "AZURE_", "CLOUDY_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

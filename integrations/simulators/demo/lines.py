@@ -54,7 +54,7 @@ class Stage(Protocol):
     def touch(self, vm: str, percent: float, run_bytes: int) -> None:
         """Change a share of a VM's disk."""
 
-    def slow(self, bytes_per_s: float | None) -> None:
+    def slow(self, target: str, bytes_per_s: float | None) -> None:
         """Throttle the wire to the S3 server."""
 
     def fail(self, system: str, what: str, count: int) -> None:
@@ -258,10 +258,11 @@ class Slow:
     """`world slow s3 20MiB/s`"""
 
     bytes_per_s: float | None
+    target: str = "s3"
 
     def play(self, stage: Stage) -> None:
         """Do it."""
-        stage.slow(self.bytes_per_s)
+        stage.slow(self.target, self.bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from integrations.simulators.demo.azureplace import AzurePlace
 from integrations.simulators.demo.s3server import Account
 
 EXPORT = "/tintri"  # what the export is called on a VMstore
@@ -45,6 +46,7 @@ class Papers:
     vmstores: tuple[VmstorePaper, ...]
     endpoint: str
     account: Account
+    azure: AzurePlace | None = None
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)  # Slack ids by role
 
     def write(self, folder: Path) -> None:
@@ -61,6 +63,7 @@ class Papers:
             _section("slack", api_url=self.slack.url),
             *(self._vmstore_section(vmstore) for vmstore in self.vmstores),
             _section("targets.s3", url=f"s3://{self.account.bucket}", **self._target_fields()),
+            *([_section("targets.azure", **_place_fields(self.azure))] if self.azure else []),
             *([_section("policy.roles", **self.roles)] if self.roles else []),
         ]
         return "\n".join(sections)
@@ -75,11 +78,17 @@ class Papers:
             "TARGETS__S3__ACCESS_KEY": self.account.access_key,
             "TARGETS__S3__SECRET_KEY": self.account.secret_key,
         }
+        if self.azure is not None:
+            lines["TARGETS__AZURE__ACCOUNT_KEY"] = self.azure.account.key
+            lines["TARGETS__AZURE__ACCOUNT_KEY2"] = self.azure.account.key2
         return "".join(f"CLOUDY_{name}={value}\n" for name, value in lines.items())
 
     def world(self) -> dict[str, Any]:
         """The running world for any outside tool; paths are relative to the folder."""
         vmstores = {one.name: _vmstore_fields(one) for one in self.vmstores}
+        targets = {"s3": {"url": f"s3://{self.account.bucket}", "endpoint": self.endpoint}}
+        if self.azure is not None:
+            targets["azure"] = _place_fields(self.azure)
         return {
             "slack": {name: getattr(self.slack, name) for name in SlackPaper.__dataclass_fields__},
             "vmstore": vmstores[self.vmstores[0].name],
@@ -91,7 +100,8 @@ class Papers:
                 "secret_key": self.account.secret_key,
                 "bucket": self.account.bucket,
             },
-            "targets": {"s3": {"url": f"s3://{self.account.bucket}", "endpoint": self.endpoint}},
+            **({"azure": _account_fields(self.azure)} if self.azure else {}),
+            "targets": targets,
             "database": "cloudy.db",
             "config": "cloudy.toml",
         }
@@ -114,6 +124,21 @@ class Papers:
 def _section(name: str, **values: Any) -> str:
     lines = (f"{key} = {json.dumps(value)}\n" for key, value in values.items())  # such JSON is TOML too
     return f"[{name}]\n{''.join(lines)}"
+
+
+def _place_fields(azure: AzurePlace) -> dict[str, str]:
+    return {"url": azure.url, "endpoint": azure.proxy.url}
+
+
+def _account_fields(azure: AzurePlace) -> dict[str, str]:
+    account = azure.account
+    return {
+        "endpoint": f"{azure.proxy.url}/{account.name}",
+        "account": account.name,
+        "account_key": account.key,
+        "account_key2": account.key2,
+        "container": account.container,
+    }
 
 
 def _vmstore_fields(vmstore: VmstorePaper) -> dict[str, Any]:

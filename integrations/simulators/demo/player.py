@@ -146,16 +146,19 @@ class Player:
             raise ScriptError(_words(error)) from error
         self._transcript.note(f"{changed / (1 << 20):.1f} MiB of {vm}'s disk are new")
 
-    def slow(self, bytes_per_s: float | None) -> None:
+    def slow(self, target: str, bytes_per_s: float | None) -> None:
         """See Stage."""
-        self._world.proxy.slow(bytes_per_s)
+        proxy = self._world.wires.get(target)
+        if proxy is None:
+            raise ScriptError("there is no target azure in this world: Azurite is not installed")
+        proxy.slow(bytes_per_s)
         speed = "as fast as it can" if bytes_per_s is None else f"at {bytes_per_s / (1 << 20):g} MiB/s"
-        self._transcript.note(f"the wire to the S3 server works {speed}")
+        self._transcript.note(f"the wire to {'the S3 server' if target == 's3' else 'Azurite'} works {speed}")
 
     def fail(self, system: str, what: str, count: int) -> None:
         """See Stage. For s3 what is a status, for slack a method, for a VMstore a name in its own listing."""
-        if system == "s3" and what.isdecimal() and 400 <= int(what) <= 599:
-            self._world.proxy.fail(int(what), count)
+        if system in self._world.wires and what.isdecimal() and 400 <= int(what) <= 599:
+            self._world.wires[system].fail(int(what), count)
         elif system == "slack":
             _ordered(lambda: slackorders.fail(self._world.slack, what, count))
         elif system in self._world.vmstores:

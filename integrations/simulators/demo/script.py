@@ -67,11 +67,11 @@ def _touch(found: re.Match[str]) -> Line:
 
 
 def _slow(found: re.Match[str]) -> Line:
-    if found[1] == "off":
-        return Slow(None)
-    if not (rate := size(found[1].removesuffix("/s"))):
+    if found[2] == "off":
+        return Slow(None, found[1])
+    if not (rate := size(found[2].removesuffix("/s"))):
         raise ScriptError('0 bytes a second is no speed; write "off" to take the limit away')
-    return Slow(rate)
+    return Slow(rate, found[1])
 
 
 _USER = r"([\w.-]+)>\s*"
@@ -139,7 +139,10 @@ FORMS = (
         _touch,
     ),
     _form(
-        "world slow s3 20MiB/s", 'throttle the wire; "world slow s3 off" ends it', r"world\s+slow\s+s3\s+(\S+)", _slow
+        "world slow s3 20MiB/s",
+        'throttle the wire; "world slow s3 off" ends it',
+        r"world\s+slow\s+(s3|azure)\s+(\S+)",
+        _slow,
     ),
     _form(
         "world fail s3 503 2",

@@ -168,6 +168,7 @@ class _Session:
             f"  {'Slack':<17}{world.slack.url}, with {people()}\n"
             f"{stores}\n"
             f"  {'S3 target s3':<17}{world.proxy.url}, bucket {world.account.bucket}, by {world.s3.name}\n"
+            f"{_azure_line(world)}"
         )
 
     def _write_record(self) -> None:
@@ -182,6 +183,13 @@ class _Session:
         self._transcript.close()
         self._world.stop()
         self._write_record()
+
+
+def _azure_line(world: World) -> str:
+    if world.azure is None:
+        return ""
+    where = f"{world.azure.proxy.url}, container {world.azure.account.container}"
+    return f"  {'Azure target azure':<17}{where}, by Azurite\n"
 
 
 def _from_stdin() -> Iterator[Numbered]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from integrations.simulators.demo.azureplace import open_place
 from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
 from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
 from integrations.simulators.demo.ports import free_ports, kept_port
@@ -19,6 +20,7 @@ from integrations.simulators.vmstore import VmstoreSimulator, sample_vms, tls
 CHANNEL = "ops"
 _VMS = {"vmstore": ("vm01", "vm02", "web01"), "vmstore2": ("db01", "app server 03")}
 _S3_READY_S = 30.0
+_AZURE_READY_S = 30.0
 _USER = "cloudy"
 
 
@@ -46,6 +48,7 @@ class World:
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
         self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire.json")
+        self.azure = open_place(folder)
         self.bot = Bot(folder, cloudy_command(), ["--http", "--host", "127.0.0.1", "--port", str(port)] if http else [])
         self.watcher = Watcher(folder, cloudy_command())
 
@@ -57,11 +60,18 @@ class World:
             for name, one in self.vmstores.items()
         }
 
+    @property
+    def wires(self) -> dict[str, S3Proxy]:
+        """What passes to each target, by name."""
+        return {"s3": self.proxy} | ({"azure": self.azure.proxy} if self.azure is not None else {})
+
     def start(self) -> None:
         """Start all of it; returns when the bot is ready. RuntimeError, OSError: a piece did not start."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.s3.start()
         self.proxy.start()
+        if self.azure is not None:
+            self.azure.start()
         self.slack.start()
         for name in _VMS:
             self._start_vmstore(name)
@@ -69,6 +79,8 @@ class World:
         self.bot.start()
         self.s3.wait_ready(_S3_READY_S)
         self.proxy.upstream = ("127.0.0.1", self.s3.port)
+        if self.azure is not None:
+            self.azure.wait_ready(_AZURE_READY_S)
         self.bot.wait_ready()
         if not self.slack.ready(10):
             raise RuntimeError(f"the bot says that it is ready, but Slack does not reach it:\n{self.bot.tail()}")
@@ -80,6 +92,7 @@ class World:
         self.bot.stop()
         endings: list[Callable[[], None]] = [self.s3.stop, self.proxy.stop, self.slack.stop]
         endings += [vmstore.stop for vmstore in self.vmstores.values()]
+        endings += [self.azure.stop] if self.azure is not None else []
         threads = [threading.Thread(target=end, name="end") for end in endings]
         for thread in threads:
             thread.start()
@@ -124,7 +137,14 @@ class World:
             page=self.slack.page_url,
         )
         vmstores = tuple(self._vmstore_paper(name) for name in self.vmstores)
-        return Papers(slack=slack, vmstores=vmstores, endpoint=self.proxy.url, account=self.account, roles=_roles())
+        return Papers(
+            slack=slack,
+            vmstores=vmstores,
+            endpoint=self.proxy.url,
+            account=self.account,
+            azure=self.azure,
+            roles=_roles(),
+        )
 
     def _vmstore_paper(self, name: str) -> VmstorePaper:
         vmstore = self.vmstores[name]
