@@ -1,9 +1,198 @@
-"""Arithmetic of parts: how a file is cut so that a store takes it. Pure."""
+"""Arithmetic of parts: how a file is cut so that a store takes it, and as little as possible is sent. Pure."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.cutting.budget import Budget
+from bot.cutting.equal import Equal
+from bot.cutting.segmented import Segmented
+from bot.cutting.stream import Stream
+from bot.cutting.writer import Lengths, Writer
 from bot.errors import OperatorError
-from bot.model import Part, PartLimits
+from bot.model import Capabilities, Part, PartLimits, PartSource, Run, Segment
 
 MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutRules:
+    """How files are cut for one store. Lengths in bytes."""
+
+    limits: PartLimits = field(default_factory=PartLimits)
+    copies_parts: bool = True
+    equal_parts: bool = False
+    segments: bool = True  # temporary objects may be made and copied as parts; S3
+    upload: int = 16 * MIB  # uploads are cut so
+    upload_most: int = 32 * MIB  # and so at most while segments can keep the number of parts down
+    granule: int = 1  # parts begin at multiples of it, if all runs but the last are multiples of it
+    window: int = 64 * MIB  # look-ahead
+
+    @classmethod
+    def of(cls, limits: PartLimits, able: Capabilities, *, granule: int = 1) -> "CutRules":
+        """What suits a store; segments only where parts have a floor (S3), for elsewhere an object has parts enough."""
+        return cls(
+            limits=limits,
+            copies_parts=able.copies_parts,
+            equal_parts=able.equal_parts,
+            segments=able.copies_parts and limits.smallest > 1,
+            granule=granule,
+        )
+
+
+class Cutter(Protocol):
+    """Turns the runs of one file, in its order, into parts, in its order, while it is read.
+
+    The parts of the object are numbered from 1 without gaps; so are those of each segment's temporary object, which
+    name the segment and are followed by it.
+    """
+
+    @property
+    def settled(self) -> int:
+        """No part to come uploads bytes before this offset, so nobody needs to keep them."""
+
+    def feed(self, run: Run) -> Sequence[Part | Segment]:
+        """The parts that are decided by this. A run may be of any length; how they are split makes no difference."""
+
+    def finish(self) -> Sequence[Part | Segment]:
+        """The rest. ValueError: the runs were not as long as the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a plan comes to: bytes and requests by kind."""
+
+    sent: int = 0
+    copied: int = 0
+    zero: int = 0
+    uploads: int = 0
+    copies: int = 0
+    zeros: int = 0
+    segments: int = 0  # each is begun, completed, copied and removed
+
+    @property
+    def requests(self) -> int:
+        """All that the store is asked, without retries; one part alone that is sent is put at once."""
+        parts = self.uploads + self.copies + self.zeros
+        frame = 0 if parts == self.uploads <= 1 else 2
+        return max(1, parts) + frame + 4 * self.segments
+
+
+def layout(size: int, runs: Iterable[Run], rules: CutRules) -> Iterator[Part | Segment]:
+    """The whole plan of a file whose runs are known. Errors as of `cutter`."""
+    cut = cutter(size, rules)
+    for run in runs:
+        yield from cut.feed(run)
+    yield from cut.finish()
+
+
+def tally(items: Iterable[Part | Segment]) -> Tally:
+    """Sums up a plan, or a piece of it."""
+    length, count, segments = dict.fromkeys(PartSource, 0), dict.fromkeys(PartSource, 0), 0
+    for item in items:
+        if isinstance(item, Segment):
+            segments += 1
+        else:
+            length[item.source] += item.length
+            count[item.source] += 1
+    upload, copy, zero = PartSource.UPLOAD, PartSource.COPY, PartSource.ZERO
+    return Tally(
+        sent=length[upload],
+        copied=length[copy],
+        zero=length[zero],
+        uploads=count[upload],
+        copies=count[copy],
+        zeros=count[zero],
+        segments=segments,
+    )
+
+
+def cutter(size: int, rules: CutRules) -> Cutter:
+    """What cuts a file of `size` bytes so that the fewest bytes are sent, and then the fewest requests made.
+
+    Exact while the file cannot need more parts than the store takes (S3: 48 GiB) and the window is never full of short
+    stretches (one of at least three floors, or an upload of one floor, decides all before it). Each time that it is
+    full, its older half is decided, which can cost less than three floors (15 MiB on S3) more than the optimum; it can
+    be full once in half a window less seven floors. Never is more sent than the file.
+    Larger files: copies get longer, then uploads; where that could still not do, segments take the rest (no byte more),
+    or, without segments, the shortest copies are given up.
+    At most the larger of the window and nine floors, with one upload's length, is fed and not settled.
+    OperatorError: the store takes no object of that size.
+    """
+    limits, floor = rules.limits, _up(rules.limits.smallest, rules.granule)
+    length = part_length(size, limits, wanted=rules.upload)
+    if size > limits.largest_object:
+        raise _too_large(size, limits.largest_object)
+    if rules.equal_parts or not rules.copies_parts or size < limits.smallest:
+        return _equal(size, length, rules)
+    if size <= (limits.most - 1) * floor:
+        return _stream(size, rules, _lengths(rules, rules.upload, limits.copy_wanted))
+    longest = limits.largest // rules.granule * rules.granule
+    if rules.segments and longest <= (limits.most - 1) * floor:
+        return _segmented(size, longest, rules)
+    return _budgeted(size, length, rules)
+
+
+def longest_zero(size: int, rules: CutRules) -> int:
+    """How long the object of zeros must be for any plan of a file of that size."""
+    largest = rules.limits.largest
+    if size <= (rules.limits.most - 1) * rules.limits.smallest:
+        return min(size, largest, 2 * max(rules.limits.copy_wanted, rules.limits.smallest, rules.upload))
+    return min(size, largest)
+
+
+def _stream(size: int, rules: CutRules, lengths: Lengths, budget: Budget | None = None) -> Stream:
+    return Stream(
+        lengths,
+        Writer(lengths),
+        end=size,
+        smallest_source=rules.limits.smallest_source,
+        window=rules.window,
+        budget=budget,
+    )
+
+
+def _segmented(size: int, longest: int, rules: CutRules) -> Segmented:
+    most = rules.limits.most
+    upload = min(max(rules.upload, -(-4 * size // (3 * most))), max(rules.upload, rules.upload_most))
+    return Segmented(
+        size,
+        _lengths(rules, upload, max(rules.limits.copy_wanted, -(-4 * size // most))),
+        _lengths(rules, upload, rules.limits.copy_wanted),
+        longest=longest,
+        most=most,
+        smallest_source=rules.limits.smallest_source,
+        window=rules.window,
+    )
+
+
+def _budgeted(size: int, length: int, rules: CutRules) -> Stream | Equal:
+    """Uploads an eighth longer, and copies four times as long, as the pace of an eighth fewer parts than there are."""
+    most = rules.limits.most - rules.limits.most // 8 - 16
+    pace = max(-(-size // most), rules.upload * 8 // 9) if most > 0 else size
+    lengths = _lengths(rules, -(-pace * 9 // 8), max(rules.limits.copy_wanted, 4 * pace))
+    if lengths.upload < pace or lengths.copy < 2 * pace or rules.window < 4 * lengths.floor:
+        return _equal(size, length, rules)
+    return _stream(size, rules, lengths, Budget(size, rules.limits.most, lengths, pace))
+
+
+def _equal(size: int, length: int, rules: CutRules) -> Equal:
+    limits = rules.limits
+    copies = rules.copies_parts and size >= limits.smallest
+    return Equal(size, length, smallest_source=limits.smallest_source, copies=copies)
+
+
+def _lengths(rules: CutRules, upload: int, copy: int) -> Lengths:
+    """In whole granules, within what the store takes."""
+    granule = rules.granule
+    floor, largest = _up(rules.limits.smallest, granule), rules.limits.largest // granule * granule
+    upload = min(max(floor, _up(upload, granule)), largest)
+    copy = min(max(floor, _up(copy, granule)), largest)
+    return Lengths(floor=floor, upload=upload, copy=copy, copy_top=min(max(2 * copy, 2 * floor) - 1, largest))
+
+
+def _up(length: int, granule: int) -> int:
+    return -(-length // granule) * granule
 
 
 def parts(size: int, limits: PartLimits, *, wanted: int = 16 * MIB) -> tuple[Part, ...]:

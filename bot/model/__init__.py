@@ -4,6 +4,7 @@ from bot.model.approvals import Approval, ApprovalState, Choice, Decision
 from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
+from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.systems import (
     Capabilities,
     CopySource,
@@ -49,6 +50,7 @@ __all__ = [
     "AuditEvent",
     "AuditRow",
     "AuditVerdict",
+    "Base",
     "Bytes",
     "Capabilities",
     "Choice",
@@ -79,7 +81,10 @@ __all__ = [
     "RecoveryPoint",
     "Resource",
     "ResourceKind",
+    "Run",
+    "RunState",
     "SeenVm",
+    "Segment",
     "Snapshot",
     "SourceFile",
     "State",

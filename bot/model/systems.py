@@ -212,6 +212,9 @@ class Part:
     offset: int
     length: int
     source: PartSource = PartSource.UPLOAD
+    base: str = ""  # key of the object that a copy is made from
+    base_offset: int = 0  # where it begins there
+    segment: int = 0  # of the segment whose temporary object it belongs to, and is numbered in; 0: the object itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

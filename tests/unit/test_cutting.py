@@ -1,0 +1,334 @@
+"""The cut that sends the fewest bytes: against an oracle on small files, against what must hold on large ones."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import OperatorError
+from bot.model import Base, Capabilities, Part, PartLimits, PartSource, Run, Segment
+from bot.plan import MIB, CutRules, Tally, cutter, layout, longest_zero, parts, tally
+from tests.unit.cuts import (
+    BIG,
+    CHANGED,
+    OTHER,
+    TINY,
+    UNCHANGED,
+    ZERO,
+    check,
+    cut_all,
+    gaps_within,
+    grains,
+    oracle,
+    some_runs,
+)
+
+GIB, TIB = 1 << 30, 1 << 40
+S3 = CutRules()
+AZURE = CutRules(
+    limits=PartLimits(
+        smallest=1, largest=4000 * MIB, most=50_000, largest_object=50_000 * 4000 * MIB, smallest_source=1
+    ),
+    segments=False,
+    granule=256 << 10,
+)
+EQUAL = CutRules(equal_parts=True)
+NO_COPIES = CutRules(copies_parts=False)
+ONE_OBJECT = CutRules(segments=False)
+PROFILES = {"s3": S3, "azure": AZURE, "equal": EQUAL, "no copies": NO_COPIES, "no segments": ONE_OBJECT}
+
+
+def little(floor: int, **more: int) -> CutRules:
+    """A store with small figures, so that all cuts can be tried."""
+    window = more.pop("window", 1 << 20)
+    limits = PartLimits(
+        smallest=floor, largest=1 << 30, smallest_source=floor + 1, copy_wanted=more.pop("copy_wanted", 1 << 20)
+    )
+    return CutRules(limits=limits, window=window, upload=more.pop("upload", 1 << 20))
+
+
+def size_of(runs: Sequence[Run]) -> int:
+    return sum(run.length for run in runs)
+
+
+def summed(runs: Sequence[Run], rules: CutRules) -> Tally:
+    return tally(layout(size_of(runs), runs, rules))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(some_runs(), st.integers(1, 6))
+def test_no_cut_sends_less_or_asks_less(runs: list[Run], floor: int) -> None:
+    rules = little(floor)
+    items = cut_all(cutter(size_of(runs), rules), runs)
+    check(items, runs, rules)
+    if size_of(runs) >= floor:
+        sent, count = oracle(runs, floor, floor + 1)
+        assert (tally(items).sent, len(items)) == (sent, count)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(5, 13)), min_size=3, max_size=9))
+def test_no_cut_of_short_changes_between_short_stretches_sends_less(pairs: list[tuple[int, int]]) -> None:
+    runs, at = [], 0
+    for changed, same in pairs:
+        runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
+        at += changed + same
+    runs.append(Run(2, CHANGED))
+    items = cut_all(cutter(size_of(runs), little(6)), runs)
+    check(items, runs, little(6))
+    assert (tally(items).sent, len(items)) == oracle(runs, 6, 7)
+
+
+@settings(max_examples=400, deadline=None)
+@given(some_runs(longest=40), st.integers(1, 6), st.integers(6, 20), st.integers(6, 20))
+def test_cutting_long_parts_costs_no_byte(runs: list[Run], floor: int, upload: int, copy: int) -> None:
+    rules = little(floor, upload=upload, copy_wanted=copy)
+    items = cut_all(cutter(size_of(runs), rules), runs)
+    check(items, runs, rules)
+    if size_of(runs) >= floor:
+        assert tally(items).sent == oracle(runs, floor, floor + 1)[0]
+        longest = {PartSource.UPLOAD: max(upload, 2 * floor - 1), PartSource.COPY: max(2 * copy - 1, 2 * floor - 1)}
+        longest[PartSource.ZERO] = longest[PartSource.COPY]
+        assert all(isinstance(part, Part) and part.length <= longest[part.source] for part in items)
+
+
+@settings(max_examples=400, deadline=None)
+@given(some_runs(most=40), st.integers(2, 6), st.integers(1, 200), st.integers(1, 5))
+def test_a_small_window_gives_a_valid_plan_near_the_optimum(
+    runs: list[Run], floor: int, window: int, grain: int
+) -> None:
+    size, rules = size_of(runs), little(floor, window=window, upload=2 * floor)
+    cut, fed = cutter(size, rules), 0
+    items: list[Part | Segment] = []
+    for run in grains(runs, grain):
+        items += cut.feed(run)
+        fed += run.length
+        assert fed - cut.settled <= max(window, 11 * floor) + grain
+        assert cut.settled <= fed
+    items += cut.finish()
+    check(items, runs, rules)
+    most = 1 + size // max(1, (window - 7 * floor) // 2)
+    exact = summed(runs, replace(rules, window=1 << 20)).sent
+    assert exact <= tally(items).sent <= min(size, exact + 3 * floor * most)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_default_window_costs_next_to_nothing_on_the_hardest_pattern(seed: int) -> None:
+    """Changes under the floor between stretches of one to three floors: nothing there decides anything."""
+    chance = random.Random(seed)
+    runs, at = [], 0
+    for _ in range(400):
+        changed, same = chance.randint(1, 4) * MIB, chance.randint(5, 14) * MIB
+        runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
+        at += changed + same
+    exact = summed(runs, replace(S3, window=1 << 50)).sent
+    assert exact <= summed(runs, S3).sent <= exact * 1.01
+
+
+@settings(max_examples=300, deadline=None)
+@given(some_runs(most=30), st.integers(1, 6), st.integers(1, 90), st.integers(1, 4))
+def test_how_runs_are_split_makes_no_difference(runs: list[Run], floor: int, window: int, grain: int) -> None:
+    rules = little(floor, window=window, upload=9, copy_wanted=12)
+    size = size_of(runs)
+    assert cut_all(cutter(size, rules), list(grains(runs, grain))) == cut_all(cutter(size, rules), runs)
+
+
+FEW = {
+    "segments": CutRules(
+        limits=PartLimits(smallest=4, largest=120, most=40, largest_object=4800, smallest_source=5, copy_wanted=20),
+        upload=8,
+        upload_most=12,
+        window=64,
+    ),
+    "one object": CutRules(
+        limits=PartLimits(smallest=1, largest=900, most=64, largest_object=57600, smallest_source=1, copy_wanted=20),
+        segments=False,
+        upload=8,
+        window=64,
+    ),
+    "one object, with a floor": CutRules(
+        limits=PartLimits(smallest=4, largest=900, most=64, largest_object=57600, smallest_source=5, copy_wanted=20),
+        segments=False,
+        upload=8,
+        window=64,
+    ),
+}
+
+
+@pytest.mark.parametrize("rules", FEW.values(), ids=FEW.keys())
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_files_that_could_need_too_many_parts_stay_within_the_limits(rules: CutRules, data: st.DataObject) -> None:
+    longest = data.draw(st.sampled_from([3, 14, 60, 900]))
+    runs = data.draw(some_runs(most=120 if longest < 60 else 12, longest=longest))
+    runs = runs * data.draw(st.sampled_from([1, 1, 3, 7]))
+    while size_of(runs) > rules.limits.largest_object:
+        runs.pop()
+    size = size_of(runs)
+    items = cut_all(cutter(size, rules), runs)
+    check(items, runs, rules)
+    assert not gaps_within(items)
+    assert tally(items).sent <= size
+    assert cut_all(cutter(size, rules), list(grains(runs, 5))) == items
+
+
+def pattern(name: str, size: int) -> list[Run]:
+    """Disks of which each is hard in its own way."""
+    step = max(MIB, size // 3000 // MIB * MIB)
+    changed = {
+        "all changed": size,
+        "nothing changed": 0,
+        "short changes everywhere": MIB,
+        "long changes everywhere": step // 2,
+        "alternating": max(MIB // 2, step - 4 * MIB),
+    }[name]
+    runs, at = [], 0
+    while at < size:
+        first = min(changed, size - at)
+        rest = min(max(0, step - changed) if changed else size, size - at - first)
+        runs += [run for run in (Run(first, CHANGED), Run(rest, UNCHANGED, BIG, at + first)) if run.length > 0]
+        at += first + rest
+    return runs
+
+
+NAMES = ["all changed", "nothing changed", "short changes everywhere", "long changes everywhere", "alternating"]
+SIZES = [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 300 * MIB + 7, 47 * GIB, 600 * GIB + 3, 10 * TIB]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_disk_fits_every_store(name: str, profile: str, size: int) -> None:
+    runs, rules = pattern(name, size), PROFILES[profile]
+    items = list(layout(size, runs, rules))
+    own = [item for item in items if isinstance(item, Segment) or not item.segment]
+    assert len(own) <= rules.limits.most
+    assert not gaps_within(items)
+    found = tally(items)
+    assert found.sent <= size
+    assert found.sent + found.copied + found.zero == size
+    if len(items) < 5000:
+        check(items, runs, rules)
+    if name == "nothing changed" and rules.copies_parts and size > rules.limits.smallest:
+        assert found.sent == 0
+
+
+@pytest.mark.parametrize("profile", ["s3", "azure", "no segments"])
+@pytest.mark.parametrize("size", [1, 5 * MIB - 1, 16 * MIB, 16 * MIB + 1, 21 * MIB, 300 * MIB + 7])
+def test_a_file_that_is_all_new_is_cut_as_for_a_plain_upload(profile: str, size: int) -> None:
+    rules = PROFILES[profile]
+    assert tuple(layout(size, [Run(size, CHANGED)], rules)) == parts(size, rules.limits)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_48_tib_take_segments_where_parts_do_not_suffice(name: str) -> None:
+    size, whole, segments = 48 * TIB, 0, 0
+    for item in layout(size, pattern(name, size), S3):
+        whole += isinstance(item, Segment) or not item.segment
+        segments += isinstance(item, Segment)
+    assert whole <= 10_000
+    assert (segments == 0) == (name == "nothing changed")
+
+
+def test_a_store_without_segments_gives_up_short_copies_before_long_ones() -> None:
+    size = 200 * GIB
+    rules = replace(AZURE, limits=replace(AZURE.limits, most=2000))
+    short = [Run(MIB, CHANGED), Run(3 * MIB, ZERO)] * (size // 8 // MIB)
+    found = summed([*short, Run(size // 2, UNCHANGED, BIG, 0)], rules)
+    assert found.copied >= size // 2 - 64 * MIB
+    assert 0 < found.zero < size // 4
+    assert found.uploads + found.copies + found.zeros <= 2000
+
+
+def test_a_base_that_is_too_small_or_too_short_is_not_copied_from() -> None:
+    short = Base("t1/short", 20 * MIB)
+    runs = [Run(8 * MIB, UNCHANGED, Base("t1/five", 5 * MIB), 0), Run(21 * MIB, UNCHANGED, short, 0)]
+    assert summed(runs, S3).sent == 29 * MIB
+    assert summed([Run(20 * MIB, UNCHANGED, short, 0)], S3).sent == 0
+    growing = [Run(MIB, UNCHANGED, short, at * MIB) for at in range(21)]
+    assert summed(growing, S3).copied == 20 * MIB
+    assert TINY.size < OTHER.size
+
+
+def test_a_copy_never_goes_over_a_jump_in_the_base() -> None:
+    runs = [Run(20 * MIB, UNCHANGED, BIG, 0), Run(20 * MIB, UNCHANGED, BIG, 100 * MIB)]
+    found = [part for part in layout(40 * MIB, runs, S3) if isinstance(part, Part)]
+    assert [(part.length, part.base_offset) for part in found] == [(20 * MIB, 0), (20 * MIB, 100 * MIB)]
+
+
+def test_a_short_change_takes_what_it_lacks_from_before() -> None:
+    runs = [Run(20 * MIB, ZERO), Run(4 * MIB, CHANGED), Run(20 * MIB, UNCHANGED, BIG, 24 * MIB)]
+    found = [part for part in layout(44 * MIB, runs, S3) if isinstance(part, Part)]
+    assert [(part.source.value, part.length) for part in found] == [
+        ("zero", 19 * MIB),
+        ("upload", 5 * MIB),
+        ("copy", 20 * MIB),
+    ]
+
+
+def test_long_copies_are_cut_for_the_store_to_work_side_by_side() -> None:
+    lengths = [part.length for part in layout(GIB + 100 * MIB, [Run(GIB + 100 * MIB, UNCHANGED, BIG, 0)], S3)]
+    assert all(128 * MIB <= length < 256 * MIB for length in lengths)
+
+
+def test_parts_of_a_store_with_grains_begin_at_grains() -> None:
+    rules = replace(S3, granule=4 * MIB)
+    shape = [(9, UNCHANGED), (1, CHANGED), (3, ZERO), (1, CHANGED), (2, ZERO), (40, CHANGED)]
+    runs = [Run(4 * MIB * length, state, BIG if state is UNCHANGED else None) for length, state in shape]
+    assert all(part.offset % (4 * MIB) == 0 for part in layout(size_of(runs), runs, rules))
+
+
+def test_equal_parts_are_copied_only_whole() -> None:
+    runs = [Run(40 * MIB, UNCHANGED, BIG, 0), Run(8 * MIB, ZERO), Run(32 * MIB, ZERO), Run(MIB, CHANGED)]
+    found = [part for part in layout(81 * MIB, runs, EQUAL) if isinstance(part, Part)]
+    assert [(part.source.value, part.length // MIB) for part in found] == [
+        ("copy", 16), ("copy", 16), ("upload", 16), ("zero", 16), ("zero", 16), ("upload", 1),
+    ]  # fmt: skip
+
+
+def test_a_part_is_told_as_soon_as_it_is_certain() -> None:
+    cut = cutter(GIB, S3)
+    assert not cut.feed(Run(20 * MIB, CHANGED))
+    assert [part.length for part in cut.feed(Run(MIB, CHANGED))] == [16 * MIB]
+    assert cut.settled == 16 * MIB
+    assert [part.length for part in cut.feed(Run(20 * MIB, UNCHANGED, BIG, 0))] == [5 * MIB]
+    assert cut.settled == 36 * MIB  # a change that comes now may want five
+
+
+def test_runs_that_are_not_as_long_as_the_file_are_refused() -> None:
+    for rules in PROFILES.values():
+        for size in (MIB, 20 * MIB, 10 * TIB):
+            with pytest.raises(ValueError, match="byte"):
+                list(layout(size, [Run(size + 1, CHANGED)], rules))
+            with pytest.raises(ValueError, match="byte"):
+                list(layout(size, [Run(size - 1, ZERO)], rules))
+
+
+def test_a_file_that_no_object_can_hold_is_refused() -> None:
+    with pytest.raises(OperatorError, match="larger than the largest object"):
+        cutter(S3.limits.largest_object + 1, S3)
+
+
+def test_a_tally_tells_bytes_and_requests() -> None:
+    runs = [Run(20 * MIB, ZERO), Run(20 * MIB, CHANGED), Run(200 * MIB, UNCHANGED, BIG, 0)]
+    found = summed(runs, S3)
+    assert found == Tally(sent=20 * MIB, copied=200 * MIB, zero=20 * MIB, uploads=2, copies=1, zeros=1)
+    assert found.requests == 4 + 2
+    assert summed([], S3).requests == summed([Run(1, CHANGED)], S3).requests == 1
+
+
+@pytest.mark.parametrize("size", [GIB, 100 * GIB, 10 * TIB])
+def test_the_object_of_zeros_is_long_enough(size: int) -> None:
+    for rules in (S3, AZURE):
+        zeros = list(layout(size, [Run(size, ZERO)], rules))
+        assert max(part.length for part in zeros) <= longest_zero(size, rules)
+
+
+def test_rules_are_made_of_what_a_store_can() -> None:
+    able = Capabilities(checks_crc=True, copies_parts=True)
+    assert CutRules.of(PartLimits(), able) == S3
+    assert CutRules.of(AZURE.limits, able, granule=256 << 10) == AZURE
+    assert not CutRules.of(PartLimits(), replace(able, copies_parts=False)).segments
