@@ -1,6 +1,7 @@
 """Azure's answers in our words, and what no emulator has: locks, versions, accounts with folders, lax checks."""
 
 import base64
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,6 @@ from bot.model import CopySource, ObjectVersion, PartDone, Upload
 from bot.ports import ObjectStore
 from integrations.objectstores import OPENERS
 from integrations.objectstores.azure_blob.blocks import Block, new_token, read_id
-from integrations.objectstores.azure_blob.body import Body
 from integrations.objectstores.azure_blob.metadata import decode_metadata, encode_metadata
 
 KEY = "bmV2ZXIgc2hvd24="
@@ -171,6 +172,11 @@ def test_codes_say_who_must_act_and_how(status: int, code: str, kind: type[Cloud
     assert KEY not in error.message
 
 
+def test_what_was_wrong_with_a_source_may_stand_apart_from_the_status() -> None:
+    error = error_of(refusal(400, "CannotVerifyCopySource", **{"x-ms-copy-source-status-code": "404"}))
+    assert isinstance(error, MissingError)
+
+
 def test_a_redirect_is_not_followed() -> None:
     assert isinstance(error_of((302, {"Location": "http://127.0.0.1:1/elsewhere"}, "")), PermanentError)
 
@@ -255,6 +261,23 @@ def test_settings_that_are_not_understood_are_told(url: str, options: dict[str, 
     assert told in caught.value.message
     for secret in ("pass@", "never%2Fshown", KEY):
         assert secret not in caught.value.message
+
+
+def test_without_key_token_and_the_identitys_library_the_way_in_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(ConfigError, match=r"account_key nor sas_token.*cloudy\[azure\]"):
+        OPENERS["azure"]("cloud", "azure://account/box", {})
+
+
+def test_a_machine_without_an_identity_is_denied_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        def get_token(self, *_scopes: str, **_more: object) -> None:
+            raise ClientAuthenticationError("No credential in this chain provided a token.\nAttempted: many.")
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_settings: Nobody())
+    store = OPENERS["azure"]("cloud", "azure://account/box", {"endpoint": "https://127.0.0.1:1", "identity": "id"})
+    with pytest.raises(DeniedError, match=r"provided a token\..*give this machine an identity"):
+        store.head("run/a")
 
 
 @pytest.mark.parametrize(
@@ -470,15 +493,6 @@ def test_ids_of_blocks_are_equally_long_and_read_back(number: int, value: int, w
 @pytest.mark.parametrize("text", ["", "00001", "somebody else's block", "00001-xyz-0000000000000000"])
 def test_blocks_of_others_are_left_alone(text: str) -> None:
     assert read_id(text, 1) is None
-
-
-def test_a_part_takes_as_long_as_a_slow_line_needs() -> None:
-    body = Body(bytearray(b"x" * (1 << 20)))
-    pieces = [bytes(piece) for piece in body]
-    assert b"".join(pieces) == b"x" * (1 << 20)
-    assert max(len(piece) for piece in pieces) <= 256 << 10
-    body.seek(0)
-    assert (body.tell(), len(body.read()), len(body)) == (0, 1 << 20, 1 << 20)
 
 
 def test_a_crc_goes_little_endian_in_base64() -> None:

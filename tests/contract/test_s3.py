@@ -20,7 +20,7 @@ from bot.errors import (
 )
 from bot.model import Capabilities, PartDone
 from integrations.objectstores import OPENERS
-from integrations.objectstores.s3.body import Body
+from integrations.objectstores.body import Body
 from integrations.objectstores.s3.metadata import decode_metadata, encode_metadata
 from integrations.objectstores.s3.wire import Bucket
 from tests import peers

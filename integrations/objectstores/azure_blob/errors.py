@@ -98,7 +98,8 @@ class Asked:
             return IntegrityError(f"{text} It did not get the bytes that were sent.")
         if code in _TRANSIENT or status in (408, 429) or (status >= 500 and status not in _LASTING):
             return self.passing(text, code=code, wait_s=_wait(headers))
-        kind, advice = _judge(code, status)
+        told = headers.get("x-ms-copy-source-status-code", "")  # newer services say it apart from their own status
+        kind, advice = _judge(code, int(told) if code == _SOURCE and told.isdigit() else status)
         if issubclass(kind, RemoteError):
             return self.lasting(" ".join(filter(None, (text, advice))), code=code, kind=kind)
         return kind(f"{text} {advice}")

@@ -26,10 +26,10 @@ from bot.errors import CloudyError, DeniedError
 from bot.model import CopySource, ObjectInfo, ObjectVersion
 from integrations.objectstores.azure_blob.access import Access
 from integrations.objectstores.azure_blob.blocks import Block, read_id, whole
-from integrations.objectstores.azure_blob.body import Body
 from integrations.objectstores.azure_blob.errors import Asked
 from integrations.objectstores.azure_blob.metadata import decode_metadata, encode_metadata
 from integrations.objectstores.azure_blob.options import LOCKS, AzureOptions, Location
+from integrations.objectstores.body import Body
 
 HELPERS = ".cloudy/"  # below it lies nothing of a recovery point, so it is neither locked nor in a cooler tier
 _LONG_READ_S = 300  # the service answers a copy, and a long list of blocks, when it has done it

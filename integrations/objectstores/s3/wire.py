@@ -26,8 +26,8 @@ from botocore.exceptions import (
 
 from bot.errors import ConfigError, DeniedError, RemoteError, TransientError
 from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone
+from integrations.objectstores.body import Body
 from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of
-from integrations.objectstores.s3.body import Body
 from integrations.objectstores.s3.client import open_client, open_session
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata

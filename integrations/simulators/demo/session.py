@@ -189,7 +189,7 @@ def _azure_line(world: World) -> str:
     if world.azure is None:
         return ""
     where = f"{world.azure.proxy.url}, container {world.azure.account.container}"
-    return f"  {'Azure target azure':<17}{where}, by Azurite\n"
+    return f"  {'Target azure':<17}{where}, by Azurite\n"
 
 
 def _from_stdin() -> Iterator[Numbered]:

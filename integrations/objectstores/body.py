@@ -9,6 +9,7 @@ class Body:
     """A buffer that looks like a file. Whatever size is asked for, a read gives one piece.
 
     A time-out of a socket bounds a whole `sendall`, so one of 16 MiB would fail on every slow line; a piece does not.
+    Pieces of the usual 16 KiB would cost more CPU (measured).
     """
 
     def __init__(self, buffer: bytes | bytearray) -> None:
@@ -19,7 +20,7 @@ class Body:
         return len(self._view)
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Without it the SDK's transport would take this for a form."""
+        """Without it requests, below Azure's SDK, would take this for a form."""
         return iter(lambda: self.read(_PIECE), memoryview(b""))
 
     def read(self, size: int = -1) -> memoryview:
