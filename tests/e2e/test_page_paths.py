@@ -56,6 +56,15 @@ def choose_vm(chat: Chat, typed: str, name: str) -> None:
     expect(vm).to_have_value(name)
 
 
+def choose_target(chat: Chat, name: str) -> None:
+    """The form has chosen it itself where there is no other."""
+    chosen = chat.dialog.get_by_role("button", name=re.compile(f"^{name}.*remove"))
+    if not chosen.is_visible():
+        chat.dialog.get_by_role("combobox", name="Targets").click()
+        chat.page.get_by_role("option", name=name, exact=True).click()
+    expect(chosen).to_be_visible()
+
+
 def at_home(chat: Chat) -> Locator:
     chat.go_to("Home of Cloudy")
     home = chat.page.get_by_role("main")
@@ -69,6 +78,7 @@ def at_home(chat: Chat) -> Locator:
 def test_a_form_tells_what_is_wrong_beside_the_field_and_protects_when_it_is_mended(chat: Chat) -> None:
     chat.type("/protect")
     choose_vm(chat, "WEB01", "web01")
+    choose_target(chat, "s3")
     keep_for = chat.dialog.get_by_label("Keep for")
     keep_for.fill("a while")
     button(chat.dialog, "Protect").click()
@@ -198,6 +208,7 @@ def test_a_vm_is_protected_from_the_app_home(chat: Chat) -> None:
     home = at_home(chat)
     button(home, "Protect a VM").click()
     choose_vm(chat, "vm02", "vm02")
+    choose_target(chat, "s3")
     button(chat.dialog, "Protect").click()
     expect(home).to_contain_text("protect vm02 to s3: succeeded · alice")
     chat.go_to(re.compile("^Cloudy"))
