@@ -210,7 +210,7 @@ class Container:
             )
         while True:
             with self._asking(operation, prefix):
-                each = next(found, None)
+                each = _next(found)
             if each is None:
                 return
             yield each
@@ -283,8 +283,6 @@ class Container:
             raise asked.unreachable(str(error)) from None
         except AzureError as error:
             raise asked.failed(str(error)) from None
-        except AttributeError as error:  # what the SDK makes of an empty answer where there should be a list
-            raise asked.unreachable(f"the answer is not what a store says ({error})") from None
 
     def _refused(self, asked: Asked, error: HttpResponseError, client: Any) -> CloudyError:
         if error.response is None:
@@ -298,6 +296,13 @@ class Container:
         if code in _WRONG_KEY and self.options.account_key2 and self._access.go_on(client):
             return asked.passing("one of the account's keys was refused; the other one is tried.", code=code)
         return found
+
+
+def _next(found: Iterator[BlobProperties]) -> BlobProperties | None:
+    try:
+        return next(found, None)
+    except AttributeError as error:  # what the SDK makes of an empty answer where there should be a list
+        raise ServiceResponseError("the answer is not what a store says") from error
 
 
 def _unsent(asked: Asked, why: str) -> CloudyError:
