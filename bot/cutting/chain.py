@@ -6,6 +6,8 @@ are shorter than the floor and the stretches between them shorter than three flo
 case, for uploading it would cost three floors and save less than two. So the states to keep are few.
 """
 
+from itertools import accumulate
+
 from bot.cutting.writer import NOTHING, Lengths, Stretch, Writer
 
 
@@ -84,7 +86,8 @@ class Chain:
     def shorten(self) -> None:
         """Decide the older half, on the way that is cheapest so far."""
         best = min(self._states, key=self._cost)
-        count = (len(self._items) + 1) // 2
+        lengths = [solid + stretch.length for solid, stretch in self._items]
+        count = next(at for at, sofar in enumerate(accumulate(lengths), start=1) if 2 * sofar >= sum(lengths))
         steps = len(self._items) - count
         anchor = _ancestor(best, steps)
         self._states = [state for state in self._states if _ancestor(state, steps) is anchor]
@@ -128,8 +131,10 @@ class Chain:
     def _pruned(self, copied: list[_State], uploaded: _State) -> list[_State]:
         most = self._lengths.floor - 1  # a copied stretch that can give so much never costs more than that
         worth = [state for state in copied if state.sent <= uploaded.sent]
+        if len(worth) > 1:
+            worth.sort(key=lambda state: (state.sent, state.requests, state.lead))
         kept: list[_State] = []
-        for state in sorted(worth, key=lambda state: (state.sent, state.requests, state.lead)):
+        for state in worth:
             if all(state.lead < better.lead or state.requests < better.requests for better in kept):
                 kept.append(state)
         if any(state.slack >= most and state.sent + most < uploaded.sent for state in kept):

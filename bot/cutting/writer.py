@@ -14,17 +14,14 @@ class Lengths:
     floor: int  # no part but the last is shorter
     upload: int  # uploads are cut so
     copy: int  # copies are cut so
-    copy_top: int  # a rest of a copy up to here is not cut any more
-
-    @property
-    def upload_top(self) -> int:
-        """A rest of an upload up to here is not cut any more."""
-        return max(self.upload, 2 * self.floor - 1)
+    upload_top: int  # a rest of an upload up to here is not cut any more
+    copy_top: int  # nor a rest of a copy
 
     def uploads(self, length: int) -> int:
         """Into how many parts an upload of that length is cut, at most."""
-        over = length - self.upload_top
-        return 1 if over <= 0 else 1 - (-over // self.upload)
+        if length <= self.upload_top:
+            return 1
+        return 1 - (self.upload_top - length) // self.upload
 
 
 class Stretch(NamedTuple):
@@ -53,6 +50,8 @@ class Writer:
 
     def __init__(self, lengths: Lengths, *, start: int = 0, number: int = 1, segment: int = 0) -> None:
         self._lengths = lengths
+        self._upload_sure = max(lengths.upload_top + 1, lengths.upload + lengths.floor)
+        self._copy_sure = max(lengths.copy_top + 1, lengths.copy + lengths.floor)
         self._segment = segment
         self._at = start  # all before it is parts
         self._copy = NOTHING
@@ -68,14 +67,12 @@ class Writer:
     @property
     def upload_mark(self) -> int:
         """So many more bytes to upload, and a part is certain."""
-        lengths = self._lengths
-        return max(lengths.upload_top + 1, lengths.upload + lengths.floor) - self.open
+        return self._upload_sure - self.open
 
     @property
     def copy_mark(self) -> int:
         """So many more bytes to copy, and a part is certain."""
-        lengths = self._lengths
-        return max(lengths.copy_top + 1, lengths.copy + lengths.floor) - self._copy.length
+        return self._copy_sure - self._copy.length
 
     def take(self) -> list[Part]:
         """The parts that are ready and were not taken before."""
@@ -86,21 +83,23 @@ class Writer:
         """The next bytes are sent."""
         if length == 0:
             return
-        self._end_copy(self._lengths.floor)
+        if self._copy.length:
+            self._end_copy(self._lengths.floor)
         self.open += length
-        while self.upload_mark <= 0:
+        while self.open >= self._upload_sure:
             self._upload(self._lengths.upload)
 
     def copy(self, stretch: Stretch) -> None:
         """The next bytes are copied by the store."""
         if stretch.length == 0:
             return
-        self._end_upload(self._lengths.floor, self._lengths.upload_top)
+        if self.open:
+            self._end_upload(self._lengths.floor, self._lengths.upload_top)
         held = self._copy
         if held.length and not _continues(held, stretch):
             self._end_copy(self._lengths.floor)
         self._copy = stretch if not self._copy.length else held.head(held.length + stretch.length)
-        while self.copy_mark <= 0:
+        while self._copy.length >= self._copy_sure:
             self._cut_copy(self._lengths.copy)
 
     def close(self, *, last: bool) -> None:

@@ -139,3 +139,15 @@ def some_runs(draw: st.DrawFn, most: int = 12, longest: int = 14) -> list[Run]:
             runs.append(Run(length, state, base, at + jump if base else 0))
         at += runs[-1].length
     return runs
+
+
+@st.composite
+def chains(draw: st.DrawFn, floor: int = 6, most: int = 60) -> list[Run]:
+    """Changes under the floor between stretches of one to three floors: nothing there decides what came before."""
+    runs: list[Run] = []
+    at = 0
+    pair = st.tuples(st.integers(1, floor - 1), st.integers(floor, 2 * floor))
+    for changed, same in draw(st.lists(pair, min_size=3, max_size=most)):
+        runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
+        at += changed + same
+    return runs

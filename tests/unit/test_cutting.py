@@ -18,6 +18,7 @@ from tests.unit.cuts import (
     TINY,
     UNCHANGED,
     ZERO,
+    chains,
     check,
     cut_all,
     gaps_within,
@@ -70,13 +71,9 @@ def test_no_cut_sends_less_or_asks_less(runs: list[Run], floor: int) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 6), st.integers(5, 13)), min_size=3, max_size=9))
-def test_no_cut_of_short_changes_between_short_stretches_sends_less(pairs: list[tuple[int, int]]) -> None:
-    runs, at = [], 0
-    for changed, same in pairs:
-        runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
-        at += changed + same
-    runs.append(Run(2, CHANGED))
+@given(chains(most=9), st.integers(0, 8))
+def test_no_cut_of_short_changes_between_short_stretches_sends_less(runs: list[Run], rest: int) -> None:
+    runs = [*runs, Run(rest, CHANGED)] if rest else runs
     items = cut_all(cutter(size_of(runs), little(6)), runs)
     check(items, runs, little(6))
     assert (tally(items).sent, len(items)) == oracle(runs, 6, 7)
@@ -96,7 +93,7 @@ def test_cutting_long_parts_costs_no_byte(runs: list[Run], floor: int, upload: i
 
 
 @settings(max_examples=400, deadline=None)
-@given(some_runs(most=40), st.integers(2, 6), st.integers(1, 200), st.integers(1, 5))
+@given(st.one_of(some_runs(most=40), chains()), st.sampled_from([2, 4, 6, 6]), st.integers(1, 200), st.integers(1, 5))
 def test_a_small_window_gives_a_valid_plan_near_the_optimum(
     runs: list[Run], floor: int, window: int, grain: int
 ) -> None:
@@ -110,22 +107,23 @@ def test_a_small_window_gives_a_valid_plan_near_the_optimum(
         assert cut.settled <= fed
     items += cut.finish()
     check(items, runs, rules)
-    most = 1 + size // max(1, (window - 7 * floor) // 2)
+    times = size // max(1, (window - 5 * floor - 2 * floor) // 2)
     exact = summed(runs, replace(rules, window=1 << 20)).sent
-    assert exact <= tally(items).sent <= min(size, exact + 3 * floor * most)
+    assert exact <= tally(items).sent <= min(size, exact + 2 * floor * times)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_default_window_costs_next_to_nothing_on_the_hardest_pattern(seed: int) -> None:
+def test_the_default_window_costs_a_few_per_cent_at_most_on_the_hardest_pattern(seed: int) -> None:
     """Changes under the floor between stretches of one to three floors: nothing there decides anything."""
     chance = random.Random(seed)
-    runs, at = [], 0
+    runs: list[Run] = []
+    at = 0
     for _ in range(400):
-        changed, same = chance.randint(1, 4) * MIB, chance.randint(5, 14) * MIB
+        changed, same = chance.randint(1, 64) * MIB // 16, chance.randint(80, 160) * MIB // 16
         runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
         at += changed + same
     exact = summed(runs, replace(S3, window=1 << 50)).sent
-    assert exact <= summed(runs, S3).sent <= exact * 1.01
+    assert exact <= summed(runs, S3).sent <= exact * 1.03
 
 
 @settings(max_examples=300, deadline=None)
@@ -137,6 +135,12 @@ def test_how_runs_are_split_makes_no_difference(runs: list[Run], floor: int, win
 
 
 FEW = {
+    "parts, then segments": CutRules(
+        limits=PartLimits(smallest=4, largest=120, most=120, largest_object=14400, smallest_source=5, copy_wanted=20),
+        upload=8,
+        upload_most=12,
+        window=64,
+    ),
     "segments": CutRules(
         limits=PartLimits(smallest=4, largest=120, most=40, largest_object=4800, smallest_source=5, copy_wanted=20),
         upload=8,
@@ -163,7 +167,8 @@ FEW = {
 @given(data=st.data())
 def test_files_that_could_need_too_many_parts_stay_within_the_limits(rules: CutRules, data: st.DataObject) -> None:
     longest = data.draw(st.sampled_from([3, 14, 60, 900]))
-    runs = data.draw(some_runs(most=120 if longest < 60 else 12, longest=longest))
+    some = some_runs(most=120 if longest < 60 else 12, longest=longest)
+    runs = data.draw(st.one_of(some, chains(floor=4)))
     runs = runs * data.draw(st.sampled_from([1, 1, 3, 7]))
     while size_of(runs) > rules.limits.largest_object:
         runs.pop()
@@ -251,6 +256,12 @@ def test_a_base_that_is_too_small_or_too_short_is_not_copied_from() -> None:
     growing = [Run(MIB, UNCHANGED, short, at * MIB) for at in range(21)]
     assert summed(growing, S3).copied == 20 * MIB
     assert TINY.size < OTHER.size
+
+
+@pytest.mark.parametrize("rules", [S3, ONE_OBJECT, EQUAL], ids=["s3", "no segments", "equal"])
+def test_a_file_under_the_floor_is_put_at_once(rules: CutRules) -> None:
+    runs = [Run(3 * MIB, UNCHANGED, BIG, 0), Run(MIB, ZERO)]
+    assert list(layout(4 * MIB, runs, rules)) == [Part(number=1, offset=0, length=4 * MIB)]
 
 
 def test_a_copy_never_goes_over_a_jump_in_the_base() -> None:
