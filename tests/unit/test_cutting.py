@@ -180,6 +180,17 @@ def test_files_that_could_need_too_many_parts_stay_within_the_limits(rules: CutR
     assert cut_all(cutter(size, rules), list(grains(runs, 5))) == items
 
 
+def test_a_change_that_goes_on_in_a_segment_takes_what_its_beginning_lacks_from_before() -> None:
+    rules, runs = FEW["parts, then segments"], []
+    for at in range(0, 248, 8):
+        runs += [Run(4, CHANGED), Run(4, UNCHANGED, BIG, at + 4)]
+    runs += [Run(6, ZERO), Run(300, CHANGED), Run(1446, ZERO)]  # parts are spared from byte 256 on
+    items = cut_all(cutter(size_of(runs), rules), runs)
+    before = [item for item in items if isinstance(item, Part) and 248 <= item.offset < 256]
+    assert [(part.source.value, part.length, part.segment) for part in before] == [("zero", 4, 0), ("upload", 4, 0)]
+    check(items, runs, rules)
+
+
 def pattern(name: str, size: int) -> list[Run]:
     """Disks of which each is hard in its own way."""
     step = max(MIB, size // 3000 // MIB * MIB)
