@@ -168,12 +168,12 @@ def test_an_upload_that_is_gone_is_missing_to_a_copy_too(place: contract.Place) 
 def test_a_source_that_is_too_small_is_refused_with_the_reason_or_copied(store: ObjectStore) -> None:
     """AWS refuses it, the stores that run here do not; see test_s3_lies for the refusal."""
     small, upload = put_base(store, "old/small", BASE[:1000]), begin(store)
+    refused = ""
     try:
         copy(store, upload, 1, source_in(small, 0, 1000))
     except PermanentError as error:
-        assert "5 MiB" in error.message
-        return
-    assert store.list_parts(upload)[1][1] == 1000
+        refused = error.message
+    assert "5 MiB" in refused or store.list_parts(upload)[1][1] == 1000
 
 
 def test_a_wrong_copy_in_the_completion_is_refused_where_the_store_checks(store: ObjectStore) -> None:
