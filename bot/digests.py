@@ -27,12 +27,12 @@ class Digests:
     key: str  # of the object, relative to the target's prefix
     size: int  # bytes
     grain: int  # bytes
-    body: bytes  # what stands in the digest object, inflated
+    body: bytes | bytearray  # what stands in the digest object, inflated
 
     def __len__(self) -> int:
         return len(self.body) // _EACH
 
-    def digest(self, position: int) -> bytes:
+    def digest(self, position: int) -> bytes | bytearray:
         """The strong digest of one grain."""
         return self.body[position * _EACH : position * _EACH + DIGEST_BYTES]
 
@@ -52,9 +52,13 @@ class Digests:
         return int.from_bytes(self.body[position * _EACH + DIGEST_BYTES : (position + 1) * _EACH], "big")
 
 
-def of_grains(key: str, size: int, grain: int, grains: Iterable[Grain]) -> Digests:
+def packed(grains: Iterable[Grain]) -> bytes:
+    """Grains in a row, as they stand in the body."""
+    return b"".join(each.digest + each.crc64.to_bytes(8, "big") for each in grains)
+
+
+def of_body(key: str, size: int, grain: int, body: bytes | bytearray) -> Digests:
     """Put what was read together. IntegrityError: these are not the grains of so many bytes."""
-    body = b"".join(each.digest + each.crc64.to_bytes(8, "big") for each in grains)
     return _checked(Digests(key=key, size=size, grain=grain, body=body))
 
 

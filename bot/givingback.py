@@ -9,7 +9,7 @@ import ctypes
 import gc
 import threading
 
-PAUSE_S = 1.0  # between two looks for cycles, of 10 ms or so each: nothing else runs meanwhile
+PAUSE_S = 2.0  # between two looks for cycles, of 10 ms or so each: nothing else runs meanwhile
 _LOOK_S = 1.0  # how soon an end is heard
 _M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 _POOLS = 2
@@ -23,6 +23,12 @@ def share_pools() -> None:
         mallopt(_M_ARENA_MAX, _POOLS)
 
 
+def settle() -> None:
+    """Let no look for cycles go over what is there by now: a look at it all would take a tenth of a second."""
+    gc.collect()
+    gc.freeze()
+
+
 class GivingBack:
     """Gives memory back after runs, not after each: with many that end at once it would be felt by whoever waits."""
 
@@ -30,7 +36,7 @@ class GivingBack:
         self._used = threading.Event()
 
     def used(self) -> None:
-        """A run has ended; its memory goes back within two seconds."""
+        """A run has ended; its memory goes back within three seconds."""
         self._used.set()
 
     def run(self, stop: threading.Event, pause_s: float = PAUSE_S) -> None:

@@ -71,6 +71,7 @@ class DatabaseLedger(_View):
                 unit.parts.forget(self._id, resource.system, resource.name)
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(resource.name, resource.system)
+                unit.parts.forget_all(resource.name, resource.system)
             self._on_release(unit, resource)
 
         self._write(write)
@@ -86,6 +87,7 @@ class DatabaseCatalogue(_View):
             unit.points.put(point)
             for file in files:
                 unit.files.put(self._id, point.target, file)
+            unit.parts.forget_all(self._id, point.target)
             unit.ledger.release(self._id, ResourceKind.OBJECTS, point.target, self._id)
 
         self._write(write)
@@ -132,10 +134,13 @@ class DatabaseJournal(_View):
 
         def write(unit: Unit) -> None:
             unit.files.put(self._id, target, file)
-            unit.parts.forget(self._id, target, file.key)
             unit.ledger.release(self._id, ResourceKind.UPLOAD, target, file.key)
 
         self._write(write)
+
+    def settled(self, target: str, key: str) -> None:
+        """The object is whole and belongs to no file of the transaction; its upload needs no abort any more."""
+        self._write(lambda unit: unit.ledger.release(self._id, ResourceKind.UPLOAD, target, key))
 
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """The object, if it was whole before."""

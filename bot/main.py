@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, NoReturn
 from pydantic import SecretStr
 
 from bot import crossings, doctor
+from bot.arena import Arena
 from bot.checkups import home, outside
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.doctor import Finding, Group
 from bot.errors import CloudyError, OperatorError
+from bot.givingback import settle
 from bot.janitor import Janitor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
@@ -47,6 +49,9 @@ READY_S = 10.0  # how long the process that holds the lock may take to make or m
 LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
+WINDOWS = (
+    32  # of 16 MiB, that files are read into: 512 MiB, however many transactions there are; 14 at most for one file
+)
 TURN_S = 0.002  # with Python's 5 ms a person waits for many threads that move bytes; less, and they only take turns
 
 
@@ -59,6 +64,7 @@ def _prepare(settings: Settings) -> Database:
 
 def _worker(settings: Settings, db: Database) -> Worker:
     slots = {name: Slots(target.parallel_parts) for name, target in settings.targets.items()}
+    arena = Arena(WINDOWS)
 
     def transfer_settings(_vmstore: str, targets: Sequence[str]) -> TransferSettings:
         chosen = [settings.targets[name] for name in targets]
@@ -66,6 +72,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
             threads=min(target.threads for target in chosen),
             part_bytes=max(target.part_mib for target in chosen) << 20,
             slots=slots,
+            arena=arena,
         )
 
     return Worker(
@@ -247,6 +254,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
         worker.start(look_every=settings.inventory.refresh)
         connection = _connection(settings, db, worker, address)
         connection.start(_tell_ready)
+        settle()
     except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them
         worker.drain()
         _tell(error)

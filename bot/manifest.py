@@ -2,7 +2,7 @@
 
 A recovery point exists if and only if its manifest does. Format 1 is JSON, UTF-8, fields always in the same order.
 Fields that this version does not know are ignored; those it knows must be there and right, but for those that came
-later (note, keep_for), which may be absent.
+later (note, keep_for, digests), which may be absent.
 """
 
 import json
@@ -214,6 +214,7 @@ def _file(fields: _Fields) -> StoredFile:
         size=fields.number("size"),
         crc64=from_hex(fields.text("crc64")),
         etag=fields.text("etag"),
+        digests=fields.optional_text("digests"),
     )
 
 
@@ -223,14 +224,16 @@ def _check(manifest: Manifest) -> None:
     seen = {key(manifest.transaction_id)}
     for file in manifest.files:
         _check_file(file, manifest.transaction_id)
-        if file.key in seen:
-            raise IntegrityError(f"The manifest names the key {file.key!r} twice.")
-        seen.add(file.key)
+        for each in filter(None, (file.key, file.digests)):
+            if each in seen:
+                raise IntegrityError(f"The manifest names the key {each!r} twice.")
+            seen.add(each)
 
 
 def _check_file(file: StoredFile, transaction_id: str) -> None:
-    if not _stays_inside(file.key) or not file.key.startswith(f"{transaction_id}/"):
-        raise IntegrityError(f"The manifest names a key outside its transaction: {file.key!r}.")
+    for key in filter(None, (file.key, file.digests)):
+        if not _stays_inside(key) or not key.startswith(f"{transaction_id}/"):
+            raise IntegrityError(f"The manifest names a key outside its transaction: {key!r}.")
     if not _stays_inside(file.name) or not _stays_inside(file.path.removeprefix("/")):
         raise IntegrityError(f"The manifest names a file outside its directory: {file.path!r}, {file.name!r}.")
     if file.size < 0:

@@ -81,16 +81,10 @@ class Progress:
             (done, total), moved, before = self._shown, self._moved, self._before
             pace = Pace(speed=self._track.speed, is_waiting=self._is_waiting)
             self._dirty = False
-        summed = Bytes(
-            read=before.read + moved.read,
-            sent=before.sent + moved.sent,
-            copied=before.copied + moved.copied,
-            zero=before.zero + moved.zero,
-        )
         try:
             with self._db.unit() as unit:
                 unit.steps.progress(self._id, self._step_id, done, total)
-                unit.transactions.update(self._id, bytes=summed)
+                unit.transactions.update(self._id, bytes=before + moved)
                 narrator.retell(unit, self._id, pace)
         except (BusyError, DatabaseError):
             self._dirty = True  # a later report or close tries again; a lost one costs nothing

@@ -4,45 +4,48 @@ Retries are not here (bot/retry.py), nor is what to clean up: the journal is tol
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import TypeVar
 
 from bot import plan
+from bot.arena import Arena
 from bot.checksum import crc64, to_hex
+from bot.desk import Desk, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
-from bot.model import Bytes, Part, SourceFile, StoredFile
-from bot.outgoing import Buffers, Copy, Journal, Outgoing
+from bot.grains import grain_bytes
+from bot.lane import Former, Job, Lane, Way
+from bot.meter import Meter, Moved
+from bot.model import Bytes, SourceFile, StoredFile
 from bot.ports import ObjectStore, Share
+from bot.reading import Window, windows
+from bot.seen import Seen
+from bot.senders import Senders
 from bot.slots import Slots
+from bot.zeros import Zeros
 
 __all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send", "verify"]
 
 T = TypeVar("T")
+READERS, COPIES = 2, 16  # threads of one transfer: that read ahead, and that wait for copies made by the store
+LOOK_AHEAD = 32 << 20  # bytes that the planner may leave undecided; a dozen of the smallest parts at least
+ALONE = 16  # windows of a transfer that shares no memory
 _READ_BACK = 8 << 20  # bytes a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferSettings:
-    """How to send. Memory taken is at most the larger of memory_bytes and threads * part_bytes, or one part's."""
+    """How to send."""
 
     threads: int = 4
+    grain: int = 0  # bytes in which changes are looked for; 0: by the file's size and the targets
     part_bytes: int = 16 << 20  # more for files that would need too many parts
-    memory_bytes: int = 256 << 20  # with larger parts, fewer are sent at once
+    arena: Arena | None = None  # the memory of all transfers; None: of its own
+    bases: Mapping[str, Mapping[str, Former]] = field(default_factory=dict)  # by target, and by the file's name there
     metadata: Mapping[str, str] = field(default_factory=dict)  # of every object
     slots: Mapping[str, Slots] = field(default_factory=dict)  # by target, shared by all transfers; none: no limit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """How far it is, in bytes; absolute, so that telling it twice is harmless."""
-
-    read: int  # from the share, by this call
-    sent: int  # to all targets, by this call
-    done: int  # of `total`, what lies in the targets, also from before
-    total: int  # of all files, times the targets that are not given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Sent:
     stored: Mapping[str, tuple[StoredFile, ...]]
     failed: Mapping[str, CloudyError]
     moved: Bytes  # by this call
+    lost: tuple[str, ...] = ()  # what could not be copied from and was sent in full, in words, with the target
 
 
 def send(
@@ -72,7 +76,7 @@ def send(
     Raises the first error where all targets fail; IntegrityError: a file is not what it was when it was listed.
     Repeat: safe; what the journal and the target agree on is neither read nor sent again.
     """
-    transfer = _Transfer(share, journal, settings, check, _Tally(on_progress))
+    transfer = _Transfer(share, journal, settings, check, Meter(on_progress))
     return transfer.run(files, targets)
 
 
@@ -127,47 +131,75 @@ class _Halted(Exception):  # noqa: N818 - never leaves this module
 
 
 class _Transfer:
-    """One call of `send`: threads that draw parts from one row of jobs, until it is empty or one of them fails."""
+    """One call of `send`: files are read one after the other, and their parts sent by threads as they are decided."""
 
     def __init__(
-        self, share: Share, journal: Journal, settings: TransferSettings, check: Callable[[], None], tally: "_Tally"
+        self, share: Share, journal: Journal, settings: TransferSettings, check: Callable[[], None], meter: Meter
     ) -> None:
         self._share = share
-        self._journal = journal
         self._settings = settings
+        self._arena = settings.arena or Arena(ALONE)
         self._check = check
-        self._tally = tally
+        self._meter = meter
         self._targets: Sequence[ObjectStore] = ()
-        self._files: list[Outgoing] = []
+        self._lanes: list[Lane] = []
         self._failed: dict[str, CloudyError] = {}
+        self._lost: tuple[str, ...] = ()
         self._first: BaseException | None = None  # what ended the transfer
-        self._buffers = Buffers(
-            room=max(settings.memory_bytes, settings.threads * settings.part_bytes), most=settings.threads
-        )
         self._halt = Event()
         self._state = Lock()
-        self._drawing = Lock()
-        self._jobs: Iterator[tuple[Outgoing, Part]] = iter(())
+        zeros = Zeros(journal, self._ask, settings.metadata)
+        self._desk = Desk(
+            export=share.export,
+            journal=journal,
+            ask=self._ask,
+            metadata=settings.metadata,
+            zeros=zeros.source,
+            meter=meter,
+        )
 
     def run(self, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Sent:
         """Send them all; every thread has ended when this returns or raises."""
         self._targets = targets
-        self._tally.expect([target.name for target in targets], sum(file.size for file in files))
+        self._meter.expect([target.name for target in targets], sum(file.size for file in files))
         self._refuse_too_large(files)
-        self._jobs = self._draw(files)
-        try:
-            with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="transfer") as pool:
-                try:
-                    wait([pool.submit(self._work) for _ in range(self._settings.threads)])
-                finally:
-                    self._halt.set()  # also when this thread is interrupted while it waits
-        finally:
-            for outgoing in self._files:
-                outgoing.close()
+        with suppress(_Halted):
+            self._send_all(files)
         if self._first is not None:
             raise self._first
         stored = {target.name: self._stored_in(target) for target in self._alive()}
-        return Sent(stored=stored, failed=dict(self._failed), moved=self._tally.moved)
+        return Sent(stored=stored, failed=dict(self._failed), moved=self._meter.moved, lost=self._lost)
+
+    def _send_all(self, files: Sequence[SourceFile]) -> None:
+        """First with what the targets have; what they turn out not to have is read and sent again, in full."""
+        with self._threads() as (readers, senders):
+            for number, file in enumerate(files):
+                self._send_file(number, file, self._alive(), readers, senders)
+            senders.wait()
+            lost = [lane for lane in self._lanes if lane.lost]
+            self._lost = tuple(dict.fromkeys(f"{lane.target.name}: {lane.lost}" for lane in lost))
+            for lane in lost:
+                if not self._is_given_up(lane.target):
+                    self._send_file(lane.number, lane.file, [lane.target], readers, senders, in_full=True)
+            senders.wait()
+
+    @contextmanager
+    def _threads(self) -> Iterator[tuple[Executor, Senders]]:
+        threads = self._settings.threads
+        with (
+            ThreadPoolExecutor(READERS, thread_name_prefix="read") as readers,
+            ThreadPoolExecutor(threads, thread_name_prefix="transfer") as senders,
+            ThreadPoolExecutor(COPIES, thread_name_prefix="copy") as copiers,
+        ):
+            try:
+                yield readers, Senders(senders, copiers, self._work)
+            except _Halted:
+                raise
+            except BaseException as error:
+                self._end(error)
+                raise _Halted from error
+            finally:
+                self._halt.set()  # nothing new begins, also when this thread is interrupted while it waits
 
     def _refuse_too_large(self, files: Sequence[SourceFile]) -> None:
         for target in self._targets:
@@ -177,80 +209,119 @@ class _Transfer:
             except OperatorError as error:
                 self._give_up(target, error)
 
-    def _draw(self, files: Sequence[SourceFile]) -> Iterator[tuple[Outgoing, Part]]:
-        """Give every part that some target lacks; a file's uploads are opened when its first part is drawn."""
-        targets = self._alive()
-        if not targets:
+    def _send_file(
+        self, number: int, file: SourceFile, targets: Sequence[ObjectStore], readers: Executor, senders: Senders,
+        *, in_full: bool = False,
+    ) -> None:  # fmt: skip
+        lanes = [lane for target in targets if (lane := self._lane(number, file, target, in_full)) is not None]
+        if not lanes:
             return
-        limits = plan.common(tuple(target.limits for target in targets))
-        for file in files:
-            pieces = plan.parts(file.size, limits, wanted=self._settings.part_bytes)
-            outgoing = Outgoing(self._share, file, pieces)
-            self._files.append(outgoing)
-            for target in targets:
-                self._prepare(outgoing, target, file, pieces)
-            for part in outgoing.missing():
-                yield outgoing, part
-
-    def _prepare(self, outgoing: Outgoing, target: ObjectStore, file: SourceFile, pieces: tuple[Part, ...]) -> None:
-        copy = Copy(
-            target,
-            file,
-            pieces,
-            full_path=f"{self._share.export}/{file.path}",
-            journal=self._journal,
-            metadata=self._settings.metadata,
-            ask=self._ask,
-        )
-        outgoing.copies.append(copy)
+        self._go_on()
+        reader = self._share.open(file.path)
+        grain = self._grain(file)
+        lease = self._arena.lease(self._go_on, self._least(file), -(-max(file.size, 1) // grain) * grain)
+        seen = Seen(file.size, grain)
         try:
-            self._tally.add(target.name, done=copy.prepare())
+            reading = windows(reader, file, grain=seen.grain, lease=lease, threads=readers, check=self._go_on)
+            with closing(reading):
+                for window in reading:
+                    try:
+                        self._meter.read(window.length)
+                        seen.add(window.grains)
+                        for lane in lanes:
+                            senders.submit(self._seen_by(lane, window), seen)
+                    finally:
+                        window.release()
+            for lane in lanes:
+                senders.submit(self._ended(lane), seen)
+        finally:
+            for lane in lanes:
+                lane.drop()
+            lease.close()
+            reader.close()
+
+    def _lane(self, number: int, file: SourceFile, target: ObjectStore, in_full: bool) -> Lane | None:
+        """None: the target has it already, or is given up."""
+        lane = Lane(target, file, number, way=self._way(file, target, in_full), desk=self._desk)
+        with self._state:
+            self._lanes = [each for each in self._lanes if (each.file, each.target) != (file, target)] + [lane]
+        try:
+            lane.begin()
         except _GivenUp:
-            return
+            return None
+        if lane.stored is not None:
+            self._meter.found(target.name, file.size)
+            return None
+        return lane
 
-    def _work(self) -> None:
-        """Do parts in one thread. Whatever ends it ends the others too, and is raised by `run`."""
+    def _way(self, file: SourceFile, target: ObjectStore, in_full: bool) -> Way:
+        settings, grain = self._settings, self._grain(file)
+        able = replace(target.capabilities(), copies_parts=False) if in_full else target.capabilities()
+        rules = replace(
+            plan.CutRules.of(target.limits, able, granule=grain),
+            upload=settings.part_bytes,
+            window=LOOK_AHEAD,
+            segments=False,
+        )
+        return Way(
+            cut=plan.cutter(file.size, rules),
+            grain=grain,
+            is_small=file.size <= min(self._arena.window, settings.part_bytes),
+            former=None if in_full else settings.bases.get(target.name, {}).get(file.name),
+        )
+
+    def _least(self, file: SourceFile) -> int:
+        """Windows without which a file could stand still: what may be undecided, two uploads of it, two to read on."""
+        window, targets = self._arena.window, self._targets
+        undecided = max(LOOK_AHEAD, *(12 * target.limits.smallest for target in targets))
+        uploads = (plan.part_length(file.size, target.limits, wanted=self._settings.part_bytes) for target in targets)
+        needed = -(-(undecided + 2 * max(uploads)) // window) + 2
+        return max(1, min(needed, -(-file.size // window)))
+
+    def _grain(self, file: SourceFile) -> int:
+        finest = min(target.limits.smallest for target in self._targets)
+        return self._settings.grain or grain_bytes(file.size, finest)
+
+    def _seen_by(self, lane: Lane, window: Window) -> list[Job]:
+        if lane.is_over or self._is_given_up(lane.target):
+            lane.drop()
+            return []
+        return lane.see(window)
+
+    def _ended(self, lane: Lane) -> list[Job]:
+        if lane.is_over or self._is_given_up(lane.target):
+            return []
         try:
-            while (job := self._next()) is not None:
-                self._send(*job)
-        except _Halted:
-            return
-        except BaseException as error:
-            with self._state:
-                self._first = self._first or error
-            self._halt.set()
-            raise
+            return lane.end()
+        except _GivenUp:
+            return []
 
-    def _next(self) -> tuple[Outgoing, Part] | None:
-        with self._drawing:
-            self._go_on()
-            return next(self._jobs, None)
-
-    def _send(self, outgoing: Outgoing, part: Part) -> None:
-        copies = [copy for copy in outgoing.copies if copy.needs(part) and not self._is_given_up(copy.target)]
-        if copies:
-            with self._slots_of(copies), self._buffers.of(part.length) as body:
+    def _work(self, job: Job, seen: Seen) -> None:
+        """Do one part. Whatever ends it ends the others too, and is raised by `run`."""
+        try:
+            target = job.lane.target
+            if self._halt.is_set() or self._is_given_up(target):
+                return
+            with self._slot_of(target):
                 self._go_on()  # it may have been long until there was room
-                value = outgoing.read(part, body)
-                self._tally.add(read=part.length)
-                for copy in copies:
-                    self._send_to(copy, part, body, value)
-        outgoing.part_over()
+                job.lane.carry_out(job.part, job.windows, seen)
+        except (_Halted, _GivenUp):
+            return
+        except BaseException as error:  # noqa: BLE001 - `run` raises it
+            self._end(error)
+        finally:
+            job.drop()
 
     @contextmanager
-    def _slots_of(self, copies: Sequence[Copy]) -> Iterator[None]:
-        """Hold a slot of every target, taken by name, so that two transfers never wait for each other."""
-        with ExitStack() as held:
-            for name in sorted({copy.target.name for copy in copies} & self._settings.slots.keys()):
-                held.enter_context(self._settings.slots[name].taken(self._go_on))
+    def _slot_of(self, target: ObjectStore) -> Iterator[None]:
+        slots = self._settings.slots.get(target.name)
+        with slots.taken(self._go_on) if slots else nullcontext():
             yield
 
-    def _send_to(self, copy: Copy, part: Part, body: bytearray, value: int) -> None:
-        try:
-            copy.send(part, body, value)
-        except _GivenUp:
-            return
-        self._tally.add(copy.target.name, sent=part.length, done=part.length)
+    def _end(self, error: BaseException) -> None:
+        with self._state:
+            self._first = self._first or error
+        self._halt.set()
 
     def _ask(self, target: ObjectStore, call: Callable[[], T]) -> T:
         """Make one call to a target; an error of it gives the target up. Only here, so that no other error does."""
@@ -274,7 +345,7 @@ class _Transfer:
         with self._state:
             self._failed.setdefault(target.name, error)
             first = next(iter(self._failed.values()))
-        self._tally.give_up(target.name)
+        self._meter.give_up(target.name)
         if not self._alive():
             raise first
 
@@ -286,48 +357,5 @@ class _Transfer:
         return [target for target in self._targets if not self._is_given_up(target)]
 
     def _stored_in(self, target: ObjectStore) -> tuple[StoredFile, ...]:
-        copies = [copy for outgoing in self._files for copy in outgoing.copies if copy.target is target]
-        return tuple(copy.stored for copy in copies if copy.stored is not None)
-
-
-class _Tally:
-    """Counts bytes over all threads and tells of them, one at a time."""
-
-    def __init__(self, on_progress: Callable[[Moved], None]) -> None:
-        self._on_progress = on_progress
-        self._read = 0
-        self._sent = 0
-        self._each = 0
-        self._done: dict[str, int] = {}  # by target that is not given up
-        self._lock = Lock()
-
-    @property
-    def moved(self) -> Bytes:
-        """What this call moved."""
-        return Bytes(read=self._read, sent=self._sent)
-
-    def expect(self, targets: Sequence[str], size: int) -> None:
-        """Know what there is to do for each target."""
-        self._each = size
-        self._done = dict.fromkeys(targets, 0)
-
-    def add(self, target: str = "", *, read: int = 0, sent: int = 0, done: int = 0) -> None:
-        """Count, and tell."""
-        with self._lock:
-            self._read += read
-            self._sent += sent
-            if target in self._done:
-                self._done[target] += done
-            self._on_progress(
-                Moved(
-                    read=self._read,
-                    sent=self._sent,
-                    done=sum(self._done.values()),
-                    total=self._each * len(self._done),
-                )
-            )
-
-    def give_up(self, target: str) -> None:
-        """Count the target no more."""
-        with self._lock:
-            self._done.pop(target, None)
+        lanes = sorted((lane for lane in self._lanes if lane.target is target), key=lambda lane: lane.number)
+        return tuple(lane.stored for lane in lanes if lane.stored is not None)

@@ -373,6 +373,10 @@ class MemoryJournal:
             self.files[target, file.key] = file
             self.promised.discard((target, file.key))
 
+    def settled(self, target: str, key: str) -> None:
+        with self._watching("settled"):
+            self.promised.discard((target, key))
+
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         with self._watching("is_stored"):
             return self.files.get((target, key))

@@ -1,17 +1,19 @@
 """The clone's files become objects in the targets; the manifest makes them a recovery point."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bot import manifest
 from bot.actions.context import Context
+from bot.bases import bases
 from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
-from bot.model import Bytes, Json, RecoveryPoint, ResourceKind, Snapshot, SourceFile, StoredFile, Vm
+from bot.meter import Moved
+from bot.model import Bytes, Json, PartSource, RecoveryPoint, ResourceKind, Snapshot, SourceFile, StoredFile, Vm
 from bot.ports import ObjectStore
-from bot.transfer import Moved, send
+from bot.transfer import send
 from bot.transfer import verify as verify_file
 
 
@@ -28,24 +30,30 @@ def upload(context: Context, inputs: Json) -> Json:
     untold = _untold(context, files, targets)
 
     def report(moved: Moved) -> None:
-        context.moved(Bytes(read=untold.read + moved.read, sent=untold.sent + moved.sent))
+        context.moved(untold + moved.bytes)
         context.progress(moved.done, moved.total)
 
+    points: Mapping[str, str] = context.transaction.plan.get("bases", {})
     sent = send(
         files,
         share=context.share(inputs["vmstore"]),
         targets=targets,
         journal=context.journal,
-        settings=replace(context.transfer_settings(inputs["targets"]), metadata=_metadata(context)),
+        settings=replace(
+            context.transfer_settings(inputs["targets"]),
+            metadata=_metadata(context),
+            bases={each.name: bases(each, points[each.name], files) for each in targets if points.get(each.name)},
+        ),
         check=context.check,
         on_progress=report,
     )
-    moved = replace(sent.moved, read=untold.read + sent.moved.read, sent=untold.sent + sent.moved.sent)
+    moved = untold + sent.moved
     context.moved(moved)
     return {
         "stored": {name: encode(stored) for name, stored in sent.stored.items()},
         "failed": {name: error.message for name, error in sent.failed.items()},
-        "moved": encode(_with_former(context, moved)),
+        "lost": list(sent.lost),
+        "moved": encode(moved if context.attempt == 1 else context.transaction.bytes + moved),
     }
 
 
@@ -53,25 +61,26 @@ def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[Obj
     """What an attempt before moved after it last told how much: parts that the journal knows and the row does not."""
     if context.attempt == 1:
         return Bytes()
-    arrived = [[_arrived(context, target.name, file.key) for target in targets] for file in files]
+    arrived = {target.name: [_arrived(context, target.name, file) for file in files] for target in targets}
+    total = sum((each for of_target in arrived.values() for each in of_target), start=Bytes())
     former = context.transaction.bytes
+    read = max((sum(each.read for each in of_target) for of_target in arrived.values()), default=0)
     return Bytes(
-        read=max(0, sum(max(each) for each in arrived) - former.read),
-        sent=max(0, sum(sum(each) for each in arrived) - former.sent),
+        read=max(0, read - former.read),
+        sent=max(0, total.sent - former.sent),
+        copied=max(0, total.copied - former.copied),
+        zero=max(0, total.zero - former.zero),
     )
 
 
-def _arrived(context: Context, target: str, key: str) -> int:
-    stored = context.journal.is_stored(target, key)
-    return stored.size if stored else sum(part.length for part in context.journal.parts(target, key).values())
-
-
-def _with_former(context: Context, moved: Bytes) -> Bytes:
-    """What attempts before a restart moved is part of what this step moved."""
-    if context.attempt == 1:
-        return moved
-    former = context.transaction.bytes
-    return replace(moved, read=former.read + moved.read, sent=former.sent + moved.sent)
+def _arrived(context: Context, target: str, file: SourceFile) -> Bytes:
+    parts = context.journal.parts(target, file.key).values()
+    if not parts and context.journal.is_stored(target, file.key):  # at once, in one piece
+        return Bytes(read=file.size, sent=file.size)
+    by = {source: sum(part.length for part in parts if part.source is source) for source in PartSource}
+    return Bytes(
+        read=sum(by.values()), sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO]
+    )
 
 
 def _metadata(context: Context) -> dict[str, str]:

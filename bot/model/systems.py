@@ -258,6 +258,7 @@ class StoredFile:
     size: int
     crc64: int
     etag: str
+    digests: str = ""  # key of its digest object (bot/digests.py); "": it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

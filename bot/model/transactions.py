@@ -78,6 +78,14 @@ class Bytes:
     copied: int = 0
     zero: int = 0
 
+    def __add__(self, other: "Bytes") -> "Bytes":
+        return Bytes(
+            read=self.read + other.read,
+            sent=self.sent + other.sent,
+            copied=self.copied + other.copied,
+            zero=self.zero + other.zero,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:

@@ -24,6 +24,7 @@ class Files:
                 size=file.size,
                 crc64=f"{file.crc64:016x}",
                 etag=file.etag,
+                digests=file.digests,
             )
         )
         self._session.flush()
@@ -41,4 +42,12 @@ class Files:
 
 
 def _file(row: FileRow) -> StoredFile:
-    return StoredFile(path=row.path, name=row.name, key=row.key, size=row.size, crc64=int(row.crc64, 16), etag=row.etag)
+    return StoredFile(
+        path=row.path,
+        name=row.name,
+        key=row.key,
+        size=row.size,
+        crc64=int(row.crc64, 16),
+        etag=row.etag,
+        digests=row.digests,
+    )

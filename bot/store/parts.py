@@ -46,6 +46,10 @@ class Parts:
             )
         )
 
+    def forget_all(self, tx_id: str, target: str) -> None:
+        """Remove all parts of a transaction in a target; repeating is safe."""
+        self._session.exec(delete(PartRow).where(col(PartRow.transaction_id) == tx_id, col(PartRow.target) == target))
+
 
 def _part(row: PartRow) -> PartDone:
     return PartDone(

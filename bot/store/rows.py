@@ -131,6 +131,7 @@ class FileRow(Table, table=True):
     size: int = Field(sa_type=BigInteger)
     crc64: str
     etag: str
+    digests: str = ""  # key of its digest object
 
 
 class PointRow(Table, table=True):

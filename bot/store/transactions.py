@@ -100,7 +100,9 @@ class Transactions:
         alike = [each for each in done if each.workflow == "protect" and each.targets == tuple(targets)]
         runs = [(each.started_at, each.ended_at) for each in alike if each.started_at and each.ended_at]
         seconds = sum((ended - begun).total_seconds() for begun, ended in runs)
-        return sum(each.bytes.sent for each in alike) / seconds if seconds else 0.0
+        return (
+            sum(each.bytes.sent + each.bytes.copied + each.bytes.zero for each in alike) / seconds if seconds else 0.0
+        )
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""

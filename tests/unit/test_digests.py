@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot import digests
 from bot.checksum import crc64
-from bot.digests import Digests, of_grains
+from bot.digests import Digests, of_body, packed
 from bot.errors import IntegrityError, OperatorError
 from bot.grains import MIB, Grain, grain_bytes, grain_of, is_zero, zero_grain
 
@@ -21,7 +21,7 @@ def grains(content: bytes, grain: int) -> list[Grain]:
 
 
 def made(content: bytes, grain: int, key: str = "tx/a") -> Digests:
-    return of_grains(key, len(content), grain, grains(content, grain))
+    return of_body(key, len(content), grain, packed(grains(content, grain)))
 
 
 contents = st.lists(st.sampled_from([b"\0" * 8, b"\0" * 3, b"abcdefgh", b"\0\0\0\1", b"xyz"]), max_size=40).map(

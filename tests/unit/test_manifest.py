@@ -101,6 +101,7 @@ def test_it_is_readable_json_with_the_crc_in_hex() -> None:
         "size": 1073741824,
         "crc64": "ae8b14860a799888",
         "etag": "e-1",
+        "digests": "",
     }
     assert a_manifest().size == (1 << 30) + 2000
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.arena import Arena, Lease
 from bot.errors import IntegrityError, Stopped, TransientError
 from bot.grains import MIB, grain_of
-from bot.reading import AHEAD, Arena, Window, windows
+from bot.model import SourceFile
+from bot.reading import AHEAD, Window, windows
 from tests.memory import MemoryReader, MemoryShare
 
 GRAIN, WINDOW = 256 << 10, MIB
@@ -26,6 +28,14 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+def leased(most: int) -> Lease:
+    return Arena(most, WINDOW).lease(go_on, most)
+
+
+def file_of(content: bytes) -> SourceFile:
+    return SourceFile(path="vm/disk", name="disk", key="tx/vm/disk", size=len(content))
+
+
 def content_of(size: int) -> bytes:
     return bytes(at % 251 for at in range(997)) * (size // 997 + 1)
 
@@ -38,9 +48,9 @@ def reader_of(content: bytes) -> MemoryReader:
 @given(size=st.integers(0, 9 * WINDOW), room=st.integers(1, 6))
 def test_every_byte_comes_once_in_order_with_its_grains(size: int, room: int) -> None:
     content, seen = content_of(size)[:size], bytearray()
-    reader, arena = reader_of(content), Arena(room, WINDOW)
+    reader, lease = reader_of(content), leased(room)
     with ThreadPoolExecutor(3) as pool:
-        for window in windows(reader, size, grain=GRAIN, arena=arena, threads=pool, check=go_on):
+        for window in windows(reader, file_of(content), grain=GRAIN, lease=lease, threads=pool, check=go_on):
             assert window.offset == len(seen)
             with window.bytes_of(window.offset, window.length) as view:
                 seen += view
@@ -55,8 +65,8 @@ def test_who_holds_a_window_keeps_its_bytes_and_the_arena_bounds_how_many_there_
     threads: ThreadPoolExecutor,
 ) -> None:
     content = content_of(8 * WINDOW)[: 8 * WINDOW]
-    arena = Arena(3, WINDOW)
-    reading = windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on)
+    lease = leased(3)
+    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
     first = next(reading)
     first.hold()
     first.release()
@@ -65,13 +75,13 @@ def test_who_holds_a_window_keeps_its_bytes_and_the_arena_bounds_how_many_there_
             assert view == content[:WINDOW]
         window.release()
     first.release()
-    assert [arena.take_now() is not None for _ in range(4)] == [True, True, True, False]
+    assert [lease.take_now() is not None for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_stretch_of_two_windows_is_found_in_both(threads: ThreadPoolExecutor) -> None:
     content = content_of(2 * WINDOW)[: 2 * WINDOW]
-    arena = Arena(2, WINDOW)
-    both = list(windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on))
+    lease = leased(2)
+    both = list(windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on))
     offset, length = WINDOW - 10, 30
     assert b"".join(bytes(window.bytes_of(offset, length)) for window in both) == content[offset : offset + length]
 
@@ -84,9 +94,7 @@ def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> 
             raise Stopped
 
     content = content_of(3 * WINDOW)[: 3 * WINDOW]
-    reading = windows(
-        reader_of(content), len(content), grain=GRAIN, arena=Arena(1, WINDOW), threads=threads, check=check
-    )
+    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=leased(1), threads=threads, check=check)
     held: list[Window] = [next(reading)]
     threading.Timer(0.05, asked.set).start()
     with pytest.raises(Stopped):
@@ -95,11 +103,11 @@ def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> 
 
 def test_an_end_before_the_end_leaves_nothing(threads: ThreadPoolExecutor) -> None:
     content = content_of(8 * WINDOW)[: 8 * WINDOW]
-    arena = Arena(AHEAD + 1, WINDOW)
-    reading = windows(reader_of(content), len(content), grain=GRAIN, arena=arena, threads=threads, check=go_on)
+    lease = leased(AHEAD + 1)
+    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
     next(reading).release()
     reading.close()
-    assert [arena.take_now() is not None for _ in range(AHEAD + 2)] == [True] * (AHEAD + 1) + [False]
+    assert [lease.take_now() is not None for _ in range(AHEAD + 2)] == [True] * (AHEAD + 1) + [False]
 
 
 class Failing(MemoryReader):
@@ -113,11 +121,9 @@ class Failing(MemoryReader):
 
 def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecutor) -> None:
     content = content_of(4 * WINDOW)[: 4 * WINDOW]
-    arena, seen = Arena(2, WINDOW), []
-    reading = windows(
-        Failing(MemoryShare({"vm/disk": content}), "vm/disk"), len(content), grain=GRAIN, arena=arena, threads=threads,
-        check=go_on,
-    )  # fmt: skip
+    lease, seen = leased(2), []
+    failing = Failing(MemoryShare({"vm/disk": content}), "vm/disk")
+    reading = windows(failing, file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
     for _ in range(2):
         window = next(reading)
         seen.append(window.offset)
@@ -125,9 +131,9 @@ def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecut
     with pytest.raises(TransientError):
         next(reading)
     assert seen == [0, WINDOW]
-    assert [arena.take_now() is not None for _ in range(3)] == [True, True, False]
+    assert [lease.take_now() is not None for _ in range(3)] == [True, True, False]
 
 
 def test_a_file_of_another_length_is_told_before_anything_is_read(threads: ThreadPoolExecutor) -> None:
     with pytest.raises(IntegrityError, match="something else writes"):
-        next(windows(reader_of(b"abc"), 4, grain=GRAIN, arena=Arena(1), threads=threads, check=go_on))
+        next(windows(reader_of(b"abc"), file_of(b"abcd"), grain=GRAIN, lease=leased(1), threads=threads, check=go_on))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot.arena import Arena
 from bot.dispatcher import Dispatcher
 from bot.engine import Standing
 from bot.engine import run_id as run_name
@@ -135,7 +136,7 @@ class House:
         """A new process: nothing in memory of the ones before."""
 
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
-            return TransferSettings(threads=1, part_bytes=PART)
+            return TransferSettings(threads=1, grain=PART, part_bytes=PART, arena=Arena(8, window=PART))
 
         return Runner(
             self.db,

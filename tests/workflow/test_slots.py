@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bot.arena import Arena
 from bot.errors import Stopped
 from bot.slots import Slots
 from bot.transfer import TransferSettings, send
@@ -38,7 +39,9 @@ def transfer(stores: tuple[MemoryStore, ...], slots: dict[str, Slots], check: Ca
         share=MemoryShare(CONTENT),
         targets=stores,
         journal=MemoryJournal(),
-        settings=TransferSettings(threads=4, part_bytes=PART, metadata=WHO, slots=slots),
+        settings=TransferSettings(
+            threads=4, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), metadata=WHO, slots=slots
+        ),
         check=check,
         on_progress=lambda _: None,
     )

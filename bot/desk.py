@@ -1,0 +1,65 @@
+"""What all files of a transfer share: the journal, and one way to ask a target."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from bot.meter import Meter
+from bot.model import CopySource, PartDone, StoredFile, Upload
+from bot.ports import ObjectStore
+
+T = TypeVar("T")
+
+
+class Journal(Protocol):
+    """What must survive a crash, so that nothing is sent twice and nothing is left behind. Targets by name.
+
+    Called from several threads. What it raises ends the whole transfer.
+    """
+
+    def opening(self, target: str, key: str, url: str) -> None:
+        """An upload of that key is about to be opened. url: where the target is."""
+
+    def opened(self, target: str, key: str, upload: Upload) -> None:
+        """It is open."""
+
+    def upload(self, target: str, key: str) -> Upload | None:
+        """The upload that was opened last, if any."""
+
+    def parts(self, target: str, key: str) -> Mapping[int, PartDone]:
+        """Parts recorded so far, by number."""
+
+    def record(self, target: str, key: str, part: PartDone) -> None:
+        """The target has this part."""
+
+    def stored(self, target: str, file: StoredFile) -> None:
+        """The target has the whole object."""
+
+    def settled(self, target: str, key: str) -> None:
+        """An upload that belongs to no file of the transaction has become an object: nothing is to be cleaned up."""
+
+    def is_stored(self, target: str, key: str) -> StoredFile | None:
+        """What `stored` was told of that key, if anything."""
+
+
+class Ask(Protocol):
+    """Makes one call to a target; its errors are the target's own."""
+
+    def __call__(self, target: ObjectStore, call: Callable[[], T]) -> T:
+        """Call, and give what it gave."""
+
+
+class BaseLost(Exception):  # noqa: N818 - no error: the file is sent in full instead
+    """What was to be copied from is not what it was recorded as: gone, archived, changed, or of other bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What all lanes of a transfer share."""
+
+    export: str  # the share's: the prefix of every full path
+    journal: Journal
+    ask: Ask
+    metadata: Mapping[str, str]
+    zeros: Callable[[ObjectStore, int], CopySource]  # so many of them at least, where they can be copied from
+    meter: Meter

@@ -1,0 +1,70 @@
+"""How far a transfer is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from bot.model import Bytes, Part, PartSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """How far it is, in bytes; absolute, so that telling it twice is harmless."""
+
+    bytes: Bytes  # by this call
+    done: int  # of `total`, what lies in the targets, also from before
+    total: int  # of all files, times the targets that are not given up
+
+
+class Meter:
+    """Counts bytes over all threads and tells of them, one at a time."""
+
+    def __init__(self, on_progress: Callable[[Moved], None]) -> None:
+        self._on_progress = on_progress
+        self._read = 0
+        self._by = dict.fromkeys(PartSource, 0)
+        self._each = 0
+        self._done: dict[str, int] = {}  # by target that is not given up
+        self._lock = Lock()
+
+    @property
+    def moved(self) -> Bytes:
+        """What this call moved."""
+        by = self._by
+        return Bytes(read=self._read, sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])
+
+    def expect(self, targets: Sequence[str], size: int) -> None:
+        """Know what there is to do for each target."""
+        self._each = size
+        self._done = dict.fromkeys(targets, 0)
+
+    def read(self, size: int) -> None:
+        """Count what was read from the share."""
+        with self._lock:
+            self._read += size
+            self._tell()
+
+    def arrived(self, target: str, part: Part) -> None:
+        """Count a part that has got to the target."""
+        with self._lock:
+            self._by[part.source] += part.length
+            self._add(target, part.length)
+
+    def found(self, target: str, size: int) -> None:
+        """Count what the target had before."""
+        with self._lock:
+            self._add(target, size)
+
+    def give_up(self, target: str) -> None:
+        """Count the target no more."""
+        with self._lock:
+            self._done.pop(target, None)
+
+    def _add(self, target: str, size: int) -> None:
+        if target in self._done:  # what is sent once more, in full, is no more than all
+            self._done[target] = min(self._each, self._done[target] + size)
+        self._tell()
+
+    def _tell(self) -> None:
+        done, total = sum(self._done.values()), self._each * len(self._done)
+        self._on_progress(Moved(bytes=self.moved, done=done, total=total))

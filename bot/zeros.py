@@ -1,0 +1,96 @@
+"""The zero object of a target: long stretches of zeros are copied from it by the store, so that they never travel.
+
+It lies at .cloudy/zero/<size>, is shared by all transactions and belongs to no recovery point; losing it costs nothing.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from threading import Lock
+
+from bot.checksum import crc64, whole
+from bot.desk import Ask, BaseLost, Journal
+from bot.errors import MissingError
+from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
+from bot.ports import ObjectStore
+
+SIZES = (8 << 20, 256 << 20, 5 << 30)  # bytes; each larger one is made of copies of the one before it
+
+
+class Zeros:
+    """What there is in each target, looked up at most once in a transfer."""
+
+    def __init__(self, journal: Journal, ask: Ask, metadata: Mapping[str, str]) -> None:
+        self._journal = journal
+        self._ask = ask
+        self._metadata = metadata
+        self._known: dict[tuple[str, int], CopySource] = {}
+        self._lock = Lock()
+
+    def source(self, target: ObjectStore, length: int) -> CopySource:
+        """So many zeros at least, 5 GiB at most; made where they are not there yet. BaseLost: they are none."""
+        with self._lock:  # one makes it, the others wait
+            source = self._found(target, SIZES[0]) or self._put(target)
+            for size in SIZES[1:]:
+                if length <= source.length:
+                    break
+                source = self._found(target, size) or self._multiplied(target, source, size)
+            return source
+
+    def _found(self, target: ObjectStore, size: int) -> CopySource | None:
+        if known := self._known.get((target.name, size)):
+            return known
+        info = self._ask(target, partial(_head, target, _key(size)))
+        if info is None or info.size != size or info.is_archived:
+            return None
+        return self._keep(target, info)
+
+    def _put(self, target: ObjectStore) -> CopySource:
+        zeros = bytearray(SIZES[0])
+        put = partial(target.put, _key(len(zeros)), zeros, crc64=crc64(zeros), metadata=self._metadata)
+        return self._keep(target, self._ask(target, put))
+
+    def _multiplied(self, target: ObjectStore, source: CopySource, size: int) -> CopySource:
+        key, value = _key(size), whole([(crc64(bytes(SIZES[0])), SIZES[0])] * (source.length // SIZES[0]))
+        self._journal.opening(target.name, key, target.url)
+        upload = self._ask(target, partial(target.begin_upload, key, metadata=self._metadata))
+        self._journal.opened(target.name, key, upload)
+        try:
+            parts = [self._copied(target, upload, at, source, value) for at in range(1, size // source.length + 1)]
+        except BaseLost:
+            self._ask(target, partial(target.abort_upload, upload))
+            self._journal.settled(target.name, key)
+            raise
+        crc = whole([(value, source.length)] * len(parts))
+        make = partial(target.complete_upload, upload, parts, size=size, crc64=crc, metadata=self._metadata)
+        made = self._keep(target, self._ask(target, make))
+        self._journal.settled(target.name, key)
+        return made
+
+    def _copied(self, target: ObjectStore, upload: Upload, number: int, source: CopySource, value: int) -> PartDone:
+        copied = self._ask(target, partial(target.copy_part, upload, number, source, crc64=value))
+        if copied.crc64 not in (None, value):
+            raise BaseLost(f"{source.key} is not all zeros: remove it, and it is made anew.")
+        return PartDone(
+            number=number,
+            offset=(number - 1) * source.length,
+            length=source.length,
+            etag=copied.etag,
+            crc64=value,
+            source=PartSource.COPY,
+        )
+
+    def _keep(self, target: ObjectStore, info: ObjectInfo) -> CopySource:
+        source = CopySource(key=info.key, offset=0, length=info.size, etag=info.etag, version_id=info.version_id)
+        self._known[target.name, info.size] = source
+        return source
+
+
+def _key(size: int) -> str:
+    return f".cloudy/zero/{size}"
+
+
+def _head(target: ObjectStore, key: str) -> ObjectInfo | None:
+    try:
+        return target.head(key)
+    except MissingError:
+        return None
