@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.actions.points import holdings
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
-from bot.model import Failure, Headroom, Json, Transaction, Vm
+from bot.model import Failure, Headroom, Json, State, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
 from bot.retry import Patience, retrying
@@ -122,8 +122,11 @@ class Planner:
         plan, request = self._by_point(transaction), transaction.request
         with self._db.read() as unit:
             maker = unit.transactions.find(str(request["point"]))
+            user = next((other for other in unit.transactions.active() if _copies_from(other, request["point"])), None)
         if maker is not None and not maker.state.is_final:
             raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
+        if user is not None:
+            raise RequesterError(f"{user.id} copies from it just now: {user.state}. Delete it when that has ended.")
         held = {name: self._held(name, str(request["point"])) for name in transaction.targets}
         with self._db.read() as unit:
             point = next(filter(None, (unit.points.get(request["point"], name) for name in transaction.targets)), None)
@@ -168,6 +171,7 @@ class Planner:
             "used_bytes": vm.used_bytes,
             "snapshots": room.snapshots,
             "warnings": room.warnings(vm.name, vm.vmstore),
+            "bases": self._bases(transaction, vm.uuid),
         }
         return Planned(
             vm=vm.name,
@@ -178,6 +182,17 @@ class Planner:
             decided=_protection(transaction, vm) | {"addresses": self._addresses(transaction)},
             estimates=self._estimates(transaction, vm, facts),
         )
+
+    def _bases(self, transaction: Transaction, vm_uuid: str) -> dict[str, str]:
+        """By target the newest recovery point of the VM that is not about to be deleted: what did not change since it
+        is copied from it by the store.
+        """
+        with self._db.read() as unit:
+            points = unit.points.of_vm(vm_uuid)
+            going = {str(other.request.get("point", "")) for other in unit.transactions.active()}
+        newest_last = [point for point in reversed(points) if point.transaction_id not in going]
+        newest = {point.target: point.transaction_id for point in newest_last}
+        return {target: newest[target] for target in transaction.targets if target in newest}
 
     def _estimates(self, transaction: Transaction, vm: Vm, facts: Json) -> Json:
         size = vm.provisioned_bytes
@@ -260,6 +275,10 @@ class Planner:
             names = tuple(dict.fromkeys((*unit.inventory.near(name), *near)))[:5]
         hint = f" Did you mean {', '.join(names)}?" if names else ""
         return NotFound(f"There is no live VM called {name}.{hint}", names)
+
+
+def _copies_from(other: Transaction, point: str) -> bool:
+    return other.state in (State.QUEUED, State.RUNNING, State.HELD) and point in other.plan.get("bases", {}).values()
 
 
 def _by_uuid(client: VMstore, typed: str) -> Vm | None:

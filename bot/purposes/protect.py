@@ -1,6 +1,6 @@
 """Protect: a recovery point of a VM in every target."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bot import keeping
 from bot.model import Json, State, Step, Transaction
@@ -28,10 +28,21 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
     "snapshot": _consistency,
     "clone": lambda step: f"/{step.outputs.get('directory', '')}",
     "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",
-    "upload": lambda step: f"{size_text(step.outputs.get('moved', {}).get('sent', 0))} sent",
+    "upload": lambda step: ", ".join(_sent(step)),
     "verify": lambda step: ", ".join(f"{name}: {proof}" for name, proof in step.outputs.get("proof", {}).items()),
     "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
 }
+
+
+def _sent(step: Step) -> Iterator[str]:
+    """What travelled, what the store copied, what are zeros; and why something was sent in full that need not be."""
+    moved = step.outputs.get("moved", {})
+    yield f"{size_text(moved.get('sent', 0))} sent"
+    for name, words in (("copied", "unchanged, copied in the store"), ("zero", "zeros never sent")):
+        if moved.get(name):
+            yield f"{size_text(moved[name])} {words}"
+    for lost in step.outputs.get("lost", ()):
+        yield f"sent in full, since it could not be copied: {lost.rstrip('.')}"
 
 
 def _checksums(steps: Sequence[Step]) -> Facts:
