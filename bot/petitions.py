@@ -19,6 +19,9 @@ _LABELS = {
     "removes": "Removes all under",
     "keep_for": "Keep for",
     "last_of_vm": "Mind",
+    "base": "Copies what did not change since",
+    "last_time": "Last time",
+    "bytes_to_send": "Bytes to send at most",
     "price": "Price",
     "minutes": "Minutes",
 }

@@ -12,7 +12,7 @@ from bot.ports import Systems, VMstore
 from bot.prices import Prices
 from bot.retry import Patience, retrying
 from bot.store import Database
-from bot.words import duration_text
+from bot.words import duration_text, moved_text
 
 log = logging.getLogger(__name__)
 
@@ -198,10 +198,15 @@ class Planner:
         size = vm.provisioned_bytes
         with self._db.read() as unit:
             rate = unit.transactions.usual_speed(transaction.targets)
+            earlier = unit.transactions.list(states=(State.SUCCEEDED,), vm=vm.name, limit=5)
+        alike = (each for each in earlier if (each.vm_uuid, each.targets) == (vm.uuid, transaction.targets))
+        last = next((each for each in alike if each.workflow == transaction.workflow), None)
         return {
             "disks": facts["disks"],
             "snapshots_there": str(facts["snapshots"]),  # told as words: one more by its own schedule voids nothing
-            "bytes_to_send": size * len(transaction.targets),
+            "bytes_to_send": size * len(transaction.targets),  # at most
+            "base": ", ".join(f"{target}: {point}" for target, point in facts["bases"].items()),
+            "last_time": moved_text(last.bytes) if last else "",
             "time": f"about {duration_text(size * len(transaction.targets) / rate)}" if rate else "",
             "price": self._prices.a_month(dict.fromkeys(transaction.targets, size), "costs"),
         }

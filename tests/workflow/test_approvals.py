@@ -304,11 +304,26 @@ def test_a_protection_can_be_made_to_wait_too(tmp_path: Path) -> None:
     house.dispatch()
     facts = dict(view(house, f"{transaction.id}:root")["facts"])
     assert facts["VM"] == "vm01"
-    assert "Bytes to send" in facts
+    assert "Bytes to send at most" in facts
+    assert not {"Copies what did not change since", "Last time"} & facts.keys()
     click(house, transaction, BOB)
     finish(house)
     assert house.read(transaction.id).state is State.SUCCEEDED
     assert house.left() == []
+
+
+def test_the_card_of_a_further_protection_tells_its_base_and_what_travelled_last_time(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    first = house.protect()
+    rule = Rule(name="rule 1", operation=Operation.PROTECT, vm="vm01", need=Need.APPROVAL)
+    house.restart_with(Policy(grants=GRANTS, rules=(rule,)))
+    request = ProtectRequest(vms=("vm01",), targets=("s3",))
+    (second,) = house.service.protect(request, ALICE, request_key="again", place=OPS)
+    house.dispatch()
+    facts = dict(view(house, f"{second.id}:root")["facts"])
+    assert facts["Copies what did not change since"] == f"s3: {first.id}"
+    assert "read" in facts["Last time"]
+    assert "sent" in facts["Last time"]
 
 
 def test_who_could_say_a_word_sees_it_waiting(house: House) -> None:
