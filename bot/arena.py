@@ -83,7 +83,11 @@ class Arena:
             lease.held += 1
             if self._free and lease.window == self.window:
                 return self._free.pop()
-        return bytearray(lease.window)
+        try:
+            return bytearray(lease.window)
+        except MemoryError:
+            self.give(lease, None)
+            raise
 
     def give(self, lease: Lease, buffer: bytearray | None) -> None:
         """See the lease."""

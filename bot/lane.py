@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
+from typing import TypeVar
 
 from bot import digests
 from bot.checksum import crc64, to_hex, whole
 from bot.desk import BaseLost, Desk
 from bot.digests import Digests
-from bot.errors import ArchivedError, ChangedError, IntegrityError, MissingError
+from bot.errors import IntegrityError, MissingError
 from bot.grains import Grain
 from bot.model import (
     Base,
     CopySource,
     ObjectInfo,
     Part,
-    PartCopied,
     PartDone,
     PartSource,
     Run,
@@ -32,9 +32,13 @@ from bot.model import (
 )
 from bot.plan import Cutter
 from bot.ports import ObjectStore
-from bot.reading import Window
+from bot.reading import Window, body_of
 from bot.seen import Seen
+from bot.yielding import is_there, listed, or_lost, was_put
 
+T = TypeVar("T")
+_END = Part(number=0, offset=0, length=0)  # stands for "make the object"
+_READ_BACK = 8 << 20  # bytes a request
 _WORTH_DIGESTS = 1 << 20  # a smaller file is sent again sooner than looked up
 
 
@@ -102,20 +106,27 @@ class Lane:
         """The file has ended; gives the rest of what is to be sent."""
         last = _parts(self._cut.finish())
         if self._small is None:
-            jobs = self._jobs(last)
-            with self._lock:
-                self._expected = self._count
-            return jobs
+            return self._closed(self._jobs(last))
         parts, self._small = [*self._small, *last], None
         if all(part.source is PartSource.UPLOAD for part in parts):
             self._is_at_once = True
             whole_file = Part(number=1, offset=0, length=self.file.size)
             return [Job(self, whole_file, self._held(whole_file))]
         self._resume()
-        jobs = self._jobs(parts) if self.stored is None else []
+        return self._closed(self._jobs(parts)) if self.stored is None else []
+
+    def _closed(self, jobs: list["Job"]) -> list["Job"]:
+        """All parts are known now. They may all be there already, and then no job of theirs would make the object."""
         with self._lock:
             self._expected = self._count
-        return jobs
+        return [*jobs, Job(self, _END, ())] if self._is_whole() else jobs
+
+    def _is_whole(self) -> bool:
+        """Whether all parts are there; told once."""
+        with self._lock:
+            is_whole = len(self._done) == self._expected
+            self._expected = -1 if is_whole else self._expected
+        return is_whole
 
     def drop(self) -> None:
         """Hold no window any more. Repeating is safe."""
@@ -126,10 +137,13 @@ class Lane:
         """Get one part there; the last one makes the object. What raises is the target's failure, or everybody's."""
         if self.is_over:
             return
+        if part is _END:
+            self._complete(seen)
+            return
         value = seen.crc64(part.offset, part.length)
         if self._is_at_once:
-            self._give_up_upload()
-            body = _body(windows, part)
+            self.give_up_upload()
+            body = body_of(windows, part.offset, part.length)
             put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
             self._keep(lambda: self._desk.ask(self.target, put), value, seen)
             self._desk.meter.arrived(self.target.name, part)
@@ -140,13 +154,10 @@ class Lane:
             self._desk.meter.arrived(self.target.name, part)
         else:
             return
-        with self._lock:
-            is_last = len(self._done) == self._expected
-            self._expected = -1 if is_last else self._expected
-        if is_last:
+        if self._is_whole():
             self._complete(seen)
 
-    def _give_up_upload(self) -> None:
+    def give_up_upload(self) -> None:
         """One that was begun for copies that turned out to be impossible."""
         upload = self._desk.journal.upload(self.target.name, self.file.key)
         if upload is not None:
@@ -206,7 +217,7 @@ class Lane:
     def _send(self, part: Part, windows: Sequence[Window], value: int) -> None:
         assert self._upload is not None  # noqa: S101 - begin() has opened it
         if part.source is PartSource.UPLOAD:
-            body = _body(windows, part)
+            body = body_of(windows, part.offset, part.length)
             etag = self._desk.ask(
                 self.target, partial(self.target.put_part, self._upload, part.number, body, crc64=value)
             )
@@ -223,13 +234,22 @@ class Lane:
         """BaseLost: it cannot be copied, or the store says that it copied other bytes."""
         source = self._source(part)
         copy = partial(self.target.copy_part, upload, part.number, source, crc64=value)
-        copied = self._desk.ask(self.target, lambda: _or_lost(copy, source))
-        if copied.crc64 is not None and copied.crc64 != value:
+        copied = self._desk.ask(self.target, partial(or_lost, copy, source))
+        found = self._read_back(source) if copied.crc64 is None else copied.crc64
+        if found != value:
             raise BaseLost(
-                f"{source.key} has other bytes at {source.offset} than its digests say: CRC-64 {to_hex(copied.crc64)}, "
-                f"not {to_hex(value)}. Look at the recovery point that it belongs to: it is damaged."
+                f"{source.key} has other bytes at {source.offset} than it should: CRC-64 {to_hex(found)}, "
+                f"not {to_hex(value)}. It is damaged, and so is what it belongs to."
             )
         return copied.etag
+
+    def _read_back(self, source: CopySource) -> int:
+        """The CRC of what was copied from, where the store does not tell what it copied."""
+        value = 0
+        for at in range(0, source.length, _READ_BACK):
+            get = partial(self.target.get, source.key, source.offset + at, min(_READ_BACK, source.length - at))
+            value = crc64(self._desk.ask(self.target, partial(or_lost, get, source)), value)
+        return value
 
     def _source(self, part: Part) -> CopySource:
         if part.source is PartSource.ZERO:
@@ -261,7 +281,7 @@ class Lane:
         name, key, journal = self.target.name, self.file.key, self._desk.journal
         recorded, upload, there = journal.parts(name, key), journal.upload(name, key), None
         if upload is not None:
-            there = self._desk.ask(self.target, partial(_listed, self.target, upload))
+            there = self._desk.ask(self.target, partial(listed, self.target, upload))
             if there is None and self._was_completed(upload, recorded):
                 return
         if upload is None or there is None:
@@ -289,7 +309,9 @@ class Lane:
         info = self._desk.ask(self.target, partial(self._made, upload, parts))
         if info is None:
             return False
-        self._note(info, _crc(parts))
+        key = self._digests_key
+        has_digests = bool(key) and self._desk.ask(self.target, partial(is_there, self.target, key))
+        self._note(info, _crc(parts), key if has_digests else "")
         return True
 
     def _made(self, upload: Upload, parts: Sequence[PartDone]) -> ObjectInfo | None:
@@ -311,13 +333,14 @@ class Lane:
 
     def _keep(self, make: Callable[[], ObjectInfo], value: int, seen: Seen) -> None:
         """The digests go first: an object that is known as stored has them."""
-        if self._digests_key:
+        key = self._digests_key
+        if key:
             body = digests.encode(seen.digests(self.file.key))
-            put = partial(self.target.put, self._digests_key, body, crc64=crc64(body), metadata=self._desk.metadata)
-            self._desk.ask(self.target, put)
-        self._note(make(), value)
+            put = partial(self.target.put, key, body, crc64=crc64(body), metadata=self._desk.metadata)
+            key = key if self._desk.ask(self.target, partial(was_put, put, self.target, key, crc64(body))) else ""
+        self._note(make(), value, key)
 
-    def _note(self, info: ObjectInfo, value: int) -> None:
+    def _note(self, info: ObjectInfo, value: int, digests_key: str) -> None:
         stored = StoredFile(
             path=f"{self._desk.export}/{self.file.path}",
             name=self.file.name,
@@ -325,7 +348,7 @@ class Lane:
             size=self.file.size,
             crc64=value,
             etag=info.etag,
-            digests=self._digests_key,
+            digests=digests_key,
         )
         self._desk.journal.stored(self.target.name, stored)
         self.stored = stored
@@ -357,34 +380,6 @@ class Job:
 def _parts(decided: Sequence[Part | Segment]) -> list[Part]:
     """Segments are switched off (CutRules.segments)."""
     return [part for part in decided if isinstance(part, Part)]
-
-
-def _body(windows: Sequence[Window], part: Part) -> bytearray:
-    """The part's bytes; the window's own memory where it is all of it, since copying costs."""
-    if len(windows) == 1 and (own := windows[0].all_of(part.offset, part.length)) is not None:
-        return own
-    views = [window.bytes_of(part.offset, part.length) for window in windows]
-    try:
-        return bytearray().join(views)
-    finally:
-        for view in views:
-            view.release()
-
-
-def _or_lost(copy: Callable[[], PartCopied], source: CopySource) -> PartCopied:
-    try:
-        return copy()
-    except ArchivedError as error:
-        raise BaseLost(f"{source.key} lies in an archive.") from error
-    except (ChangedError, MissingError) as error:
-        raise BaseLost(f"{source.key} is gone, or not what it was.") from error
-
-
-def _listed(target: ObjectStore, upload: Upload) -> Mapping[int, tuple[str, int]] | None:
-    try:
-        return target.list_parts(upload)
-    except MissingError:  # completed, given up or expired
-        return None
 
 
 def _crc(parts: Sequence[PartDone]) -> int:

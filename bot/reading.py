@@ -5,7 +5,7 @@ stay where they are until whoever sends them lets go of the window; the arena bo
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from threading import Lock
 
@@ -57,6 +57,18 @@ class Window:
         """The part of a stretch of the file that lies in this window; release the view before the window."""
         first, last = max(offset, self.offset), min(offset + length, self.end)
         return memoryview(self._buffer)[first - self.offset : last - self.offset]
+
+
+def body_of(windows: Sequence[Window], offset: int, length: int) -> bytearray:
+    """The bytes of a stretch; the window's own memory where it is all of it, since copying costs."""
+    if len(windows) == 1 and (own := windows[0].all_of(offset, length)) is not None:
+        return own
+    views = [window.bytes_of(offset, length) for window in windows]
+    try:
+        return bytearray().join(views)
+    finally:
+        for view in views:
+            view.release()
 
 
 def windows(

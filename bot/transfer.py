@@ -11,7 +11,7 @@ from threading import Event, Lock
 from typing import TypeVar
 
 from bot import plan
-from bot.arena import Arena
+from bot.arena import MOST, Arena
 from bot.checksum import crc64, to_hex
 from bot.desk import Desk, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
@@ -167,7 +167,7 @@ class _Transfer:
             self._send_all(files)
         if self._first is not None:
             raise self._first
-        stored = {target.name: self._stored_in(target) for target in self._alive()}
+        stored = {target.name: self._stored_in(target, files) for target in self._alive()}
         return Sent(stored=stored, failed=dict(self._failed), moved=self._meter.moved, lost=self._lost)
 
     def _send_all(self, files: Sequence[SourceFile]) -> None:
@@ -217,11 +217,12 @@ class _Transfer:
         if not lanes:
             return
         self._go_on()
-        reader = self._share.open(file.path)
-        grain = self._grain(file)
-        lease = self._arena.lease(self._go_on, self._least(file), -(-max(file.size, 1) // grain) * grain)
-        seen = Seen(file.size, grain)
+        grain, least = self._grain(file), self._least(file)
+        arena = self._arena if least <= MOST else Arena(least, self._arena.window)  # so that it keeps nobody waiting
+        lease = arena.lease(self._go_on, least, -(-max(file.size, 1) // grain) * grain)
+        seen, reader = Seen(file.size, grain), None
         try:
+            reader = self._share.open(file.path)
             reading = windows(reader, file, grain=seen.grain, lease=lease, threads=readers, check=self._go_on)
             with closing(reading):
                 for window in reading:
@@ -238,14 +239,17 @@ class _Transfer:
             for lane in lanes:
                 lane.drop()
             lease.close()
-            reader.close()
+            if reader is not None:
+                reader.close()
 
     def _lane(self, number: int, file: SourceFile, target: ObjectStore, in_full: bool) -> Lane | None:
         """None: the target has it already, or is given up."""
-        lane = Lane(target, file, number, way=self._way(file, target, in_full), desk=self._desk)
-        with self._state:
-            self._lanes = [each for each in self._lanes if (each.file, each.target) != (file, target)] + [lane]
         try:
+            lane = Lane(target, file, number, way=self._way(file, target, in_full), desk=self._desk)
+            with self._state:
+                self._lanes = [each for each in self._lanes if (each.file, each.target) != (file, target)] + [lane]
+            if in_full:
+                lane.give_up_upload()  # nothing that was copied into it is to be taken for sent
             lane.begin()
         except _GivenUp:
             return None
@@ -256,7 +260,9 @@ class _Transfer:
 
     def _way(self, file: SourceFile, target: ObjectStore, in_full: bool) -> Way:
         settings, grain = self._settings, self._grain(file)
-        able = replace(target.capabilities(), copies_parts=False) if in_full else target.capabilities()
+        able = self._ask(target, target.capabilities)
+        able = replace(able, copies_parts=False) if in_full else able
+        former = None if in_full else self._former(file, target)
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),
             upload=settings.part_bytes,
@@ -267,7 +273,7 @@ class _Transfer:
             cut=plan.cutter(file.size, rules),
             grain=grain,
             is_small=file.size <= min(self._arena.window, settings.part_bytes),
-            former=None if in_full else settings.bases.get(target.name, {}).get(file.name),
+            former=former if former is not None and former.digests.grain == grain else None,
         )
 
     def _least(self, file: SourceFile) -> int:
@@ -278,7 +284,14 @@ class _Transfer:
         needed = -(-(undecided + 2 * max(uploads)) // window) + 2
         return max(1, min(needed, -(-file.size // window)))
 
+    def _former(self, file: SourceFile, target: ObjectStore) -> Former | None:
+        return self._settings.bases.get(target.name, {}).get(file.name)
+
     def _grain(self, file: SourceFile) -> int:
+        """That of a base, so that it can be compared; of two that differ, one target is sent in full this time."""
+        for former in (self._former(file, target) for target in self._targets):
+            if former is not None:
+                return former.digests.grain
         finest = min(target.limits.smallest for target in self._targets)
         return self._settings.grain or grain_bytes(file.size, finest)
 
@@ -356,6 +369,14 @@ class _Transfer:
     def _alive(self) -> list[ObjectStore]:
         return [target for target in self._targets if not self._is_given_up(target)]
 
-    def _stored_in(self, target: ObjectStore) -> tuple[StoredFile, ...]:
-        lanes = sorted((lane for lane in self._lanes if lane.target is target), key=lambda lane: lane.number)
-        return tuple(lane.stored for lane in lanes if lane.stored is not None)
+    def _stored_in(self, target: ObjectStore, files: Sequence[SourceFile]) -> tuple[StoredFile, ...]:
+        """All files, in their order. IntegrityError: one is not there, though nothing had failed."""
+        found = {
+            lane.file.key: lane.stored for lane in self._lanes if lane.target is target and lane.stored is not None
+        }
+        if missing := [file.path for file in files if file.key not in found]:
+            raise IntegrityError(
+                f"{missing[0]} is not in target {target.name}, though nothing has failed: a fault of Cloudy's. "
+                "No recovery point is made of it; ask again, and report this."
+            )
+        return tuple(found[file.key] for file in files)

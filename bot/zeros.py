@@ -3,17 +3,24 @@
 It lies at .cloudy/zero/<size>, is shared by all transactions and belongs to no recovery point; losing it costs nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from threading import Lock
+from typing import TypeVar
 
 from bot.checksum import crc64, whole
 from bot.desk import Ask, BaseLost, Journal
-from bot.errors import MissingError
+from bot.errors import CloudyError, MissingError, Stopped
 from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
 
 SIZES = (8 << 20, 256 << 20, 5 << 30)  # bytes; each larger one is made of copies of the one before it
+
+_LOOK_S = 0.5  # how soon a Stop is heard while another one makes it
+_LOCKS: dict[str, Lock] = {}  # by the address of a target; of this process, as the worker lock allows only one
+_LOCKS_LOCK = Lock()
+T = TypeVar("T")
 
 
 class Zeros:
@@ -24,11 +31,10 @@ class Zeros:
         self._ask = ask
         self._metadata = metadata
         self._known: dict[tuple[str, int], CopySource] = {}
-        self._lock = Lock()
 
     def source(self, target: ObjectStore, length: int) -> CopySource:
-        """So many zeros at least, 5 GiB at most; made where they are not there yet. BaseLost: they are none."""
-        with self._lock:  # one makes it, the others wait
+        """So many zeros at least, 5 GiB at most; made where they are not there yet. BaseLost: they cannot be had."""
+        with self._alone(target):
             source = self._found(target, SIZES[0]) or self._put(target)
             for size in SIZES[1:]:
                 if length <= source.length:
@@ -36,38 +42,53 @@ class Zeros:
                 source = self._found(target, size) or self._multiplied(target, source, size)
             return source
 
+    @contextmanager
+    def _alone(self, target: ObjectStore) -> Iterator[None]:
+        """One makes it, the others wait, also those of other transactions; Stop is heard meanwhile."""
+        with _LOCKS_LOCK:
+            lock = _LOCKS.setdefault(target.address, Lock())
+        while not lock.acquire(timeout=_LOOK_S):
+            self._ask(target, lambda: None)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _found(self, target: ObjectStore, size: int) -> CopySource | None:
         if known := self._known.get((target.name, size)):
             return known
-        info = self._ask(target, partial(_head, target, _key(size)))
-        if info is None or info.size != size or info.is_archived:
+        info = self._call(target, partial(_head, target, _key(size)))
+        if info is None:
+            return None
+        if info.size != size or info.is_archived or info.crc64 not in (None, _crc(size)):
+            self._call(target, partial(target.delete, info.key))  # damaged, or somebody else's: made anew
             return None
         return self._keep(target, info)
 
     def _put(self, target: ObjectStore) -> CopySource:
         zeros = bytearray(SIZES[0])
         put = partial(target.put, _key(len(zeros)), zeros, crc64=crc64(zeros), metadata=self._metadata)
-        return self._keep(target, self._ask(target, put))
+        return self._keep(target, self._call(target, put))
 
     def _multiplied(self, target: ObjectStore, source: CopySource, size: int) -> CopySource:
-        key, value = _key(size), whole([(crc64(bytes(SIZES[0])), SIZES[0])] * (source.length // SIZES[0]))
+        key = _key(size)
         self._journal.opening(target.name, key, target.url)
-        upload = self._ask(target, partial(target.begin_upload, key, metadata=self._metadata))
+        upload = self._call(target, partial(target.begin_upload, key, metadata=self._metadata))
         self._journal.opened(target.name, key, upload)
         try:
-            parts = [self._copied(target, upload, at, source, value) for at in range(1, size // source.length + 1)]
+            parts = [self._copied(target, upload, at, source) for at in range(1, size // source.length + 1)]
+            make = partial(target.complete_upload, upload, parts, size=size, crc64=_crc(size), metadata=self._metadata)
+            made = self._keep(target, self._call(target, make))
         except BaseLost:
-            self._ask(target, partial(target.abort_upload, upload))
+            self._call(target, partial(target.abort_upload, upload))
             self._journal.settled(target.name, key)
             raise
-        crc = whole([(value, source.length)] * len(parts))
-        make = partial(target.complete_upload, upload, parts, size=size, crc64=crc, metadata=self._metadata)
-        made = self._keep(target, self._ask(target, make))
         self._journal.settled(target.name, key)
         return made
 
-    def _copied(self, target: ObjectStore, upload: Upload, number: int, source: CopySource, value: int) -> PartDone:
-        copied = self._ask(target, partial(target.copy_part, upload, number, source, crc64=value))
+    def _copied(self, target: ObjectStore, upload: Upload, number: int, source: CopySource) -> PartDone:
+        value = _crc(source.length)
+        copied = self._call(target, partial(target.copy_part, upload, number, source, crc64=value))
         if copied.crc64 not in (None, value):
             raise BaseLost(f"{source.key} is not all zeros: remove it, and it is made anew.")
         return PartDone(
@@ -79,10 +100,27 @@ class Zeros:
             source=PartSource.COPY,
         )
 
+    def _call(self, target: ObjectStore, call: Callable[[], T]) -> T:
+        """Zeros are no reason to give a target up: they can be sent."""
+
+        def lenient() -> T:
+            try:
+                return call()
+            except Stopped:
+                raise
+            except CloudyError as error:
+                raise BaseLost(f"The zero object cannot be had: {error.message}") from error
+
+        return self._ask(target, lenient)
+
     def _keep(self, target: ObjectStore, info: ObjectInfo) -> CopySource:
         source = CopySource(key=info.key, offset=0, length=info.size, etag=info.etag, version_id=info.version_id)
         self._known[target.name, info.size] = source
         return source
+
+
+def _crc(size: int) -> int:
+    return whole([(crc64(bytes(SIZES[0])), SIZES[0])] * (size // SIZES[0]))
 
 
 def _key(size: int) -> str:

@@ -11,9 +11,11 @@ import pytest
 from bot.arena import Arena
 from bot.checksum import crc64
 from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError, PermanentError, Stopped, TransientError
+from bot.lane import Job, Lane
 from bot.meter import Moved
-from bot.model import Bytes, PartLimits, SourceFile, StoredFile
+from bot.model import Bytes, Capabilities, PartLimits, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
+from tests.e2e.waiting import until
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
 
 TID = "20261123T142233Z-7f3k9q"
@@ -439,3 +441,91 @@ def test_verify_can_be_stopped() -> None:
     (file, *_) = run.send().stored["s3"]
     with pytest.raises(Stopped):
         verify(run.targets[0], file, lambda: _stop_if(True))
+
+
+class Poor(MemoryStore):
+    """A store that copies no parts."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), copies_parts=False)
+
+
+def even(parts: int) -> tuple[SourceFile, dict[str, bytes]]:
+    """A file of so many whole parts: the last one is decided before the file is known to have ended."""
+    content = random.Random(parts).randbytes(parts * PART)
+    path = f"{TID}/vm01/even.vmdk"
+    return SourceFile(path=path, name="vm01/even.vmdk", key=f"{TID}/tintri/{path}", size=len(content)), {path: content}
+
+
+def test_a_file_of_whole_parts_is_made_also_when_they_are_there_before_its_end_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, content = even(4)
+    end = Lane.end
+
+    def late(lane: Lane) -> list[Job]:
+        until(lambda: len(lane._done) == 4, "all parts are there")
+        return end(lane)
+
+    monkeypatch.setattr(Lane, "end", late)
+    run = Run(Poor("s3"))
+    run.share.files.update(content)
+    [stored] = run.send([file]).stored["s3"]
+    assert run.targets[0].objects[stored.key] == content[file.path]
+    assert run.targets[0].uploads == {}
+
+
+def test_a_file_whose_parts_are_all_there_already_is_made() -> None:
+    file, content = even(4)
+    for _ in range(30):
+        run = Run(Poor("s3"))
+        run.share.files.update(content)
+
+        def die(told: str) -> None:
+            if told == "s3.complete_upload":
+                raise Crash(told)
+
+        run.watch(die)
+        with pytest.raises(Crash):
+            run.send([file])
+        run.watch(unwatched)
+        [stored] = run.send([file]).stored["s3"]
+        assert run.targets[0].objects[stored.key] == content[file.path]
+
+
+def test_what_was_not_made_though_nothing_failed_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lane, "carry_out", lambda *_: None)
+    with pytest.raises(IntegrityError, match="fault of Cloudy's"):
+        Run().send()
+
+
+class Unprobed(MemoryStore):
+    """Out of reach when it is probed."""
+
+    def capabilities(self) -> Capabilities:
+        raise TransientError("nobody answers", system=self.name, operation="probe")
+
+
+def test_a_target_that_cannot_be_probed_keeps_the_others_from_nothing() -> None:
+    run = Run(Unprobed("bad"), MemoryStore("good"))
+    sent = run.send()
+    assert set(sent.failed) == {"bad"}
+    expected(run.targets[1])
+
+
+def test_a_stop_while_there_is_no_memory_leaves_no_file_open() -> None:
+    arena, run = Arena(1, window=PART), Run()
+    held = arena.lease(lambda: None, 1)
+    asked = threading.Event()
+
+    def check() -> None:
+        if asked.is_set():
+            raise Stopped
+
+    run.check = check
+    threading.Timer(0.1, asked.set).start()
+    with pytest.raises(Stopped):
+        run.send(settings=replace(run.settings(), arena=arena))
+    held.close()
+    assert run.share.open_readers == 0
+    assert not arena._leases

@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from bot import bases, digests, lane, manifest, zeros
 from bot.arena import Arena
-from bot.errors import IntegrityError
+from bot.errors import DeniedError, IntegrityError
 from bot.model import Actor, Bytes, Disk, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
 from tests.memory import MemoryJournal, MemoryShare, MemoryStore
@@ -55,6 +56,7 @@ class World:
 
     store: MemoryStore
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    grain: int = GRAIN
 
     def protect(self, transaction: str, content: bytes, base: str = "") -> Sent:
         """Send, verify, and write what a manifest has."""
@@ -66,7 +68,9 @@ class World:
             share=MemoryShare({path: content}),
             targets=[self.store],
             journal=self.journal,
-            settings=TransferSettings(threads=2, grain=GRAIN, part_bytes=PART, arena=Arena(6, WINDOW), bases=found),
+            settings=TransferSettings(
+                threads=2, grain=self.grain, part_bytes=PART, arena=Arena(6, WINDOW), bases=found
+            ),
             check=lambda: None,
             on_progress=lambda _moved: None,
         )
@@ -216,3 +220,63 @@ def test_a_base_that_lies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.startswith("s3: ")
     assert "damaged" in told
     assert sent.moved.sent == len(new)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_first_runs_at_once_share_the_zero_object(seed: int) -> None:
+    dice, store = random.Random(seed), MemoryStore("s3")
+    worlds = {name: World(store) for name in (FIRST, SECOND)}
+    disks = {name: dice.randbytes(PART) + bytes(30 * PART) + dice.randbytes(PART) for name in worlds}
+    with ThreadPoolExecutor(2) as people:
+        sent = list(people.map(lambda name: worlds[name].protect(name, disks[name]), disks))
+    assert all(each.moved.zero and not each.lost for each in sent)
+    assert all(worlds[name].holds(name) == disks[name] for name in disks)
+    assert not store.uploads
+
+
+def test_a_damaged_zero_object_is_made_anew() -> None:
+    world, content = World(MemoryStore("s3")), b"x" * PART + bytes(30 * PART) + b"y"
+    world.protect(FIRST, content)
+    for key in [key for key in world.store.objects if key.startswith(".cloudy/zero/")]:
+        world.store.objects[key] = b"\1" * len(world.store.objects[key])
+    second = world.protect(SECOND, content)
+    assert world.holds(SECOND) == content
+    assert second.moved.zero
+    assert not second.lost
+
+
+def test_whatever_refuses_a_copy_the_file_is_sent_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(5)
+    old = dice.randbytes(20 * PART)
+    world = World(MemoryStore("s3"))
+    world.protect(FIRST, old)
+
+    def refuse(*_args: object, **_named: object) -> None:
+        raise DeniedError("the key of the old object may not be used")
+
+    monkeypatch.setattr(world.store, "copy_part", refuse)
+    sent = world.protect(SECOND, old, FIRST)
+    assert world.holds(SECOND) == old
+    assert sent.lost
+    assert not world.store.uploads
+
+
+def test_a_rotten_base_is_found_also_where_the_store_tells_no_checksum() -> None:
+    dice = random.Random(6)
+    old = dice.randbytes(20 * PART)
+    world = World(MemoryStore("s3", checks_crc=False))
+    world.protect(FIRST, old)
+    rotten(world, dice, old)
+    assert world.protect(SECOND, old, FIRST).lost
+    assert world.holds(SECOND) == old
+
+
+def test_a_base_of_another_grain_is_compared_by_its_own() -> None:
+    dice = random.Random(8)
+    old = dice.randbytes(40 * PART)
+    world = World(MemoryStore("s3"))
+    world.protect(FIRST, old)
+    world.grain = 2 * GRAIN
+    second = world.protect(SECOND, old, FIRST).moved
+    assert second.copied == len(old)
+    assert world.holds(SECOND) == old

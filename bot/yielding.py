@@ -1,0 +1,52 @@
+"""Calls to a target that may come to nothing without the target's being ill."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from bot.desk import BaseLost
+from bot.errors import CloudyError, MissingError, Stopped
+from bot.model import CopySource, ObjectInfo, Upload
+from bot.ports import ObjectStore
+
+T = TypeVar("T")
+
+
+def or_lost(call: Callable[[], T], source: CopySource) -> T:
+    """Whatever is wrong with a copy: sending everything will tell whether the target itself is well."""
+    try:
+        return call()
+    except Stopped:
+        raise
+    except CloudyError as error:
+        raise BaseLost(f"{source.key} cannot be copied from: {error.message}") from error
+
+
+def was_put(put: Callable[[], ObjectInfo], target: ObjectStore, key: str, value: int) -> bool:
+    """Put digests; a recovery point is whole without them. Those from before a crash may be locked, and are as good."""
+    try:
+        put()
+    except Stopped:
+        raise
+    except CloudyError:
+        try:
+            return target.head(key).crc64 == value
+        except CloudyError:
+            return False
+    return True
+
+
+def is_there(target: ObjectStore, key: str) -> bool:
+    """Whether there is such an object."""
+    try:
+        target.head(key)
+    except MissingError:
+        return False
+    return True
+
+
+def listed(target: ObjectStore, upload: Upload) -> Mapping[int, tuple[str, int]] | None:
+    """The parts that the store has; None: no such upload any more."""
+    try:
+        return target.list_parts(upload)
+    except MissingError:  # completed, given up or expired
+        return None
