@@ -16,6 +16,7 @@ from bot.desk import BaseLost, Desk
 from bot.digests import Digests
 from bot.errors import IntegrityError, MissingError
 from bot.grains import Grain
+from bot.lenient import is_there, listed, or_lost, was_put
 from bot.model import (
     Base,
     CopySource,
@@ -34,7 +35,6 @@ from bot.plan import Cutter
 from bot.ports import ObjectStore
 from bot.reading import Window, body_of
 from bot.seen import Seen
-from bot.yielding import is_there, listed, or_lost, was_put
 
 T = TypeVar("T")
 _END = Part(number=0, offset=0, length=0)  # stands for "make the object"
@@ -234,7 +234,7 @@ class Lane:
         """BaseLost: it cannot be copied, or the store says that it copied other bytes."""
         source = self._source(part)
         copy = partial(self.target.copy_part, upload, part.number, source, crc64=value)
-        copied = self._desk.ask(self.target, partial(or_lost, copy, source))
+        copied = self._desk.ask(self.target, partial(or_lost, copy, source.key))
         found = self._read_back(source) if copied.crc64 is None else copied.crc64
         if found != value:
             raise BaseLost(
@@ -248,7 +248,7 @@ class Lane:
         value = 0
         for at in range(0, source.length, _READ_BACK):
             get = partial(self.target.get, source.key, source.offset + at, min(_READ_BACK, source.length - at))
-            value = crc64(self._desk.ask(self.target, partial(or_lost, get, source)), value)
+            value = crc64(self._desk.ask(self.target, partial(or_lost, get, source.key)), value)
         return value
 
     def _source(self, part: Part) -> CopySource:
@@ -378,8 +378,11 @@ class Job:
 
 
 def _parts(decided: Sequence[Part | Segment]) -> list[Part]:
-    """Segments are switched off (CutRules.segments)."""
-    return [part for part in decided if isinstance(part, Part)]
+    """All of them; segments are switched off (CutRules.segments), and parts of one must not be taken for others."""
+    parts = [part for part in decided if isinstance(part, Part) and not part.segment]
+    if len(parts) != len(decided):
+        raise ValueError("the plan has segments, which are not sent")
+    return parts
 
 
 def _crc(parts: Sequence[PartDone]) -> int:

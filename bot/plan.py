@@ -229,18 +229,6 @@ def part_length(size: int, limits: PartLimits, *, wanted: int = 16 * MIB) -> int
     return length
 
 
-def common(limits: tuple[PartLimits, ...]) -> PartLimits:
-    """Limits that suit every one of several stores, so that one cut serves them all."""
-    return PartLimits(
-        smallest=max(each.smallest for each in limits),
-        largest=min(each.largest for each in limits),
-        most=min(each.most for each in limits),
-        largest_object=min(each.largest_object for each in limits),
-        smallest_source=max(each.smallest_source for each in limits),
-        copy_wanted=min(each.copy_wanted for each in limits),
-    )
-
-
 def _too_large(size: int, most: int) -> OperatorError:
     return OperatorError(
         f"A file of {size} bytes is larger than the largest object that the store takes ({most} bytes). "

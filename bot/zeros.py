@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from bot.checksum import crc64, whole
 from bot.desk import Ask, BaseLost, Journal
-from bot.errors import CloudyError, MissingError, Stopped
+from bot.errors import MissingError
+from bot.lenient import or_lost
 from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
 
@@ -102,16 +103,7 @@ class Zeros:
 
     def _call(self, target: ObjectStore, call: Callable[[], T]) -> T:
         """Zeros are no reason to give a target up: they can be sent."""
-
-        def lenient() -> T:
-            try:
-                return call()
-            except Stopped:
-                raise
-            except CloudyError as error:
-                raise BaseLost(f"The zero object cannot be had: {error.message}") from error
-
-        return self._ask(target, lenient)
+        return self._ask(target, partial(or_lost, call, "The zero object"))
 
     def _keep(self, target: ObjectStore, info: ObjectInfo) -> CopySource:
         source = CopySource(key=info.key, offset=0, length=info.size, etag=info.etag, version_id=info.version_id)

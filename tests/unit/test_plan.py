@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.errors import OperatorError
 from bot.model import PartLimits
-from bot.plan import MIB, common, parts
+from bot.plan import MIB, parts
 
 S3 = PartLimits()
 TIB = 1 << 40
@@ -71,10 +71,3 @@ def test_a_file_that_the_store_cannot_take_is_refused(size: int, limits: PartLim
     assert parts(size - 1, limits)
     with pytest.raises(OperatorError, match="larger than the largest object"):
         parts(size, limits)
-
-
-def test_limits_of_several_stores_suit_each_of_them() -> None:
-    azure = PartLimits(smallest=1, largest=4000 * MIB, most=50_000, largest_object=190 * TIB)
-    assert common((S3, azure)) == PartLimits(
-        smallest=5 * MIB, largest=4000 * MIB, most=10_000, largest_object=S3.largest_object
-    )

@@ -10,10 +10,11 @@ import pytest
 
 from bot.arena import Arena
 from bot.checksum import crc64
+from bot.cutting.stream import Stream
 from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError, PermanentError, Stopped, TransientError
 from bot.lane import Job, Lane
 from bot.meter import Moved
-from bot.model import Bytes, Capabilities, PartLimits, SourceFile, StoredFile
+from bot.model import Bytes, Capabilities, Part, PartLimits, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
 from tests.e2e.waiting import until
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
@@ -529,3 +530,11 @@ def test_a_stop_while_there_is_no_memory_leaves_no_file_open() -> None:
     held.close()
     assert run.share.open_readers == 0
     assert not arena._leases
+
+
+def test_segments_are_never_sent_as_parts_of_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that has them would give the object parts of a temporary one."""
+    planned = Part(number=1, offset=0, length=PART, segment=1)
+    monkeypatch.setattr(Stream, "feed", lambda *_: [planned])
+    with pytest.raises(ValueError, match="segments"):
+        Run().send()

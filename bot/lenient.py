@@ -5,20 +5,20 @@ from typing import TypeVar
 
 from bot.desk import BaseLost
 from bot.errors import CloudyError, MissingError, Stopped
-from bot.model import CopySource, ObjectInfo, Upload
+from bot.model import ObjectInfo, Upload
 from bot.ports import ObjectStore
 
 T = TypeVar("T")
 
 
-def or_lost(call: Callable[[], T], source: CopySource) -> T:
+def or_lost(call: Callable[[], T], what: str) -> T:
     """Whatever is wrong with a copy: sending everything will tell whether the target itself is well."""
     try:
         return call()
     except Stopped:
         raise
     except CloudyError as error:
-        raise BaseLost(f"{source.key} cannot be copied from: {error.message}") from error
+        raise BaseLost(f"{what} cannot be copied from: {error.message}") from error
 
 
 def was_put(put: Callable[[], ObjectInfo], target: ObjectStore, key: str, value: int) -> bool:
