@@ -1,10 +1,10 @@
 """How far a transfer is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from bot.model import Bytes, Part, PartSource
+from bot.model import Bytes, Carried, Part, PartSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Meter:
     def __init__(self, on_progress: Callable[[Moved], None]) -> None:
         self._on_progress = on_progress
         self._read = 0
-        self._by = dict.fromkeys(PartSource, 0)
+        self._by: dict[str, dict[PartSource, int]] = {}  # by target, also such as are given up
         self._each = 0
         self._done: dict[str, int] = {}  # by target that is not given up
         self._lock = Lock()
@@ -30,8 +30,9 @@ class Meter:
     @property
     def moved(self) -> Bytes:
         """What this call moved."""
-        by = self._by
-        return Bytes(read=self._read, sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])
+        targets = {name: _carried(by) for name, by in sorted(self._by.items())}
+        total = sum(targets.values(), start=Carried())
+        return Bytes(read=self._read, sent=total.sent, copied=total.copied, zero=total.zero, targets=targets)
 
     def expect(self, targets: Sequence[str], size: int) -> None:
         """Know what there is to do for each target."""
@@ -47,7 +48,7 @@ class Meter:
     def arrived(self, target: str, part: Part) -> None:
         """Count a part that has got to the target."""
         with self._lock:
-            self._by[part.source] += part.length
+            self._by.setdefault(target, dict.fromkeys(PartSource, 0))[part.source] += part.length
             self._add(target, part.length)
 
     def found(self, target: str, size: int) -> None:
@@ -68,3 +69,7 @@ class Meter:
     def _tell(self) -> None:
         done, total = sum(self._done.values()), self._each * len(self._done)
         self._on_progress(Moved(bytes=self.moved, done=done, total=total))
+
+
+def _carried(by: Mapping[PartSource, int]) -> Carried:
+    return Carried(sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])

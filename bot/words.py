@@ -1,6 +1,6 @@
 """Numbers in words for people: bytes, seconds, what was moved. Pure."""
 
-from bot.model import Bytes
+from bot.model import Bytes, Carried
 
 
 def size_text(size: int) -> str:
@@ -25,10 +25,17 @@ def duration_text(seconds: float) -> str:
 
 
 def moved_text(moved: Bytes) -> str:
-    """ "1.0 GiB read, 412 MiB sent", and what was copied or never sent, where there was any."""
-    parts = [f"{size_text(moved.read)} read", f"{size_text(moved.sent)} sent"]
-    if moved.copied:
-        parts.append(f"{size_text(moved.copied)} copied in the store")
-    if moved.zero:
-        parts.append(f"{size_text(moved.zero)} zeros never sent")
+    """ "1.0 GiB read, 412 MiB sent", and what was copied or never sent; of several targets, each."""
+    read = f"{size_text(moved.read)} read"
+    if len(moved.targets) > 1:
+        return "; ".join([read, *(f"{name}: {_carried_text(each)}" for name, each in moved.targets.items())])
+    return f"{read}, {_carried_text(Carried(sent=moved.sent, copied=moved.copied, zero=moved.zero))}"
+
+
+def _carried_text(carried: Carried) -> str:
+    parts = [f"{size_text(carried.sent)} sent"]
+    if carried.copied:
+        parts.append(f"{size_text(carried.copied)} copied in the store")
+    if carried.zero:
+        parts.append(f"{size_text(carried.zero)} zeros never sent")
     return ", ".join(parts)

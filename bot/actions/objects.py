@@ -11,7 +11,18 @@ from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
 from bot.meter import Moved
-from bot.model import Bytes, Json, PartSource, RecoveryPoint, ResourceKind, Snapshot, SourceFile, StoredFile, Vm
+from bot.model import (
+    Bytes,
+    Carried,
+    Json,
+    PartSource,
+    RecoveryPoint,
+    ResourceKind,
+    Snapshot,
+    SourceFile,
+    StoredFile,
+    Vm,
+)
 from bot.ports import ObjectStore
 from bot.transfer import send
 from bot.transfer import verify as verify_file
@@ -61,26 +72,37 @@ def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[Obj
     """What an attempt before moved after it last told how much: parts that the journal knows and the row does not."""
     if context.attempt == 1:
         return Bytes()
-    arrived = {target.name: [_arrived(context, target.name, file) for file in files] for target in targets}
-    total = sum((each for of_target in arrived.values() for each in of_target), start=Bytes())
+    arrived = {
+        target.name: sum((_arrived(context, target.name, file) for file in files), start=Carried())
+        for target in targets
+    }
+    total = sum(arrived.values(), start=Carried())
     former = context.transaction.bytes
-    read = max((sum(each.read for each in of_target) for of_target in arrived.values()), default=0)
+    read = max((each.sent + each.copied + each.zero for each in arrived.values()), default=0)
+    new = _beyond(total, Carried(sent=former.sent, copied=former.copied, zero=former.zero))
     return Bytes(
         read=max(0, read - former.read),
-        sent=max(0, total.sent - former.sent),
-        copied=max(0, total.copied - former.copied),
-        zero=max(0, total.zero - former.zero),
+        sent=new.sent,
+        copied=new.copied,
+        zero=new.zero,
+        targets={name: _beyond(each, former.targets.get(name, Carried())) for name, each in arrived.items()},
     )
 
 
-def _arrived(context: Context, target: str, file: SourceFile) -> Bytes:
+def _beyond(arrived: Carried, told: Carried) -> Carried:
+    return Carried(
+        sent=max(0, arrived.sent - told.sent),
+        copied=max(0, arrived.copied - told.copied),
+        zero=max(0, arrived.zero - told.zero),
+    )
+
+
+def _arrived(context: Context, target: str, file: SourceFile) -> Carried:
     parts = context.journal.parts(target, file.key).values()
     if not parts and context.journal.is_stored(target, file.key):  # at once, in one piece
-        return Bytes(read=file.size, sent=file.size)
+        return Carried(sent=file.size)
     by = {source: sum(part.length for part in parts if part.source is source) for source in PartSource}
-    return Bytes(
-        read=sum(by.values()), sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO]
-    )
+    return Carried(sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])
 
 
 def _metadata(context: Context) -> dict[str, str]:

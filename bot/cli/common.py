@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,6 +82,7 @@ def summary(transaction: Transaction) -> dict[str, Any]:
             "sent": transaction.bytes.sent,
             "copied": transaction.bytes.copied,
             "zero": transaction.bytes.zero,
+            "targets": {name: asdict(each) for name, each in transaction.bytes.targets.items()},
         },
         "why": transaction.failure.what if transaction.failure else None,
         "left_behind": list(transaction.left_behind),

@@ -32,6 +32,7 @@ from bot.model.telling import AuditEvent, AuditRow, AuditVerdict, Message
 from bot.model.transactions import (
     Actor,
     Bytes,
+    Carried,
     Failure,
     Place,
     ProtectRequest,
@@ -53,6 +54,7 @@ __all__ = [
     "Base",
     "Bytes",
     "Capabilities",
+    "Carried",
     "Choice",
     "CopySource",
     "DayMoved",

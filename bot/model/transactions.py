@@ -1,5 +1,6 @@
 """Nouns of one transaction: who asked for what, how it stands, what it may leave behind."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -70,20 +71,35 @@ class StepState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bytes:
-    """What a transaction moved: read from the share, sent, copied in the store, never sent because zero."""
+class Carried:
+    """How bytes came to one target: sent, copied in the store, never sent because zero."""
 
-    read: int = 0
     sent: int = 0
     copied: int = 0
     zero: int = 0
 
+    def __add__(self, other: "Carried") -> "Carried":
+        return Carried(sent=self.sent + other.sent, copied=self.copied + other.copied, zero=self.zero + other.zero)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bytes:
+    """What a transaction moved: read from the share, sent, copied in the store, never sent because zero."""
+
+    read: int = 0  # once, for however many targets
+    sent: int = 0
+    copied: int = 0
+    zero: int = 0
+    targets: Mapping[str, Carried] = field(default_factory=dict)  # of the last three, each target's; empty: not known
+
     def __add__(self, other: "Bytes") -> "Bytes":
+        names = dict.fromkeys((*self.targets, *other.targets))
         return Bytes(
             read=self.read + other.read,
             sent=self.sent + other.sent,
             copied=self.copied + other.copied,
             zero=self.zero + other.zero,
+            targets={name: self.targets.get(name, Carried()) + other.targets.get(name, Carried()) for name in names},
         )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
-from bot.model import Actor, Bytes, Failure, Json, Place, State, Transaction
+from bot.model import Actor, Bytes, Carried, Failure, Json, Place, State, Transaction
 from bot.ports import Clock
 from bot.store.rows import TransactionRow
 
@@ -254,6 +254,10 @@ def _row(tx: Transaction) -> TransactionRow:
     )
 
 
+def _bytes(kept: Json) -> Bytes:
+    return Bytes(**{**kept, "targets": {name: Carried(**each) for name, each in kept.get("targets", {}).items()}})
+
+
 def _transaction(row: TransactionRow) -> Transaction:
     return Transaction(
         id=row.id,
@@ -275,7 +279,7 @@ def _transaction(row: TransactionRow) -> Transaction:
         started_at=row.started_at,
         ended_at=row.ended_at,
         stop_asked_by=row.stop_asked_by,
-        bytes=Bytes(**row.bytes),
+        bytes=_bytes(row.bytes),
         failure=Failure(**row.failure) if row.failure else None,
         left_behind=tuple(row.left_behind),
     )

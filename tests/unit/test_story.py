@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot import story
-from bot.model import Actor, Bytes, Failure, State, Step, StepState, Transaction
+from bot.model import Actor, Bytes, Carried, Failure, State, Step, StepState, Transaction
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ASKED = Transaction(
@@ -109,6 +109,10 @@ def test_a_receipt_tells_how_long_it_is_to_be_kept_where_that_was_asked() -> Non
 def test_bytes_that_were_copied_or_never_sent_are_told_where_there_are_any() -> None:
     assert story.moved_text(Bytes(read=1 << 30, sent=1 << 20)) == "1.0 GiB read, 1 MiB sent"
     assert "zeros never sent" in story.moved_text(Bytes(zero=5))
+    each = {"azure": Carried(sent=1 << 20, copied=1 << 30), "s3": Carried(sent=5 << 20, zero=1 << 20)}
+    assert story.moved_text(Bytes(read=1 << 30, sent=6 << 20, targets=each)) == (
+        "1.0 GiB read; azure: 1 MiB sent, 1.0 GiB copied in the store; s3: 5 MiB sent, 1 MiB zeros never sent"
+    )
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -13,6 +13,7 @@ import pytest
 from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
 from bot.model import (
     Bytes,
+    Carried,
     Failure,
     Place,
     State,
@@ -42,7 +43,7 @@ def test_a_transaction_comes_back_as_it_went_in(db: Database) -> None:
         started_at=NOON,
         ended_at=NOON + timedelta(microseconds=1),
         stop_asked_by="bob",
-        bytes=Bytes(read=2**50, sent=1),
+        bytes=Bytes(read=2**50, sent=1, targets={"s3": Carried(sent=1)}),
         failure=Failure(what="no", code="ERR-1"),
         left_behind=("snapshot x",),
     )

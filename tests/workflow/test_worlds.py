@@ -10,7 +10,7 @@ import pytest
 from bot import bases, digests, lane, manifest, zeros
 from bot.arena import Arena
 from bot.errors import DeniedError, IntegrityError
-from bot.model import Actor, Bytes, Disk, SourceFile, StoredFile
+from bot.model import Actor, Bytes, Carried, Disk, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
 from tests.memory import MemoryJournal, MemoryShare, MemoryStore
 from tests.unit.test_digests import made
@@ -202,7 +202,11 @@ def test_what_did_not_change_does_not_travel() -> None:
     new = bytearray(old)
     new[10 * PART : 11 * PART] = dice.randbytes(PART)
     second = world.protect(SECOND, bytes(new), FIRST).moved
-    assert second == Bytes(read=len(new), sent=PART, copied=len(new) - PART - second.zero, zero=second.zero)
+    copied = len(new) - PART - second.zero
+    carried = Carried(sent=PART, copied=copied, zero=second.zero)
+    assert second == Bytes(
+        read=len(new), sent=PART, copied=copied, zero=second.zero, targets={world.store.name: carried}
+    )
     del world.store.objects[f"{FIRST}/tintri/{FIRST}/{DISK}"]
     assert world.holds(SECOND) == new
 
