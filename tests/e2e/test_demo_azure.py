@@ -105,7 +105,7 @@ def test_the_disk_is_read_once_for_both_clouds_and_the_wire_has_what_was_sent(pr
     assert both["read"] == first["read"] == first["sent"] + first["copied"] + first["zero"]
     assert both["sent"] + both["copied"] + both["zero"] == 2 * both["read"]
     assert both["copied"] > 0, "the second run copies from the first what did not change, within the container"
-    wire = json.loads((protected.data / "wire-azure.json").read_text())
+    wire = json.loads((protected.data / "wire.json").read_text())["targets"]["azure"]
     assert first["sent"] <= wire["PUT"]["up"] <= first["sent"] + (10 << 20), "beside it the zero object, and digests"
 
 

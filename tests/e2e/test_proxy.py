@@ -13,6 +13,7 @@ import pytest
 
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.throttle import Throttle, TokenBucket
+from integrations.simulators.demo.wire import Wire
 from tests.e2e.waiting import until
 
 
@@ -91,7 +92,7 @@ class Quiet(ThreadingHTTPServer):
 def proxy(tmp_path: Path) -> Iterator[S3Proxy]:
     server = Quiet(("127.0.0.1", 0), Upstream)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    made = S3Proxy(("127.0.0.1", server.server_address[1]), wire=tmp_path / "wire.json")
+    made = S3Proxy(("127.0.0.1", server.server_address[1]), counts=Wire(tmp_path / "wire.json").of("s3"))
     made.start()
     yield made
     made.stop()
@@ -185,7 +186,7 @@ def test_the_next_requests_fail_as_often_as_asked(proxy: S3Proxy) -> None:
 def test_a_server_that_is_gone_is_a_503(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connecting is refused
-        proxy = S3Proxy(("127.0.0.1", taken.getsockname()[1]), wire=tmp_path / "wire.json")
+        proxy = S3Proxy(("127.0.0.1", taken.getsockname()[1]), counts=Wire(tmp_path / "wire.json").of("s3"))
         proxy.start()
         client = connect(proxy)
         client.request("GET", "/b")
@@ -203,6 +204,16 @@ def test_the_counts_are_in_the_file(proxy: S3Proxy, tmp_path: Path) -> None:
         return json.loads(file.read_text()) if file.exists() else {}
 
     until(lambda: told().get("PUT", {}).get("up") == 5, "wire.json has the bytes")
+
+
+def test_the_file_tells_the_sum_of_all_targets_and_each(tmp_path: Path) -> None:
+    wire = Wire(tmp_path / "wire.json")
+    for target, method, size in (("s3", "PUT", 5), ("azure", "PUT", 7), ("azure", "GET", 1)):
+        wire.of(target).add(method, "up", size)
+    wire.write()
+    told = json.loads((tmp_path / "wire.json").read_text())
+    assert (told["PUT"]["up"], told["GET"]["up"]) == (12, 1)
+    assert {name: row["PUT"]["up"] for name, row in told["targets"].items()} == {"s3": 5, "azure": 7}
 
 
 def test_nonsense_ends_the_connection_and_nothing_else(proxy: S3Proxy) -> None:

@@ -4,15 +4,16 @@ from pathlib import Path
 
 from integrations.simulators.demo.azurite import AzuriteServer, StorageAccount, find, new_account
 from integrations.simulators.demo.proxy import S3Proxy
+from integrations.simulators.demo.wire import Counts, Wire
 
 
 class AzurePlace:
-    """A storage account on loopback; what passes is counted in `wire-azure.json`. Start it from the main thread."""
+    """A storage account on loopback; what passes is counted. Start it from the main thread."""
 
-    def __init__(self, folder: Path, command: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, command: tuple[str, ...], counts: Counts) -> None:
         self.account: StorageAccount = new_account("demo", "cloudy-demo")
         self.server = AzuriteServer(folder, self.account, command)
-        self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire-azure.json")
+        self.proxy = S3Proxy(("127.0.0.1", 0), counts=counts)
 
     @property
     def url(self) -> str:
@@ -35,7 +36,7 @@ class AzurePlace:
         self.proxy.stop()
 
 
-def open_place(folder: Path) -> AzurePlace | None:
+def open_place(folder: Path, wire: Wire) -> AzurePlace | None:
     """Give the place; None: Azurite is not installed, and nothing is said of Azure."""
     found = find()
-    return AzurePlace(folder, found.command) if found.command else None
+    return AzurePlace(folder, found.command, wire.of("azure")) if found.command else None

@@ -4,52 +4,19 @@ It changes no byte of a request, Host included, so that signatures still hold. O
 bodies go through in large pieces without any work on their bytes.
 """
 
-import json
 import select
 import socket
 import socketserver
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from integrations.simulators.demo.httpwire import Head, Pump, Stream, WireError, parse
 from integrations.simulators.demo.throttle import Throttle
+from integrations.simulators.demo.wire import Counts
 
 _WRITE_EVERY_S = 0.5
 _CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "SlowDown"}  # as S3 names them
-
-
-class Counts:
-    """Requests and bytes of content by method, kept in a file for anybody to read."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self._methods: dict[str, dict[str, int]] = {}
-        self._is_written = False
-
-    def add(self, method: str, field: str, amount: int) -> None:
-        """Count amount of "requests", "up" or "down"."""
-        with self._lock:
-            row = self._methods.setdefault(method, {"requests": 0, "up": 0, "down": 0})
-            row[field] += amount
-            self._is_written = False
-
-    def snapshot(self) -> dict[str, dict[str, int]]:
-        """Give what is counted so far."""
-        with self._lock:
-            return {method: dict(row) for method, row in self._methods.items()}
-
-    def write(self) -> None:
-        """Put it into the file at once and whole, if something changed."""
-        with self._lock:
-            if self._file is None or self._is_written:
-                return
-            draft = self._file.with_suffix(".tmp")
-            draft.write_text(json.dumps(self._methods, indent=1, sort_keys=True) + "\n")
-            draft.replace(self._file)
-            self._is_written = True
 
 
 class Faults:
@@ -77,8 +44,8 @@ class Faults:
 class S3Proxy:
     """The proxy itself; upstream is (host, port)."""
 
-    def __init__(self, upstream: tuple[str, int], *, wire: Path | None = None, port: int = 0) -> None:
-        self.counts = Counts(wire)
+    def __init__(self, upstream: tuple[str, int], *, counts: Counts | None = None, port: int = 0) -> None:
+        self.counts = counts or Counts()
         self.faults = Faults()
         self.throttle = Throttle()
         self.upstream = upstream

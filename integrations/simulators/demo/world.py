@@ -13,6 +13,7 @@ from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
 from integrations.simulators.demo.ports import free_ports, kept_port
 from integrations.simulators.demo.proxy import S3Proxy
 from integrations.simulators.demo.s3server import Account, S3Server
+from integrations.simulators.demo.wire import Wire
 from integrations.simulators.slack import LocalSlack, Shortcut
 from integrations.simulators.slack.people import default_users
 from integrations.simulators.vmstore import VmstoreSimulator, sample_vms, tls
@@ -47,8 +48,9 @@ class World:
         )
         self.vmstores: dict[str, VmstoreSimulator] = {}
         self.s3 = S3Server(folder, self.account)
-        self.proxy = S3Proxy(("127.0.0.1", 0), wire=folder / "wire.json")
-        self.azure = open_place(folder)
+        wire = Wire(folder / "wire.json")
+        self.proxy = S3Proxy(("127.0.0.1", 0), counts=wire.of("s3"))
+        self.azure = open_place(folder, wire)
         self.bot = Bot(folder, cloudy_command(), ["--http", "--host", "127.0.0.1", "--port", str(port)] if http else [])
         self.watcher = Watcher(folder, cloudy_command())
 
