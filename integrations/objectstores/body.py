@@ -1,8 +1,13 @@
 """A body that goes out in pieces, without being copied."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+Pace = Callable[[int], None]  # waits until so many bytes may go out; what it raises ends the request
 _PIECE = 256 << 10
+
+
+def at_once(_size: int) -> None:
+    """No limit."""
 
 
 class Body:
@@ -12,9 +17,10 @@ class Body:
     Pieces of the usual 16 KiB would cost more CPU (measured).
     """
 
-    def __init__(self, buffer: bytes | bytearray) -> None:
+    def __init__(self, buffer: bytes | bytearray, pace: Pace = at_once) -> None:
         self._view = memoryview(buffer)
         self._at = 0
+        self._pace = pace
 
     def __len__(self) -> int:
         return len(self._view)
@@ -28,6 +34,8 @@ class Body:
         end = len(self._view) if size < 0 else self._at + _PIECE
         piece = self._view[self._at : end]
         self._at += len(piece)
+        if piece:
+            self._pace(len(piece))
         return piece
 
     def tell(self) -> int:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,9 +17,11 @@ from bot.errors import (
     IntegrityError,
     MissingError,
     PermanentError,
+    Stopped,
     TransientError,
 )
 from bot.model import Capabilities, PartDone
+from bot.throttle import Throttle, heeding
 from integrations.objectstores import OPENERS
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3.metadata import decode_metadata, encode_metadata
@@ -272,6 +275,44 @@ def test_a_part_takes_as_long_as_a_slow_line_needs() -> None:
     assert max(len(piece) for piece in pieces) <= 256 << 10
     body.seek(0)
     assert (body.tell(), len(body.read()), len(body)) == (0, 1 << 20, 1 << 20)
+
+
+def test_a_body_goes_out_at_the_pace_that_is_set_each_byte_counted_once() -> None:
+    passed: list[int] = []
+    with peers.moto() as peer:
+        store = OPENERS["s3"]("cloud", peer.url("vms"), {**peer.options, "pace": passed.append})
+        store.capabilities()
+        passed.clear()
+        body = bytearray(b"x" * ((1 << 20) + 5))
+        store.put("run/a", body, crc64=crc64(body), metadata={})
+        assert sum(passed) == len(body)
+        upload = store.begin_upload("run/b", metadata={})
+        passed.clear()
+        store.put_part(upload, 1, body, crc64=crc64(body))
+        store.abort_upload(upload)
+    assert sum(passed) == len(body)
+    assert max(passed) <= 1 << 20
+
+
+def test_what_ends_the_wait_for_the_pace_ends_the_part() -> None:
+    def stop(_size: int) -> None:
+        raise Stopped
+
+    with peers.moto() as peer:
+        store = OPENERS["s3"]("cloud", peer.url("vms"), {**peer.options, "pace": Throttle(lambda _: 1, Still())})
+        body = bytearray(b"x" * (1 << 20))
+        with pytest.raises(Stopped), heeding(lambda: stop(0)):
+            store.put("run/a", body, crc64=crc64(body), metadata={})
+
+
+class Still:
+    """A clock that stands."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 26, tzinfo=UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Time does not pass."""
 
 
 def test_metadata_survives_headers() -> None:

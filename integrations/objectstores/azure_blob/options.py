@@ -11,12 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
+from integrations.objectstores.body import Pace, at_once
 
 TIERS = ("Hot", "Cool", "Cold")  # not Archive: a recovery point is read when it is proven, and copied from
 LOCKS = {"UNLOCKED": "Unlocked", "LOCKED": "Locked"}  # as Azure writes them
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,63}")
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 _KINDS: Mapping[str, tuple[type, str]] = {
+    "pace": (object, "a function"),
     "legal_hold": (bool, "true or false"),
     "lock_for": (timedelta, "a duration"),
 }
@@ -38,6 +40,7 @@ class AzureOptions:
     legal_hold: bool = False
     ca: str = ""  # file with the certificates to trust
     proxy: str = ""
+    pace: Pace = field(default=at_once, repr=False)  # of what is sent
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class Container:
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> str:
         """Write a blob at once and give its etag."""
+        self.options.pace(len(body))
         with self._asking("write", key) as blob:
             answer = blob(key).upload_blob(
                 bytes(body),
@@ -82,7 +83,7 @@ class Container:
 
     def stage(self, key: str, block: Block, body: bytes | bytearray) -> None:
         """Send a block, whose id is said to the service with the CRC that it must have; the body is not copied."""
-        sent: Any = Body(body)
+        sent: Any = Body(body, self.options.pace)
         with self._asking(f"send part {block.number}", key) as blob:
             blob(key).stage_block(
                 block.id, sent, length=len(body), headers={"x-ms-content-crc64": _base64(block.crc64)}

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
+from integrations.objectstores.body import Pace, at_once
 
 LOCKS = ("GOVERNANCE", "COMPLIANCE")
 ENCRYPTIONS = ("AES256", "aws:kms")
@@ -19,6 +20,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "path_style": (bool, "true or false"),
     "sse_bucket_key": (bool, "true or false"),
     "lock_for": (timedelta, 'a duration, like lock_for = "30d"'),
+    "pace": (object, "a function"),
     "tags": (Mapping, 'names and values, like tags = {department = "IT"}'),
 }
 
@@ -45,6 +47,7 @@ class S3Options:
     lock: str = ""
     lock_for: timedelta = timedelta()  # from when an object, or its upload, is begun
     tags: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace = field(default=at_once, repr=False)  # of what is sent
 
     @property
     def uses_paths(self) -> bool:

@@ -67,7 +67,7 @@ class Bucket:
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once."""
-        sent: Any = Body(body)
+        sent: Any = Body(body, self._options.pace)
         with self._asking("write", key):
             answer = self._client.put_object(
                 Bucket=self._bucket,
@@ -93,7 +93,7 @@ class Bucket:
 
     def put_part(self, key: str, upload_id: str, number: int, body: bytearray, *, crc64: int | None) -> str:
         """Send a part and give its etag; the body is not copied."""
-        sent: Any = Body(body)
+        sent: Any = Body(body, self._options.pace)
         with self._asking(f"send part {number}", key):
             answer = self._client.upload_part(
                 Bucket=self._bucket,

@@ -1,0 +1,87 @@
+"""How fast bytes may pass a place, over all transfers of this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from threading import Lock
+
+from bot.ports import Clock
+
+LOOK_S = 0.5  # how long a wait may be deaf to Stop
+BURST_S = 0.25  # what was not used in so long may be used at once
+
+
+class Ration:
+    """Bytes that may pass: a bucket of tokens, which may go into debt for one piece after the other. Pure.
+
+    In any stretch of t seconds no more pass than rate * t + burst, if each piece waits as long as it is told.
+    """
+
+    def __init__(self, at: float) -> None:
+        """at: seconds of any clock; one that is set back gives nothing."""
+        self._at = at
+        self._tokens: float | None = None  # None: as many as a burst has
+
+    def take(self, at: float, size: int, rate: float) -> float:
+        """Take so many bytes at this rate (bytes a second), and give how many seconds they have to wait."""
+        burst = rate * BURST_S
+        tokens = burst if self._tokens is None else self._tokens + max(0.0, at - self._at) * rate
+        self._at = at
+        self._tokens = min(burst, tokens) - size
+        return max(0.0, -self._tokens / rate)
+
+
+class Throttle:
+    """Lets bytes pass at the rate of the hour; pieces of all threads take turns in the order in which they came."""
+
+    def __init__(self, rate: Callable[[datetime], int | None], clock: Clock) -> None:
+        """rate: bytes a second at a time; None: as many as want to."""
+        self._rate = rate
+        self._clock = clock
+        self._ration = Ration(clock.now().timestamp())
+        self._lock = Lock()
+
+    def __call__(self, size: int) -> None:
+        """Wait until so many bytes may pass. What the check of `heeding` raises ends the wait."""
+        with self._lock:
+            now = self._clock.now()
+            rate = self._rate(now)
+            left = self._ration.take(now.timestamp(), size, rate) if rate else 0.0
+        while left > 0:
+            _heeds.get()()
+            self._clock.sleep(min(left, LOOK_S))
+            left -= LOOK_S
+
+
+@contextmanager
+def heeding(check: Callable[[], None]) -> Iterator[None]:
+    """While in it, waits of this thread call check; what that raises comes out here, whatever others made of it.
+
+    A throttle is waited for deep inside a vendor's library, which takes what comes from there for a broken connection.
+    """
+    heard: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            check()
+        except BaseException as error:
+            heard.append(error)
+            raise
+
+    token = _heeds.set(look)
+    try:
+        yield
+    except Exception:
+        if heard:
+            raise heard[0] from None
+        raise
+    finally:
+        _heeds.reset(token)
+
+
+def _unheeding() -> None:
+    """Nobody asked to be heard."""
+
+
+_heeds: ContextVar[Callable[[], None]] = ContextVar("heeds", default=_unheeding)
