@@ -30,6 +30,7 @@ from bot.logs import setup as set_up_logs
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
+from bot.runner import TransferSettingsFor
 from bot.slots import Slots
 from bot.sockets import keep_sockets
 from bot.store import Database
@@ -62,7 +63,8 @@ def _prepare(settings: Settings) -> Database:
     return Database.open(settings.database.path, audit_key=key, clock=SystemClock())
 
 
-def _worker(settings: Settings, db: Database) -> Worker:
+def sending(settings: Settings) -> TransferSettingsFor:
+    """How files are sent, by VMstore and targets; what it gives shares memory and each target's room for parts."""
     slots = {name: Slots(target.parallel_parts) for name, target in settings.targets.items()}
     arena = Arena(WINDOWS)
 
@@ -75,6 +77,10 @@ def _worker(settings: Settings, db: Database) -> Worker:
             arena=arena,
         )
 
+    return transfer_settings
+
+
+def _worker(settings: Settings, db: Database) -> Worker:
     return Worker(
         db,
         ConfiguredSystems(settings),
@@ -82,7 +88,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
         engine_path=settings.database.engine,
         limits=Limits(
             parallel={name: vmstore.parallel for name, vmstore in settings.vmstores.items()},
-            transfer_settings=transfer_settings,
+            transfer_settings=sending(settings),
             hold=settings.protection.hold,
             prices=prices_of(settings),
         ),
