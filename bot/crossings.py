@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from bot.errors import ConfigError
 
 VARIABLE = "CLOUDY_CROSSINGS"
+_FILES = {"open": "reader", "create": "writer"}  # calls of a share, and what they give
 T = TypeVar("T")
 
 
@@ -64,7 +65,7 @@ def watched(kind: str, port: T) -> T:
 
 
 class _Watched:
-    """Looks like the port that it wraps. A reader that `open` gives is wrapped likewise."""
+    """Looks like the port that it wraps. A reader that `open` gives and a writer of `create` are wrapped likewise."""
 
     def __init__(self, kind: str, port: Any) -> None:
         self._kind = kind
@@ -79,7 +80,7 @@ class _Watched:
             cross(f"{self._kind}.{name}:before")
             result = _settled(value, args, kwargs)
             cross(f"{self._kind}.{name}:after")
-            return _Watched("reader", result) if name == "open" else result
+            return _Watched(_FILES[name], result) if name in _FILES else result
 
         return call
 

@@ -112,6 +112,21 @@ class Reader(Protocol):
         """Let go of the file; repeating is safe."""
 
 
+class Writer(Protocol):
+    """One file that is being written. Close it."""
+
+    size: int
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        """Write all of the buffer at offset. TransientError, PermanentError (disk full), DeniedError."""
+
+    def flush(self) -> None:
+        """Return when what was written so far survives a crash of the VMstore and of this machine."""
+
+    def close(self) -> None:
+        """Let go of the file; repeating is safe."""
+
+
 class Share(Protocol):
     """The files of one export.
 
@@ -138,6 +153,19 @@ class Share(Protocol):
 
     def remove_tree(self, directory: str) -> None:
         """Remove a directory and all in it; gone already is fine. DeniedError on a share that may not be written."""
+
+    def create(self, path: str, size: int) -> Writer:
+        """Open a file for writing, `size` bytes long from then on; new bytes are zeros, and take no room where possible.
+
+        One that is there keeps its bytes, so repeating is safe. A link at its place is not followed. MissingError: no
+        such directory. DeniedError on a share that may not be written.
+        """
+
+    def rename(self, path: str, new: str) -> None:
+        """Give a file or directory another place in the export. PermanentError: something is there already."""
+
+    def free(self) -> int | None:
+        """Bytes that can still be written; None: it does not tell."""
 
 
 class ObjectStore(Protocol):

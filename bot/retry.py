@@ -57,7 +57,7 @@ def retrying(
 
     once: names of methods that are not repeatable, so they are called a single time; long: of those that are tried
     with the patience LONG. on_wait is told once a call has been waited for so long that a person would wonder.
-    Iterators are read to their end inside the retried call. A reader that `open` gives is wrapped likewise.
+    Iterators are read to their end inside the retried call. What `open` and `create` give is wrapped likewise.
     """
     return cast(T, _Retrying(port, pause, patience or Patience(), once, long, on_wait))
 
@@ -121,4 +121,5 @@ class _Retrying:
     def _settled(self, name: str, result: Any) -> Any:
         if isinstance(result, Iterator):
             return iter(tuple(result))
-        return retrying(result, self._pause, self._patience, on_wait=self._on_wait) if name == "open" else result
+        is_file = name in ("open", "create")
+        return retrying(result, self._pause, self._patience, on_wait=self._on_wait) if is_file else result

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from bot.errors import TransientError
 from bot.model import Entry
-from bot.ports import Reader, Share
+from bot.ports import Reader, Share, Writer
 
 T = TypeVar("T")
 
@@ -126,8 +126,8 @@ def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], 
     return future.result()
 
 
-def _close(reader: Reader) -> None:
-    reader.close()
+def _close(opened: Reader | Writer) -> None:
+    opened.close()
 
 
 class _Watched:
@@ -160,6 +160,17 @@ class _Watched:
     def make_directory(self, directory: str) -> None:
         self._call(lambda: self._share.make_directory(directory), f"make {self._full(directory)}")
 
+    def create(self, path: str, size: int) -> Writer:
+        what = f"open {self._full(path)}"
+        writer = self._dog.call(lambda: self._share.create(path, size), what, self.timeout_s, self._check, _close)
+        return _WatchedWriter(writer, self._dog, self._check, f"write {self._full(path)}", self.timeout_s)
+
+    def rename(self, path: str, new: str) -> None:
+        self._call(lambda: self._share.rename(path, new), f"rename {self._full(path)}")
+
+    def free(self) -> int | None:
+        return self._call(self._share.free, f"measure {self.export}")
+
     def _call(self, work: Callable[[], T], what: str) -> T:
         return self._dog.call(work, what, self.timeout_s, self._check, lambda _: None)
 
@@ -191,3 +202,32 @@ class _WatchedReader:
 
     def close(self) -> None:
         self._reader.close()
+
+
+class _WatchedWriter:
+    """Looks like the writer that it wraps. What is written too late is what was to be written there."""
+
+    def __init__(self, writer: Writer, dog: Watchdog, check: Callable[[], None], what: str, timeout_s: float) -> None:
+        self.size = writer.size
+        self._writer = writer
+        self._dog = dog
+        self._check = check
+        self._what = what
+        self._timeout_s = timeout_s
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        body = self._dog.memory(len(buffer))
+        body[:] = buffer
+
+        def write() -> None:
+            with memoryview(body) as view:
+                self._writer.write_from(offset, view)
+
+        self._dog.call(write, self._what, self._timeout_s, self._check, lambda _: self._dog.spare(body))
+        self._dog.spare(body)
+
+    def flush(self) -> None:
+        self._dog.call(self._writer.flush, self._what, self._timeout_s, self._check, lambda _: None)
+
+    def close(self) -> None:
+        self._writer.close()

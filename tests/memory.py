@@ -21,7 +21,7 @@ from bot.model import (
     StoredFile,
     Upload,
 )
-from bot.ports import Reader
+from bot.ports import Reader, Writer
 
 Watch = Callable[[str], None]  # told "<port>.<call>" before and "<port>.<call> done" after each call; may raise
 
@@ -75,6 +75,35 @@ class MemoryReader:
             self._share.open_readers -= 1
 
 
+class MemoryWriter:
+    """One file that is being written."""
+
+    def __init__(self, share: "MemoryShare", path: str, size: int) -> None:
+        self.size = size
+        self._share = share
+        self._path = path
+        share.open_writers += 1
+        self._is_open = True
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        with self._share.watching("write_from"):
+            self._must_be_open()
+            self._share.store(self._path, offset, bytes(buffer))
+
+    def flush(self) -> None:
+        with self._share.watching("flush"):
+            self._must_be_open()
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._share.open_writers -= 1
+
+    def _must_be_open(self) -> None:
+        if not self._is_open:
+            raise PermanentError("write after close")
+
+
 class MemoryShare:
     """The files of an export. `reads` counts how often each byte range was read."""
 
@@ -88,6 +117,8 @@ class MemoryShare:
         self.writable = writable
         self.reads: list[tuple[str, int, int]] = []
         self.open_readers = 0
+        self.open_writers = 0
+        self.room: int | None = None  # bytes that all files may have together, holes too; None: any number
         self._lock = Lock()
 
     def watching(self, call: str) -> "_Watching":
@@ -100,10 +131,10 @@ class MemoryShare:
     def list(self, directory: str) -> tuple[Entry, ...]:
         inside = directory.rstrip("/") + "/" if directory else ""
         found = [path.removeprefix(inside) for path in self.files if path.startswith(inside)]
-        if not found and directory:
+        found += [f"{path.removeprefix(inside)}/" for path in self.directories if path.startswith(inside)]
+        if not found and directory and directory not in self.directories:
             raise MissingError(f"{directory} is not there")
         here = {name.split("/")[0]: "/" in name for name in found}
-        here |= {name: True for name in self.directories if not inside}
         entries = [
             Entry(path=inside + name, is_dir=is_dir, size=0 if is_dir else len(self.files[inside + name]))
             for name, is_dir in here.items()
@@ -113,7 +144,7 @@ class MemoryShare:
     def walk(self, directory: str) -> tuple[Entry, ...]:
         inside = directory.rstrip("/") + "/" if directory else ""
         found = sorted(path for path in self.files if path.startswith(inside))
-        if not found and directory:
+        if not found and directory and not self.exists(directory):
             raise MissingError(f"{directory} is not there")
         return tuple(Entry(path=path, size=len(self.files[path])) for path in found)
 
@@ -137,7 +168,53 @@ class MemoryShare:
             raise DeniedError(f"{directory} may not be written")
         inside = directory.rstrip("/") + "/"
         self.files = {path: content for path, content in self.files.items() if not path.startswith(inside)}
-        self.directories.discard(directory)
+        self.directories = {one for one in self.directories if one != directory and not one.startswith(inside)}
+
+    def create(self, path: str, size: int) -> Writer:
+        with self.watching("create"):
+            self._must_be_writable(path)
+            above = path.rpartition("/")[0]
+            if above and not (self.exists(above) and above not in self.files):
+                raise MissingError(f"{above} is not there")
+            if path not in self.files and self.exists(path):
+                raise PermanentError(f"{path} is a directory")
+            with self._lock:
+                self.files[path] = self.files.get(path, b"")[:size].ljust(size, b"\0")
+            return MemoryWriter(self, path, size)
+
+    def rename(self, path: str, new: str) -> None:
+        with self.watching("rename"):
+            self._must_be_writable(path)
+            if not self.exists(path):
+                raise MissingError(f"{path} is not there")
+            if self.exists(new):
+                raise PermanentError(f"{new} is there already")
+            with self._lock:
+                self.files = {_moved(one, path, new): content for one, content in self.files.items()}
+                self.directories = {_moved(one, path, new) for one in self.directories}
+
+    def free(self) -> int | None:
+        with self._lock:
+            return None if self.room is None else max(0, self.room - sum(map(len, self.files.values())))
+
+    def store(self, path: str, offset: int, body: bytes) -> None:
+        """Have these bytes in a file."""
+        with self._lock:
+            if path not in self.files:
+                raise MissingError(f"{path} is not there")
+            if self.room is not None and sum(map(len, self.files.values())) > self.room:
+                raise PermanentError("there is no room on /tintri")
+            content = bytearray(self.files[path].ljust(offset + len(body), b"\0"))
+            content[offset : offset + len(body)] = body
+            self.files[path] = bytes(content)
+
+    def _must_be_writable(self, path: str) -> None:
+        if not self.writable:
+            raise DeniedError(f"{path} may not be written")
+
+
+def _moved(name: str, path: str, new: str) -> str:
+    return new + name.removeprefix(path) if name == path or name.startswith(f"{path}/") else name
 
 
 class MemoryStore:

@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,11 +17,15 @@ from bot.errors import (
     TransientError,
 )
 from bot.model import Entry
-from bot.ports import Reader
+from bot.ports import Reader, Writer
+from integrations.shares import writing
+from integrations.shares.descriptor import Descriptor
 from integrations.shares.identity import Identity
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_WRITING = ("make", "rename", "write")
 # What a network file system says while its server is away or has moved on.
 _PASSING = (
     errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH, errno.EHOSTUNREACH,
@@ -98,13 +101,36 @@ class PathShare:
 
     def make_directory(self, directory: str) -> None:
         """Make a directory; repeating is safe. What is there and is none is a PermanentError."""
-        with self._told("make", directory):
-            path = self._real(directory)
+        with self._told("make", directory), self._place(directory) as (parent, name):
             try:
-                path.mkdir()
+                os.mkdir(name, dir_fd=parent)
             except FileExistsError:
-                if not path.is_dir():
+                if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
                     raise
+            else:
+                writing.keep_names(parent)
+
+    def create(self, path: str, size: int) -> Writer:
+        """Open a regular file for writing, `size` bytes long; no link is followed on the way to it."""
+        with self._told("write", path), self._place(path) as (parent, name):
+            return PathWriter(self, path, writing.open_sized(parent, name, size), size)
+
+    def rename(self, path: str, new: str) -> None:
+        """Rename a file or directory; PermanentError: something is there already. Links are not followed."""
+        with self._told("rename", path):
+            if self._parts(path) == self._parts(new):
+                raise PermanentError(f"{self._full(path)} has that name.", system="share", operation="rename")
+            with self._place(path) as (parent, name), self._place(new) as (new_parent, new_name):
+                try:
+                    writing.move(parent, name, new_parent, new_name)
+                except FileExistsError as error:
+                    raise self._taken(new) from error
+
+    def free(self) -> int | None:
+        """Bytes that this user can still write."""
+        with self._told("measure", ""):
+            status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
 
     def remove_tree(self, directory: str) -> None:
         """Remove a directory and all in it; repeating is safe.
@@ -181,6 +207,25 @@ class PathShare:
             raise self._refused(path, "it is, or lies behind, a link out of the export")
         return real
 
+    @contextmanager
+    def _place(self, path: str) -> Iterator[tuple[int, str]]:
+        """The open directory of a thing to write, and its name there."""
+        parts = self._parts(path)
+        if not parts:
+            raise self._refused(path, "it is the export itself")
+        try:
+            with writing.directory(self._real_root(), parts[:-1]) as parent:
+                yield parent, parts[-1]
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._refused(path, "it is, or lies behind, a link") from error
+            raise
+
+    def _taken(self, path: str) -> PermanentError:
+        return PermanentError(
+            f"{self._full(path)} is there already, and nothing is replaced.", system="share", operation="rename"
+        )
+
     def _refused(self, path: str, why: str) -> PermanentError:
         return PermanentError(f"{path!r} on {self.export} is refused: {why}.", system="share", operation="check path")
 
@@ -213,7 +258,15 @@ class PathShare:
         if error.errno in _GONE:
             return MissingError, f"{full} is not there{self._unmounted_hint()}."
         if error.errno in _DENIED:
-            return DeniedError, f"The share does not let Cloudy {operation} {full}: {self._rights(path, error)}"
+            return (
+                DeniedError,
+                f"The share does not let Cloudy {operation} {full}: {self._rights(path, error, operation)}",
+            )
+        if error.errno in _FULL:
+            return PermanentError, (
+                f"There is no room on {self.export} to {operation} {full}: {error.strerror}. Make room on the VMstore, "
+                "or take another one; what was written so far stays for the next try."
+            )
         if error.errno == errno.ENOTEMPTY:
             return TransientError, f"{full} is still in use: files appear while it is being removed."
         kind = TransientError if error.errno in _PASSING else PermanentError
@@ -232,18 +285,27 @@ class PathShare:
             return ""
         return f" ({self._root} is empty: is the export mounted there?)" if empty else ""
 
-    def _rights(self, path: str, error: OSError) -> str:
+    def _rights(self, path: str, error: OSError, operation: str) -> str:
         if error.errno == errno.EROFS:
-            return "it is mounted read-only. Removing needs `cleanup_share`, a mount that may be written."
-        reads_as = f"Cloudy reads as uid {self._identity.uid}"
+            return (
+                "it is mounted read-only. Removing needs `cleanup_share`, and restoring `restore_share` or that: "
+                "a mount that may be written."
+            )
+        reads_as = f"Cloudy {'writes' if operation in _WRITING else 'reads'} as uid {self._identity.uid}"
         try:
-            status = self._real(path).stat()
+            status = self._judged(path, operation)
         except (OSError, PermanentError):
             return f"{error.strerror}; {reads_as} and may not even look at it. Set `share_uid` to the files' owner."
         return (
             f"{error.strerror}; owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}, and {reads_as}. "
             f"Set `share_uid = {status.st_uid}`; on NFS, also export to Cloudy without squashing that uid."
         )
+
+    def _judged(self, path: str, operation: str) -> os.stat_result:
+        """Of what the rights counted: the thing itself, or the directory that was to get a new name in it."""
+        thing = self._real(path)
+        is_name = operation in _WRITING and (operation != "write" or not thing.exists())
+        return (thing.parent if is_name else thing).stat()
 
 
 class PathReader:
@@ -253,14 +315,11 @@ class PathReader:
         self.size = size
         self._share = share
         self._path = path
-        self._descriptor = descriptor
-        self._lock = threading.Lock()
-        self._reading = 0
-        self._closed = False
+        self._descriptor = Descriptor(descriptor, path)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer, however many reads that takes."""
-        with self._held() as descriptor:
+        with self._descriptor.held("read") as descriptor:
             done = 0
             while done < buffer.nbytes:
                 got = self._read(descriptor, buffer[done:], offset + done)
@@ -272,11 +331,7 @@ class PathReader:
 
     def close(self) -> None:
         """Let go of the file; reads under way end well first."""
-        with self._lock:
-            unused = not self._closed and not self._reading
-            self._closed = True
-        if unused:
-            os.close(self._descriptor)
+        self._descriptor.close()
 
     def _read(self, descriptor: int, buffer: memoryview, offset: int) -> int:
         try:
@@ -284,23 +339,37 @@ class PathReader:
         except OSError as error:
             raise self._share.failure(error, "read", self._path) from error
 
-    @contextmanager
-    def _held(self) -> Iterator[int]:
-        """Keep the descriptor open while it is used: its number could be another file's the moment it is closed."""
-        with self._lock:
-            if self._closed:
-                raise PermanentError(f"{self._path} was closed.", system="share", operation="read")
-            self._reading += 1
-        try:
-            yield self._descriptor
-        finally:
-            if self._is_last():
-                os.close(self._descriptor)
 
-    def _is_last(self) -> bool:
-        with self._lock:
-            self._reading -= 1
-            return self._closed and not self._reading
+class PathWriter:
+    """One file that is being written, at any offset by any number of threads."""
+
+    def __init__(self, share: PathShare, path: str, descriptor: int, size: int) -> None:
+        self.size = size
+        self._share = share
+        self._path = path
+        self._descriptor = Descriptor(descriptor, path)
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        """Write all of the buffer, however many writes that takes."""
+        with self._descriptor.held("write") as descriptor:
+            try:
+                done = 0
+                while done < buffer.nbytes:
+                    done += os.pwrite(descriptor, buffer[done:], offset + done)
+            except OSError as error:
+                raise self._share.failure(error, "write", self._path) from error
+
+    def flush(self) -> None:
+        """Return when it is on the disk; its name is since it was opened."""
+        with self._descriptor.held("write") as descriptor:
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                raise self._share.failure(error, "write", self._path) from error
+
+    def close(self) -> None:
+        """Let go of the file; writes under way end well first."""
+        self._descriptor.close()
 
 
 def _fail_unless_gone(error: OSError) -> None:
