@@ -22,7 +22,8 @@ class CutRules:
     limits: PartLimits = field(default_factory=PartLimits)
     copies_parts: bool = True
     equal_parts: bool = False
-    segments: bool = True  # temporary objects may be made and copied as parts; S3
+    segments: bool = True  # temporary objects may be made and copied as parts
+    segment: int = 1 << 30  # so long they are at least; longer where an object could have too few
     upload: int = 16 * MIB  # uploads are cut so
     upload_most: int = 32 * MIB  # and so at most while segments can keep the number of parts down
     granule: int = 1  # parts begin at multiples of it, if all runs but the last are multiples of it
@@ -30,12 +31,12 @@ class CutRules:
 
     @classmethod
     def of(cls, limits: PartLimits, able: Capabilities, *, granule: int = 1) -> "CutRules":
-        """What suits a store; segments only where parts have a floor (S3), for elsewhere an object has parts enough."""
+        """What suits a store; segments only where it copies parts, and what is made for a while can be removed."""
         return cls(
             limits=limits,
             copies_parts=able.copies_parts,
             equal_parts=able.equal_parts,
-            segments=able.copies_parts and limits.smallest > 1,
+            segments=able.copies_parts and not able.locks_all,
             granule=granule,
         )
 
@@ -128,10 +129,17 @@ def cutter(size: int, rules: CutRules) -> Cutter:
         return _equal(size, length, rules)
     if size <= (limits.most - 1) * floor:
         return _stream(size, rules, _lengths(rules, rules.upload, limits.copy_wanted))
-    longest = limits.largest // rules.granule * rules.granule
-    if rules.segments and longest <= (limits.most - 1) * floor:
-        return _segmented(size, longest, rules)
+    segment = _segment(size, rules)
+    if rules.segments and segment <= (limits.most - 1) * floor:
+        return _segmented(size, segment, rules)
     return _budgeted(size, length, rules)
+
+
+def _segment(size: int, rules: CutRules) -> int:
+    """How long segments are: so that the half of an object's parts would do. A store takes a minute for each 4 GiB."""
+    limits = rules.limits
+    needed = _up(max(rules.segment, -(-2 * size // limits.most)), rules.granule)
+    return min(needed, limits.largest // rules.granule * rules.granule)
 
 
 def longest_zero(size: int, rules: CutRules) -> int:

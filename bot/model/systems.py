@@ -150,6 +150,7 @@ class Capabilities:
     copy_checks_etag: bool = False  # refuses to copy from an object with another etag
     equal_parts: bool = False  # takes parts of one length only, but for the last
     crc_by_part: bool = False  # it checks each part when it comes; the whole's is made of those that it lists
+    locks_all: bool = False  # the place locks all that is written to it, so that nothing can be made for a while only
 
     @property
     def proof(self) -> str:
@@ -202,6 +203,7 @@ class PartSource(StrEnum):
     UPLOAD = "upload"
     COPY = "copy"
     ZERO = "zero"
+    SEGMENT = "segment"  # a temporary object, which was made of parts itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,13 +33,20 @@ AZURE = CutRules(
     limits=PartLimits(
         smallest=1, largest=4000 * MIB, most=50_000, largest_object=50_000 * 4000 * MIB, smallest_source=1
     ),
-    segments=False,
     granule=256 << 10,
 )
 EQUAL = CutRules(equal_parts=True)
 NO_COPIES = CutRules(copies_parts=False)
 ONE_OBJECT = CutRules(segments=False)
-PROFILES = {"s3": S3, "azure": AZURE, "equal": EQUAL, "no copies": NO_COPIES, "no segments": ONE_OBJECT}
+ONE_BLOB = replace(AZURE, segments=False)
+PROFILES = {
+    "s3": S3,
+    "azure": AZURE,
+    "equal": EQUAL,
+    "no copies": NO_COPIES,
+    "no segments": ONE_OBJECT,
+    "azure without segments": ONE_BLOB,
+}
 
 
 def little(floor: int, **more: int) -> CutRules:
@@ -239,19 +246,26 @@ def test_a_file_that_is_all_new_is_cut_as_for_a_plain_upload(profile: str, size:
     assert tuple(layout(size, [Run(size, CHANGED)], rules)) == parts(size, rules.limits)
 
 
+@pytest.mark.parametrize("rules", [S3, AZURE], ids=["s3", "azure"])
+@pytest.mark.parametrize("size", [10 * TIB, 48 * TIB])
 @pytest.mark.parametrize("name", NAMES)
-def test_48_tib_take_segments_where_parts_do_not_suffice(name: str) -> None:
-    size, whole, segments = 48 * TIB, 0, 0
-    for item in layout(size, pattern(name, size), S3):
+def test_large_disks_take_segments_where_parts_do_not_suffice(name: str, size: int, rules: CutRules) -> None:
+    whole = segments = longest = 0
+    for item in layout(size, pattern(name, size), rules):
         whole += isinstance(item, Segment) or not item.segment
         segments += isinstance(item, Segment)
-    assert whole <= 10_000
-    assert (segments == 0) == (name == "nothing changed")
+        longest = max(longest, item.length if isinstance(item, Segment) else 0)
+        if isinstance(item, Part) and item.source is PartSource.UPLOAD:
+            assert item.length <= rules.upload_most
+    assert whole <= rules.limits.most
+    assert longest <= (5 * GIB if (rules, size) == (S3, 48 * TIB) else 4000 * MIB)
+    if name in ("all changed", "nothing changed"):
+        assert (segments == 0) == (name == "nothing changed")
 
 
 def test_a_store_without_segments_gives_up_short_copies_before_long_ones() -> None:
     size = 200 * GIB
-    rules = replace(AZURE, limits=replace(AZURE.limits, most=2000))
+    rules = replace(ONE_BLOB, limits=replace(AZURE.limits, most=2000))
     short = [Run(MIB, CHANGED), Run(3 * MIB, ZERO)] * (size // 8 // MIB)
     found = summed([*short, Run(size // 2, UNCHANGED, BIG, 0)], rules)
     assert found.copied >= size // 2 - 64 * MIB
@@ -354,3 +368,4 @@ def test_rules_are_made_of_what_a_store_can() -> None:
     assert CutRules.of(PartLimits(), able) == S3
     assert CutRules.of(AZURE.limits, able, granule=256 << 10) == AZURE
     assert not CutRules.of(PartLimits(), replace(able, copies_parts=False)).segments
+    assert not CutRules.of(PartLimits(), replace(able, locks_all=True)).segments
