@@ -36,6 +36,17 @@ class Digests:
         """The strong digest of one grain."""
         return self.body[position * _EACH : position * _EACH + DIGEST_BYTES]
 
+    def strong(self) -> bytearray:
+        """The strong digests alone, in a row."""
+        row = bytearray(len(self) * DIGEST_BYTES)
+        for at in range(DIGEST_BYTES):
+            row[at::DIGEST_BYTES] = self.body[at::_EACH]
+        return row
+
+    def firsts(self) -> bytes:
+        """The first byte of each strong digest."""
+        return bytes(self.body[::_EACH])
+
     def length(self, position: int) -> int:
         """Bytes of one grain."""
         return min(self.grain, self.size - position * self.grain)

@@ -1,6 +1,6 @@
 """What was seen of a file so far: digest and CRC of each grain, for the digest object and for the CRC of any part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot import digests
 from bot.digests import Digests
@@ -32,3 +32,6 @@ class Seen:
     def digests(self, key: str) -> Digests:
         """All of it, as kept for the object of that key."""
         return digests.of_body(key, self.size, self.grain, bytes(self._body))
+
+
+Sights = Mapping[int, Seen]  # one file, by the size of the grain

@@ -1,0 +1,135 @@
+"""What a file is compared with in one target, grain by grain: objects that may hold the same bytes. Pure.
+
+Mostly there is one, of the VM's own last recovery point. A VM that has none is compared with those of its origin and
+of other clones of it, and with whatever object is found to hold one of its grains.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bot.digests import Digests
+from bot.grains import DIGEST_BYTES, Grain
+from bot.model import Base, ObjectInfo
+
+MOST = 4  # objects that were found, at one time
+ROOM = 64 << 20  # bytes of their digests
+SEARCHES = 16  # objects that are found for one file by its grains; each costs a request and the time to read it
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
+class Former:
+    """An object of an earlier recovery point, with the digests of its grains."""
+
+    base: Base
+    grain: int  # bytes
+    marks: bytes | bytearray = field(repr=False)  # DIGEST_BYTES for each grain
+    etag: str
+    version_id: str = ""
+
+    @classmethod
+    def of(cls, digests: Digests, info: ObjectInfo) -> "Former":
+        """The object that the store tells of now, and what its digests say of it."""
+        base = Base(key=digests.key, size=digests.size)
+        return cls(base=base, grain=digests.grain, marks=digests.strong(), etag=info.etag, version_id=info.version_id)
+
+    def has(self, position: int, grain: Grain) -> bool:
+        """Whether it has just these bytes there, by its digests."""
+        at = position * DIGEST_BYTES
+        return (
+            position >= 0
+            and self.marks[at : at + DIGEST_BYTES] == grain.digest
+            and min(self.grain, self.base.size - position * self.grain) == grain.length
+        )
+
+
+class Way(NamedTuple):
+    """An object, and how many grains further on it has what the file has."""
+
+    former: Former
+    shift: int = 0
+
+    def hits(self, wanted: Mapping[int, Grain]) -> list[int]:
+        """The positions of those that it has."""
+        has, shift = self.former.has, self.shift
+        return [position for position, grain in wanted.items() if has(position + shift, grain)]
+
+
+# Positions and grains that nothing known has -> an object that has one of them; None: none is found.
+Search = Callable[[Mapping[int, Grain]], Way | None]
+
+
+class Comparison:
+    """One file in one target. Asked by one thread, in the file's order; what is copied from is known to the end."""
+
+    def __init__(self, formers: Sequence[Former] = (), search: Search | None = None) -> None:
+        self._ways = [Way(former) for former in formers]  # the one that fitted last comes first
+        self._given = tuple(self._ways)
+        self._search = search
+        self._searches = 0
+        self._known = {former.base.key: (former.etag, former.version_id) for former in formers}
+
+    @property
+    def grain(self) -> int:
+        """That of what it begins with: others can be compared only by it. 0: any will do."""
+        return self._ways[0].former.grain if self._ways else 0
+
+    def places(self, first: int, grains: Sequence[Grain]) -> dict[int, tuple[Base, int]]:
+        """Where grains in a row lie, the first of them at that position: by position the object and the byte there.
+
+        Zeros, and what no object has, are left out. Neighbours are looked for in the same object, since stretches that
+        are too short cannot be copied.
+        """
+        wanted = {position: grain for position, grain in enumerate(grains, start=first) if not grain.is_zero}
+        found: dict[int, tuple[Base, int]] = {}
+        while wanted:
+            way, hits = self._best(wanted)
+            if way is None:
+                break
+            for position in hits:
+                found[position] = way.former.base, (position + way.shift) * way.former.grain
+                del wanted[position]
+            self._ways = [way, *(each for each in self._ways if each is not way)]
+        return found
+
+    def copied_from(self, key: str) -> tuple[str, str]:
+        """Etag and version of an object that a place was given of."""
+        return self._known[key]
+
+    def close(self) -> None:
+        """The file has ended: the digests are needed no more."""
+        self._ways, self._given, self._search = [], (), None
+
+    def _best(self, wanted: Mapping[int, Grain]) -> tuple[Way | None, list[int]]:
+        """What has the most of them, and which; the one that fitted last, among equals."""
+        best, most = None, list[int]()
+        for way in self._ways:
+            if len(hits := way.hits(wanted)) > len(most):
+                best, most = way, hits
+                if len(hits) == len(wanted):
+                    break
+        if best is None and (best := self._searched(wanted)) is not None:
+            most = best.hits(wanted)
+        return (best, most) if most else (None, [])
+
+    def _searched(self, wanted: Mapping[int, Grain]) -> Way | None:
+        if self._search is None or self._searches >= SEARCHES:
+            return None
+        way = self._search(wanted)
+        if way is None:
+            return None
+        self._searches += 1
+        self._known[way.former.base.key] = way.former.etag, way.former.version_id
+        self._ways = [way, *self._ways]
+        self._make_room()
+        return way
+
+    def _make_room(self) -> None:
+        """Let go of those that were found and have not fitted for longest. One may stand there with several shifts."""
+        found = [way for way in self._ways if way not in self._given]
+        while len(found) > 1 and (len(found) > MOST or _bytes_of(found) > ROOM):
+            del self._ways[self._ways.index(found.pop())]
+
+
+def _bytes_of(ways: Sequence[Way]) -> int:
+    return sum({id(way.former): len(way.former.marks) for way in ways}.values())
