@@ -1,6 +1,6 @@
 """What all files of a transfer share: the journal, and one way to ask a target."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,18 @@ class Journal(Protocol):
     def opened(self, target: str, key: str, upload: Upload) -> None:
         """It is open."""
 
+    def temporary(self, target: str, key: str, url: str) -> None:
+        """An object of that key is about to be made that is to be removed again, whatever happens."""
+
+    def removed(self, target: str, key: str) -> None:
+        """What was temporary is gone, and so is its upload."""
+
+    def may_be_open(self, target: str, key: str) -> bool:
+        """Whether an upload of that key was promised, and nothing tells of its end."""
+
+    def forget(self, target: str, key: str) -> None:
+        """The parts recorded so far are not there any more."""
+
     def upload(self, target: str, key: str) -> Upload | None:
         """The upload that was opened last, if any."""
 
@@ -31,6 +43,9 @@ class Journal(Protocol):
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         """The target has this part."""
+
+    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
+        """Grains by which the object of that key is to be recognised (bot/samples.py), before it is stored."""
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The target has the whole object."""

@@ -28,3 +28,8 @@ def is_clone_directory(directory: str, transaction: str) -> bool:
     """Whether a directory name is one that `clone_directory` gives for this transaction."""
     head, _, tail = directory.partition(".")
     return is_transaction_id(transaction) and head == transaction and (directory == head or tail.isdigit())
+
+
+def segment_key(transaction: str, file: str, number: int) -> str:
+    """Where the temporary object of a segment lies, relative to the target's prefix (bot/segments.py)."""
+    return f".cloudy/segment/{transaction}/{file}/{number}"

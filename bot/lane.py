@@ -4,51 +4,39 @@ bot/transfer.py owns the threads. Windows come from one thread, in order; jobs a
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import Lock
 from typing import TypeVar
 
 from bot import digests
-from bot.checksum import crc64, to_hex, whole
+from bot.assembly import Assembly
+from bot.checksum import crc64
+from bot.comparison import Comparison
 from bot.desk import BaseLost, Desk
-from bot.digests import Digests
-from bot.errors import IntegrityError, MissingError
-from bot.grains import Grain
-from bot.lenient import is_there, listed, or_lost, was_put
+from bot.errors import CloudyError, IntegrityError
+from bot.lenient import is_there, was_put
 from bot.model import (
-    Base,
     CopySource,
     ObjectInfo,
     Part,
-    PartDone,
     PartSource,
     Run,
     RunState,
     Segment,
     SourceFile,
     StoredFile,
-    Upload,
 )
 from bot.plan import Cutter
 from bot.ports import ObjectStore
 from bot.reading import Window, body_of
-from bot.seen import Seen
+from bot.samples import sampled
+from bot.seen import Sights
+from bot.segments import Segments
 
 T = TypeVar("T")
 _END = Part(number=0, offset=0, length=0)  # stands for "make the object"
-_READ_BACK = 8 << 20  # bytes a request
 _WORTH_DIGESTS = 1 << 20  # a smaller file is sent again sooner than looked up
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Former:
-    """The object of an earlier recovery point that a file is compared with, in one target."""
-
-    digests: Digests
-    etag: str
-    version_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +44,11 @@ class Way:
     """How a file is to get to one target."""
 
     cut: Cutter
-    grain: int
+    grain: int  # by which it is compared
+    kept: int  # by which the next run is to compare: that of its digests
     is_small: bool  # of one window and one part at most
-    former: Former | None  # what it is compared with
+    comparison: Comparison  # with what there is already
+    is_full: bool = False  # nothing is copied, zeros neither: it went wrong before
 
 
 class Lane:
@@ -69,21 +59,31 @@ class Lane:
         self.target = target
         self.file = file
         self.stored: StoredFile | None = None
-        self.lost = ""  # why the base was no good, in words
+        self.lost = ""  # why a base was no good, in words
+        self.lost_from = ""  # its key; "": it was no base but the zeros
         self.number = number
         self._cut = way.cut
-        self._base = way.former
+        self._comparison = way.comparison
         self._small: list[Part] | None = [] if way.is_small else None  # its parts, all known before the first is sent
         self._desk = desk
         self._windows: deque[Window] = deque()  # whose bytes may still be needed
-        self._upload: Upload | None = None
-        self._former: Mapping[int, PartDone] = {}
-        self._done: dict[int, PartDone] = {}
-        self._grain = way.grain
+        self._is_full = way.is_full
+        self._object = Assembly(target, file.key, desk, path=file.path)
+        transaction, kind = file.key.partition("/")[0], "full-" if way.is_full else ""
+        self._segments = Segments(target, desk, transaction=transaction, file=f"{kind}{number}", path=file.path)
+        self._grain, self._kept = way.grain, way.kept
         self._is_at_once = False
-        self._count = 0  # parts so far
-        self._expected = -1  # parts; known at the end of the file
-        self._lock = Lock()
+        self._count = 0  # parts of the object so far
+
+    @property
+    def grains(self) -> tuple[int, ...]:
+        """Sizes of the grains that it has to be shown, in bytes."""
+        return self._grain, self._kept
+
+    @property
+    def needs(self) -> int:
+        """So many bytes of the file must fit into memory."""
+        return self._cut.needs
 
     @property
     def is_over(self) -> bool:
@@ -100,14 +100,14 @@ class Lane:
         """The next window; gives what can be sent now. Its bytes are held as long as they may be needed."""
         window.hold()
         self._windows.append(window)
-        return self._jobs([part for run in self._runs(window) for part in _parts(self._cut.feed(run))])
+        return self._jobs([item for run in self._runs(window) for item in self._cut.feed(run)])
 
     def end(self) -> list["Job"]:
         """The file has ended; gives the rest of what is to be sent."""
-        last = _parts(self._cut.finish())
+        last = self._cut.finish()
         if self._small is None:
             return self._closed(self._jobs(last))
-        parts, self._small = [*self._small, *last], None
+        parts, self._small = [*self._small, *_parts(last)], None
         if all(part.source is PartSource.UPLOAD for part in parts):
             self._is_at_once = True
             whole_file = Part(number=1, offset=0, length=self.file.size)
@@ -117,85 +117,93 @@ class Lane:
 
     def _closed(self, jobs: list["Job"]) -> list["Job"]:
         """All parts are known now. They may all be there already, and then no job of theirs would make the object."""
-        with self._lock:
-            self._expected = self._count
-        return [*jobs, Job(self, _END, ())] if self._is_whole() else jobs
-
-    def _is_whole(self) -> bool:
-        """Whether all parts are there; told once."""
-        with self._lock:
-            is_whole = len(self._done) == self._expected
-            self._expected = -1 if is_whole else self._expected
-        return is_whole
+        return [*jobs, Job(self, _END, ())] if self._object.close(self._count) else jobs
 
     def drop(self) -> None:
-        """Hold no window any more. Repeating is safe."""
+        """No window is to come: hold none any more, and nothing to compare with. Repeating is safe."""
+        self._comparison.close()
         while self._windows:
             self._windows.popleft().release()
 
-    def carry_out(self, part: Part, windows: Sequence[Window], seen: Seen) -> None:
-        """Get one part there; the last one makes the object. What raises is the target's failure, or everybody's."""
+    def carry_out(self, part: Part, windows: Sequence[Window], seen: Sights) -> list["Job"]:
+        """Get one part there; the last one makes the object. Gives what is to be done after it.
+
+        What raises is the target's failure, or everybody's.
+        """
         if self.is_over:
-            return
+            return []
         if part is _END:
             self._complete(seen)
-            return
-        value = seen.crc64(part.offset, part.length)
+            return []
+        value = seen[self._grain].crc64(part.offset, part.length)
         if self._is_at_once:
             self.give_up_upload()
             body = body_of(windows, part.offset, part.length)
             put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
             self._keep(lambda: self._desk.ask(self.target, put), value, seen)
             self._desk.meter.arrived(self.target.name, part)
-            return
-        if self._is_there(part, value):
-            self._desk.meter.found(self.target.name, part.length)
-        elif self._has_sent(part, windows, value):
-            self._desk.meter.arrived(self.target.name, part)
+            return []
+        try:
+            return self._carried_out(part, windows, value, seen)
+        except BaseLost as why:
+            if self._is_full:
+                self._desk.ask(self.target, partial(_fail, why))
+            self.lost, self.lost_from = str(why), part.base
+            return []
+
+    def _carried_out(self, part: Part, windows: Sequence[Window], value: int, seen: Sights) -> list["Job"]:
+        if part.segment and part.source is not PartSource.SEGMENT:
+            self._send(self._segments.of(part.segment), part, windows, value)
+            whole = self._segments.whole(part.segment)
+            return [Job(self, whole, ())] if whole else []
+        if part.source is PartSource.SEGMENT:
+            self._join(part, value)
         else:
-            return
-        if self._is_whole():
+            self._send(self._object, part, windows, value)
+        if self._object.is_whole():
             self._complete(seen)
+        return []
 
     def give_up_upload(self) -> None:
         """One that was begun for copies that turned out to be impossible."""
-        upload = self._desk.journal.upload(self.target.name, self.file.key)
-        if upload is not None:
-            self._desk.ask(self.target, partial(self.target.abort_upload, upload))
+        self._object.give_up()
 
     def _runs(self, window: Window) -> Iterator[Run]:
-        """What stretches of the window are: changed, in the base, or zero."""
-        position, begun, length, now = window.offset // self._grain, window.offset, 0, RunState.CHANGED
-        for grain in window.grains:
-            state = self._state(position, grain)
-            if state is not now and length:
-                yield self._run(now, begun, length)
-                begun, length = begun + length, 0
-            position, length, now = position + 1, length + grain.length, state
-        if length:
-            yield self._run(now, begun, length)
+        """What stretches of the window are: changed, in a base, or zero."""
+        first, grains, now = window.offset // self._grain, window.grains[self._grain], Run(0, RunState.CHANGED)
+        places = self._comparison.places(first, grains)
+        for position, grain in enumerate(grains, start=first):
+            base, offset = places.get(position, (None, 0))
+            is_zero = grain.is_zero and not self._is_full
+            state = RunState.ZERO if is_zero else RunState.UNCHANGED if base else RunState.CHANGED
+            if now.length and (state, base) == now[1:3] and (base is None or offset == now.offset + now.length):
+                now = now._replace(length=now.length + grain.length)
+                continue
+            if now.length:
+                yield now
+            now = Run(grain.length, state, base, offset)
+        if now.length:
+            yield now
 
-    def _state(self, position: int, grain: Grain) -> RunState:
-        if grain.is_zero:
-            return RunState.ZERO
-        if self._base is not None and self._base.digests.is_same(position, grain):
-            return RunState.UNCHANGED
-        return RunState.CHANGED
-
-    def _run(self, state: RunState, offset: int, length: int) -> Run:
-        if state is not RunState.UNCHANGED or self._base is None:
-            return Run(length, state)
-        return Run(length, state, Base(self._base.digests.key, self._base.digests.size), offset)
-
-    def _jobs(self, parts: Sequence[Part]) -> list["Job"]:
+    def _jobs(self, items: Sequence[Part | Segment]) -> list["Job"]:
         if self._small is not None:
-            self._small += parts
+            self._small += _parts(items)
             return []
-        self._count = parts[-1].number if parts else self._count
-        jobs = [Job(self, part, self._held(part)) for part in parts]
+        parts = [part for item in items if (part := self._needed(item)) is not None]
+        jobs = [Job(self, part, self._held(part)) for part in parts]  # nothing is asked while windows are held
         while self._windows and self._windows[0].end <= self._cut.settled:
             self._windows.popleft().release()
         return jobs
+
+    def _needed(self, item: Part | Segment) -> Part | None:
+        """The part that is to be carried out now, if any; uploads of segments are opened here."""
+        if isinstance(item, Segment):
+            self._count = item.number
+            return self._segments.close(item)
+        if item.segment:
+            return item if self._segments.begin(item, self._object.former(self._count + 1)) else None
+        self._count = item.number
+        return item
 
     def _held(self, part: Part) -> tuple[Window, ...]:
         if part.source is not PartSource.UPLOAD:
@@ -206,136 +214,48 @@ class Lane:
             window.hold()
         return found
 
-    def _has_sent(self, part: Part, windows: Sequence[Window], value: int) -> bool:
-        try:
-            self._send(part, windows, value)
-        except BaseLost as why:
-            self.lost = str(why)
-            return False
-        return True
-
-    def _send(self, part: Part, windows: Sequence[Window], value: int) -> None:
-        assert self._upload is not None  # noqa: S101 - begin() has opened it
+    def _send(self, assembly: Assembly, part: Part, windows: Sequence[Window], value: int) -> None:
+        if assembly.is_there(part, value):
+            self._desk.meter.found(self.target.name, part.length)
+            return
         if part.source is PartSource.UPLOAD:
-            body = body_of(windows, part.offset, part.length)
-            etag = self._desk.ask(
-                self.target, partial(self.target.put_part, self._upload, part.number, body, crc64=value)
-            )
+            assembly.put(part, body_of(windows, part.offset, part.length), value)
         else:
-            etag = self._copied(self._upload, part, value)
-        done = PartDone(
-            number=part.number, offset=part.offset, length=part.length, etag=etag, crc64=value, source=part.source
-        )
-        self._desk.journal.record(self.target.name, self.file.key, done)
-        with self._lock:
-            self._done[part.number] = done
+            assembly.copy(part, self._source(part), value)
+        self._desk.meter.arrived(self.target.name, part)
 
-    def _copied(self, upload: Upload, part: Part, value: int) -> str:
-        """BaseLost: it cannot be copied, or the store says that it copied other bytes."""
-        source = self._source(part)
-        copy = partial(self.target.copy_part, upload, part.number, source, crc64=value)
-        copied = self._desk.ask(self.target, partial(or_lost, copy, source.key))
-        found = self._read_back(source) if copied.crc64 is None else copied.crc64
-        if found != value:
-            raise BaseLost(
-                f"{source.key} has other bytes at {source.offset} than it should: CRC-64 {to_hex(found)}, "
-                f"not {to_hex(value)}. It is damaged, and so is what it belongs to."
-            )
-        return copied.etag
-
-    def _read_back(self, source: CopySource) -> int:
-        """The CRC of what was copied from, where the store does not tell what it copied."""
-        value = 0
-        for at in range(0, source.length, _READ_BACK):
-            get = partial(self.target.get, source.key, source.offset + at, min(_READ_BACK, source.length - at))
-            value = crc64(self._desk.ask(self.target, partial(or_lost, get, source.key)), value)
-        return value
+    def _join(self, part: Part, value: int) -> None:
+        """A segment becomes a part of the object; its bytes were counted when they came."""
+        if self._object.is_there(part, value):
+            self._desk.meter.found(self.target.name, part.length)
+            return
+        self._object.copy(part, self._segments.source(part), value)
+        self._segments.remove(part.segment)
 
     def _source(self, part: Part) -> CopySource:
         if part.source is PartSource.ZERO:
             return replace(self._desk.zeros(self.target, part.length), offset=0, length=part.length)
-        assert self._base is not None  # noqa: S101 - what is unchanged is so against a base
-        return CopySource(
-            key=part.base,
-            offset=part.base_offset,
-            length=part.length,
-            etag=self._base.etag,
-            version_id=self._base.version_id,
-        )
-
-    def _is_there(self, part: Part, value: int) -> bool:
-        """Whether journal and store agreed on it at the begin. IntegrityError: the file is not what was sent then."""
-        known = self._former.get(part.number)
-        if known is None or (known.offset, known.length) != (part.offset, part.length):
-            return False
-        if known.crc64 != value:
-            raise IntegrityError(
-                f"{self.file.path} changed while it was sent: the bytes from {part.offset} on are not those "
-                f"that target {self.target.name} got. Protect the VM again."
-            )
-        with self._lock:
-            self._done[part.number] = known
-        return True
+        etag, version = self._comparison.copied_from(part.base)
+        return CopySource(key=part.base, offset=part.base_offset, length=part.length, etag=etag, version_id=version)
 
     def _resume(self) -> None:
-        name, key, journal = self.target.name, self.file.key, self._desk.journal
-        recorded, upload, there = journal.parts(name, key), journal.upload(name, key), None
-        if upload is not None:
-            there = self._desk.ask(self.target, partial(listed, self.target, upload))
-            if there is None and self._was_completed(upload, recorded):
-                return
-        if upload is None or there is None:
-            upload = self._open()
-            there = self._desk.ask(self.target, partial(self.target.list_parts, upload)) if recorded else {}
-        self._upload = upload
-        self._former = {
-            number: part for number, part in recorded.items() if there.get(number) == (part.etag, part.length)
-        }
+        """Go on where a crash was, or begin. The object may have been made just before it."""
+        self._object.begin(self.file.size)
+        made, key = self._object.made, self._digests_key
+        if made is not None:
+            has_digests = bool(key) and self._desk.ask(self.target, partial(is_there, self.target, key))
+            self._note(made, self._object.crc64, key if has_digests else "")
 
-    def _open(self) -> Upload:
-        journal, name, key = self._desk.journal, self.target.name, self.file.key
-        journal.opening(name, key, self.target.url)
-        begin = partial(self.target.begin_upload, key, metadata=self._desk.metadata)
-        upload = self._desk.ask(self.target, begin)
-        journal.opened(name, key, upload)
-        return upload
+    def _complete(self, seen: Sights) -> None:
+        self._keep(self._object.make, self._object.crc64, seen)
 
-    def _was_completed(self, upload: Upload, recorded: Mapping[int, PartDone]) -> bool:
-        """Whether the upload is gone because the object was made just before a crash."""
-        parts = [recorded[number] for number in sorted(recorded)]
-        ends = [0, *(part.offset + part.length for part in parts)]
-        if [part.offset for part in parts] != ends[:-1] or ends[-1] != self.file.size:
-            return False  # not all of them
-        info = self._desk.ask(self.target, partial(self._made, upload, parts))
-        if info is None:
-            return False
-        key = self._digests_key
-        has_digests = bool(key) and self._desk.ask(self.target, partial(is_there, self.target, key))
-        self._note(info, _crc(parts), key if has_digests else "")
-        return True
-
-    def _made(self, upload: Upload, parts: Sequence[PartDone]) -> ObjectInfo | None:
-        try:
-            return self._make(upload, parts)
-        except MissingError:
-            return None
-
-    def _make(self, upload: Upload, parts: Sequence[PartDone]) -> ObjectInfo:
-        return self.target.complete_upload(
-            upload, parts, size=self.file.size, crc64=_crc(parts), metadata=self._desk.metadata
-        )
-
-    def _complete(self, seen: Seen) -> None:
-        assert self._upload is not None  # noqa: S101 - begin() has opened it
-        parts = [self._done[number] for number in sorted(self._done)]
-        make = partial(self._make, self._upload, parts)
-        self._keep(lambda: self._desk.ask(self.target, make), _crc(parts), seen)
-
-    def _keep(self, make: Callable[[], ObjectInfo], value: int, seen: Seen) -> None:
+    def _keep(self, make: Callable[[], ObjectInfo], value: int, seen: Sights) -> None:
         """The digests go first: an object that is known as stored has them."""
         key = self._digests_key
         if key:
-            body = digests.encode(seen.digests(self.file.key))
+            kept = seen[self._kept].digests(self.file.key)
+            self._desk.journal.sampled(self.target.name, self.file.key, sampled(kept))
+            body = digests.encode(kept)
             put = partial(self.target.put, key, body, crc64=crc64(body), metadata=self._desk.metadata)
             key = key if self._desk.ask(self.target, partial(was_put, put, self.target, key, crc64(body))) else ""
         self._note(make(), value, key)
@@ -367,9 +287,9 @@ class Job:
     part: Part
     windows: tuple[Window, ...]
 
-    def carry_out(self, seen: Seen) -> None:
+    def carry_out(self, seen: Sights) -> list["Job"]:
         """See the lane."""
-        self.lane.carry_out(self.part, self.windows, seen)
+        return self.lane.carry_out(self.part, self.windows, seen)
 
     def drop(self) -> None:
         """Hold nothing any more; once."""
@@ -377,13 +297,12 @@ class Job:
             window.release()
 
 
-def _parts(decided: Sequence[Part | Segment]) -> list[Part]:
-    """All of them; segments are switched off (CutRules.segments), and parts of one must not be taken for others."""
-    parts = [part for part in decided if isinstance(part, Part) and not part.segment]
-    if len(parts) != len(decided):
-        raise ValueError("the plan has segments, which are not sent")
-    return parts
+def _parts(items: Sequence[Part | Segment]) -> list[Part]:
+    """All of a file that is so small that there are no segments."""
+    return [item for item in items if isinstance(item, Part)]
 
 
-def _crc(parts: Sequence[PartDone]) -> int:
-    return whole((part.crc64, part.length) for part in parts)
+def _fail(why: BaseLost) -> None:
+    """Nothing is left to be tried: it is the target's failure."""
+    cause = why.__cause__
+    raise cause if isinstance(cause, CloudyError) else IntegrityError(str(why))

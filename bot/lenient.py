@@ -7,6 +7,7 @@ from bot.desk import BaseLost
 from bot.errors import CloudyError, MissingError, Stopped
 from bot.model import ObjectInfo, Upload
 from bot.ports import ObjectStore
+from bot.undoing import erase
 
 T = TypeVar("T")
 
@@ -32,6 +33,17 @@ def was_put(put: Callable[[], ObjectInfo], target: ObjectStore, key: str, value:
             return target.head(key).crc64 == value
         except CloudyError:
             return False
+    return True
+
+
+def was_erased(target: ObjectStore, key: str) -> bool:
+    """Remove what was made for a while; what stays is left to the clean-up."""
+    try:
+        erase(target, key)
+    except Stopped:
+        raise
+    except CloudyError:
+        return False
     return True
 
 

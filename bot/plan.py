@@ -49,6 +49,10 @@ class Cutter(Protocol):
     """
 
     @property
+    def needs(self) -> int:
+        """So many bytes of the file must fit into memory: what may be undecided, and two uploads besides."""
+
+    @property
     def settled(self) -> int:
         """No part to come uploads bytes before this offset, so nobody needs to keep them."""
 

@@ -2,28 +2,43 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
+from threading import Lock
 
 from bot.lane import Job
 from bot.model import PartSource
-from bot.seen import Seen
+from bot.seen import Sights
 
 
 class Senders:
     """The threads that send: parts that travel, and more of them for those that the store copies by itself."""
 
-    def __init__(self, senders: Executor, copiers: Executor, work: Callable[[Job, Seen], None]) -> None:
+    def __init__(self, senders: Executor, copiers: Executor, work: Callable[[Job, Sights], Sequence[Job]]) -> None:
+        """work: does one, and gives what is to be done after it."""
         self._senders = senders
         self._copiers = copiers
         self._work = work
         self._begun: set[Future[None]] = set()
+        self._lock = Lock()
 
-    def submit(self, jobs: Sequence[Job], seen: Seen) -> None:
+    def submit(self, jobs: Sequence[Job], seen: Sights) -> None:
         """Have them done; each is dropped afterwards."""
-        self._begun = {future for future in self._begun if not future.done()}
-        for job in jobs:
-            pool = self._senders if job.part.source is PartSource.UPLOAD else self._copiers
-            self._begun.add(pool.submit(self._work, job, seen))
+        with self._lock:
+            self._begun = {future for future in self._begun if not future.done()}
+            for job in jobs:
+                pool = self._senders if job.part.source is PartSource.UPLOAD else self._copiers
+                self._begun.add(pool.submit(self._do, job, seen))
 
     def wait(self) -> None:
-        """Until all are done."""
-        wait(self._begun)
+        """Until all are done, and what follows from them."""
+        while begun := self._under_way():
+            wait(begun)
+
+    def _do(self, job: Job, seen: Sights) -> None:
+        if after := self._work(job, seen):
+            with suppress(RuntimeError):  # the transfer has ended meanwhile: nothing new begins
+                self.submit(after, seen)
+
+    def _under_way(self) -> set[Future[None]]:
+        with self._lock:
+            return {future for future in self._begun if not future.done()}

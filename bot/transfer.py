@@ -5,34 +5,45 @@ Retries are not here (bot/retry.py), nor is what to clean up: the journal is tol
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import TypeVar
 
 from bot import plan
 from bot.arena import MOST, Arena
-from bot.checksum import crc64, to_hex
+from bot.comparison import Comparison
 from bot.desk import Desk, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.grains import grain_bytes
-from bot.lane import Former, Job, Lane, Way
+from bot.lane import Job, Lane, Way
 from bot.meter import Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
-from bot.ports import ObjectStore, Share
+from bot.ports import ObjectStore, Reader, Share
 from bot.reading import Window, windows
-from bot.seen import Seen
+from bot.reads import Reads
+from bot.seen import Seen, Sights
 from bot.senders import Senders
-from bot.slots import Slots
+from bot.starts import Starts
+from bot.throttle import heeding
+from bot.verifying import verify
 from bot.zeros import Zeros
 
 __all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send", "verify"]
 
 T = TypeVar("T")
-READERS, COPIES = 2, 16  # threads of one transfer: that read ahead, and that wait for copies made by the store
+READERS = 2  # threads of one transfer that read ahead
 LOOK_AHEAD = 32 << 20  # bytes that the planner may leave undecided; a dozen of the smallest parts at least
 ALONE = 16  # windows of a transfer that shares no memory
-_READ_BACK = 8 << 20  # bytes a request
+TRIES = 3  # of a file whose bases turn out to be no good; the last one is in full
+
+
+# What a file is compared with in a target, but for objects of these keys; called by one thread for each target.
+Compare = Callable[[ObjectStore, SourceFile, frozenset[str]], Comparison]
+
+
+def _nothing(_target: ObjectStore, _file: SourceFile, _avoided: frozenset[str]) -> Comparison:
+    return Comparison()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +54,10 @@ class TransferSettings:
     grain: int = 0  # bytes in which changes are looked for; 0: by the file's size and the targets
     part_bytes: int = 16 << 20  # more for files that would need too many parts
     arena: Arena | None = None  # the memory of all transfers; None: of its own
-    bases: Mapping[str, Mapping[str, Former]] = field(default_factory=dict)  # by target, and by the file's name there
+    compare: Compare = _nothing
     metadata: Mapping[str, str] = field(default_factory=dict)  # of every object
-    slots: Mapping[str, Slots] = field(default_factory=dict)  # by target, shared by all transfers; none: no limit
+    copies: int = 16  # threads that wait for copies made by the store
+    reads: Reads | None = None  # the VMstore's limits, shared by all transfers; None: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,48 +92,6 @@ def send(
     return transfer.run(files, targets)
 
 
-def verify(
-    store: ObjectStore,
-    file: StoredFile,
-    check: Callable[[], None],
-    on_read: Callable[[int], None] = lambda _size: None,
-) -> None:
-    """Ask the store anew whether it has the bytes that were read from the VMstore.
-
-    Where the store does not check CRCs itself, what it tells is no proof: then all is read back. check is called before
-    each request and may raise Stopped; on_read after each piece, with its size. IntegrityError: size or CRC differ.
-    MissingError: no such object.
-    """
-    check()
-    info = store.head(file.key)
-    if info.size != file.size:
-        raise IntegrityError(f"{_place(store, file)} has {info.size} bytes, but {file.size} bytes were read and sent.")
-    told = info.crc64 if store.capabilities().checks_crc else None
-    found = told if told is not None else _read_back(store, file, check, on_read)
-    if found != file.crc64:
-        raise IntegrityError(
-            f"{_place(store, file)} has CRC-64 {to_hex(found)}, but what was read and sent has {to_hex(file.crc64)}. "
-            "The object was damaged or changed; it must not be used."
-        )
-
-
-def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None], on_read: Callable[[int], None]) -> int:
-    value = 0
-    for offset in range(0, file.size, _READ_BACK):
-        check()
-        length = min(_READ_BACK, file.size - offset)
-        piece = store.get(file.key, offset, length)
-        if len(piece) != length:
-            raise IntegrityError(f"{_place(store, file)} ends at byte {offset + len(piece)} when it is read back.")
-        value = crc64(piece, value)
-        on_read(length)
-    return value
-
-
-def _place(store: ObjectStore, file: StoredFile) -> str:
-    return f"{file.key} in target {store.name}"
-
-
 class _GivenUp(Exception):  # noqa: N818 - never leaves this module
     """This target is out, the others go on."""
 
@@ -143,6 +113,8 @@ class _Transfer:
         self._meter = meter
         self._targets: Sequence[ObjectStore] = ()
         self._lanes: list[Lane] = []
+        self._avoided: dict[tuple[str, str], frozenset[str]] = {}  # by target and file: what turned out to be no base
+        self._in_full: set[tuple[str, str]] = set()  # nothing at all is copied
         self._failed: dict[str, CloudyError] = {}
         self._lost: tuple[str, ...] = ()
         self._first: BaseException | None = None  # what ended the transfer
@@ -171,28 +143,39 @@ class _Transfer:
         return Sent(stored=stored, failed=dict(self._failed), moved=self._meter.moved, lost=self._lost)
 
     def _send_all(self, files: Sequence[SourceFile]) -> None:
-        """First with what the targets have; what they turn out not to have is read and sent again, in full."""
-        with self._threads() as (readers, senders):
+        """First with what the targets have; what they turn out not to have is avoided, and the file sent once more."""
+        with self._threads() as (readers, senders, openers):
+            starts = Starts(self._lane, openers, self._go_on)
             for number, file in enumerate(files):
-                self._send_file(number, file, self._alive(), readers, senders)
+                self._send_file(file, starts.lanes(number, file, self._alive()), readers, senders)
+            for lane in starts.late():
+                self._send_file(lane.file, [lane], readers, senders)
             senders.wait()
-            lost = [lane for lane in self._lanes if lane.lost]
-            self._lost = tuple(dict.fromkeys(f"{lane.target.name}: {lane.lost}" for lane in lost))
-            for lane in lost:
-                if not self._is_given_up(lane.target):
-                    self._send_file(lane.number, lane.file, [lane.target], readers, senders, in_full=True)
-            senders.wait()
+            for left in reversed(range(1, TRIES)):
+                for lane in [lane for lane in self._lanes if lane.lost and not self._is_given_up(lane.target)]:
+                    self._avoid(lane, is_last=left == 1)
+                    again = starts.lanes(lane.number, lane.file, [lane.target])
+                    self._send_file(lane.file, again, readers, senders)
+                senders.wait()
+
+    def _avoid(self, lane: Lane, *, is_last: bool) -> None:
+        self._lost = tuple(dict.fromkeys([*self._lost, f"{lane.target.name}: {lane.lost}"]))
+        place = lane.target.name, lane.file.key
+        self._avoided[place] = self._avoided.get(place, frozenset()) | {lane.lost_from}
+        if is_last or not lane.lost_from:
+            self._in_full.add(place)
 
     @contextmanager
-    def _threads(self) -> Iterator[tuple[Executor, Senders]]:
+    def _threads(self) -> Iterator[tuple[Executor, Senders, Executor]]:
         threads = self._settings.threads
         with (
             ThreadPoolExecutor(READERS, thread_name_prefix="read") as readers,
             ThreadPoolExecutor(threads, thread_name_prefix="transfer") as senders,
-            ThreadPoolExecutor(COPIES, thread_name_prefix="copy") as copiers,
+            ThreadPoolExecutor(self._settings.copies, thread_name_prefix="copy") as copiers,
+            ThreadPoolExecutor(max(1, len(self._targets)), thread_name_prefix="open") as openers,
         ):
             try:
-                yield readers, Senders(senders, copiers, self._work)
+                yield readers, Senders(senders, copiers, self._work), openers
             except _Halted:
                 raise
             except BaseException as error:
@@ -209,26 +192,24 @@ class _Transfer:
             except OperatorError as error:
                 self._give_up(target, error)
 
-    def _send_file(
-        self, number: int, file: SourceFile, targets: Sequence[ObjectStore], readers: Executor, senders: Senders,
-        *, in_full: bool = False,
-    ) -> None:  # fmt: skip
-        lanes = [lane for target in targets if (lane := self._lane(number, file, target, in_full)) is not None]
+    def _send_file(self, file: SourceFile, lanes: Sequence[Lane], readers: Executor, senders: Senders) -> None:
         if not lanes:
             return
         self._go_on()
-        grain, least = self._grain(file), self._least(file)
+        grains = sorted({grain for lane in lanes for grain in lane.grains})
+        least = self._least(file, lanes)
         arena = self._arena if least <= MOST else Arena(least, self._arena.window)  # so that it keeps nobody waiting
-        lease = arena.lease(self._go_on, least, -(-max(file.size, 1) // grain) * grain)
-        seen, reader = Seen(file.size, grain), None
+        lease = arena.lease(self._go_on, least, -(-max(file.size, 1) // grains[-1]) * grains[-1])
+        seen, reader = {grain: Seen(file.size, grain) for grain in grains}, None
         try:
-            reader = self._share.open(file.path)
-            reading = windows(reader, file, grain=seen.grain, lease=lease, threads=readers, check=self._go_on)
+            reader = self._opened(file)
+            reading = windows(reader, file, grains=grains, lease=lease, threads=readers, check=self._go_on)
             with closing(reading):
                 for window in reading:
                     try:
                         self._meter.read(window.length)
-                        seen.add(window.grains)
+                        for grain in grains:
+                            seen[grain].add(window.grains[grain])
                         for lane in lanes:
                             senders.submit(self._seen_by(lane, window), seen)
                     finally:
@@ -242,13 +223,13 @@ class _Transfer:
             if reader is not None:
                 reader.close()
 
-    def _lane(self, number: int, file: SourceFile, target: ObjectStore, in_full: bool) -> Lane | None:
+    def _lane(self, number: int, file: SourceFile, target: ObjectStore) -> Lane | None:
         """None: the target has it already, or is given up."""
         try:
-            lane = Lane(target, file, number, way=self._way(file, target, in_full), desk=self._desk)
+            lane = Lane(target, file, number, way=self._way(file, target), desk=self._desk)
             with self._state:
                 self._lanes = [each for each in self._lanes if (each.file, each.target) != (file, target)] + [lane]
-            if in_full:
+            if (target.name, file.key) in self._avoided:
                 lane.give_up_upload()  # nothing that was copied into it is to be taken for sent
             lane.begin()
         except _GivenUp:
@@ -258,48 +239,51 @@ class _Transfer:
             return None
         return lane
 
-    def _way(self, file: SourceFile, target: ObjectStore, in_full: bool) -> Way:
-        settings, grain = self._settings, self._grain(file)
+    def _way(self, file: SourceFile, target: ObjectStore) -> Way:
+        settings, is_full = self._settings, (target.name, file.key) in self._in_full
         able = self._ask(target, target.capabilities)
-        able = replace(able, copies_parts=False) if in_full else able
-        former = None if in_full else self._former(file, target)
+        comparison = self._comparison(file, target) if able.copies_parts and not is_full else Comparison()
+        kept = settings.grain or grain_bytes(file.size, target.limits.smallest)
+        grain = comparison.grain or kept
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),
             upload=settings.part_bytes,
+            upload_most=2 * settings.part_bytes,
             window=LOOK_AHEAD,
-            segments=False,
         )
         return Way(
             cut=plan.cutter(file.size, rules),
             grain=grain,
+            kept=kept,
             is_small=file.size <= min(self._arena.window, settings.part_bytes),
-            former=former if former is not None and former.digests.grain == grain else None,
+            comparison=comparison,
+            is_full=is_full,
         )
 
-    def _least(self, file: SourceFile) -> int:
-        """Windows without which a file could stand still: what may be undecided, two uploads of it, two to read on."""
-        window, targets = self._arena.window, self._targets
-        undecided = max(LOOK_AHEAD, *(12 * target.limits.smallest for target in targets))
-        uploads = (plan.part_length(file.size, target.limits, wanted=self._settings.part_bytes) for target in targets)
-        needed = -(-(undecided + 2 * max(uploads)) // window) + 2
+    def _comparison(self, file: SourceFile, target: ObjectStore) -> Comparison:
+        """What does not fit the windows, whoever wrote it, is no base."""
+        if self._desk.journal.is_stored(target.name, file.key) is not None:
+            return Comparison()
+        avoided = self._avoided.get((target.name, file.key), frozenset())
+        comparison = self._settings.compare(target, file, avoided)
+        fits = not comparison.grain or not self._arena.window % comparison.grain
+        return comparison if fits else Comparison()
+
+    def _least(self, file: SourceFile, lanes: Sequence[Lane]) -> int:
+        """Windows without which a file could stand still, and two to read on."""
+        window = self._arena.window
+        needed = -(-max(lane.needs for lane in lanes) // window) + 2
         return max(1, min(needed, -(-file.size // window)))
-
-    def _former(self, file: SourceFile, target: ObjectStore) -> Former | None:
-        return self._settings.bases.get(target.name, {}).get(file.name)
-
-    def _grain(self, file: SourceFile) -> int:
-        """That of a base, so that it can be compared; of two that differ, one target is sent in full this time."""
-        for former in (self._former(file, target) for target in self._targets):
-            if former is not None:
-                return former.digests.grain
-        finest = min(target.limits.smallest for target in self._targets)
-        return self._settings.grain or grain_bytes(file.size, finest)
 
     def _seen_by(self, lane: Lane, window: Window) -> list[Job]:
         if lane.is_over or self._is_given_up(lane.target):
             lane.drop()
             return []
-        return lane.see(window)
+        try:
+            return lane.see(window)
+        except _GivenUp:  # while the upload of a segment was opened
+            lane.drop()
+            return []
 
     def _ended(self, lane: Lane) -> list[Job]:
         if lane.is_over or self._is_given_up(lane.target):
@@ -309,27 +293,25 @@ class _Transfer:
         except _GivenUp:
             return []
 
-    def _work(self, job: Job, seen: Seen) -> None:
-        """Do one part. Whatever ends it ends the others too, and is raised by `run`."""
+    def _work(self, job: Job, seen: Sights) -> list[Job]:
+        """Do one part; gives what follows. Whatever ends it ends the others too, and is raised by `run`."""
         try:
             target = job.lane.target
             if self._halt.is_set() or self._is_given_up(target):
-                return
-            with self._slot_of(target):
-                self._go_on()  # it may have been long until there was room
-                job.lane.carry_out(job.part, job.windows, seen)
+                return []
+            with heeding(self._go_on):
+                return job.carry_out(seen)
         except (_Halted, _GivenUp):
-            return
+            return []
         except BaseException as error:  # noqa: BLE001 - `run` raises it
             self._end(error)
+            return []
         finally:
             job.drop()
 
-    @contextmanager
-    def _slot_of(self, target: ObjectStore) -> Iterator[None]:
-        slots = self._settings.slots.get(target.name)
-        with slots.taken(self._go_on) if slots else nullcontext():
-            yield
+    def _opened(self, file: SourceFile) -> Reader:
+        reader, reads = self._share.open(file.path), self._settings.reads
+        return reads.of(reader, self._go_on) if reads else reader
 
     def _end(self, error: BaseException) -> None:
         with self._state:

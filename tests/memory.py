@@ -325,6 +325,7 @@ class MemoryStore:
                 self.uploads.pop(upload.upload_id, None)
                 return self._info(upload.key)
             there = self._parts(upload)
+            self._check_parts([len(there[part.number]) for part in parts], [part.number for part in parts])
             body = b"".join(there[part.number] for part in parts)
             if len(body) != size:
                 raise IntegrityError(f"{upload.key} would have {len(body)} bytes, not {size}")
@@ -398,6 +399,13 @@ class MemoryStore:
         if self._checks_crc and crc64(body) != value:
             raise IntegrityError(f"{key}: BadDigest")
 
+    def _check_parts(self, lengths: Sequence[int], numbers: Sequence[int]) -> None:
+        limits = self.limits
+        if len(lengths) > limits.most or list(numbers) != list(range(1, len(numbers) + 1)):
+            raise PermanentError(f"parts {numbers} are not what {self.name} takes")
+        if max(lengths) > limits.largest or min(lengths[:-1], default=limits.smallest) < limits.smallest:
+            raise PermanentError(f"{self.name} takes no parts of {lengths} bytes")
+
     def _make(self, key: str, body: bytes, etag: str, metadata: Mapping[str, str]) -> ObjectInfo:
         self.objects[key], self.etags[key], self.metadata[key] = body, etag, dict(metadata)
         return self._info(key)
@@ -424,6 +432,26 @@ class MemoryJournal:
         self.uploads: dict[tuple[str, str], Upload] = {}
         self.recorded: dict[tuple[str, str], dict[int, PartDone]] = {}
         self.files: dict[tuple[str, str], StoredFile] = {}
+        self.samples: dict[tuple[str, str], tuple[tuple[int, int], ...]] = {}
+        self.objects: set[tuple[str, str]] = set()  # temporary ones, to be removed
+
+    def temporary(self, target: str, key: str, url: str) -> None:
+        with self._watching("temporary"):
+            self.objects.add((target, key))
+
+    def removed(self, target: str, key: str) -> None:
+        with self._watching("removed"):
+            self.promised.discard((target, key))
+            self.objects.discard((target, key))
+            self.uploads.pop((target, key), None)
+
+    def may_be_open(self, target: str, key: str) -> bool:
+        with self._watching("may_be_open"):
+            return (target, key) in self.promised
+
+    def forget(self, target: str, key: str) -> None:
+        with self._watching("forget"):
+            self.recorded.pop((target, key), None)
 
     def opening(self, target: str, key: str, url: str) -> None:
         with self._watching("opening"):
@@ -444,6 +472,9 @@ class MemoryJournal:
     def record(self, target: str, key: str, part: PartDone) -> None:
         with self._watching("record"):
             self.recorded.setdefault((target, key), {})[part.number] = part
+
+    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
+        self.samples[target, key] = tuple(samples)
 
     def stored(self, target: str, file: StoredFile) -> None:
         with self._watching("stored"):

@@ -9,9 +9,10 @@ from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
 from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
-from bot.model import Json, Resource, ResourceKind, TaskState, Upload
+from bot.model import Json, Resource, ResourceKind, TaskState
 from bot.mounted import check_mounted
 from bot.ports import ObjectStore
+from bot.undoing import abort, erase
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
 ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
@@ -93,18 +94,12 @@ def _made_in(context: Context, resource: Resource) -> str:
 
 
 def _abort(context: Context, resource: Resource) -> bool:
-    target = context.target(resource.system)
-    for upload in target.list_uploads(resource.name):
-        if upload.key == resource.name:
-            target.abort_upload(upload)
-    known = str(resource.detail.get("upload_id", ""))
-    if known:
-        target.abort_upload(Upload(key=resource.name, upload_id=known))
+    abort(context.target(resource.system), resource.name, str(resource.detail.get("upload_id", "")))
     return True
 
 
 def _delete_object(context: Context, resource: Resource) -> bool:
-    context.target(resource.system).delete(resource.name)
+    erase(context.target(resource.system), resource.name)
     return True
 
 

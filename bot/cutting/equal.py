@@ -20,6 +20,11 @@ class Equal:
         self._number = 1
 
     @property
+    def needs(self) -> int:
+        """So many bytes of the file must fit into memory at least: the part under way, and one that is sent."""
+        return 2 * self._length
+
+    @property
     def settled(self) -> int:
         """No part to come uploads bytes before this offset."""
         return self._at

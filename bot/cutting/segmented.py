@@ -39,6 +39,11 @@ class Segmented:
             self._next_segment()
 
     @property
+    def needs(self) -> int:
+        """So many bytes of the file must fit into memory at least, as of a stream."""
+        return self._stream.needs
+
+    @property
     def settled(self) -> int:
         """No part to come uploads bytes before this offset."""
         return self._stream.settled

@@ -44,6 +44,11 @@ class Stream:
         self._mark = lengths.floor  # nothing is to be done before so many bytes have come together
 
     @property
+    def needs(self) -> int:
+        """So many bytes of the file must fit into memory at least: what may be undecided, and two uploads besides."""
+        return max(self._window, 9 * self._lengths.floor) + 2 * self._lengths.upload_top
+
+    @property
     def settled(self) -> int:
         """No part to come uploads bytes before this offset."""
         if self._is_wall:

@@ -10,11 +10,10 @@ import pytest
 
 from bot.arena import Arena
 from bot.checksum import crc64
-from bot.cutting.stream import Stream
 from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError, PermanentError, Stopped, TransientError
 from bot.lane import Job, Lane
 from bot.meter import Moved
-from bot.model import Bytes, Capabilities, Carried, Part, PartLimits, SourceFile, StoredFile
+from bot.model import Bytes, Capabilities, Carried, PartLimits, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
 from tests.e2e.waiting import until
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
@@ -467,7 +466,7 @@ def test_a_file_of_whole_parts_is_made_also_when_they_are_there_before_its_end_i
     end = Lane.end
 
     def late(lane: Lane) -> list[Job]:
-        until(lambda: len(lane._done) == 4, "all parts are there")
+        until(lambda: len(lane._object._done) == 4, "all parts are there")
         return end(lane)
 
     monkeypatch.setattr(Lane, "end", late)
@@ -532,11 +531,3 @@ def test_a_stop_while_there_is_no_memory_leaves_no_file_open() -> None:
     held.close()
     assert run.share.open_readers == 0
     assert not arena._leases
-
-
-def test_segments_are_never_sent_as_parts_of_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plan that has them would give the object parts of a temporary one."""
-    planned = Part(number=1, offset=0, length=PART, segment=1)
-    monkeypatch.setattr(Stream, "feed", lambda *_: [planned])
-    with pytest.raises(ValueError, match="segments"):
-        Run().send()
