@@ -115,6 +115,29 @@ class DatabaseJournal(_View):
         kind, upload_id = ResourceKind.UPLOAD, upload.upload_id
         self._write(lambda unit: unit.ledger.describe(self._id, kind, target, key, upload_id=upload_id))
 
+    def temporary(self, target: str, key: str, url: str) -> None:
+        """Promise the removal, before the object is begun."""
+        kind = ResourceKind.OBJECT
+        resource = Resource(transaction_id=self._id, kind=kind, system=target, name=key, detail={"url": url})
+        self._write(lambda unit: unit.ledger.register(resource))
+
+    def removed(self, target: str, key: str) -> None:
+        """Nothing of it is to be cleaned up any more."""
+
+        def write(unit: Unit) -> None:
+            for kind in (ResourceKind.UPLOAD, ResourceKind.OBJECT):
+                unit.ledger.release(self._id, kind, target, key)
+
+        self._write(write)
+
+    def may_be_open(self, target: str, key: str) -> bool:
+        """Whether the promise of an upload stands, also of one whose id was never told."""
+        return self._read(lambda unit: unit.ledger.get(self._id, ResourceKind.UPLOAD, target, key)) is not None
+
+    def forget(self, target: str, key: str) -> None:
+        """Its parts are not there any more."""
+        self._write(lambda unit: unit.parts.forget(self._id, target, key))
+
     def upload(self, target: str, key: str) -> Upload | None:
         """The upload that was begun for this object, if its id is known."""
         resource = self._read(lambda unit: unit.ledger.get(self._id, ResourceKind.UPLOAD, target, key))
