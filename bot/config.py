@@ -24,6 +24,7 @@ from bot import mistakes, policy_settings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
+from bot.rate_settings import Rates, TimeZone
 from bot.sections import Duration, DurationOrNone, Section
 
 
@@ -69,7 +70,24 @@ class VMstoreSettings(Section):
     cleanup: Literal["auto", "manual"] = Field(default="auto", description='cleanup = "auto" or "manual"')
     export: str = Field(default="/tintri", description='the name of its export, like export = "/tintri"')
     parallel: int = Field(default=4, ge=1, le=64, description="a number of transactions at once, like parallel = 4")
+    parallel_reads: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="a number of reads at once, of all transactions together, like parallel_reads = 8",
+    )
+    read_limit: Rates = Field(default=(), description='a rate, like read_limit = "300 MiB/s", or a list by hours')
+    time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
     timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
+
+
+class PriceSettings(Section):
+    """What one target costs; without it the cloud's list price, where there is one."""
+
+    storage: float | None = Field(default=None, ge=0, description="the price of a GiB and month, like storage = 0.023")
+    write: float | None = Field(default=None, ge=0, description="of 1,000 requests that write, like write = 0.005")
+    read: float | None = Field(default=None, ge=0, description="of 1,000 requests that read, like read = 0.0004")
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description='three letters, like currency = "EUR"')
 
 
 class TargetSettings(Section):
@@ -109,6 +127,17 @@ class TargetSettings(Section):
         ge=1,
         le=256,
         description="a number of parts in flight, of all transactions together, like parallel_parts = 16",
+    )
+    copies: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="a number of copies by the store at once, of all transactions together, like copies = 32",
+    )
+    bandwidth: Rates = Field(default=(), description='a rate, like bandwidth = "200 MiB/s", or a list by hours')
+    time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
+    prices: PriceSettings = Field(
+        default=PriceSettings(), description="a section like [targets.s3.prices] with storage, write, read, currency"
     )
     price_gib_month: float | None = Field(
         default=None, ge=0, description="USD for a GiB and month, like price_gib_month = 0.023"

@@ -20,7 +20,7 @@ from bot import crossings, doctor
 from bot.arena import Arena
 from bot.checkups import home, outside
 from bot.clock import SystemClock
-from bot.config import Settings
+from bot.config import Settings, VMstoreSettings
 from bot.doctor import Finding, Group
 from bot.errors import CloudyError, OperatorError
 from bot.givingback import settle
@@ -30,11 +30,14 @@ from bot.logs import setup as set_up_logs
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
+from bot.rate_settings import timetable
+from bot.reads import Reads
 from bot.runner import TransferSettingsFor
 from bot.slots import Slots
 from bot.sockets import keep_sockets
 from bot.store import Database
 from bot.systems import ConfiguredSystems, prices_of
+from bot.throttle import Throttle
 from bot.transfer import TransferSettings
 from bot.worker import Limits, Worker, installation_id
 
@@ -64,20 +67,26 @@ def _prepare(settings: Settings) -> Database:
 
 
 def sending(settings: Settings) -> TransferSettingsFor:
-    """How files are sent, by VMstore and targets; what it gives shares memory and each target's room for parts."""
-    slots = {name: Slots(target.parallel_parts) for name, target in settings.targets.items()}
+    """How files are sent, by VMstore and targets; what it gives shares memory and each VMstore's room for reads."""
+    reads = {name: _reads(vmstore) for name, vmstore in settings.vmstores.items()}
     arena = Arena(WINDOWS)
 
-    def transfer_settings(_vmstore: str, targets: Sequence[str]) -> TransferSettings:
+    def transfer_settings(vmstore: str, targets: Sequence[str]) -> TransferSettings:
         chosen = [settings.targets[name] for name in targets]
         return TransferSettings(
             threads=min(target.threads for target in chosen),
             part_bytes=max(target.part_mib for target in chosen) << 20,
-            slots=slots,
+            copies=max(target.copies for target in chosen),
+            reads=reads.get(vmstore),
             arena=arena,
         )
 
     return transfer_settings
+
+
+def _reads(settings: VMstoreSettings) -> Reads:
+    rates = timetable(settings.read_limit, settings.time_zone)
+    return Reads(Slots(settings.parallel_reads), Throttle(rates.rate, SystemClock()))
 
 
 def _worker(settings: Settings, db: Database) -> Worker:

@@ -18,12 +18,13 @@ from bot.errors import CloudyError, MissingError, PermanentError, Stopped, Trans
 from bot.failures import failure_of
 from bot.guard import Guard
 from bot.insist import insist
-from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
+from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, DatabaseLedger
 from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
 from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
+from bot.throttle import heedful
 from bot.transfer import TransferSettings
 from bot.watchdog import Watchdog
 from bot.workflow import StepSpec
@@ -194,7 +195,7 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(
-                self._target(transaction, name),
+                heedful(self._target(transaction, name), guard.check),
                 guard.pause,
                 long=long,
                 on_wait=on_wait,
@@ -202,6 +203,7 @@ class Runner:
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
             journal=DatabaseJournal(db, self._clock, tid),
+            index=DatabaseIndex(db, self._clock, tid),
             transfer_settings=lambda targets: self._transfer_settings(transaction.vmstore, targets),
             check=guard.check,
             pause=guard.pause,

@@ -6,13 +6,31 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot import crossings
+from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
 from bot.errors import ConfigError, NotFound
+from bot.lines import Line
+from bot.model import Price
 from bot.ports import ObjectStore, Share, VMstore
-from bot.prices import LIST_PRICES, Prices
+from bot.prices import Prices, list_price, settled
+from bot.rate_settings import timetable
+from bot.slots import Slots
+from bot.throttle import Throttle
 from integrations import objectstores, shares, vmstores
 
-_OURS = {"url", "threads", "parallel_parts", "part_mib", "price_gib_month"}  # of a target; the rest is the adapter's
+_OURS = {
+    "url",
+    "threads",
+    "parallel_parts",
+    "copies",
+    "bandwidth",
+    "upload_window",
+    "time_zone",
+    "part_mib",
+    "price_gib_month",
+    "prices",
+}  # of a target; the rest is the adapter's
+_SLOWEST_PART = 128 << 10  # bytes a second; a store takes a part of which nothing comes for long for a broken one
 
 
 class ConfiguredSystems:
@@ -95,7 +113,16 @@ def _open_store(name: str, settings: TargetSettings) -> ObjectStore:
         raise ConfigError([f"targets.{name}.url is {settings.url!r}; there are: {', '.join(objectstores.OPENERS)}"])
     options = settings.model_dump(exclude=_OURS, exclude_unset=True)
     plain = {key: _plain(value) for key, value in options.items() if value is not None}
-    return crossings.watched("target", objectstores.OPENERS[scheme](name, settings.url, plain))
+    rates = timetable(settings.bandwidth, settings.time_zone)
+    pace = {"pace": Throttle(rates.rate, SystemClock())} if rates.entries else {}
+    store = objectstores.OPENERS[scheme](name, settings.url, plain | pace)
+    return _line(settings, rates.least).to(crossings.watched("target", store))
+
+
+def _line(settings: TargetSettings, least: int | None) -> Line:
+    """It begins with a quarter of what it may have. least: bytes a second at the slowest hour."""
+    most = settings.parallel_parts if least is None else min(settings.parallel_parts, max(1, least // _SLOWEST_PART))
+    return Line(uploads=Slots(most, -(-most // 4)), copies=Slots(settings.copies, -(-settings.copies // 4)))
 
 
 def _plain(value: object) -> object:
@@ -106,10 +133,12 @@ def _plain(value: object) -> object:
 
 def prices_of(settings: Settings) -> Prices:
     """What the configuration says; for a cloud without an endpoint of its own, else its list price."""
-    known: dict[str, float] = {}
-    for name, target in settings.targets.items():
-        listed = None if target.endpoint else LIST_PRICES.get(target.url.partition(":")[0])
-        price = listed if target.price_gib_month is None else target.price_gib_month
-        if price is not None:
-            known[name] = price
-    return Prices(known)
+    found = {name: _price(target) for name, target in settings.targets.items()}
+    return Prices({name: price for name, price in found.items() if price is not None})
+
+
+def _price(target: TargetSettings) -> Price | None:
+    scheme, said = target.url.partition(":")[0], target.prices
+    listed = list_price(scheme, target.storage_class or "", has_endpoint=bool(target.endpoint))
+    storage = target.price_gib_month if said.storage is None else said.storage
+    return settled(listed, storage=storage, write=said.write, read=said.read, currency=said.currency)

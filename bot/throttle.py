@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from threading import Lock
+from typing import Any, TypeVar, cast
 
 from bot.ports import Clock
 
+T = TypeVar("T")
 LOOK_S = 0.5  # how long a wait may be deaf to Stop
 BURST_S = 0.25  # what was not used in so long may be used at once
 
@@ -49,7 +51,7 @@ class Throttle:
             rate = self._rate(now)
             left = self._ration.take(now.timestamp(), size, rate) if rate else 0.0
         while left > 0:
-            _heeds.get()()
+            heed()
             self._clock.sleep(min(left, LOOK_S))
             left -= LOOK_S
 
@@ -59,11 +61,14 @@ def heeding(check: Callable[[], None]) -> Iterator[None]:
     """While in it, waits of this thread call check; what that raises comes out here, whatever others made of it.
 
     A throttle is waited for deep inside a vendor's library, which takes what comes from there for a broken connection.
+    One inside another: both are called.
     """
     heard: list[BaseException] = []
+    outer = _heeds.get()
 
     def look() -> None:
         try:
+            outer()
             check()
         except BaseException as error:
             heard.append(error)
@@ -78,6 +83,35 @@ def heeding(check: Callable[[], None]) -> Iterator[None]:
         raise
     finally:
         _heeds.reset(token)
+
+
+def heed() -> None:
+    """Call the checks of whoever this thread works for, while it waits."""
+    _heeds.get()()
+
+
+def heedful(port: T, check: Callable[[], None]) -> T:
+    """Wrap a port, so that its calls hear check while they wait."""
+    return cast(T, _Heedful(port, check))
+
+
+class _Heedful:
+    """Looks like the port that it wraps."""
+
+    def __init__(self, port: Any, check: Callable[[], None]) -> None:
+        self._port = port
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._port, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with heeding(self._check):
+                return value(*args, **kwargs)
+
+        return call
 
 
 def _unheeding() -> None:

@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from bot.arena import Arena
-from bot.errors import Stopped
+from bot.errors import Stopped, TransientError
+from bot.lines import Line
+from bot.ports import ObjectStore
+from bot.reads import Reads
+from bot.retry import Patience, retrying
 from bot.slots import Slots
+from bot.throttle import Throttle, heedful
 from bot.transfer import TransferSettings, send
 from tests.memory import MemoryJournal, MemoryShare, MemoryStore
+from tests.workflow.house import FakeClock
 from tests.workflow.test_transfer import CONTENT, FILES, PART, WHO, expected
 
 
@@ -18,12 +24,13 @@ from tests.workflow.test_transfer import CONTENT, FILES, PART, WHO, expected
 class Busy:
     """Counts who is inside a call of any store."""
 
+    calls: tuple[str, ...] = ("put", "put_part")
     most: int = 0
     _inside: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, call: str) -> None:
-        if not call.endswith(("put", "put_part")):
+        if not call.endswith(self.calls):
             return
         with self._lock:
             self._inside += 1
@@ -33,14 +40,19 @@ class Busy:
             self._inside -= 1
 
 
-def transfer(stores: tuple[MemoryStore, ...], slots: dict[str, Slots], check: Callable[[], None]) -> None:
+def transfer(
+    stores: tuple[ObjectStore, ...],
+    check: Callable[[], None] = lambda: None,
+    reads: Reads | None = None,
+    share: MemoryShare | None = None,
+) -> None:
     send(
         FILES,
-        share=MemoryShare(CONTENT),
+        share=share or MemoryShare(CONTENT),
         targets=stores,
         journal=MemoryJournal(),
         settings=TransferSettings(
-            threads=4, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), metadata=WHO, slots=slots
+            threads=4, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), metadata=WHO, reads=reads
         ),
         check=check,
         on_progress=lambda _: None,
@@ -49,11 +61,11 @@ def transfer(stores: tuple[MemoryStore, ...], slots: dict[str, Slots], check: Ca
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_parts_are_in_flight_than_the_target_takes(most: int) -> None:
-    busy, slots = Busy(), {"s3": Slots(most)}
+    busy, line = Busy(), Line(uploads=Slots(most))
     stores = [MemoryStore("s3") for _ in range(4)]
     for store in stores:
         store.watch = busy
-    threads = [threading.Thread(target=transfer, args=((store,), slots, lambda: None)) for store in stores]
+    threads = [threading.Thread(target=transfer, args=((line.to(store),),)) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -63,13 +75,35 @@ def test_no_more_parts_are_in_flight_than_the_target_takes(most: int) -> None:
         expected(store)
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_is_read_at_once_than_the_vmstore_allows_and_not_faster(most: int) -> None:
+    busy, clock = Busy(calls=("read_into",)), FakeClock()
+    share = MemoryShare(CONTENT, watch=busy)
+    size = sum(map(len, CONTENT.values()))
+    reads = Reads(Slots(most), Throttle(lambda _: size, clock))
+    begun = clock.now()
+    threads = [
+        threading.Thread(target=transfer, args=((MemoryStore("s3"),),), kwargs={"reads": reads, "share": share})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert busy.most == most
+    assert (clock.now() - begun).total_seconds() >= 3 - 0.25 - 0.01  # all three, but for the first burst
+
+
 def test_transfers_to_the_same_two_targets_do_not_wait_for_each_other_for_ever() -> None:
-    slots = {"s3": Slots(1), "other": Slots(1)}
+    lines = {"s3": Line(uploads=Slots(1)), "other": Line(uploads=Slots(1))}
     pairs = [
         (MemoryStore("s3"), MemoryStore("other")) if turn else (MemoryStore("other"), MemoryStore("s3"))
         for turn in (0, 1)
     ]
-    threads = [threading.Thread(target=transfer, args=(pair, slots, lambda: None), daemon=True) for pair in pairs]
+    threads = [
+        threading.Thread(target=transfer, args=(tuple(lines[each.name].to(each) for each in pair),), daemon=True)
+        for pair in pairs
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -80,19 +114,24 @@ def test_transfers_to_the_same_two_targets_do_not_wait_for_each_other_for_ever()
             expected(store)
 
 
-def test_stop_is_heard_while_it_waits_for_a_slot() -> None:
-    slots, store, asked = {"s3": Slots(1)}, MemoryStore("s3"), threading.Event()
+@pytest.mark.parametrize("heard_by", ["transfer", "store"])
+def test_stop_is_heard_while_it_waits_for_a_slot(heard_by: str) -> None:
+    slots, store, asked = Slots(1), MemoryStore("s3"), threading.Event()
+    behind = Line(uploads=slots).to(store)
 
     def check() -> None:
         if asked.is_set():
             raise Stopped
 
-    with slots["s3"].taken(check):
+    with slots.taken(check):
         outcome: list[BaseException] = []
 
         def run() -> None:
             try:
-                transfer((store,), slots, check)
+                if heard_by == "transfer":
+                    transfer((behind,), check)
+                else:
+                    transfer((heedful(behind, check),))
             except Stopped as stopped:
                 outcome.append(stopped)
 
@@ -102,5 +141,80 @@ def test_stop_is_heard_while_it_waits_for_a_slot() -> None:
         running.join(timeout=60)
         assert len(outcome) == 1
     assert store.objects == {}
-    with slots["s3"].taken(check):  # nobody kept it
+    with slots.taken(check):  # nobody kept it
         pass
+
+
+class Throttling(MemoryStore):
+    """Takes so many parts at once, and refuses each one beyond; for the first so many refusals."""
+
+    def __init__(self, takes: int, refusals: int) -> None:
+        super().__init__("s3")
+        self.takes, self.left = takes, refusals
+        self.inside = self.most = self.most_since = 0
+        self._counting = threading.Lock()
+        self.watch = self.look
+
+    def look(self, call: str) -> None:
+        if not call.startswith("s3.put_part"):
+            return
+        if call.endswith("done"):
+            return
+        with self._counting:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            is_refused = self.inside > self.takes and self.left > 0
+            self.left -= is_refused
+            if not self.left:
+                self.most_since = max(self.most_since, self.inside)
+        threading.Event().wait(0.005)
+        with self._counting:
+            self.inside -= 1
+        if is_refused:
+            raise TransientError("SlowDown: reduce your request rate", system="s3", code="SlowDown")
+
+
+def test_a_target_that_wants_less_gets_less_and_is_not_given_up_and_later_more_again() -> None:
+    clock, slots = FakeClock(), Slots(4)
+    store = Throttling(takes=1, refusals=6)
+    line = Line(uploads=slots)
+    seen: list[int] = []
+
+    def pause(seconds: float) -> None:
+        seen.append(slots.limit)
+        clock.sleep(seconds)
+
+    for _ in range(6):
+        store.objects.clear()
+        transfer((retrying(line.to(store), pause, Patience(tries=30)),))
+        expected(store)
+    assert store.left == 0
+    assert min(seen) == 1
+    assert slots.limit > 1
+
+
+def test_what_waits_to_be_tried_again_holds_no_room() -> None:
+    slots = Slots(1)
+    store = Throttling(takes=0, refusals=1)
+    behind = Line(uploads=slots).to(store)
+
+    def pause(_seconds: float) -> None:
+        with slots.taken(lambda: pytest.fail("the room is held by what waits")):
+            pass
+
+    transfer((retrying(behind, pause),))
+    expected(store)
+
+
+def test_the_rest_that_is_asked_for_counts_for_all() -> None:
+    now = [0.0]
+    slots = Slots(4, now=lambda: now[0])
+    slots.refused(slots.turn, 30.0)
+    waits: list[None] = []
+
+    def go_on() -> None:
+        waits.append(None)
+        now[0] += 16
+
+    with slots.taken(go_on):
+        assert len(waits) == 2
