@@ -154,6 +154,25 @@ def test_what_cloudy_needs_itself_is_not_locked(moto: S3Peer) -> None:
     assert lock_of(moto, ".cloudy/owner.json") == ("", None)
 
 
+def test_what_cloudy_needs_itself_lies_in_the_usual_class(moto: S3Peer) -> None:
+    store = open_at(moto, storage_class="STANDARD_IA")
+    put(store, ".cloudy/zero/8")
+    put(store, "run/file")
+    assert [store.head(key).storage_class for key in (".cloudy/zero/8", "run/file")] == ["", "STANDARD_IA"]
+
+
+def test_a_bucket_that_locks_all_by_itself_is_told_from_one_that_only_can(moto: S3Peer) -> None:
+    moto.client.create_bucket(Bucket="locking-all", ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    moto.client.put_object_lock_configuration(
+        Bucket="locking-all", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    assert open_at(moto, bucket="locking-all").capabilities().locks_all
+    own = open_at(moto, bucket="locking", lock="GOVERNANCE", lock_for=timedelta(days=1))
+    assert not own.capabilities().locks_all
+    assert not open_at(moto).capabilities().locks_all
+
+
 def test_the_lock_of_a_target_is_told_and_one_that_cannot_be_is_refused(moto: S3Peer) -> None:
     settings: dict[str, Any] = {"lock": "COMPLIANCE", "lock_for": timedelta(days=30)}
     assert open_at(moto, bucket="locking", **settings).lock_rule() == "COMPLIANCE, 30 days"

@@ -36,7 +36,7 @@ def probe(container: Container) -> Capabilities:
             " does not have. Enable it, or take these settings away.",
         )
     if rules is not None and (rules.has_policy or rules.is_held):
-        return _capabilities(checks_crc=True, conditional=True, copies=True)
+        return _capabilities(checks_crc=True, conditional=True, copies=True, locks_all=True)
     _remove_all(container, _ROOT)
     try:
         return _probe(container, f"{_ROOT}{secrets.token_hex(8)}")
@@ -116,7 +116,7 @@ def _other(source: CopySource) -> CopySource:
     return CopySource(key=source.key, offset=source.offset, length=source.length, etag="0x8D0000000000000")
 
 
-def _capabilities(*, checks_crc: bool, conditional: bool, copies: bool) -> Capabilities:
+def _capabilities(*, checks_crc: bool, conditional: bool, copies: bool, locks_all: bool = False) -> Capabilities:
     return Capabilities(
         checks_crc=checks_crc,
         conditional_complete=conditional,
@@ -124,6 +124,7 @@ def _capabilities(*, checks_crc: bool, conditional: bool, copies: bool) -> Capab
         copy_tells_crc=copies,
         copy_checks_etag=copies,
         crc_by_part=checks_crc,
+        locks_all=locks_all,
     )
 
 

@@ -45,6 +45,7 @@ def _probe(bucket: Bucket, root: str) -> Capabilities:
             copy_tells_crc=copying.copy_tells_crc,
             copy_checks_etag=copying.copy_checks_etag,
             equal_parts=copying.equal_parts,
+            locks_all=bucket.locks_all(),
         )
 
 

@@ -24,7 +24,7 @@ from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
 
-from bot.errors import ConfigError, DeniedError, RemoteError, TransientError
+from bot.errors import ConfigError, DeniedError, PermanentError, RemoteError, TransientError
 from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of
@@ -236,9 +236,13 @@ class Bucket:
             )
 
     def _made(self, key: str) -> dict[str, Any]:
-        """How an object is to be made. What Cloudy needs only itself is never locked: it could not be removed."""
+        """How an object is to be made. What Cloudy needs only itself is never locked, for it could not be removed, and
+        lies in the usual class, where what is removed soon costs no more.
+        """
         lock = self._options.lock
-        if not lock or key.startswith(_HELPERS):
+        if key.startswith(_HELPERS):
+            return {name: value for name, value in self._made_with.items() if name != "StorageClass"}
+        if not lock:
             return self._made_with
         until = datetime.now(UTC) + self._options.lock_for
         return {**self._made_with, "ObjectLockMode": lock, "ObjectLockRetainUntilDate": until}
@@ -263,6 +267,13 @@ class Bucket:
             return ""
         span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
         return f"{rule.get('Mode')}, {span}"
+
+    def locks_all(self) -> bool:
+        """Whether the bucket itself locks all that is written to it. False also where it may not be asked."""
+        try:
+            return "DefaultRetention" in self._object_lock().get("Rule", {})
+        except PermanentError:
+            return False
 
     def _own_lock(self) -> str:
         if not self.can_lock():
