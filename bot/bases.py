@@ -1,49 +1,122 @@
-"""What a file is compared with: the object of an earlier recovery point, by its manifest and digests in the target.
+"""What files are compared with: objects of earlier recovery points, by their manifests and digests in the target.
 
 Nothing here is trusted further than to choose what is copied: the store's checksum of what it copied is compared with
-what was read, and whatever is wrong with a base means that a file is sent in full.
+what was read, and whatever is wrong with a base means that more is sent.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from bot import digests, manifest
+from bot.comparison import Comparison, Former, Search, Way
 from bot.errors import ArchivedError, CloudyError, IntegrityError, MissingError, Stopped
-from bot.lane import Former
-from bot.model import SourceFile, StoredFile
+from bot.grains import Grain
+from bot.model import Sample, SourceFile, StoredFile
 from bot.ports import ObjectStore
+from bot.samples import mark
+
+MOST = 3  # objects that a file is compared with from the beginning
+_MOST_ALIKE = 2  # files of one recovery point that have another name, but the size
 
 log = logging.getLogger(__name__)
 
-Bases = Mapping[str, Former]  # by the file's name, which is its identity
+
+class Index(Protocol):
+    """Which objects of a target hold a grain. Called from several threads."""
+
+    def has_any(self, target: str) -> bool:
+        """Whether anything of that target is known."""
+
+    def find(self, target: str, marks: Sequence[int]) -> Sequence[Sample]:
+        """Where grains with these marks (bot/samples.py) lie; the best object first."""
+
+    def pin(self, target: str, point: str) -> bool:
+        """Note that it is copied from, so that nobody deletes it meanwhile; False: somebody is about to."""
 
 
-def bases(target: ObjectStore, point: str, files: Sequence[SourceFile]) -> Bases:
-    """The bases that a recovery point gives for these files; what cannot be used is left out, and logged.
+class Bases:
+    """What the files of one transaction are compared with. One thread asks for each target."""
 
-    Raises Stopped only: without a base everything is sent.
-    """
-    try:
-        kept = manifest.decode(target.get(manifest.key(point)))
-    except Stopped:
-        raise
-    except CloudyError as error:
-        _unused(target, point, manifest.key(point), error)
-        return {}
-    known = {stored.name: stored for stored in kept.files if stored.digests}
-    found: dict[str, Former] = {}
-    for file in files:
-        if file.name in known:
+    def __init__(self, points: Mapping[str, Sequence[str]], index: Index | None = None) -> None:
+        """points: by target the recovery points that are likely to hold the same; the likeliest first."""
+        self._points = points
+        self._index = index
+        self._kept: dict[tuple[str, str], tuple[StoredFile, ...]] = {}  # files with digests, by target and point
+
+    def compare(self, target: ObjectStore, file: SourceFile, avoided: Collection[str]) -> Comparison:
+        """What one file is compared with, but for objects of these keys. What cannot be used is left out, and logged.
+
+        Raises Stopped only: without any base everything is sent.
+        """
+        if file.size < target.limits.smallest:
+            return Comparison()
+        formers: list[Former] = []
+        for point in self._points.get(target.name, ()):
+            for stored in _alike(file, self._files(target, point)):
+                if stored.key not in avoided and len(formers) < MOST:
+                    former = self._former(target, point, stored)
+                    if former is not None and former.grain == (formers or [former])[0].grain:
+                        formers.append(former)
+        return Comparison(formers, self._search(target, avoided, formers))
+
+    def _files(self, target: ObjectStore, point: str) -> tuple[StoredFile, ...]:
+        place = target.name, point
+        if place not in self._kept:
             try:
-                found[file.name] = _base(target, known[file.name])
+                read = manifest.decode(target.get(manifest.key(point)))
+                self._kept[place] = tuple(stored for stored in read.files if stored.digests)
             except Stopped:
                 raise
             except CloudyError as error:
-                _unused(target, point, known[file.name].key, error)
-    return found
+                _unused(target, point, manifest.key(point), error)
+                self._kept[place] = ()
+        return self._kept[place]
+
+    def _former(self, target: ObjectStore, point: str, stored: StoredFile) -> Former | None:
+        try:
+            return _read(target, stored)
+        except Stopped:
+            raise
+        except CloudyError as error:
+            _unused(target, point, stored.key, error)
+            return None
+
+    def _search(self, target: ObjectStore, avoided: Collection[str], formers: Sequence[Former]) -> Search | None:
+        """None: nothing is known of that target."""
+        index = self._index
+        if index is None or not index.has_any(target.name):
+            return None
+        known = WeakValueDictionary({former.base.key: former for former in formers})
+        useless = set(avoided)
+
+        def search(wanted: Mapping[int, Grain]) -> Way | None:
+            positions = {mark(grain.digest): position for position, grain in wanted.items()}
+            for sample in index.find(target.name, list(positions)):
+                if sample.file.key in useless:
+                    continue
+                former = known.get(sample.file.key)
+                if former is None and index.pin(target.name, sample.point):
+                    former = self._former(target, sample.point, sample.file)
+                if former is not None:
+                    known[former.base.key] = former
+                    way = Way(former, sample.position - positions[sample.mark])
+                    if way.hits(wanted):
+                        return way
+                useless.add(sample.file.key)
+            return None
+
+        return search
 
 
-def _base(target: ObjectStore, stored: StoredFile) -> Former:
+def _alike(file: SourceFile, files: Sequence[StoredFile]) -> Iterator[StoredFile]:
+    """The file of that name; in another VM's recovery point, where names are others, those of that size."""
+    named = [stored for stored in files if stored.name == file.name]
+    yield from named or [stored for stored in files if stored.size == file.size][:_MOST_ALIKE]
+
+
+def _read(target: ObjectStore, stored: StoredFile) -> Former:
     info = target.head(stored.key)
     if info.is_archived:
         raise ArchivedError(f"{stored.key} lies in an archive ({info.storage_class}).")
@@ -54,9 +127,9 @@ def _base(target: ObjectStore, stored: StoredFile) -> Former:
         raise IntegrityError(f"{stored.digests} has the digests of another object.")
     if info.size < target.limits.smallest_source:
         raise MissingError(f"{stored.key} is too small to be copied from.")
-    return Former(digests=read, etag=info.etag, version_id=info.version_id)
+    return Former.of(read, info)
 
 
 def _unused(target: ObjectStore, point: str, key: str, error: CloudyError) -> None:
     facts = {"action": "base", "target": target.name, "transaction": point, "object": key, "error": error.message}
-    log.warning("not used as a base, the file is sent in full", extra=facts)
+    log.warning("not used as a base, more is sent", extra=facts)

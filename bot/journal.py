@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from bot.codec import encode
+from bot.estimate import requests_of
 from bot.insist import insist
-from bot.model import PartDone, RecoveryPoint, Resource, ResourceKind, StoredFile, Upload
+from bot.model import Json, PartDone, RecoveryPoint, Resource, ResourceKind, Sample, StoredFile, Upload
 from bot.ports import Clock
 from bot.store import Database, Unit
 
@@ -71,6 +73,7 @@ class DatabaseLedger(_View):
                 unit.parts.forget(self._id, resource.system, resource.name)
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(resource.name, resource.system)
+                unit.samples.forget(resource.name, resource.system)
                 unit.parts.forget_all(resource.name, resource.system)
             self._on_release(unit, resource)
 
@@ -87,18 +90,64 @@ class DatabaseCatalogue(_View):
             unit.points.put(point)
             for file in files:
                 unit.files.put(self._id, point.target, file)
+            self._count(unit, point.target, files)
+            unit.samples.replace(point)
             unit.parts.forget_all(self._id, point.target)
             unit.ledger.release(self._id, ResourceKind.OBJECTS, point.target, self._id)
 
         self._write(write)
 
+    def _count(self, unit: Unit, target: str, files: Sequence[StoredFile]) -> None:
+        """Keep how many requests it took, for the estimates of later runs; told again, the first count stays."""
+        transaction = unit.transactions.find(self._id)
+        counted: Json = transaction.plan.get("requests", {}) if transaction else {}
+        if transaction is None or target in counted:
+            return
+        parts, objects = unit.parts.tally(self._id, target)
+        digests = sum(bool(file.digests) for file in files)
+        has_base = bool(transaction.plan.get("bases", {}).get(target))
+        made = requests_of(parts, objects, len(files), digests, has_base=has_base)
+        unit.transactions.update(self._id, plan=transaction.plan | {"requests": counted | {target: encode(made)}})
+
     def withdraw(self, point: str, target: str) -> None:
         """See the port."""
-        self._write(lambda unit: unit.points.forget(point, target))
+
+        def write(unit: Unit) -> None:
+            unit.points.forget(point, target)
+            unit.samples.forget(point, target)
+
+        self._write(write)
 
     def stands(self, point: str, target: str) -> None:
         """See the port."""
         self._write(lambda unit: unit.ledger.release(self._id, ResourceKind.OBJECTS, target, point))
+
+
+class DatabaseIndex(_View):
+    """In which objects a grain lies (port: bot.bases.Index)."""
+
+    def has_any(self, target: str) -> bool:
+        """See the port."""
+        return self._read(lambda unit: unit.samples.has_any(target))
+
+    def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
+        """See the port."""
+        return self._read(lambda unit: unit.samples.find(target, marks))
+
+    def pin(self, target: str, point: str) -> bool:
+        """Written into the plan: a run that goes on after a crash begins with what it copied from before."""
+
+        def write(unit: Unit) -> bool:
+            if any(other.request.get("point") == point for other in unit.transactions.active()):
+                return False
+            plan = unit.transactions.get(self._id).plan
+            others = plan.get("others", {})
+            known = others.get(target, [])
+            if point not in known:
+                unit.transactions.update(self._id, plan=plan | {"others": others | {target: [*known, point]}})
+            return True
+
+        return self._write(write)
 
 
 class DatabaseJournal(_View):
@@ -151,6 +200,10 @@ class DatabaseJournal(_View):
     def record(self, target: str, key: str, part: PartDone) -> None:
         """A part has arrived."""
         self._write(lambda unit: unit.parts.put(self._id, target, key, part))
+
+    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
+        """Known to the index from when the recovery point stands."""
+        self._write(lambda unit: unit.samples.put(self._id, target, key, samples))
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""

@@ -2,7 +2,7 @@
 
 A recovery point exists if and only if its manifest does. Format 1 is JSON, UTF-8, fields always in the same order.
 Fields that this version does not know are ignored; those it knows must be there and right, but for those that came
-later (note, keep_for, digests), which may be absent.
+later (note, keep_for, digests, origin), which may be absent.
 """
 
 import json
@@ -28,6 +28,7 @@ class ProtectedVm:
     vmstore: str
     hypervisor: str
     disks: tuple[Disk, ...]  # in bus order; paths as they were on the export
+    origin: str = ""  # name of the VM that it was cloned from; "": of none, or not told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +204,7 @@ def _vm(fields: _Fields) -> ProtectedVm:
         disks=fields.each(
             "disks", lambda each: Disk(uuid=each.text("uuid"), name=each.text("name"), path=each.text("path"))
         ),
+        origin=fields.optional_text("origin"),
     )
 
 

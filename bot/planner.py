@@ -2,17 +2,21 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from bot import estimated, relatives
 from bot.actions.points import holdings
+from bot.codec import encode
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
-from bot.model import Failure, Headroom, Json, State, Transaction, Vm
+from bot.estimate import Sizes
+from bot.estimating import foresee
+from bot.model import Estimate, Failure, Headroom, Json, State, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
 from bot.retry import Patience, retrying
 from bot.store import Database
-from bot.words import duration_text, moved_text
+from bot.words import moved_text
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +126,9 @@ class Planner:
         plan, request = self._by_point(transaction), transaction.request
         with self._db.read() as unit:
             maker = unit.transactions.find(str(request["point"]))
-            user = next((other for other in unit.transactions.active() if _copies_from(other, request["point"])), None)
+            user = next(
+                (other for other in unit.transactions.active() if relatives.copies_from(other, request["point"])), None
+            )
         if maker is not None and not maker.state.is_final:
             raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
         if user is not None:
@@ -163,6 +169,10 @@ class Planner:
         """
         vm = self._find(transaction.vm)
         room = self._room(vm)
+        with self._db.read() as unit:
+            bases = relatives.bases(unit, vm.uuid, transaction.targets)
+            others = relatives.others(unit, vm, [name for name in transaction.targets if name not in bases])
+        foreseen = self._foreseen(transaction, vm, bases)
         facts: Json = {
             "vm": vm.name,
             "vmstore": vm.vmstore,
@@ -171,8 +181,9 @@ class Planner:
             "used_bytes": vm.used_bytes,
             "snapshots": room.snapshots,
             "warnings": room.warnings(vm.name, vm.vmstore),
-            "bases": self._bases(transaction, vm.uuid),
-        }
+            "bases": bases,
+            "estimate": encode(foreseen),
+        } | ({"others": others} if others else {})
         return Planned(
             vm=vm.name,
             vm_uuid=vm.uuid,
@@ -180,35 +191,30 @@ class Planner:
             frozen=self._workflow(transaction.workflow),
             facts=facts,
             decided=_protection(transaction, vm) | {"addresses": self._addresses(transaction)},
-            estimates=self._estimates(transaction, vm, facts),
+            estimates=self._estimates(transaction, vm, facts, foreseen),
         )
 
-    def _bases(self, transaction: Transaction, vm_uuid: str) -> dict[str, str]:
-        """By target the newest recovery point of the VM that is not about to be deleted: what did not change since it
-        is copied from it by the store.
-        """
+    def _foreseen(self, transaction: Transaction, vm: Vm, bases: Mapping[str, object]) -> Estimate:
+        sizes = Sizes(disks=len(vm.disks), used=vm.used_bytes, provisioned=vm.provisioned_bytes)
+        limits = {name: self._systems.target(name).limits for name in transaction.targets}
         with self._db.read() as unit:
-            points = unit.points.of_vm(vm_uuid)
-            going = {str(other.request.get("point", "")) for other in unit.transactions.active()}
-        newest_last = [point for point in reversed(points) if point.transaction_id not in going]
-        newest = {point.target: point.transaction_id for point in newest_last}
-        return {target: newest[target] for target in transaction.targets if target in newest}
+            return foresee(unit, vm.uuid, sizes, bases=bases, limits=limits, prices=self._prices)
 
-    def _estimates(self, transaction: Transaction, vm: Vm, facts: Json) -> Json:
-        size = vm.provisioned_bytes
+    def _estimates(self, transaction: Transaction, vm: Vm, facts: Json, foreseen: Estimate) -> Json:
+        """Told as words, so that none of it voids an approval; but for how much is at stake."""
         with self._db.read() as unit:
-            rate = unit.transactions.usual_speed(transaction.targets)
             earlier = unit.transactions.list(states=(State.SUCCEEDED,), vm=vm.name, limit=5)
         alike = (each for each in earlier if (each.vm_uuid, each.targets) == (vm.uuid, transaction.targets))
         last = next((each for each in alike if each.workflow == transaction.workflow), None)
         return {
             "disks": facts["disks"],
             "snapshots_there": str(facts["snapshots"]),  # told as words: one more by its own schedule voids nothing
-            "bytes_to_send": size * len(transaction.targets),  # at most
+            "bytes_to_send": vm.provisioned_bytes * len(transaction.targets),  # at most
             "base": ", ".join(f"{target}: {point}" for target, point in facts["bases"].items()),
             "last_time": moved_text(last.bytes) if last else "",
-            "time": f"about {duration_text(size * len(transaction.targets) / rate)}" if rate else "",
-            "price": self._prices.a_month(dict.fromkeys(transaction.targets, size), "costs"),
+            "expected": estimated.moves(foreseen),
+            "time": estimated.time(foreseen),
+            "price": estimated.price(foreseen),
         }
 
     def _find(self, typed: str) -> Vm:
@@ -280,10 +286,6 @@ class Planner:
             names = tuple(dict.fromkeys((*unit.inventory.near(name), *near)))[:5]
         hint = f" Did you mean {', '.join(names)}?" if names else ""
         return NotFound(f"There is no live VM called {name}.{hint}", names)
-
-
-def _copies_from(other: Transaction, point: str) -> bool:
-    return other.state in (State.QUEUED, State.RUNNING, State.HELD) and point in other.plan.get("bases", {}).values()
 
 
 def _by_uuid(client: VMstore, typed: str) -> Vm | None:

@@ -5,7 +5,7 @@ stay where they are until whoever sends them lets go of the window; the arena bo
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from threading import Lock
 
@@ -21,7 +21,10 @@ AHEAD = 4  # windows of one file that are being read
 class Window:
     """Bytes of a file, from `offset` on, whole grains but at the file's end. Held once by whoever got it."""
 
-    def __init__(self, lease: Lease, buffer: bytearray, offset: int, length: int, grains: tuple[Grain, ...]) -> None:
+    def __init__(
+        self, lease: Lease, buffer: bytearray, offset: int, length: int, grains: Mapping[int, Sequence[Grain]]
+    ) -> None:
+        """grains: by their size, as many sizes as were asked for."""
         self.offset = offset
         self.length = length
         self.grains = grains
@@ -72,9 +75,16 @@ def body_of(windows: Sequence[Window], offset: int, length: int) -> bytearray:
 
 
 def windows(
-    reader: Reader, file: SourceFile, *, grain: int, lease: Lease, threads: Executor, check: Callable[[], None]
+    reader: Reader,
+    file: SourceFile,
+    *,
+    grains: Sequence[int],
+    lease: Lease,
+    threads: Executor,
+    check: Callable[[], None],
 ) -> Generator[Window, None, None]:
-    """Read a file once. The lease's window is a multiple of the grain; check may raise; several threads call it.
+    """Read a file once. The lease's window is a multiple of each size of grain, and of two sizes the larger one is of
+    the smaller. check may raise; several threads call it.
 
     Whoever gets a window releases it. When the iterator is closed, what was read ahead is waited for and given back.
     Raises what the reader raises; IntegrityError: the file is not as long as it was when it was listed.
@@ -84,7 +94,7 @@ def windows(
             f"{file.path} has {reader.size} bytes, but had {file.size} when it was listed: "
             "something else writes into the clone."
         )
-    ahead = _Ahead(reader, file.size, grain, lease, threads, check)
+    ahead = _Ahead(reader, file.size, tuple(grains), lease, threads, check)
     try:
         for offset in range(0, file.size, lease.window):
             check()
@@ -102,12 +112,18 @@ class _Ahead:
     """What of one file is being read, in order."""
 
     def __init__(
-        self, reader: Reader, size: int, grain: int, lease: Lease, threads: Executor, check: Callable[[], None]
+        self,
+        reader: Reader,
+        size: int,
+        grains: Sequence[int],
+        lease: Lease,
+        threads: Executor,
+        check: Callable[[], None],
     ) -> None:
         self.coming: deque[Future[Window]] = deque()
         self._reader = reader
         self._size = size
-        self._grain = grain
+        self._grains = grains
         self._lease = lease
         self._threads = threads
         self._check = check
@@ -137,21 +153,24 @@ class _Ahead:
 
     def _read(self, buffer: bytearray, offset: int, length: int) -> Window:
         """Read by the MiB at least, and look at each grain at once."""
-        step, grains = max(self._grain, MIB), list[Grain]()
+        step, grains = max(*self._grains, MIB), {grain: list[Grain]() for grain in self._grains}
         try:
             with memoryview(buffer)[:length] as view:
                 for at in range(0, length, step):
                     self._check()
                     with view[at : at + step] as piece:
                         self._reader.read_into(offset + at, piece)
-                        grains += _grains_of(piece, self._grain)
+                        for grain in self._grains:
+                            grains[grain] += _grains_of(piece, grain)
         except BaseException:
             self._lease.give(None)
             raise
-        return Window(self._lease, buffer, offset, length, tuple(grains))
+        return Window(self._lease, buffer, offset, length, grains)
 
 
-def _grains_of(piece: memoryview, grain: int) -> Iterator[Grain]:
+def _grains_of(piece: memoryview, grain: int) -> list[Grain]:
+    found = []
     for start in range(0, piece.nbytes, grain):
         with piece[start : start + grain] as one:
-            yield grain_of(one)
+            found.append(grain_of(one))
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.bases import Index
 from bot.model import Bytes, Json, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
 from bot.ports import Clock, ObjectStore, Share, VMstore
 from bot.transfer import Journal, TransferSettings
@@ -65,6 +66,7 @@ class Context:
     pause: Callable[[float], None]
     progress: Callable[[int, int], None]
     moved: Callable[[Bytes], None]  # bytes of this attempt so far
+    index: Index | None = None  # of what other objects hold
     leave_behind: Callable[[Sequence[str]], None]  # what could not be removed, each with the way to remove it
 
     @property

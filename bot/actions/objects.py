@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot import manifest
 from bot.actions.context import Context
-from bot.bases import bases
+from bot.bases import Bases
 from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
@@ -44,7 +44,7 @@ def upload(context: Context, inputs: Json) -> Json:
         context.moved(untold + moved.bytes)
         context.progress(moved.done, moved.total)
 
-    points: Mapping[str, str] = context.transaction.plan.get("bases", {})
+    bases = Bases(_points(context, inputs["targets"]), context.index)
     sent = send(
         files,
         share=context.share(inputs["vmstore"]),
@@ -53,7 +53,7 @@ def upload(context: Context, inputs: Json) -> Json:
         settings=replace(
             context.transfer_settings(inputs["targets"]),
             metadata=_metadata(context),
-            bases={each.name: bases(each, points[each.name], files) for each in targets if points.get(each.name)},
+            compare=bases.compare,
         ),
         check=context.check,
         on_progress=report,
@@ -66,6 +66,14 @@ def upload(context: Context, inputs: Json) -> Json:
         "lost": list(sent.lost),
         "moved": encode(moved if context.attempt == 1 else context.transaction.bytes + moved),
     }
+
+
+def _points(context: Context, targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By target what may hold the same: the VM's own recovery point, and what an attempt before copied from."""
+    plan = context.transaction.plan
+    own: Mapping[str, str] = plan.get("bases", {})
+    others: Mapping[str, Sequence[str]] = plan.get("others", {})
+    return {name: (*filter(None, [own.get(name)]), *others.get(name, ())) for name in targets}
 
 
 def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Bytes:
@@ -162,8 +170,8 @@ def _commit(
         context.check()
         body = manifest.encode(_manifest(context, inputs, target, files))
         _write(target, key, body, _metadata(context))
-    taken = decode(Snapshot, inputs["snapshot"])
-    return _know(context, target, files, taken.taken_at, taken.consistency), crc64(body)
+    taken, origin = decode(Snapshot, inputs["snapshot"]), decode(Vm, inputs["vm"]).origin
+    return _know(context, target, files, taken.taken_at, taken.consistency, origin), crc64(body)
 
 
 def adopt(context: Context, target: ObjectStore) -> bool:
@@ -175,12 +183,17 @@ def adopt(context: Context, target: ObjectStore) -> bool:
         written = manifest.decode(target.get(manifest.key(context.id)))
     except MissingError:
         return False
-    _know(context, target, written.files, written.taken_at, written.consistency)
+    _know(context, target, written.files, written.taken_at, written.consistency, written.vm.origin)
     return True
 
 
 def _know(
-    context: Context, target: ObjectStore, files: tuple[StoredFile, ...], taken_at: datetime, consistency: str
+    context: Context,
+    target: ObjectStore,
+    files: tuple[StoredFile, ...],
+    taken_at: datetime,
+    consistency: str,
+    origin: str,
 ) -> RecoveryPoint:
     point = RecoveryPoint(
         transaction_id=context.id,
@@ -191,6 +204,7 @@ def _know(
         taken_at=taken_at,
         consistency=consistency,
         size=sum(file.size for file in files),
+        origin=origin,
     )
     context.catalogue.commit(point, files)
     return point
@@ -225,7 +239,12 @@ def _manifest(context: Context, inputs: Json, target: ObjectStore, files: tuple[
         note=context.transaction.note,
         keep_for=context.transaction.keep_for,
         vm=manifest.ProtectedVm(
-            uuid=vm.uuid, name=vm.name, vmstore=vm.vmstore, hypervisor=vm.hypervisor, disks=vm.disks
+            uuid=vm.uuid,
+            name=vm.name,
+            vmstore=vm.vmstore,
+            hypervisor=vm.hypervisor,
+            disks=vm.disks,
+            origin=vm.origin,
         ),
         snapshot_uuid=taken.uuid,
         target=target.url,

@@ -1,6 +1,7 @@
 """The nouns: frozen values that all of Cloudy speaks of. Sizes are bytes, times aware UTC, durations seconds."""
 
 from bot.model.approvals import Approval, ApprovalState, Choice, Decision
+from bot.model.estimates import Cost, Estimate, Guess, Past, Price, Requests
 from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
@@ -19,6 +20,7 @@ from bot.model.systems import (
     PartLimits,
     PartSource,
     RecoveryPoint,
+    Sample,
     Snapshot,
     SourceFile,
     StoredFile,
@@ -57,12 +59,15 @@ __all__ = [
     "Carried",
     "Choice",
     "CopySource",
+    "Cost",
     "DayMoved",
     "Decision",
     "Disk",
     "Entry",
+    "Estimate",
     "Failure",
     "Fared",
+    "Guess",
     "Handout",
     "Headroom",
     "Json",
@@ -76,15 +81,19 @@ __all__ = [
     "PartDone",
     "PartLimits",
     "PartSource",
+    "Past",
     "Place",
     "PointsOf",
+    "Price",
     "ProtectRequest",
     "Protection",
     "RecoveryPoint",
+    "Requests",
     "Resource",
     "ResourceKind",
     "Run",
     "RunState",
+    "Sample",
     "SeenVm",
     "Segment",
     "Snapshot",

@@ -38,6 +38,7 @@ class Vm:
     provisioned_bytes: int = 0
     snapshots: int = 0
     powered: bool | None = None  # None: the VMstore does not tell
+    origin: str = ""  # name of the VM that it was cloned from; "": of none, or not told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,3 +276,14 @@ class RecoveryPoint:
     taken_at: datetime
     consistency: str
     size: int  # bytes of all files
+    origin: str = ""  # name of the VM that its VM was cloned from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One grain of an object, as the index has it (bot/samples.py)."""
+
+    point: str  # transaction id of the recovery point
+    file: StoredFile
+    mark: int
+    position: int  # of the grain in the object

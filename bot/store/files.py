@@ -34,14 +34,15 @@ class Files:
         rows = self._session.exec(
             select(FileRow).where(FileRow.transaction_id == tx_id, FileRow.target == target).order_by(col(FileRow.path))
         )
-        return tuple(_file(row) for row in rows)
+        return tuple(file_of(row) for row in rows)
 
     def forget(self, tx_id: str, target: str) -> None:
         """Remove all files of a transaction in a target; repeating is safe."""
         self._session.exec(delete(FileRow).where(col(FileRow.transaction_id) == tx_id, col(FileRow.target) == target))
 
 
-def _file(row: FileRow) -> StoredFile:
+def file_of(row: FileRow) -> StoredFile:
+    """A row as a noun."""
     return StoredFile(
         path=row.path,
         name=row.name,

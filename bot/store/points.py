@@ -5,6 +5,8 @@ from sqlmodel import Session, col, delete, select
 from bot.model import RecoveryPoint
 from bot.store.rows import PointRow
 
+_MOST_RELATED = 1000
+
 
 class Points:
     """Recovery points by transaction and target."""
@@ -24,6 +26,7 @@ class Points:
                 taken_at=point.taken_at,
                 consistency=point.consistency,
                 size=point.size,
+                origin=point.origin,
             )
         )
         self._session.flush()
@@ -39,6 +42,17 @@ class Points:
             select(PointRow)
             .where(PointRow.vm_uuid == vm_uuid)
             .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
+        )
+        return tuple(point_of(row) for row in rows)
+
+    def related(self, vm_name: str, origin: str) -> tuple[RecoveryPoint, ...]:
+        """Give those of the VM that one was cloned from, then of other clones of it and of its own, newest first."""
+        names = [name for name in (vm_name, origin) if name]
+        rows = self._session.exec(
+            select(PointRow)
+            .where((col(PointRow.vm_name) == origin) | col(PointRow.origin).in_(names))
+            .order_by(col(PointRow.vm_name) != origin, col(PointRow.taken_at).desc())
+            .limit(_MOST_RELATED)
         )
         return tuple(point_of(row) for row in rows)
 
@@ -60,4 +74,5 @@ def point_of(row: PointRow) -> RecoveryPoint:
         taken_at=row.taken_at,
         consistency=row.consistency,
         size=row.size,
+        origin=row.origin,
     )

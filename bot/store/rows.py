@@ -148,6 +148,30 @@ class PointRow(Table, table=True):
     taken_at: datetime
     consistency: str
     size: int = Field(sa_type=BigInteger)
+    origin: str = Field(default="", index=True)  # name of the VM that its VM was cloned from
+
+
+class SampledRow(Table, table=True):
+    """One object whose grains are in the index."""
+
+    __tablename__ = "sampled_objects"
+    __table_args__ = (Index("uq_sampled_objects_key", "target", "transaction_id", "key", unique=True),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    transaction_id: str
+    target: str
+    key: str
+
+
+class SampleRow(Table, table=True):
+    """One grain of such an object."""
+
+    __tablename__ = "samples"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    mark: int = Field(primary_key=True, sa_type=BigInteger)
+    object: int = Field(primary_key=True, foreign_key="sampled_objects.id", index=True)
+    position: int
 
 
 class InventoryRow(Table, table=True):

@@ -15,7 +15,9 @@ from bot.store.lists import Lists
 from bot.store.members import Members
 from bot.store.outbox import Outbox
 from bot.store.parts import Parts
+from bot.store.past import PastRuns
 from bot.store.points import Points
+from bot.store.samples import Samples
 from bot.store.settings import Settings
 from bot.store.steps import Steps
 from bot.store.transactions import Transactions
@@ -27,10 +29,12 @@ class Unit:
     def __init__(self, session: Session, clock: Clock, audit_key: bytes | None) -> None:
         self.transactions = Transactions(session, clock)
         self.steps = Steps(session, clock)
+        self.past = PastRuns(session)
         self.ledger = Ledger(session, clock)
         self.parts = Parts(session)
         self.files = Files(session)
         self.points = Points(session)
+        self.samples = Samples(session)
         self.approvals = Approvals(session)
         self.inventory = Inventory(session, clock)
         self.health = Health(session)

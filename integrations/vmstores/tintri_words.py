@@ -120,7 +120,14 @@ def vm(item: Json, vmstore: str, disks: tuple[Disk, ...] = ()) -> Vm:
         used_bytes=_bytes(stat.get("spaceUsedGiB")),
         provisioned_bytes=_bytes(stat.get("spaceProvisionedGiB")),
         powered=powered if isinstance(powered, bool) else None,
+        origin=_origin(item),
     )
+
+
+def _origin(item: Json) -> str:
+    """Name of the VM that this one was cloned from (VirtualMachineSnapshotInfo.cloneFromSnapshots)."""
+    sources = _member(item, "snapshot").get("cloneFromSnapshots")
+    return str(first_object(sources).get("vmName") or "")
 
 
 def whereabouts(item: Json) -> str:

@@ -50,12 +50,12 @@ def test_every_byte_comes_once_in_order_with_its_grains(size: int, room: int) ->
     content, seen = content_of(size)[:size], bytearray()
     reader, lease = reader_of(content), leased(room)
     with ThreadPoolExecutor(3) as pool:
-        for window in windows(reader, file_of(content), grain=GRAIN, lease=lease, threads=pool, check=go_on):
+        for window in windows(reader, file_of(content), grains=[GRAIN], lease=lease, threads=pool, check=go_on):
             assert window.offset == len(seen)
             with window.bytes_of(window.offset, window.length) as view:
                 seen += view
             pieces = [bytearray(content[at : at + GRAIN]) for at in range(window.offset, window.end, GRAIN)]
-            assert window.grains == tuple(grain_of(memoryview(piece)) for piece in pieces)
+            assert window.grains == {GRAIN: [grain_of(memoryview(piece)) for piece in pieces]}
             window.release()
     assert seen == content
     assert sum(length for _, _, length in reader._share.reads) == size
@@ -66,7 +66,7 @@ def test_who_holds_a_window_keeps_its_bytes_and_the_arena_bounds_how_many_there_
 ) -> None:
     content = content_of(8 * WINDOW)[: 8 * WINDOW]
     lease = leased(3)
-    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
+    reading = windows(reader_of(content), file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on)
     first = next(reading)
     first.hold()
     first.release()
@@ -81,7 +81,9 @@ def test_who_holds_a_window_keeps_its_bytes_and_the_arena_bounds_how_many_there_
 def test_a_stretch_of_two_windows_is_found_in_both(threads: ThreadPoolExecutor) -> None:
     content = content_of(2 * WINDOW)[: 2 * WINDOW]
     lease = leased(2)
-    both = list(windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on))
+    both = list(
+        windows(reader_of(content), file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on)
+    )
     offset, length = WINDOW - 10, 30
     assert b"".join(bytes(window.bytes_of(offset, length)) for window in both) == content[offset : offset + length]
 
@@ -94,7 +96,9 @@ def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> 
             raise Stopped
 
     content = content_of(3 * WINDOW)[: 3 * WINDOW]
-    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=leased(1), threads=threads, check=check)
+    reading = windows(
+        reader_of(content), file_of(content), grains=[GRAIN], lease=leased(1), threads=threads, check=check
+    )
     held: list[Window] = [next(reading)]
     threading.Timer(0.05, asked.set).start()
     with pytest.raises(Stopped):
@@ -104,7 +108,7 @@ def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> 
 def test_an_end_before_the_end_leaves_nothing(threads: ThreadPoolExecutor) -> None:
     content = content_of(8 * WINDOW)[: 8 * WINDOW]
     lease = leased(AHEAD + 1)
-    reading = windows(reader_of(content), file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
+    reading = windows(reader_of(content), file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on)
     next(reading).release()
     reading.close()
     assert [lease.take_now() is not None for _ in range(AHEAD + 2)] == [True] * (AHEAD + 1) + [False]
@@ -123,7 +127,7 @@ def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecut
     content = content_of(4 * WINDOW)[: 4 * WINDOW]
     lease, seen = leased(2), []
     failing = Failing(MemoryShare({"vm/disk": content}), "vm/disk")
-    reading = windows(failing, file_of(content), grain=GRAIN, lease=lease, threads=threads, check=go_on)
+    reading = windows(failing, file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on)
     for _ in range(2):
         window = next(reading)
         seen.append(window.offset)
@@ -136,4 +140,6 @@ def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecut
 
 def test_a_file_of_another_length_is_told_before_anything_is_read(threads: ThreadPoolExecutor) -> None:
     with pytest.raises(IntegrityError, match="something else writes"):
-        next(windows(reader_of(b"abc"), file_of(b"abcd"), grain=GRAIN, lease=leased(1), threads=threads, check=go_on))
+        next(
+            windows(reader_of(b"abc"), file_of(b"abcd"), grains=[GRAIN], lease=leased(1), threads=threads, check=go_on)
+        )

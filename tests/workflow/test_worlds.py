@@ -62,14 +62,14 @@ class World:
         """Send, verify, and write what a manifest has."""
         path = f"{transaction}/{DISK}"
         file = SourceFile(path=path, name=DISK, key=f"{transaction}/tintri/{path}", size=len(content))
-        found = {self.store.name: bases.bases(self.store, base, [file])} if base else {}
+        found = bases.Bases({self.store.name: (base,)} if base else {})
         sent = send(
             [file],
             share=MemoryShare({path: content}),
             targets=[self.store],
             journal=self.journal,
             settings=TransferSettings(
-                threads=2, grain=self.grain, part_bytes=PART, arena=Arena(6, WINDOW), bases=found
+                threads=2, grain=self.grain, part_bytes=PART, arena=Arena(6, WINDOW), compare=found.compare
             ),
             check=lambda: None,
             on_progress=lambda _moved: None,

@@ -1,0 +1,84 @@
+"""The index of grains: in which objects of a target a grain lies, for a choice of the grains of the newest objects."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import insert
+from sqlmodel import Session, col, delete, func, select
+
+from bot.model import RecoveryPoint, Sample
+from bot.store.files import file_of
+from bot.store.rows import FileRow, PointRow, SampledRow, SampleRow
+
+_MOST = 512  # rows of one answer
+
+
+class Samples:
+    """Samples by target and object. Only objects of recovery points are found."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, tx_id: str, target: str, key: str, samples: Collection[tuple[int, int]]) -> None:
+        """Keep the samples of an object, as marks and positions; those that it had are replaced."""
+        self._forget(SampledRow.transaction_id == tx_id, SampledRow.target == target, SampledRow.key == key)
+        row = SampledRow(transaction_id=tx_id, target=target, key=key)
+        self._session.add(row)
+        self._session.flush()
+        kept = {mark: position for mark, position in reversed(list(samples))}  # of grains that are alike the first one
+        self._session.execute(
+            insert(SampleRow),
+            [{"mark": mark, "object": row.id, "position": position} for mark, position in kept.items()],
+        )
+
+    def has_any(self, target: str) -> bool:
+        """Whether anything of that target is known."""
+        return self._session.exec(select(SampledRow.id).where(SampledRow.target == target).limit(1)).first() is not None
+
+    def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
+        """Where grains with these marks lie; the object that has the most of them first, the newest among equals."""
+        rows = self._session.exec(
+            select(FileRow, SampleRow, SampledRow)
+            .join(SampledRow, col(SampledRow.id) == col(SampleRow.object))
+            .join(
+                FileRow,
+                (col(FileRow.transaction_id) == col(SampledRow.transaction_id))
+                & (col(FileRow.target) == col(SampledRow.target))
+                & (col(FileRow.key) == col(SampledRow.key)),
+            )
+            .join(
+                PointRow,
+                (col(PointRow.transaction_id) == col(SampledRow.transaction_id))
+                & (col(PointRow.target) == col(SampledRow.target)),
+            )
+            .where(col(SampleRow.mark).in_(marks), SampledRow.target == target, FileRow.digests != "")
+            .order_by(col(SampledRow.id).desc())
+            .limit(_MOST)
+        ).all()
+        count: dict[int, int] = {}
+        for _, sample, _ in rows:
+            count[sample.object] = count.get(sample.object, 0) + 1
+        found = sorted(rows, key=lambda row: count[row[1].object], reverse=True)
+        return tuple(
+            Sample(point=of.transaction_id, file=file_of(file), mark=sample.mark, position=sample.position)
+            for file, sample, of in found
+        )
+
+    def replace(self, point: RecoveryPoint) -> None:
+        """Only the newest recovery point of a VM in a target is in the index: forget its others."""
+        others = select(PointRow.transaction_id).where(
+            PointRow.vm_uuid == point.vm_uuid, PointRow.transaction_id != point.transaction_id
+        )
+        self._forget(SampledRow.target == point.target, col(SampledRow.transaction_id).in_(others))
+
+    def forget(self, tx_id: str, target: str) -> None:
+        """Remove all of a transaction in a target; repeating is safe."""
+        self._forget(SampledRow.transaction_id == tx_id, SampledRow.target == target)
+
+    def size(self) -> int:
+        """Samples of all objects."""
+        return self._session.exec(select(func.count()).select_from(SampleRow)).one()
+
+    def _forget(self, *where: object) -> None:
+        ids = select(SampledRow.id).where(*where)  # type: ignore[arg-type]
+        self._session.exec(delete(SampleRow).where(col(SampleRow.object).in_(ids)))
+        self._session.exec(delete(SampledRow).where(*where))  # type: ignore[arg-type]
