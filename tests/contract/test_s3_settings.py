@@ -161,16 +161,18 @@ def test_what_cloudy_needs_itself_lies_in_the_usual_class(moto: S3Peer) -> None:
     assert [store.head(key).storage_class for key in (".cloudy/zero/8", "run/file")] == ["", "STANDARD_IA"]
 
 
-def test_a_bucket_that_locks_all_by_itself_is_told_from_one_that_only_can(moto: S3Peer) -> None:
-    moto.client.create_bucket(Bucket="locking-all", ObjectLockEnabledForBucket=True)
+def test_a_bucket_that_locks_all_by_itself_is_told_from_one_that_only_can() -> None:
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
-    moto.client.put_object_lock_configuration(
-        Bucket="locking-all", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
-    )
-    assert open_at(moto, bucket="locking-all").capabilities().locks_all
-    own = open_at(moto, bucket="locking", lock="GOVERNANCE", lock_for=timedelta(days=1))
-    assert not own.capabilities().locks_all
-    assert not open_at(moto).capabilities().locks_all
+    with peers.weed() as peer:
+        for bucket in ("locking-all", "locking-own"):
+            peer.client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        peer.client.put_object_lock_configuration(
+            Bucket="locking-all", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+        assert open_at(peer, bucket="locking-all").capabilities().locks_all
+        own = open_at(peer, bucket="locking-own", lock="GOVERNANCE", lock_for=timedelta(days=1))
+        assert not own.capabilities().locks_all
+        assert not open_at(peer).capabilities().locks_all
 
 
 def test_the_lock_of_a_target_is_told_and_one_that_cannot_be_is_refused(moto: S3Peer) -> None:
