@@ -21,6 +21,7 @@ _LABELS = {
     "last_of_vm": "Mind",
     "base": "Copies what did not change since",
     "last_time": "Last time",
+    "expected": "Estimate",
     "bytes_to_send": "Bytes to send at most",
     "price": "Price",
     "minutes": "Minutes",

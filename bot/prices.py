@@ -1,23 +1,63 @@
-"""What storage costs, as far as the configuration or a list price tells. Pure."""
+"""What targets cost, as far as the configuration or a list price tells. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.model import Price
+from bot.words import money_text
+
 GIB = 1 << 30
-# Source: AWS's price list, S3 Standard, us-east-1, first 50 TB (2026-11); a list price, not a bill.
-LIST_PRICES = {"s3": 0.023}  # USD for a GiB and month, by the scheme of a target's url
+# List prices, not a bill: without tax, discounts, free requests, and what minimum times or sizes of a class add.
+# AWS's price page, S3 Standard, us-east-1, first 50 TB, as of 2026-11: a GB (2^30 bytes) and month; 1,000 PUT, COPY,
+# POST and LIST; 1,000 GET and all others. DELETE is free, and so is what is sent to S3 or copied within a region.
+_S3_STANDARD = Price(storage=0.023, write=0.005, read=0.0004, listed="AWS, S3 Standard, us-east-1, 2026-11")
+# Azure's price page, block blobs, general purpose v2, hot, LRS, a cheap region of the US, first 50 TB, as of 2026-11;
+# given there for 10,000 operations: 0.05 for those that write, 0.004 for those that read. What is which:
+# https://learn.microsoft.com/azure/storage/blobs/map-rest-apis-transaction-categories
+# (Put Block, Put Block From URL, Put Block List and Put Blob write). Blobs are deleted for nothing.
+_AZURE_HOT_LRS = Price(storage=0.0184, write=0.005, read=0.0004, listed="Azure, Hot LRS, US, 2026-11")
+
+_LISTED = {"s3": _S3_STANDARD, "azure": _AZURE_HOT_LRS}
+_USUAL = {"s3": {"", "STANDARD"}, "azure": {"", "HOT"}}  # classes that the list prices are of
+
+
+def list_price(scheme: str, storage_class: str, *, has_endpoint: bool) -> Price | None:
+    """The cloud's list price; None: nobody knows, since it is another's server, or another storage class."""
+    is_usual = storage_class.upper() in _USUAL.get(scheme, ())
+    return _LISTED.get(scheme) if is_usual and not has_endpoint else None
+
+
+def settled(
+    listed: Price | None, *, storage: float | None, write: float | None, read: float | None, currency: str
+) -> Price | None:
+    """What was configured; for the rest the list price, where it is in the same currency. None: nothing is known."""
+    if storage is None and write is None and read is None:
+        return listed
+    beside = listed if listed and listed.currency == currency else Price()
+    return Price(
+        storage=beside.storage if storage is None else storage,
+        write=beside.write if write is None else write,
+        read=beside.read if read is None else read,
+        currency=currency,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """For a GiB and month, by target; a target that is not there is not told."""
+    """By target; of one that is not there nothing is known."""
 
-    by_target: Mapping[str, float]
+    by_target: Mapping[str, Price]
+
+    def of(self, target: str) -> Price | None:
+        """What is known of it."""
+        return self.by_target.get(target)
 
     def a_month(self, sizes: Mapping[str, int], verb: str) -> str:
         """ "costs about 0.02 USD a month"; "" where no price is known."""
-        known = {name: size for name, size in sizes.items() if name in self.by_target}
-        if not known:
-            return ""
-        money = sum(size / GIB * self.by_target[name] for name, size in known.items())
-        return f"{verb} about {money:.2f} USD a month"
+        sums: dict[str, float] = {}
+        for name, size in sizes.items():
+            price = self.of(name)
+            if price is not None and price.storage is not None:
+                sums[price.currency] = sums.get(price.currency, 0.0) + size / GIB * price.storage
+        money = " and ".join(money_text(amount, currency) for currency, amount in sums.items())
+        return f"{verb} about {money} a month" if money else ""

@@ -6,7 +6,7 @@ place), milestone (a reply that stays), receipt (the last reply), notice (a priv
 
 from collections.abc import Sequence
 
-from bot import keeping
+from bot import estimated, keeping
 from bot.model import Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.purposes.purpose import failed_step, refusal
@@ -59,6 +59,9 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
     size = int(transaction.plan.get("provisioned_bytes", 0))
     if size:
         facts.append(["Provisioned", size_text(size)])
+    foreseen = None if transaction.state.is_final else estimated.of(transaction)
+    if foreseen and (said := estimated.line(foreseen)):
+        facts.append(["Estimate", said])
     wishes = [["Keep for", keeping.said(transaction.keep_for)], ["Note", transaction.note]]
     facts += [wish for wish in wishes if wish[1]]
     facts += [["Mind", warning] for warning in transaction.plan.get("warnings", [])]

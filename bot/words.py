@@ -24,6 +24,24 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def rough_text(seconds: float) -> str:
+    """Seconds that are only about so: "30 s", "4 min", "1 h 20 min"."""
+    if seconds < 55:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(round(minutes / 10) * 10, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def money_text(amount: float, currency: str) -> str:
+    """Money for people, never with more digits than matter: "0.92 USD", "1,840 USD", "less than 0.01 USD"."""
+    if 0 < amount < 0.01:
+        return f"less than 0.01 {currency}"
+    return f"{amount:,.0f} {currency}" if amount >= 100 else f"{amount:.2f} {currency}"
+
+
 def moved_text(moved: Bytes) -> str:
     """ "1.0 GiB read, 412 MiB sent", and what was copied or never sent; of several targets, each."""
     read = f"{size_text(moved.read)} read"

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot import durations
+from bot import durations, estimated
 from bot.clock import SystemClock
 from bot.config import Settings, load
 from bot.errors import OperatorError, UsageError
@@ -84,6 +84,7 @@ def summary(transaction: Transaction) -> dict[str, Any]:
             "zero": transaction.bytes.zero,
             "targets": {name: asdict(each) for name, each in transaction.bytes.targets.items()},
         },
+        "estimate": estimated.as_json(transaction),
         "why": transaction.failure.what if transaction.failure else None,
         "left_behind": list(transaction.left_behind),
     }

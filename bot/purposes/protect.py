@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bot import keeping
+from bot import estimated, keeping
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import moved_text, size_text
@@ -75,6 +75,8 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         *facts,
         *_checksums(steps),
         ["Moved", moved_text(transaction.bytes)],
+        ["Estimated", estimated.beside_fact(transaction)],
+        ["Costs", estimated.costs(transaction)],
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
         ["Consistency", _consistency(step_of(steps, "snapshot"))],
         ["Keep for", keeping.said(transaction.keep_for)],

@@ -1,5 +1,6 @@
 """The part ledger: which parts of which object a store has, so that an upload goes on where it ended."""
 
+from sqlalchemy import distinct, func
 from sqlmodel import Session, col, delete, select
 
 from bot.model import PartDone, PartSource
@@ -37,6 +38,14 @@ class Parts:
             .order_by(col(PartRow.number))
         )
         return {row.number: _part(row) for row in rows}
+
+    def tally(self, tx_id: str, target: str) -> tuple[int, int]:
+        """Count the parts of a transaction in a target, and the objects that they are of."""
+        query = select(func.count(), func.count(distinct(col(PartRow.key)))).where(
+            col(PartRow.transaction_id) == tx_id, col(PartRow.target) == target
+        )
+        parts, objects = self._session.execute(query).one()
+        return int(parts), int(objects)
 
     def forget(self, tx_id: str, target: str, key: str) -> None:
         """Remove all parts of an object from the ledger; repeating is safe."""

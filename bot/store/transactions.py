@@ -1,6 +1,6 @@
 """The transactions: what was asked for and how it stands."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
@@ -93,16 +93,6 @@ class Transactions:
             select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
         )
         return tuple(_transaction(row) for row in rows)
-
-    def usual_speed(self, targets: Sequence[str]) -> float:
-        """Bytes a second of the last protections to these targets, over their whole time; 0: there was none."""
-        done = self.list(states=(State.SUCCEEDED,), limit=20)
-        alike = [each for each in done if each.workflow == "protect" and each.targets == tuple(targets)]
-        runs = [(each.started_at, each.ended_at) for each in alike if each.started_at and each.ended_at]
-        seconds = sum((ended - begun).total_seconds() for begun, ended in runs)
-        return (
-            sum(each.bytes.sent + each.bytes.copied + each.bytes.zero for each in alike) / seconds if seconds else 0.0
-        )
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""
@@ -254,7 +244,8 @@ def _row(tx: Transaction) -> TransactionRow:
     )
 
 
-def _bytes(kept: Json) -> Bytes:
+def bytes_of(kept: Json) -> Bytes:
+    """A column as a noun; rows from before this was counted by target have none."""
     return Bytes(**{**kept, "targets": {name: Carried(**each) for name, each in kept.get("targets", {}).items()}})
 
 
@@ -279,7 +270,7 @@ def _transaction(row: TransactionRow) -> Transaction:
         started_at=row.started_at,
         ended_at=row.ended_at,
         stop_asked_by=row.stop_asked_by,
-        bytes=_bytes(row.bytes),
+        bytes=bytes_of(row.bytes),
         failure=Failure(**row.failure) if row.failure else None,
         left_behind=tuple(row.left_behind),
     )
