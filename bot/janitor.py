@@ -31,7 +31,7 @@ T = TypeVar("T")
 EVERY_S = 3600.0
 JANITOR = Actor(id="janitor", name="janitor", source="worker")
 # Files before the snapshot that they were cloned from, as in the clean-up.
-_ORDER = (Kind.UPLOAD, Kind.OBJECTS, Kind.PROBE, Kind.SHARE_PROBE, Kind.CLONE, Kind.SNAPSHOT)
+_ORDER = (Kind.UPLOAD, Kind.OBJECTS, Kind.TEMPORARY, Kind.PROBE, Kind.SHARE_PROBE, Kind.CLONE, Kind.SNAPSHOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

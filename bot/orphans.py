@@ -5,7 +5,7 @@ removed says itself, by its description or metadata, that this installation made
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,7 @@ PROBE_OLD_ENOUGH = timedelta(hours=1)  # a probe takes seconds, and nothing tell
 
 _DESCRIPTION = re.compile(r"(\S+) Cloudy (\S+)")
 _PROBE = re.compile(r"(\.cloudy/(?:probe|doctor)-[0-9a-f]{16})/.+")
+_SEGMENT = re.compile(r"\.cloudy/segment/([^/]+)/[^/]+/[0-9]+")
 _SHARE_PROBE = re.compile(re.escape(SHARE_PROBE) + "([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{16}")
 _AGAIN = re.compile("[2-9]|[1-9][0-9]+")  # of a clone directory: see bot.ids.clone_directory
 
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     OBJECTS = "objects without a manifest"
     CLONE = "clone"
     SNAPSHOT = "snapshot"
+    TEMPORARY = "temporary object"
     PROBE = "probe objects"
     SHARE_PROBE = "probe directory"
 
@@ -83,6 +85,7 @@ class House:
 _IN_LEDGER = {
     Kind.UPLOAD: ResourceKind.UPLOAD,
     Kind.OBJECTS: ResourceKind.OBJECTS,
+    Kind.TEMPORARY: ResourceKind.OBJECT,
     Kind.CLONE: ResourceKind.CLONE,
     Kind.SNAPSHOT: ResourceKind.SNAPSHOT,
 }
@@ -138,7 +141,7 @@ def age(orphan: Orphan, now: datetime) -> timedelta | None:
 def _is_known(orphan: Orphan, house: House) -> bool:
     if orphan.kind is Kind.CLONE:  # a folder of that name may also be a person's
         return (orphan.system, orphan.name) in house.made
-    return orphan.kind is Kind.UPLOAD and orphan.transaction_id in house.known
+    return orphan.kind in (Kind.UPLOAD, Kind.TEMPORARY) and orphan.transaction_id in house.known
 
 
 def _by_age(orphan: Orphan, now: datetime, older_than: timedelta) -> Fate:
@@ -201,6 +204,12 @@ def probe_of(key: str) -> str:
     return found[1] if found else ""
 
 
+def segment_of(key: str) -> str:
+    """The transaction whose temporary object that is; "": none's."""
+    found = _SEGMENT.fullmatch(key)
+    return found[1] if found and begun_at(found[1]) else ""
+
+
 def by_prefix(objects: Iterable[ObjectInfo]) -> dict[str, list[ObjectInfo]]:
     """Objects by the transaction under whose prefix they lie."""
     found: dict[str, list[ObjectInfo]] = {}
@@ -245,6 +254,33 @@ def of_uploads(
         )
         for upload in uploads
         if prefix_of(upload.key)
+    )
+
+
+def of_segments(
+    target: str, objects: Sequence[ObjectInfo], uploads: Sequence[Upload], makers: Mapping[str, str]
+) -> tuple[Orphan, ...]:
+    """Temporary objects (bot/segments.py), made or in the making, each for itself. makers: who made it, by its key."""
+    made = {each.key: each for each in objects if segment_of(each.key)}
+    opened: dict[str, list[Upload]] = {}
+    for each in uploads:
+        if segment_of(each.key):
+            opened.setdefault(each.key, []).append(each)
+    return tuple(
+        Orphan(
+            kind=Kind.TEMPORARY,
+            system=target,
+            name=key,
+            transaction_id=segment_of(key),
+            installation=makers.get(key, ""),
+            made_at=_newest(
+                [*([made[key].modified_at] if key in made else []), *(each.begun_at for each in opened.get(key, ()))]
+            ),
+            size=made[key].size if key in made else 0,
+            keys=(key,) if key in made else (),
+            uploads=tuple(opened.get(key, ())),
+        )
+        for key in sorted({*made, *opened})
     )
 
 

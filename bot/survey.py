@@ -7,6 +7,7 @@ has become a recovery point or is being written.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bot import manifest, orphans
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
@@ -15,6 +16,7 @@ from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
 from bot.ports import ObjectStore, Share, Systems, VMstore
 from bot.retry import Patience, retrying
+from bot.undoing import erase
 from bot.watchdog import Watchdog
 
 PATIENCE = Patience(tries=3)  # who waits here is a person, or comes again in an hour
@@ -79,8 +81,10 @@ class Survey:
             if prefix not in whole
         )
         uploads = orphans.of_uploads(name, store.list_uploads(orphans.IDS_BEGIN), loose, whole)
-        probes = orphans.of_probes(name, list(store.list(orphans.HELPERS)), store.list_uploads(orphans.HELPERS))
-        return Seen(orphans=(*uploads, *loose, *probes))
+        helpers, opened = list(store.list(orphans.HELPERS)), store.list_uploads(orphans.HELPERS)
+        makers = {each.key: _maker(store, each.key) for each in helpers if orphans.segment_of(each.key)}
+        segments = orphans.of_segments(name, helpers, opened, makers)
+        return Seen(orphans=(*uploads, *loose, *segments, *orphans.of_probes(name, helpers, opened)))
 
     def remove(self, orphan: Orphan) -> None:
         """Remove it; gone already is fine. PermanentError: it is to stay, for the reason told."""
@@ -103,12 +107,13 @@ class Survey:
 
     def _remove_objects(self, orphan: Orphan) -> None:
         store = self._store(orphan.system)
-        if orphan.kind is not Kind.PROBE and _exists(store, manifest.key(orphan.transaction_id)):
+        if orphan.kind not in (Kind.PROBE, Kind.TEMPORARY) and _exists(store, manifest.key(orphan.transaction_id)):
             raise _stays(orphan, "a manifest stands there by now: it is a recovery point")
         for upload in orphan.uploads:
             store.abort_upload(upload)
+        remove = partial(erase, store) if orphan.kind is Kind.TEMPORARY else store.delete  # that one with its versions
         for key in orphan.keys:
-            store.delete(key)
+            remove(key)
 
     def by_hand(self, orphan: Orphan) -> str:
         """The way to remove it without Cloudy."""
@@ -118,8 +123,10 @@ class Survey:
             export = self._systems.share(orphan.system).export.rstrip("/")
             return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable"
         where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
-        if orphan.kind is Kind.UPLOAD:
+        if orphan.uploads and not orphan.keys and orphan.kind is not Kind.PROBE:
             return f"abort the multipart upload {orphan.uploads[0].upload_id} of {where}"
+        if orphan.kind is Kind.TEMPORARY:
+            return f"delete {where} with any tool for that store"
         return f"delete what lies under {where}/ with any tool for that store"
 
     @contextmanager
@@ -150,6 +157,7 @@ class Survey:
 _REMOVE: dict[Kind, Callable[[Survey, Orphan], None]] = {
     Kind.UPLOAD: Survey._remove_objects,  # noqa: SLF001 - our own
     Kind.OBJECTS: Survey._remove_objects,  # noqa: SLF001
+    Kind.TEMPORARY: Survey._remove_objects,  # noqa: SLF001
     Kind.PROBE: Survey._remove_objects,  # noqa: SLF001
     Kind.CLONE: Survey._remove_directory,  # noqa: SLF001
     Kind.SHARE_PROBE: Survey._remove_directory,  # noqa: SLF001

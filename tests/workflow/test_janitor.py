@@ -342,6 +342,30 @@ def test_a_prefix_that_has_a_manifest_by_now_is_not_touched(house: House) -> Non
     assert Kind.OBJECTS not in fates(house, sent, older_than=timedelta(0))
 
 
+def test_temporary_objects_go_with_their_versions_when_they_are_ours_and_nobody_promised_them(house: House) -> None:
+    store, done = house.targets["s3"], house.protect()
+    mine, foreign = f".cloudy/segment/{done.id}/0/1", f".cloudy/segment/{STRANGE}/0/1"
+    for key, installation in ((mine, "test0001"), (foreign, "other999")):
+        store.put(key, b"x", crc64=crc(b"x"), metadata={"cloudy-installation": installation})
+    upload = store.begin_upload(f".cloudy/segment/{done.id}/0/2", metadata={})
+    store.begin_upload(f".cloudy/segment/{STRANGE}/0/2", metadata={})
+    sent = janitor(house)
+    found = {one.orphan.name: one for one in sent.look(older_than=timedelta(0)).judged}
+    assert {name: one.fate for name, one in found.items()} == {
+        mine: Fate.OURS,
+        upload.key: Fate.OURS,
+        foreign: Fate.FOREIGN,
+        f".cloudy/segment/{STRANGE}/0/2": Fate.UNKNOWN,
+    }
+    assert found[upload.key].by_hand.startswith("abort the multipart upload")
+    assert found[mine].by_hand.startswith("delete ")
+    for name in (mine, upload.key):
+        assert sent.remove(found[name].orphan) == ""
+    assert mine not in store.objects
+    assert foreign in store.objects
+    assert [key for key, _ in store.uploads.values()] == [f".cloudy/segment/{STRANGE}/0/2"]
+
+
 def test_look_alikes_are_not_even_listed(house: House) -> None:
     house.share.files |= {f"{STRANGE}/{STRANGE}.vmx": b"", "20261123T142233Z-abc/x": b"", f"{STRANGE}.1/x": b""}
     store = house.targets["s3"]
