@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from bot.errors import (
     ConfigError,
     DeniedError,
-    IntegrityError,
     MissingError,
     PermanentError,
     RemoteError,
@@ -19,8 +18,8 @@ from bot.errors import (
 from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import writing
-from integrations.shares.descriptor import Descriptor
 from integrations.shares.identity import Identity
+from integrations.shares.path_files import PathReader, PathWriter
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,7 +35,13 @@ _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def open_path(
-    url: str, *, export: str, uid: int | None = None, gid: int | None = None, timeout_s: float = 60.0
+    url: str,
+    *,
+    export: str,
+    uid: int | None = None,
+    gid: int | None = None,
+    timeout_s: float = 60.0,
+    password: str = "",  # noqa: ARG001 - the mount has its own
 ) -> "PathShare":
     """Open `path:/absolute/directory`. Nothing is touched yet, so it may be mounted later.
 
@@ -94,7 +99,7 @@ class PathShare:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
                     raise PermanentError(f"{self._full(path)} is not a file.", system="share", operation="open")
-            return PathReader(self, path, descriptor, status.st_size)
+            return PathReader(self.failure, path, descriptor, status.st_size)
         except BaseException:
             os.close(descriptor)
             raise
@@ -113,7 +118,7 @@ class PathShare:
     def create(self, path: str, size: int) -> Writer:
         """Open a regular file for writing, `size` bytes long; no link is followed on the way to it."""
         with self._told("write", path), self._place(path) as (parent, name):
-            return PathWriter(self, path, writing.open_sized(parent, name, size), size)
+            return PathWriter(self.failure, path, writing.open_sized(parent, name, size), size)
 
     def rename(self, path: str, new: str) -> None:
         """Rename a file or directory; PermanentError: something is there already. Links are not followed."""
@@ -306,70 +311,6 @@ class PathShare:
         thing = self._real(path)
         is_name = operation in _WRITING and (operation != "write" or not thing.exists())
         return (thing.parent if is_name else thing).stat()
-
-
-class PathReader:
-    """One open file, read at any offset by any number of threads."""
-
-    def __init__(self, share: PathShare, path: str, descriptor: int, size: int) -> None:
-        self.size = size
-        self._share = share
-        self._path = path
-        self._descriptor = Descriptor(descriptor, path)
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill the buffer, however many reads that takes."""
-        with self._descriptor.held("read") as descriptor:
-            done = 0
-            while done < buffer.nbytes:
-                got = self._read(descriptor, buffer[done:], offset + done)
-                if not got:
-                    raise IntegrityError(
-                        f"{self._path} is shorter than announced: it ends at {offset + done} bytes of {self.size}."
-                    )
-                done += got
-
-    def close(self) -> None:
-        """Let go of the file; reads under way end well first."""
-        self._descriptor.close()
-
-    def _read(self, descriptor: int, buffer: memoryview, offset: int) -> int:
-        try:
-            return os.preadv(descriptor, [buffer], offset)
-        except OSError as error:
-            raise self._share.failure(error, "read", self._path) from error
-
-
-class PathWriter:
-    """One file that is being written, at any offset by any number of threads."""
-
-    def __init__(self, share: PathShare, path: str, descriptor: int, size: int) -> None:
-        self.size = size
-        self._share = share
-        self._path = path
-        self._descriptor = Descriptor(descriptor, path)
-
-    def write_from(self, offset: int, buffer: memoryview) -> None:
-        """Write all of the buffer, however many writes that takes."""
-        with self._descriptor.held("write") as descriptor:
-            try:
-                done = 0
-                while done < buffer.nbytes:
-                    done += os.pwrite(descriptor, buffer[done:], offset + done)
-            except OSError as error:
-                raise self._share.failure(error, "write", self._path) from error
-
-    def flush(self) -> None:
-        """Return when it is on the disk; its name is since it was opened."""
-        with self._descriptor.held("write") as descriptor:
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                raise self._share.failure(error, "write", self._path) from error
-
-    def close(self) -> None:
-        """Let go of the file; writes under way end well first."""
-        self._descriptor.close()
 
 
 def _fail_unless_gone(error: OSError) -> None:

@@ -1,10 +1,10 @@
-"""What every way to reach an export's files must do. A new one adds a line to WORLDS."""
+"""What every way to reach an export's files must do. A new one adds a line to WAYS in conftest.py."""
 
 import errno
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from bot.errors import (
 from bot.model import Entry
 from bot.ports import Share
 from integrations.shares import OPENERS
+from tests.contract.conftest import WAYS, Way
 
 NOBODY = 65534
 
@@ -31,13 +32,10 @@ def path_url(folder: Path) -> str:
     return f"path:{folder}"
 
 
-# Scheme -> what makes a share of that scheme reach a folder of the local disk.
-WORLDS: dict[str, Callable[[Path], str]] = {"path": path_url}
-
-
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    export = tmp_path / "export"
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What lies on the export; of the tests of every share it is that of the way they go."""
+    export: Path = request.getfixturevalue("way").folder if "way" in request.fixturenames else tmp_path / "export"
     (export / "clone" / "vm01").mkdir(parents=True)
     (export / "clone" / "vm01" / "vm01.vmx").write_bytes(b"definition")
     (export / "clone" / "vm01" / "vm01-flat.vmdk").write_bytes(bytes(range(256)) * 40)
@@ -46,10 +44,9 @@ def folder(tmp_path: Path) -> Path:
     return export
 
 
-@pytest.fixture(params=sorted(OPENERS))
-def share(request: pytest.FixtureRequest, folder: Path) -> Share:
-    scheme = str(request.param)
-    return OPENERS[scheme](WORLDS[scheme](folder), export="/tintri")
+@pytest.fixture
+def share(way: Way, folder: Path) -> Share:
+    return way.open()
 
 
 @pytest.fixture
@@ -90,6 +87,10 @@ def open_folder() -> Iterator[Path]:
 
 
 # --- every share ---
+
+
+def test_every_way_that_is_registered_is_tested() -> None:
+    assert set(WAYS.values()) == set(OPENERS)
 
 
 def test_a_listing_has_what_is_directly_there_in_order(share: Share) -> None:

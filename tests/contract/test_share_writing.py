@@ -12,6 +12,7 @@ from bot.errors import DeniedError, MissingError, PermanentError
 from bot.ports import Share
 from integrations.shares import OPENERS
 from integrations.shares import writing as by_hand
+from tests.contract.conftest import WAYS, way_of
 from tests.contract.test_share import as_nobody, path_url, read
 from tests.memory import MemoryShare
 
@@ -29,17 +30,22 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    export = tmp_path / "export"
+    return filled(tmp_path / "export")
+
+
+@pytest.fixture(params=[*sorted(WAYS), "memory"])
+def share(request: pytest.FixtureRequest, tmp_path: Path) -> Share:
+    if request.param == "memory":
+        return MemoryShare({"vm/old": b"old bytes"})
+    way = way_of(request, str(request.param), tmp_path)
+    filled(way.folder)
+    return way.open()
+
+
+def filled(export: Path) -> Path:
     (export / "vm").mkdir(parents=True)
     (export / "vm" / "old").write_bytes(b"old bytes")
     return export
-
-
-@pytest.fixture(params=["path", "memory"])
-def share(request: pytest.FixtureRequest, folder: Path) -> Share:
-    if request.param == "memory":
-        return MemoryShare({"vm/old": b"old bytes"})
-    return OPENERS["path"](path_url(folder), export="/tintri")
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""Paths inside an export, and what is said of them, for shares that speak to a server themselves."""
+
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from bot.errors import ConfigError, PermanentError
+
+
+def parts_of(path: str, export: str, forbidden: str = "") -> tuple[str, ...]:
+    """The names from the export down. PermanentError: it would leave the export, or has what no name there has."""
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or ".." in parts or "\0" in path:
+        raise refused(path, export, "it would leave the export")
+    bad = sorted({character for character in path if character in forbidden})
+    if bad:
+        raise refused(path, export, f"no name on such a share has {' '.join(bad)}")
+    return parts
+
+
+def refused(path: str, export: str, why: str) -> PermanentError:
+    """A path that is not even asked for."""
+    return PermanentError(f"{path!r} on {export} is refused: {why}.", system="share", operation="check path")
+
+
+def full(path: str, export: str) -> str:
+    """As people see it."""
+    return f"{export.rstrip('/')}/{path}"
+
+
+def address(url: str, scheme: str, example: str) -> SplitResult:
+    """Read a share's URL. ConfigError: it is none, or holds a password, which is not shown then."""
+    try:
+        found = urlsplit(url)
+        port = found.port
+    except ValueError:
+        raise ConfigError([f"share {scheme}://...: must be like {example}"]) from None
+    if found.password is not None:
+        raise ConfigError([f"share {scheme}://...: a password does not belong into a URL; see `share_password`"])
+    if found.scheme != scheme or not found.hostname or port == 0 or not unquote(found.path).strip("/"):
+        raise ConfigError([f"share {url!r}: must be like {example}"])
+    if ".." in PurePosixPath(unquote(found.path)).parts:
+        raise ConfigError([f"share {url!r}: must be without `..`"])
+    return found

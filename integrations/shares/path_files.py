@@ -1,0 +1,73 @@
+"""Open files of a mounted share."""
+
+import os
+from collections.abc import Callable
+
+from bot.errors import IntegrityError, RemoteError
+from integrations.shares.descriptor import Descriptor
+
+Failure = Callable[[OSError, str, str], RemoteError]  # what an error means, in which operation on which path
+
+
+class PathReader:
+    """One open file, read at any offset by any number of threads."""
+
+    def __init__(self, failure: Failure, path: str, descriptor: int, size: int) -> None:
+        self.size = size
+        self._failure = failure
+        self._path = path
+        self._descriptor = Descriptor(descriptor, path)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer, however many reads that takes."""
+        with self._descriptor.held("read") as descriptor:
+            done = 0
+            while done < buffer.nbytes:
+                got = self._read(descriptor, buffer[done:], offset + done)
+                if not got:
+                    raise IntegrityError(
+                        f"{self._path} is shorter than announced: it ends at {offset + done} bytes of {self.size}."
+                    )
+                done += got
+
+    def close(self) -> None:
+        """Let go of the file; reads under way end well first."""
+        self._descriptor.close()
+
+    def _read(self, descriptor: int, buffer: memoryview, offset: int) -> int:
+        try:
+            return os.preadv(descriptor, [buffer], offset)
+        except OSError as error:
+            raise self._failure(error, "read", self._path) from error
+
+
+class PathWriter:
+    """One file that is being written, at any offset by any number of threads."""
+
+    def __init__(self, failure: Failure, path: str, descriptor: int, size: int) -> None:
+        self.size = size
+        self._failure = failure
+        self._path = path
+        self._descriptor = Descriptor(descriptor, path)
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        """Write all of the buffer, however many writes that takes."""
+        with self._descriptor.held("write") as descriptor:
+            try:
+                done = 0
+                while done < buffer.nbytes:
+                    done += os.pwrite(descriptor, buffer[done:], offset + done)
+            except OSError as error:
+                raise self._failure(error, "write", self._path) from error
+
+    def flush(self) -> None:
+        """Return when it is on the disk; its name is since it was opened."""
+        with self._descriptor.held("write") as descriptor:
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                raise self._failure(error, "write", self._path) from error
+
+    def close(self) -> None:
+        """Let go of the file; writes under way end well first."""
+        self._descriptor.close()
