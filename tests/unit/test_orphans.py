@@ -92,7 +92,13 @@ def test_probes_are_told_from_the_shared_helpers_beside_them() -> None:
 
 def test_temporary_objects_are_told_from_what_lies_beside_them() -> None:
     good = f".cloudy/segment/{ID}/0/12"
-    beside = [f".cloudy/segment/{ID}/0/x", f".cloudy/segment/{ID}/12", ".cloudy/segment/mine/0/1", f"x/{good}", ".cloudy/zero/8"]
+    beside = [
+        f".cloudy/segment/{ID}/0/x",
+        f".cloudy/segment/{ID}/12",
+        ".cloudy/segment/mine/0/1",
+        f"x/{good}",
+        ".cloudy/zero/8",
+    ]
     objects = [ObjectInfo(key=key, size=9) for key in (good, *beside)]
     opened = [Upload(key=f".cloudy/segment/{ID}/full-0/3", upload_id="u"), Upload(key=good, upload_id="v")]
     found = orphans.of_segments("s3", objects, opened, {good: "aaaa0000"})

@@ -347,6 +347,7 @@ def test_temporary_objects_go_with_their_versions_when_they_are_ours_and_nobody_
     mine, foreign = f".cloudy/segment/{done.id}/0/1", f".cloudy/segment/{STRANGE}/0/1"
     for key, installation in ((mine, "test0001"), (foreign, "other999")):
         store.put(key, b"x", crc64=crc(b"x"), metadata={"cloudy-installation": installation})
+    store.now = house.clock.now  # type: ignore[assignment]
     upload = store.begin_upload(f".cloudy/segment/{done.id}/0/2", metadata={})
     store.begin_upload(f".cloudy/segment/{STRANGE}/0/2", metadata={})
     sent = janitor(house)
