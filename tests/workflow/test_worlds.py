@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot import bases, digests, lane, manifest, zeros
+from bot import bases, digests, lane, manifest, transfer, zeros
 from bot.arena import Arena
 from bot.errors import DeniedError, IntegrityError
-from bot.model import Actor, Bytes, Carried, Disk, SourceFile, StoredFile
+from bot.model import Actor, Bytes, Carried, Disk, PartLimits, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
-from tests.memory import MemoryJournal, MemoryShare, MemoryStore
+from bot.undoing import abort, erase
+from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, unwatched
 from tests.unit.test_digests import made
 
 GRAIN, PART, WINDOW = 64, 512, 1024
@@ -190,6 +191,52 @@ def test_what_lies_in_the_target_is_the_disk_or_the_run_says_why_not(fault: Faul
         assert world.holds(SECOND) == new, f"seed {seed}"
         assert not world.store.uploads
         assert not world.journal.promised
+
+
+FEW = PartLimits(smallest=128, largest=2432, most=20, largest_object=48_640, smallest_source=129, copy_wanted=512)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("checks_crc", [True, False], ids=["strict", "lax"])
+def test_where_an_object_may_have_few_parts_it_is_the_disk_all_the_same_also_after_a_kill(
+    fault: Fault, checks_crc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LOOK_AHEAD", 1024)
+    joined = 0
+    for seed in range(40):
+        dice = random.Random(seed)
+        world = World(MemoryStore(checks_crc=checks_crc, limits=FEW))
+        old = disk(dice)
+        world.protect(FIRST, old)
+        assert world.holds(FIRST) == old
+        new = changed(dice, old) or b"x"
+        fault(world, dice, new)
+        try:
+            killed_and_gone_on(world, dice, new)
+        except IntegrityError:
+            assert fault is flipping or (not checks_crc and fault is not nothing)
+        else:
+            assert world.holds(SECOND) == new, f"seed {seed}"
+        joined += sum(source.key.startswith(".cloudy/segment/") for _, _, source in world.store.copied)
+        for _, key in world.journal.promised:
+            abort(world.store, key)
+        for _, key in world.journal.objects:
+            erase(world.store, key)
+        assert not world.store.uploads, f"seed {seed}"
+        assert not [key for key in world.store.objects if key.startswith(".cloudy/segment/")], f"seed {seed}"
+    assert joined > 40
+
+
+def killed_and_gone_on(world: World, dice: random.Random, new: bytes) -> None:
+    """Protect once more; the process dies in the middle of it, and is started again."""
+    world.store.watch = world.journal.watch = CrashAt(dice.randrange(4, 160))
+    try:
+        world.protect(SECOND, new, FIRST)
+    except Crash:
+        world.store.watch = world.journal.watch = unwatched
+        world.protect(SECOND, new, FIRST)
+    finally:
+        world.store.watch = world.journal.watch = unwatched
 
 
 def test_what_did_not_change_does_not_travel() -> None:
