@@ -37,6 +37,7 @@ class Array:
     never_ends: bool = False  # clone tasks
     fails_clones: str = ""
     overlooked: frozenset[str] = frozenset()  # names that its own filter does not find
+    origins: dict[str, str] = field(default_factory=dict)  # what VMs were cloned from, by their names
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: Lock = field(default_factory=Lock)
 
@@ -52,7 +53,13 @@ class Array:
             Disk(uuid=f"d{i}", name=f"scsi0:{i}", path=path.replace("-flat", "")) for i, path in enumerate(flats)
         )
         return Vm(
-            uuid=f"FS-VIM-{name}", name=name, vmstore=self.name, disks=disks, consistencies=("crash",), subdir=name
+            uuid=f"FS-VIM-{name}",
+            name=name,
+            vmstore=self.name,
+            disks=disks,
+            consistencies=("crash",),
+            subdir=name,
+            origin=self.origins.get(name, ""),
         )
 
 
