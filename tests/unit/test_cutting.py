@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import OperatorError
+from bot.grains import grain_bytes
 from bot.model import Base, Capabilities, Part, PartLimits, PartSource, Run, Segment
-from bot.plan import MIB, CutRules, Tally, cutter, layout, longest_zero, parts, tally
+from bot.plan import MIB, CutRules, Cutter, Tally, cutter, layout, longest_zero, parts, tally
 from tests.unit.cuts import (
     BIG,
     CHANGED,
@@ -184,7 +185,28 @@ def test_files_that_could_need_too_many_parts_stay_within_the_limits(rules: CutR
     check(items, runs, rules)
     assert not gaps_within(items)
     assert tally(items).sent <= size
-    assert cut_all(cutter(size, rules), list(grains(runs, 5))) == items
+    assert needs_no_more_than_it_says(cutter(size, rules), list(grains(runs, 5)), 5) == items
+
+
+def needs_no_more_than_it_says(cut: Cutter, runs: Sequence[Run], grain: int) -> list[Part | Segment]:
+    """Bytes that were fed and are not settled, and the longest upload beside them."""
+    items: list[Part | Segment] = []
+    fed = held = 0
+    for run in runs:
+        items += cut.feed(run)
+        fed += run.length
+        held = max(held, fed - cut.settled)
+    items += cut.finish()
+    uploads = [part.length for part in items if isinstance(part, Part) and part.source is PartSource.UPLOAD]
+    assert held + max(uploads, default=0) <= cut.needs + grain
+    return items
+
+
+@pytest.mark.parametrize("size", [47 * GIB, 600 * GIB, TIB, 10 * TIB, 48 * TIB])
+@pytest.mark.parametrize("rules", [S3, AZURE], ids=["s3", "azure"])
+def test_what_must_lie_in_memory_does_not_grow_with_the_disk(rules: CutRules, size: int) -> None:
+    grain = grain_bytes(size, rules.limits.smallest)
+    assert cutter(size, replace(rules, window=32 * MIB, granule=grain)).needs <= 12 * 16 * MIB
 
 
 def test_a_change_that_goes_on_in_a_segment_takes_what_its_beginning_lacks_from_before() -> None:
