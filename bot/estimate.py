@@ -35,6 +35,7 @@ class Destination:
 
     name: str
     has_base: bool = False
+    has_relatives: bool = False  # recovery points of VMs that may hold the same
     limits: PartLimits = field(default_factory=PartLimits)
     price: Price | None = None
     kept: int = 0  # bytes of the VM's recovery points there
@@ -130,6 +131,8 @@ def _load(sizes: Sizes, to: Destination, read: Guess | None, own: Sequence[Past]
         return _Load(rests_on="nothing known")
     else:
         begun = "in full" if any(past.carried(to.name) for past in own) else "first run"
+        if to.has_relatives:
+            begun += ", beside relatives of the VM that may hold the same"
         runs, moved = _unlike(sizes, to, read.high, begun)
     counted = [past.requests[to.name] for past, _ in alike if to.name in past.requests]
     writes, reads = _counted(counted) if counted else _requests(sizes, to, read, moved)
@@ -146,8 +149,12 @@ def _unlike(sizes: Sizes, to: Destination, size: int, begun: str) -> tuple[str, 
     if to.has_base:
         return "the first run after a full one: what changed is not known", dict.fromkeys(_MOVED, anything)
     if not sizes.used:
-        return f"{begun}: sizes of the disks", {"sent": anything, "copied": _surely(0), "zero": anything}
+        copied = anything if to.has_relatives else _surely(0)
+        return f"{begun}: sizes of the disks", {"sent": anything, "copied": copied, "zero": anything}
     sent = min(sizes.used, size)
+    if to.has_relatives:
+        most = Guess(low=0, high=sent)
+        return f"{begun}: allocated bytes of the disks", {"sent": most, "copied": most, "zero": _surely(size - sent)}
     moved: dict[str, Guess | None] = {"sent": _surely(sent), "copied": _surely(0), "zero": _surely(size - sent)}
     return f"{begun}: allocated bytes of the disks", moved
 

@@ -102,6 +102,19 @@ def as_json(transaction: Transaction) -> Json | None:
     estimate = of(transaction)
     if estimate is None:
         return None
+    counted, took = requests_of(transaction), _took(transaction)
+    month, once = _fact(estimate, transaction.bytes, counted)
+    fact: Json = {
+        "requests": sum(each.total for each in counted.values()) if counted else None,
+        "seconds": None if took is None else round(took, 1),
+        "once": {each.currency: each.low for each in once},
+        "month": {each.currency: each.low for each in month},
+    }
+    return guesses(estimate) | {"fact": fact}
+
+
+def guesses(estimate: Estimate) -> Json:
+    """For `--json`: each number by low, likely and high; what is not known is null."""
     told: Json = {"rests_on": estimate.rests_on}
     for name in ("read", "sent", "copied", "zero", "requests", "seconds"):
         guess: Guess | None = getattr(estimate, name)
@@ -109,17 +122,7 @@ def as_json(transaction: Transaction) -> Json | None:
     for name in ("once", "month", "month_in_all"):
         costs: Sequence[Cost] = getattr(estimate, name)
         told[name] = {each.currency: {"low": each.low, "likely": each.likely, "high": each.high} for each in costs}
-    counted = requests_of(transaction)
-    month, once = _fact(estimate, transaction.bytes, counted)
-    took = _took(transaction)
-    told["unpriced"] = list(estimate.unpriced)
-    told["fact"] = {
-        "requests": sum(each.total for each in counted.values()) if counted else None,
-        "seconds": None if took is None else round(took, 1),
-        "once": {each.currency: each.low for each in once},
-        "month": {each.currency: each.low for each in month},
-    }
-    return told
+    return told | {"unpriced": list(estimate.unpriced)}
 
 
 def _fact(estimate: Estimate, moved: Bytes, counted: dict[str, Requests]) -> tuple[list[Cost], list[Cost]]:

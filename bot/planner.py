@@ -172,7 +172,7 @@ class Planner:
         with self._db.read() as unit:
             bases = relatives.bases(unit, vm.uuid, transaction.targets)
             others = relatives.others(unit, vm, [name for name in transaction.targets if name not in bases])
-        foreseen = self._foreseen(transaction, vm, bases)
+        foreseen = self._foreseen(transaction, vm, bases, others)
         facts: Json = {
             "vm": vm.name,
             "vmstore": vm.vmstore,
@@ -194,11 +194,13 @@ class Planner:
             estimates=self._estimates(transaction, vm, facts, foreseen),
         )
 
-    def _foreseen(self, transaction: Transaction, vm: Vm, bases: Mapping[str, object]) -> Estimate:
+    def _foreseen(
+        self, transaction: Transaction, vm: Vm, bases: Mapping[str, object], others: Mapping[str, object]
+    ) -> Estimate:
         sizes = Sizes(disks=len(vm.disks), used=vm.used_bytes, provisioned=vm.provisioned_bytes)
         limits = {name: self._systems.target(name).limits for name in transaction.targets}
         with self._db.read() as unit:
-            return foresee(unit, vm.uuid, sizes, bases=bases, limits=limits, prices=self._prices)
+            return foresee(unit, vm.uuid, sizes, bases=bases, others=others, limits=limits, prices=self._prices)
 
     def _estimates(self, transaction: Transaction, vm: Vm, facts: Json, foreseen: Estimate) -> Json:
         """Told as words, so that none of it voids an approval; but for how much is at stake."""

@@ -9,6 +9,7 @@ from bot.cli import (
     config,
     demo,
     doctor,
+    estimate,
     lists,
     manifest,
     orphans,
@@ -32,6 +33,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
 app.command("protect")(protect.protect)
+app.command("estimate")(estimate.estimate)
 app.command("verify")(points.verify)
 app.command("retry")(points.retry)
 app.command("delete")(points.delete)

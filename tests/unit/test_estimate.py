@@ -41,6 +41,14 @@ def test_a_first_run_sends_what_is_allocated_and_the_rest_are_zeros() -> None:
     assert found.seconds is None
 
 
+def test_beside_relatives_a_first_run_may_send_less_than_what_is_allocated() -> None:
+    found = estimate(SIZES, [replace(FIRST, has_relatives=True)], (), ())
+    assert found.sent == found.copied == Guess(low=0, high=40 * GIB)
+    assert "relatives" in found.rests_on
+    unknown = estimate(replace(SIZES, used=0), [replace(FIRST, has_relatives=True)], (), ())
+    assert unknown.sent == unknown.copied == Guess(low=0, high=100 * GIB)
+
+
 def test_a_first_run_of_unknown_allocation_is_told_by_what_cannot_be_exceeded() -> None:
     found = estimate(replace(SIZES, used=0), [FIRST], (), ())
     assert found.sent == Guess(low=0, high=100 * GIB)
@@ -197,7 +205,14 @@ prices = st.one_of(
     ),
 )
 destinations = st.lists(
-    st.builds(Destination, name=st.sampled_from(("s3", "azure")), has_base=st.booleans(), price=prices, kept=amounts),
+    st.builds(
+        Destination,
+        name=st.sampled_from(("s3", "azure")),
+        has_base=st.booleans(),
+        has_relatives=st.booleans(),
+        price=prices,
+        kept=amounts,
+    ),
     min_size=1,
     max_size=2,
     unique_by=lambda each: each.name,

@@ -1,0 +1,93 @@
+"""Prices: the configuration's, else a list price where it is the right one, else none."""
+
+from pathlib import Path
+
+import pytest
+
+from bot import config
+from bot.errors import ConfigError
+from bot.model import Price
+from bot.prices import Prices, list_price, settled
+from bot.systems import prices_of
+
+GIB = 1 << 30
+
+
+def test_list_prices_are_those_of_the_cloud_itself_and_of_its_usual_class_alone() -> None:
+    s3, azure = list_price("s3", "", has_endpoint=False), list_price("azure", "Hot", has_endpoint=False)
+    assert s3 is not None
+    assert (s3.storage, s3.write, s3.read, s3.currency) == (0.023, 0.005, 0.0004, "USD")
+    assert azure is not None
+    assert azure.listed
+    assert list_price("s3", "STANDARD", has_endpoint=False) == s3
+    assert list_price("s3", "", has_endpoint=True) is None
+    assert list_price("s3", "GLACIER_IR", has_endpoint=False) is None
+    assert list_price("azure", "Cool", has_endpoint=False) is None
+    assert list_price("ftp", "", has_endpoint=False) is None
+
+
+def test_what_is_configured_goes_before_and_the_rest_is_filled_in_the_same_currency_alone() -> None:
+    listed = list_price("s3", "", has_endpoint=False)
+    assert settled(listed, storage=None, write=None, read=None, currency="USD") == listed
+    assert settled(listed, storage=0.01, write=None, read=None, currency="USD") == Price(
+        storage=0.01, write=0.005, read=0.0004
+    )
+    assert settled(listed, storage=0.01, write=None, read=None, currency="EUR") == Price(storage=0.01, currency="EUR")
+    assert settled(None, storage=None, write=None, read=None, currency="USD") is None
+
+
+def test_money_of_several_currencies_is_told_side_by_side() -> None:
+    prices = Prices({"s3": Price(storage=0.02), "azure": Price(storage=0.03, currency="EUR"), "x": Price(write=1.0)})
+    assert prices.a_month({"s3": 100 * GIB, "azure": 100 * GIB}, "saves") == "saves about 2.00 USD and 3.00 EUR a month"
+    assert prices.a_month({"x": GIB, "y": GIB}, "saves") == ""
+
+
+def written(folder: Path, *lines: str) -> Path:
+    file = folder / "cloudy.toml"
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_prices_stand_in_a_section_of_the_target_or_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDY_TARGETS__OWN__PRICES__WRITE", "0.5")
+    file = written(
+        tmp_path,
+        "[targets.aws]",
+        'url = "s3://bucket"',
+        "[targets.own]",
+        'url = "s3://bucket"',
+        'endpoint = "https://s3.example.com"',
+        "[targets.own.prices]",
+        "storage = 0.01",
+        'currency = "EUR"',
+        "[targets.silent]",
+        'url = "s3://bucket"',
+        'endpoint = "https://s3.example.com"',
+        "[targets.older]",
+        'url = "s3://bucket"',
+        "price_gib_month = 0.02",
+    )
+    prices = prices_of(config.load(file))
+    assert prices.of("aws") == list_price("s3", "", has_endpoint=False)
+    assert prices.of("own") == Price(storage=0.01, write=0.5, currency="EUR")
+    assert prices.of("silent") is None
+    assert prices.of("older") == Price(storage=0.02, write=0.005, read=0.0004)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("storag = 1", "unknown key; did you mean storage"),
+        ("write = -1", "it should be of 1,000 requests that write, like write = 0.005"),
+        ('currency = "euros"', 'it should be three letters, like currency = "EUR"'),
+    ],
+)
+def test_a_mistake_in_a_price_is_told_with_its_key_and_cure(tmp_path: Path, line: str, words: str) -> None:
+    file = written(tmp_path, "[targets.s3]", 'url = "s3://bucket"', "[targets.s3.prices]", line)
+    with pytest.raises(ConfigError) as found:
+        config.load(file)
+    (problem,) = found.value.problems
+    assert problem.startswith("cloudy.toml: targets.s3.prices.")
+    assert words in problem
