@@ -17,8 +17,8 @@ DIGEST_BYTES = 16
 MIB = 1 << 20
 SMALLEST, LARGEST = 64 << 10, 64 * MIB  # powers of two between
 
-_FINE, _USUAL, _COARSE = 256 << 10, MIB, 4 * MIB
-_LARGE_FILE = 1 << 40
+_FINE, _USUAL, _COARSE = 256 << 10, MIB, 8 * MIB
+_MANY = 1 << 20  # of one file: what is kept of each lies in memory
 _memcmp = ctypes.CDLL(None).memcmp  # releases the interpreter, which no comparison of Python's own does
 _memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
@@ -35,9 +35,10 @@ class Grain:
 
 def grain_bytes(size: int, smallest_part: int) -> int:
     """The grain for a file: fine where a store takes small parts, coarse where a file would have too many."""
-    if size > _LARGE_FILE:
-        return _COARSE
-    return _USUAL if smallest_part >= _USUAL else _FINE
+    grain = _USUAL if smallest_part >= _USUAL else _FINE
+    while size > grain * _MANY and grain < _COARSE:
+        grain *= 2
+    return grain
 
 
 def grain_of(piece: memoryview) -> Grain:

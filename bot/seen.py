@@ -31,7 +31,7 @@ class Seen:
 
     def digests(self, key: str) -> Digests:
         """All of it, as kept for the object of that key."""
-        return digests.of_body(key, self.size, self.grain, bytes(self._body))
+        return digests.of_body(key, self.size, self.grain, self._body)
 
 
 Sights = Mapping[int, Seen]  # one file, by the size of the grain
