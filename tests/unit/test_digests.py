@@ -123,8 +123,13 @@ def test_a_later_format_is_told_as_that() -> None:
 @pytest.mark.parametrize(
     ("size", "smallest_part", "expected"),
     [
-        (1 << 30, 5 * MIB, MIB), (1 << 40, 5 * MIB, MIB), (2 << 40, 5 * MIB, 2 * MIB), (10 << 40, 5 * MIB, 8 * MIB),
-        (1 << 30, 1, 256 << 10), (1 << 40, 1, MIB), (10 << 40, 1, 8 * MIB),
+        (1 << 30, 5 * MIB, MIB),
+        (1 << 40, 5 * MIB, MIB),
+        (2 << 40, 5 * MIB, 2 * MIB),
+        (10 << 40, 5 * MIB, 8 * MIB),
+        (1 << 30, 1, 256 << 10),
+        (1 << 40, 1, MIB),
+        (10 << 40, 1, 8 * MIB),
     ],  # fmt: skip
 )
 def test_the_grain_fits_store_and_size(size: int, smallest_part: int, expected: int) -> None:
