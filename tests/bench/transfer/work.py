@@ -1,0 +1,177 @@
+"""Cloudy's own part, as a process: the step "Upload" of one transaction, run as the bot runs it. It reads JOB.json.
+
+The product's configuration, adapters, watchdog, retries, journal in SQLite, memory and settings; only the queue, the
+engine and Slack are left out. It says when it could begin, begins when it is told to, and tells what it needed.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot import main as house
+from bot.actions import ACTIONS
+from bot.clock import SystemClock
+from bot.codec import encode
+from bot.config import Settings, load
+from bot.givingback import settle, share_pools
+from bot.model import Actor, Json, Snapshot, SourceFile, State, Transaction, Vm
+from bot.ports import ObjectStore, Share
+from bot.runner import Runner
+from bot.store import Database
+from bot.systems import ConfiguredSystems
+from bot.workflow import StepSpec, Workflow, read
+from bot.workflow import load as workflow_text
+from tests.bench.transfer.measuring import held_bytes, peak_bytes
+from tests.bench.transfer.standins import NOTHING, huge, nothing
+
+VMSTORE, EXPORT = "bench", "/tintri"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one process is to do."""
+
+    transaction: str
+    targets: tuple[str, ...]
+    files: Mapping[str, int]  # size by path below the share's folder
+    bases: Mapping[str, str] = field(default_factory=dict)  # transaction by target
+    commit: bool = False  # make it a recovery point, so that it can be a base
+    huge: int = 0  # of a simulated disk: how much of it is read before the run fails
+
+
+class _Systems(ConfiguredSystems):
+    """Those of the configuration, and what stands in."""
+
+    def __init__(self, settings: Settings, job: Job) -> None:
+        super().__init__(settings)
+        self._job = job
+        self._nothing = nothing()
+
+    def target(self, name: str) -> ObjectStore:
+        return self._nothing if name == NOTHING else super().target(name)
+
+    def share(self, vmstore: str) -> Share:
+        found = super().share(vmstore)
+        return huge(found, next(iter(self._job.files.values())), self._job.huge) if self._job.huge else found
+
+
+class _Work:
+    """One transaction that has got as far as "Upload"."""
+
+    def __init__(self, folder: Path, job: Job) -> None:
+        settings = load(folder / "cloudy.toml")
+        Database.migrate(settings.database.path)
+        self._job = job
+        self._db = Database.open(settings.database.path, audit_key=None, clock=SystemClock())
+        self._systems = _Systems(settings, job)
+        self._workflow = read(workflow_text("protect"), ACTIONS)
+        self._runner = Runner(
+            self._db,
+            self._systems,
+            SystemClock(),
+            installation="bench",
+            version="bench",
+            transfer_settings=house.sending(settings),
+        )
+        for name in job.targets:
+            self._systems.target(name).capabilities()  # the bot has probed it long ago
+        self._record(self._workflow)
+
+    def upload(self) -> Json:
+        """Send."""
+        files = [
+            SourceFile(path=path, name=path, key=f"{self._job.transaction}{EXPORT}/{path}", size=size)
+            for path, size in self._job.files.items()
+        ]
+        return self._run("upload", {"vmstore": VMSTORE, "files": encode(files), "targets": list(self._job.targets)})
+
+    def verify(self, stored: Json) -> Json:
+        """Make it a recovery point."""
+        vm = Vm(uuid="vm", name="vm", vmstore=VMSTORE)
+        taken = Snapshot(
+            uuid="snap", vm_uuid="vm", vm_name="vm", description="", consistency="crash", taken_at=datetime.now(UTC)
+        )
+        return self._run("verify", {"stored": stored, "vm": encode(vm), "snapshot": encode(taken), "skipped": []})
+
+    def _run(self, step_id: str, inputs: Json) -> Json:
+        spec: StepSpec = next(step for step in self._workflow.steps if step.id == step_id)
+        return self._runner.run(self._job.transaction, spec, inputs)
+
+    def _record(self, workflow: Workflow) -> None:
+        frozen = workflow.freeze()
+        transaction = Transaction(
+            id=self._job.transaction,
+            workflow="protect",
+            vm="vm",
+            vm_uuid=self._job.transaction,  # one VM, one transaction at a time
+            vmstore=VMSTORE,
+            targets=self._job.targets,
+            actor=Actor(id="bench", name="bench", source="cli"),
+            state=State.RUNNING,
+            created_at=datetime.now(UTC),
+            request_key=self._job.transaction,
+            frozen=frozen,
+            plan={"bases": dict(self._job.bases)},
+        )
+        with self._db.unit() as unit:
+            unit.transactions.insert(transaction)
+            unit.steps.prepare(transaction.id, [(step["id"], step["title"]) for step in frozen["step"]])
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _read_bytes() -> int:
+    """What all reading calls of this process gave, those of sockets not among them (rchar, proc(5))."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def _tell(said: Mapping[str, Any]) -> None:
+    print(json.dumps(said), flush=True)
+
+
+def main(folder: Path) -> int:
+    """Get ready, say so, wait for a line, work, tell."""
+    raw = json.loads((folder / "job.json").read_text())
+    job = Job(**{**raw, "targets": tuple(raw["targets"])})
+    sys.setswitchinterval(house.TURN_S)
+    share_pools()
+    work = _Work(folder, job)
+    settle()
+    _tell({"start_cpu": _cpu()})
+    sys.stdin.readline()
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
+    idle, cpu, read_before, began = held_bytes("self"), _cpu(), _read_bytes(), time.monotonic()
+    done = work.upload()
+    wall, cpu, peak = time.monotonic() - began, _cpu() - cpu, peak_bytes("self") - idle
+    read_bytes = _read_bytes() - read_before
+    outputs = done["outputs"]
+    if job.commit and done["outcome"] == "ok":
+        done = work.verify(outputs["stored"])
+    _tell(
+        {
+            "outcome": done["outcome"],
+            "failed": outputs.get("failed", {}),
+            "lost": outputs.get("lost", []),
+            "told": outputs.get("moved", {}),
+            "wall": wall,
+            "cpu": cpu,
+            "peak": peak,
+            "read": read_bytes,
+        }
+    )
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
