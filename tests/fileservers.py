@@ -149,6 +149,59 @@ def nfs3(folder: Path) -> FileServer:
     return FileServer("nfs", folder / "served", command, ports, url("tintri"), url("readonly"), url("squashed"))
 
 
+def smb(folder: Path) -> FileServer:
+    """samba, with all its state in the folder; it takes no session that is not encrypted."""
+    require("smbd", "smbpasswd", "setpriv")
+    (port,) = _free_ports(1)
+    places = "private dir", "lock directory", "state directory", "cache directory", "pid directory", "ncalrpc dir"
+    for place in places:
+        (folder / place.replace(" ", "-")).mkdir(mode=0o700)
+    shares = {"tintri": "read only = no", "readonly": "read only = yes", "squashed": "read only = no"}
+    (folder / "conf").write_text(
+        "\n".join(
+            [
+                "[global]",
+                *(f"{place} = {folder}/{place.replace(' ', '-')}" for place in places),
+                f"log file = {folder}/log.smbd",
+                f"passdb backend = tdbsam:{folder}/passdb.tdb",
+                f"smb ports = {port}",
+                *_SAMBA,
+                *(
+                    line
+                    for name, rights in shares.items()
+                    for line in (f"[{name}]", f"path = {folder}/served", rights)
+                    + (("force user = root",) if name != "squashed" else ())
+                ),
+            ]
+        )
+    )
+    secret = f"{PASSWORD}\n{PASSWORD}\n".encode()
+    subprocess.run(
+        ["smbpasswd", "-c", f"{folder}/conf", "-s", "-a", USER], input=secret, check=True, capture_output=True
+    )
+
+    def url(name: str) -> str:
+        return f"smb://{USER}@127.0.0.1:{port}/{name}"
+
+    command = [*_LEASH, "smbd", "-F", "--no-process-group", "-s", f"{folder}/conf"]
+    return FileServer(
+        "smb", folder / "served", command, (port,), url("tintri"), url("readonly"), url("squashed"), PASSWORD
+    )
+
+
+_SAMBA = (
+    "server role = standalone server",
+    "interfaces = 127.0.0.1",
+    "bind interfaces only = yes",
+    "disable netbios = yes",
+    "server min protocol = SMB3_00",
+    "smb encrypt = required",
+    "load printers = no",
+    "map to guest = never",
+    "store dos attributes = no",
+)
+
+
 def _exports(folder: Path, version: int) -> str:
     """What tests change in the folder themselves is seen at once: nothing is remembered."""
     exports = [

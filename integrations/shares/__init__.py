@@ -30,4 +30,5 @@ def _from_extra(scheme: str) -> Callable[..., Share]:
 OPENERS: dict[str, Callable[..., Share]] = {
     "path": open_path,
     "nfs": _from_extra("nfs"),
+    "smb": _from_extra("smb"),
 }

@@ -13,7 +13,7 @@ from tests import fileservers
 from tests.fileservers import FileServer
 
 # Name -> scheme. A new way to an export adds a line, and a fixture where it needs a server.
-WAYS = {"path": "path", "nfs4": "nfs", "nfs3": "nfs"}
+WAYS = {"path": "path", "nfs4": "nfs", "nfs3": "nfs", "smb": "smb"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ def nfs4_server() -> Iterator[FileServer]:
 @pytest.fixture(scope="session")
 def nfs3_server() -> Iterator[FileServer]:
     with fileservers.running(fileservers.nfs3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def smb_server() -> Iterator[FileServer]:
+    with fileservers.running(fileservers.smb) as server:
         yield server
 
 

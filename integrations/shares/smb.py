@@ -1,0 +1,250 @@
+"""An export that is reached by SMB 3 without a mount: `smb://cloudy@vmstore-data.example.com/share/folder`.
+
+The library is smbprotocol. The session is encrypted and signed; a server that does neither is refused. Links that the
+server tells of are refused; one that follows links by itself (samba) must keep them inside the share (its default).
+"""
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from smbprotocol.exceptions import SMBResponseException
+from smbprotocol.open import CreateDisposition, CreateOptions
+
+from bot.errors import ConfigError, MissingError, PermanentError
+from bot.model import Entry
+from bot.ports import Reader, Writer
+from integrations.shares import smb_failures as failures
+from integrations.shares.line import KeptFile, Line
+from integrations.shares.names import address, full, parts_of, refused
+from integrations.shares.smb_files import SmbFile, SmbReader, SmbWriter
+from integrations.shares.smb_wire import READ, WRITE, Found, Place, SmbSession, found_of
+
+R = TypeVar("R")
+_EXAMPLE = "smb://cloudy@vmstore-data.example.com/share"
+_PORT = 445
+_FORBIDDEN = '\\:*?"<>|' + "".join(map(chr, range(1, 32)))  # in a name: [MS-FSCC] 2.1.5
+_CONNECTING, _CALLING = 0.2, 0.6  # parts of the share's time-out, so that both fit into it
+_FILE = CreateOptions.FILE_NON_DIRECTORY_FILE
+
+
+def open_smb(
+    url: str,
+    *,
+    export: str,
+    uid: int | None = None,  # noqa: ARG001 - the server knows whose rights its users have
+    gid: int | None = None,  # noqa: ARG001
+    timeout_s: float = 60.0,
+    password: str = "",
+) -> "SmbShare":
+    """Open `smb://user@host[:port]/share[/folder]`; a domain's user is `DOMAIN%5Cuser`. Nothing is asked yet."""
+    found = address(url, "smb", _EXAMPLE)
+    names = [name for name in unquote(found.path).split("/") if name]
+    if not found.username or found.query or any(set(name) & set(_FORBIDDEN) for name in names):
+        raise ConfigError([f"share {url!r}: must be like {_EXAMPLE}"])
+    if not password:
+        raise ConfigError([f"share {url!r}: needs a password, CLOUDY_VMSTORES__<NAME>__SHARE_PASSWORD"])
+    place = Place(found.hostname or "", found.port or _PORT, names[0], unquote(found.username), password)
+    return SmbShare(place, tuple(names[1:]), export=export, timeout_s=timeout_s)
+
+
+class SmbShare:
+    """The files below one folder of one share; one connection, made at the first call and made again after it broke."""
+
+    def __init__(self, place: Place, inside: tuple[str, ...], *, export: str, timeout_s: float) -> None:
+        self.export = export
+        self.timeout_s = timeout_s
+        self._inside = inside
+        self._name = f"smb://{place.host}/{'/'.join((place.share, *inside))}"
+
+        def connect() -> SmbSession:
+            with failures.told("connect to", f"smb://{place.host}/{place.share}"):
+                return SmbSession(place, connect_s=timeout_s * _CONNECTING, answer_s=timeout_s * _CALLING)
+
+        self._line: Line[SmbSession] = Line(connect, SmbSession.hang_up)
+        weakref.finalize(self, self._line.hang_up)
+
+    def __repr__(self) -> str:
+        return f"SmbShare({self._name!r})"
+
+    def list(self, directory: str) -> tuple[Entry, ...]:
+        """Entries directly in it, sorted; links are left out."""
+        inside = self._parts(directory)
+        found = self._call("list", directory, lambda session: tuple(session.list(self._at(directory))))
+        entries = [_entry(inside, item) for item in found if not item.is_link]
+        return tuple(sorted(entries, key=lambda entry: entry.path))
+
+    def walk(self, directory: str) -> tuple[Entry, ...]:
+        """All files below it, sorted; what vanishes meanwhile is left out."""
+        waiting, files = list(self.list(directory)), []
+        while waiting:
+            entry = waiting.pop()
+            if entry.is_dir:
+                waiting += self._list_if_there(entry.path)
+            else:
+                files.append(entry)
+        return tuple(sorted(files, key=lambda entry: entry.path))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory; a link is refused."""
+        try:
+            found = self._call("look for", path, lambda session: session.look(self._at(path)))
+        except MissingError:
+            return False
+        self._no_link(path, found)
+        return True
+
+    def open(self, path: str) -> Reader:
+        """Open a regular file for reading."""
+        file = self._kept(path, "open", lambda session: session.open(self._at(path), READ, _FILE))
+        return SmbReader(file, path, full(path, self.export))
+
+    def make_directory(self, directory: str) -> None:
+        """Make a directory; repeating is safe. What is there and is none is a PermanentError."""
+        self._named(directory)
+
+        def make(session: SmbSession) -> None:
+            try:
+                session.make_directory(self._at(directory))
+            except SMBResponseException as error:
+                if failures.code_of(error) != "OBJECT_NAME_COLLISION" or not session.look(self._at(directory)).is_dir:
+                    raise
+
+        self._call("make", directory, make)
+
+    def remove_tree(self, directory: str) -> None:
+        """Remove a directory and all in it; repeating is safe. Links inside are removed, not what they point to."""
+        if not self._parts(directory):
+            raise refused(directory, self.export, "the export itself is never removed")
+        try:
+            self._no_link(directory, self._call("remove", directory, lambda session: session.look(self._at(directory))))
+            self._call("remove", directory, lambda session: _remove(session, self._at(directory)))
+        except MissingError:
+            return
+
+    def create(self, path: str, size: int) -> Writer:
+        """Open a regular file for writing, `size` bytes long; its rights are those that the server gives."""
+        self._named(path)
+
+        def make(session: SmbSession) -> Any:
+            opened = session.open(self._at(path), WRITE, _FILE, CreateDisposition.FILE_OPEN_IF)
+            try:
+                session.resize(opened, size)
+            except BaseException:
+                opened.close()
+                raise
+            return opened
+
+        return SmbWriter(self._kept(path, "write", make), full(path, self.export), size)
+
+    def rename(self, path: str, new: str) -> None:
+        """Rename a file or directory; PermanentError: something is there already. The server looks and does in one."""
+        self._named(path)
+        self._named(new)
+        tried: dict[str, Found] = {}
+
+        def rename(session: SmbSession) -> None:
+            if tried and _is_gone(session, self._at(path)) and session.look(self._at(new)).size == tried[path].size:
+                return  # a try before this one was done, only its answer was lost
+            tried[path] = session.look(self._at(path))
+            if not _is_gone(session, self._at(new)):
+                raise PermanentError(
+                    f"{full(new, self.export)} is there already, and nothing is replaced.",
+                    system="share",
+                    operation="rename",
+                )
+            session.rename(self._at(path), self._at(new))
+
+        self._call("rename", path, rename)
+
+    def free(self) -> int | None:
+        """Bytes that this user can still write."""
+        return self._call("measure", "", SmbSession.free)
+
+    # --- parts ---
+
+    def _parts(self, path: str) -> tuple[str, ...]:
+        return parts_of(path, self.export, _FORBIDDEN)
+
+    def _at(self, path: str) -> str:
+        return "\\".join((*self._inside, *self._parts(path)))
+
+    def _named(self, path: str) -> None:
+        if not self._parts(path):
+            raise refused(path, self.export, "it is the export itself")
+
+    def _call(self, operation: str, path: str, work: Callable[[SmbSession], R]) -> R:
+        self._parts(path)  # before anything is asked
+
+        def told(session: SmbSession) -> R:
+            with failures.told(operation, full(path, self.export)):
+                return work(session)
+
+        return self._line.call(told)
+
+    def _kept(self, path: str, operation: str, work: Callable[[SmbSession], Any]) -> KeptFile[SmbSession, SmbFile]:
+        """An open file that is opened again after the connection broke."""
+
+        def open_on(session: SmbSession) -> SmbFile:
+            with failures.told(operation, full(path, self.export)):
+                opened = work(session)
+            try:
+                found = found_of(opened, self._at(path))
+                self._no_link(path, found)
+                if found.is_dir:
+                    raise PermanentError(
+                        f"{full(path, self.export)} is not a file.", system="share", operation=operation
+                    )
+            except BaseException:
+                opened.close()
+                raise
+            return SmbFile(session, opened)
+
+        self._parts(path)
+        opened = self._line.call(lambda session: (session, open_on(session)))
+        return KeptFile(self._line, path, open_on, SmbFile.close, opened)
+
+    def _no_link(self, path: str, found: Found) -> None:
+        if found.is_link:
+            raise refused(path, self.export, "it is, or lies behind, a link")
+
+    def _list_if_there(self, directory: str) -> tuple[Entry, ...]:
+        try:
+            return self.list(directory)
+        except MissingError:
+            return ()
+
+
+def _entry(inside: tuple[str, ...], item: Found) -> Entry:
+    return Entry(path=str(PurePosixPath(*inside, item.name)), is_dir=item.is_dir, size=0 if item.is_dir else item.size)
+
+
+def _is_gone(session: SmbSession, path: str) -> bool:
+    try:
+        session.look(path)
+    except SMBResponseException as error:
+        if failures.of(error, "look for", path).__class__ is MissingError:
+            return True
+        raise
+    return False
+
+
+def _remove(session: SmbSession, directory: str) -> None:
+    for item in tuple(session.list(directory)):
+        path = f"{directory}\\{item.name}"
+        if item.is_dir and not item.is_link:
+            _if_there(_remove, session, path)
+        else:
+            _if_there(partial(SmbSession.remove, is_dir=item.is_dir), session, path)
+    _if_there(partial(SmbSession.remove, is_dir=True), session, directory)
+
+
+def _if_there(work: Callable[[SmbSession, str], None], session: SmbSession, path: str) -> None:
+    try:
+        work(session, path)
+    except SMBResponseException as error:
+        if not isinstance(failures.of(error, "remove", path), MissingError):
+            raise
