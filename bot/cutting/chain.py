@@ -76,9 +76,10 @@ class Chain:
         """Decide everything; the changed bytes that follow are an upload of their own; must: the floor holds for it."""
         need = self._need(solid) if must else 0
         fit = [state for state in self._states if not state.copied or state.slack >= need]
-        self._commit(min(fit, key=lambda state: self._end_cost(state, solid, need)), len(self._items))
-        tail = need if self._root.copied else 0
-        self._give(tail)
+        best = min(fit or self._states, key=lambda state: self._end_cost(state, solid, need))
+        self._commit(best, len(self._items))
+        spare = need if fit else self._held.length  # what was decided before can give no less: so it is sent whole
+        self._give(spare if self._root.copied else 0)
         self._writer.upload(solid)
         self._restart(_State(0, 0, None, copied=False))
         self._root.open = self._writer.open

@@ -220,6 +220,17 @@ def test_a_change_that_goes_on_in_a_segment_takes_what_its_beginning_lacks_from_
     check(items, runs, rules)
 
 
+def test_a_change_that_goes_on_in_a_segment_after_a_stretch_that_can_give_nothing_has_it_sent_whole() -> None:
+    rules, at, runs = FEW["parts, then segments"], 0, list[Run]()
+    shape = [(1, 4), (1, 6), (3, 4), (2, 6), (3, 4), (1, 4), (1, 4), (1, 4), (1, 7), (1, 4), (3, 8)] * 7
+    for changed, same in shape:
+        runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
+        at += changed + same
+    items = cut_all(cutter(at, rules), runs)
+    check(items, runs, rules)
+    assert any(isinstance(item, Segment) for item in items)
+
+
 def pattern(name: str, size: int) -> list[Run]:
     """Disks of which each is hard in its own way."""
     step = max(MIB, size // 3000 // MIB * MIB)
