@@ -24,7 +24,7 @@ from bot import mistakes, policy_settings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
-from bot.rate_settings import Rates, TimeZone
+from bot.rate_settings import HoursTexts, Rates, TimeZone
 from bot.sections import Duration, DurationOrNone, Section
 
 
@@ -134,6 +134,7 @@ class TargetSettings(Section):
         le=1024,
         description="a number of copies by the store at once, of all transactions together, like copies = 32",
     )
+    upload_window: HoursTexts = Field(default=(), description='hours, like upload_window = "mon-fri 20:00-06:00"')
     bandwidth: Rates = Field(default=(), description='a rate, like bandwidth = "200 MiB/s", or a list by hours')
     time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
     prices: PriceSettings = Field(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot import ending, holding, narrator
+from bot import ending, holding, narrator, resting
 from bot.approvals import Approvals, Stand
 from bot.engine import Engine, Standing, run_id
 from bot.errors import BusyError, CloudyError, DatabaseError
@@ -252,6 +252,8 @@ class Dispatcher:
         Back to planning, where a target has another address by now than what was approved.
         """
         has_moved = not transaction.run and self._planner.has_moved(transaction)
+        if not has_moved and self._rests(transaction):
+            return
         with self._db.unit() as unit:
             if has_moved:
                 unit.transactions.update(transaction.id, state=State.PLANNING)
@@ -263,6 +265,26 @@ class Dispatcher:
                 return
             narrator.retell(unit, transaction.id)
         self._hand_over(transaction)
+
+    def _rests(self, transaction: Transaction) -> bool:
+        """Whether it waits for the hours of its targets. Its approval is used up now: it waits under it."""
+        until = None if transaction.stop_asked_by else self._planner.waits_until(transaction, self._clock.now())
+        if until is None:
+            return False
+        with self._db.read() as unit:
+            if not resting.is_to_send(unit, transaction):
+                return False
+        if transaction.rests_until == until:
+            return True
+        with self._db.unit() as unit:
+            known = unit.transactions.get(transaction.id)
+            if known.state is not State.QUEUED or known.stop_asked_by:
+                return False
+            if lost := self._lost(unit, known):
+                ending.close(unit, known.id, self._clock.now(), verdict="refused", failure=lost)
+                return True
+            resting.begin(unit, known, until)
+        return True
 
     def _lost(self, unit: Unit, transaction: Transaction) -> Failure | None:
         """Why it may not start by now; an approval is used up by its first start, and a Retry belongs to that."""

@@ -20,6 +20,7 @@ CloudyError
     ChangedError        an object that is to be copied from is not the one that was recorded
     NotRestorable       a file that the VM needs is not in the clone
   Stopped               a person asked for it; not a failure
+Paused                  no error at all: not the hour for it, it goes on later by itself
 """
 
 from collections.abc import Sequence
@@ -143,6 +144,10 @@ class ChangedError(IntegrityError):
 
 class NotRestorable(IntegrityError):  # noqa: N818
     """A file that the VM needs is missing, so this would not be restorable."""
+
+
+class Paused(Exception):  # noqa: N818 - nothing that looks for errors is to take it for one
+    """It is not the hour for it."""
 
 
 class Stopped(CloudyError):  # noqa: N818

@@ -164,6 +164,7 @@ class Janitor:
             journal=DatabaseJournal(db, self._clock, transaction.id),
             transfer_settings=lambda _targets: TransferSettings(),
             check=self._check,
+            may_send=lambda _targets: None,
             pause=self._pause,
             progress=lambda _done, _total: None,
             moved=lambda _moved: None,

@@ -69,6 +69,14 @@ def tell_waiting(unit: Unit, transaction: Transaction, why: str, at: datetime) -
         _say(unit, transaction, name, story.waiting(transaction, why))
 
 
+def tell_rest(unit: Unit, transaction: Transaction) -> None:
+    """Say when it goes on, since its targets may not be sent to now."""
+    retell(unit, transaction.id)
+    if transaction.place.channel and transaction.rests_until:
+        name = f"milestone:rest:{transaction.rests_until:%m%d%H%M}"
+        _say(unit, transaction, name, story.resting(transaction, unit.steps.of(transaction.id)))
+
+
 def tell_end(unit: Unit, transaction_id: str) -> None:
     """Bring all messages to their end and add the receipt."""
     retell(unit, transaction_id)

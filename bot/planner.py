@@ -4,8 +4,9 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from bot import estimated, relatives
+from bot import estimated, relatives, resting
 from bot.actions.points import holdings
 from bot.codec import encode
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
@@ -91,6 +92,11 @@ class Planner:
             return bool(transaction.addresses) and transaction.addresses != self._addresses(transaction)
         except CloudyError:  # it is not in the configuration any more
             return True
+
+    def waits_until(self, transaction: Transaction, now: datetime) -> datetime | None:
+        """When its targets may be sent to; None: now, or never, which the run tells when it comes to that."""
+        opens = self._systems.may_send(transaction.targets, now)
+        return opens if opens is not None and opens > now else None
 
     def _addresses(self, transaction: Transaction) -> dict[str, str]:
         return {name: self._systems.target(name).address for name in transaction.targets}
@@ -180,7 +186,7 @@ class Planner:
             "provisioned_bytes": vm.provisioned_bytes,
             "used_bytes": vm.used_bytes,
             "snapshots": room.snapshots,
-            "warnings": room.warnings(vm.name, vm.vmstore),
+            "warnings": [*room.warnings(vm.name, vm.vmstore), *self._hours(transaction)],
             "bases": bases,
             "estimate": encode(foreseen),
         } | ({"others": others} if others else {})
@@ -218,6 +224,15 @@ class Planner:
             "time": estimated.time(foreseen),
             "price": estimated.price(foreseen),
         }
+
+    def _hours(self, transaction: Transaction) -> list[str]:
+        """When it would be sent, where that is not at once. RequesterError: never."""
+        opens = self._systems.may_send(transaction.targets, transaction.created_at)
+        if opens is None:
+            raise RequesterError(resting.never(transaction.targets))
+        if opens <= transaction.created_at:
+            return []
+        return [f"its targets may be sent to from {opens:%H:%M UTC on %d %b} on: it begins then"]
 
     def _find(self, typed: str) -> Vm:
         """Find by `name` or uuid, or by `vmstore/name` where two VMstores have one of that name."""

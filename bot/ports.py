@@ -271,3 +271,6 @@ class Systems(Protocol):
 
     def target(self, name: str) -> ObjectStore:
         """The object store behind a target's name; the same object each time."""
+
+    def may_send(self, targets: Sequence[str], at: datetime) -> datetime | None:
+        """When bytes may be sent to all of these: that time, or the next one after it; None: never to all at once."""

@@ -12,9 +12,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot import ending, holding, narrator
+from bot import ending, holding, narrator, resting
 from bot.actions import ACTIONS, Context
-from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.errors import CloudyError, ConfigError, MissingError, Paused, PermanentError, Stopped, TransientError
 from bot.failures import failure_of
 from bot.guard import Guard
 from bot.insist import insist
@@ -34,7 +34,12 @@ T = TypeVar("T")
 TransferSettingsFor = Callable[[str, Sequence[str]], TransferSettings]
 
 NOT_REPEATABLE = ("clone_files",)  # bot/actions/vmstore.py looks before it asks again
-_OUTCOMES = {StepState.COMPLETE: "ok", StepState.STOPPED: "stopped", StepState.FAILED: "failed"}
+_OUTCOMES = {
+    StepState.COMPLETE: "ok",
+    StepState.STOPPED: "stopped",
+    StepState.FAILED: "failed",
+    StepState.PENDING: "paused",
+}
 
 
 class Runner:
@@ -66,7 +71,7 @@ class Runner:
         self.on_end: Callable[[], None] = lambda: None  # a run has ended and holds no memory any more
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
-        """Run a step and keep what it came to. {"outcome": "ok|stopped|failed", "outputs": {...}}."""
+        """Run a step and keep what it came to. {"outcome": "ok|stopped|failed|paused", "outputs": {...}}."""
         guard = Guard(self._db, self._clock, transaction_id, self.draining, heeds_stop=not spec.always)
         guard.park_if_draining()
         begun = self._write(lambda unit: self._begin(unit, transaction_id, spec))
@@ -106,6 +111,8 @@ class Runner:
             return StepState.COMPLETE, ACTIONS[spec.action].run(context, inputs), None
         except Stopped:
             return StepState.STOPPED, {}, None
+        except Paused:
+            return StepState.PENDING, {}, None
         except CloudyError as error:
             return StepState.FAILED, {}, failure_of(error, spec, context.transaction)
         except Exception as error:  # a bug must end one run with words, not the worker
@@ -139,6 +146,13 @@ class Runner:
             self._close_sessions(transaction_id)
             self.on_end()
         return {"held": held}
+
+    def pause(self, transaction_id: str, run: str) -> Json:
+        """Queue it again until its targets may be sent to; what was made is kept. Repeating is safe."""
+        state = self._write(lambda unit: resting.pause(unit, transaction_id, run))
+        self._close_sessions(transaction_id)
+        self.on_end()
+        return {"state": state.value}
 
     def end(self, transaction_id: str, verdict: str) -> Json:
         """Decide how the transaction ended, by what stands in the targets, and tell it. Repeating is safe."""
@@ -195,10 +209,7 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=cleanup_share,
             target=lambda name: retrying(
-                heedful(self._target(transaction, name), guard.check),
-                guard.pause,
-                long=long,
-                on_wait=on_wait,
+                heedful(self._target(transaction, name), guard.check), guard.pause, long=long, on_wait=on_wait
             ),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
@@ -206,11 +217,20 @@ class Runner:
             index=DatabaseIndex(db, self._clock, tid),
             transfer_settings=lambda targets: self._transfer_settings(transaction.vmstore, targets),
             check=guard.check,
+            may_send=self._may_send,
             pause=guard.pause,
             progress=progress.report,
             moved=progress.moved,
             leave_behind=lambda left: self._leave_behind(tid, left),
         )
+
+    def _may_send(self, targets: Sequence[str]) -> None:
+        now = self._clock.now()
+        opens = self._systems.may_send(targets, now)
+        if opens is None:
+            raise ConfigError([resting.never(targets)])
+        if opens > now:
+            raise Paused
 
     def _target(self, transaction: Transaction, name: str) -> ObjectStore:
         """PermanentError: by the configuration it is elsewhere than what was approved."""

@@ -17,7 +17,7 @@ from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
     "asked", "buttons_of", "duration_text", "ending", "held", "line", "milestone", "moved_text", "notice", "plan",
-    "receipt", "removed_later", "reply", "retrying", "root", "size_text", "stopping", "title", "waiting",
+    "receipt", "removed_later", "reply", "resting", "retrying", "root", "size_text", "stopping", "title", "waiting",
 ]  # fmt: skip
 
 _TASK_STATES = {
@@ -87,7 +87,8 @@ def buttons_of(transaction: Transaction) -> list[str]:
 def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *, percent: bool = True) -> str:
     """The whole state in one line."""
     if transaction.state is State.QUEUED:
-        return f"Waiting behind {waits_for}" if waits_for else "Waiting for its turn"
+        turn = f"Waiting until {_rests_until(transaction)}" if _rests_until(transaction) else "Waiting for its turn"
+        return f"Waiting behind {waits_for}" if waits_for else turn
     if transaction.state is State.AWAITING_APPROVAL:
         return "Waiting for a decision"
     if transaction.state.is_final:
@@ -155,6 +156,20 @@ def waiting(transaction: Transaction, why: str) -> Json:
     """The reply that says why it stands still: a call is tried again and again."""
     text = f"Waiting: {why} It is tried again, for some minutes; /cloudy stop {transaction.id} ends it."
     return reply(transaction, "waiting", "warning", text)
+
+
+def resting(transaction: Transaction, steps: Sequence[Step]) -> Json:
+    """The reply that says when it goes on: the targets have hours in which they may be sent to."""
+    text = f"Waiting until {_rests_until(transaction)}: the upload window of {' and '.join(transaction.targets)}."
+    if all(step.state is StepState.PENDING for step in steps):
+        text += " Nothing was made on the VMstore yet."
+    else:
+        text += " Snapshot, clone and what was sent are kept, and it goes on with what is missing."
+    return reply(transaction, "rest", "warning", f"{text} /cloudy stop {transaction.id} ends it.")
+
+
+def _rests_until(transaction: Transaction) -> str:
+    return f"{transaction.rests_until:%H:%M UTC on %d %b}" if transaction.rests_until else ""
 
 
 def removed_later(transaction: Transaction, removed: Sequence[str], *, is_all: bool) -> Json:

@@ -1,6 +1,8 @@
 """The systems of cloudy.toml: a part of the composition root, the one that knows the adapters."""
 
 import threading
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -9,11 +11,12 @@ from bot import crossings
 from bot.clock import SystemClock
 from bot.config import Settings, TargetSettings, VMstoreSettings
 from bot.errors import ConfigError, NotFound
+from bot.hours import next_of_all
 from bot.lines import Line
 from bot.model import Price
 from bot.ports import ObjectStore, Share, VMstore
 from bot.prices import Prices, list_price, settled
-from bot.rate_settings import timetable
+from bot.rate_settings import hours_of, timetable
 from bot.slots import Slots
 from bot.throttle import Throttle
 from integrations import objectstores, shares, vmstores
@@ -85,6 +88,12 @@ class ConfiguredSystems:
             if name not in self._targets:
                 self._targets[name] = _open_store(name, self._settings.targets[name])
             return self._targets[name]
+
+    def may_send(self, targets: Sequence[str], at: datetime) -> datetime | None:
+        """See the port. A target that is not configured has no hours: whoever asks it is told."""
+        chosen = [self._settings.targets[name] for name in targets if name in self._settings.targets]
+        limited = [hours_of(each.upload_window, each.time_zone) for each in chosen if each.upload_window]
+        return next_of_all(limited, at) if limited else at
 
     def _vmstore(self, name: str) -> VMstoreSettings:
         if name not in self._settings.vmstores:

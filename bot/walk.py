@@ -12,10 +12,13 @@ class StepRunner(Protocol):
     """What the walk calls; see bot/runner.py."""
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
-        """{"outcome": "ok|stopped|failed", "outputs": {...}}; never raises for a business outcome."""
+        """{"outcome": "ok|stopped|failed|paused", "outputs": {...}}; never raises for a business outcome."""
 
     def hold(self, transaction_id: str, run: str, step_id: str) -> Json:
         """Keep what was made, since that step failed: {"held": whether it is kept}."""
+
+    def pause(self, transaction_id: str, run: str) -> Json:
+        """Put it back, since it is not the hour for a step of that run: {"state": ...}. A further run goes on."""
 
     def end(self, transaction_id: str, verdict: str) -> Json:
         """Close the transaction: {"state": ...}."""
@@ -26,7 +29,7 @@ Keep = Callable[[str, Callable[[], Json]], Json]
 
 
 def walk(argument: Json, runner: StepRunner, keep: Keep) -> str:
-    """Run {"id", "workflow", "request"} to its end and return the state that it ended in, or "held".
+    """Run {"id", "workflow", "request"} to its end and return the state that it ended in, or "held" or "queued".
 
     After the first step that is not ok only `always` steps run; if that one may hold, not before it is asked.
     A further run of the same transaction has {"resume": {"run", "known", "verdict"}}: steps that are known do not run
@@ -44,6 +47,8 @@ def walk(argument: Json, runner: StepRunner, keep: Keep) -> str:
                 return "held"
             failed = ""
         result = _step(transaction_id, spec, resolve(spec.inputs, known), runner, keep)
+        if result["outcome"] == "paused":
+            return str(keep("pause", partial(runner.pause, transaction_id, str(resume.get("run", ""))))["state"])
         known[spec.id] = result["outputs"]
         if verdict == "ok":
             verdict = str(result["outcome"])

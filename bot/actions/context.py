@@ -63,6 +63,7 @@ class Context:
     journal: Journal
     transfer_settings: Callable[[Sequence[str]], TransferSettings]
     check: Callable[[], None]
+    may_send: Callable[[Sequence[str]], None]  # raises Paused outside of the hours in which these targets are sent to
     pause: Callable[[float], None]
     progress: Callable[[int, int], None]
     moved: Callable[[Bytes], None]  # bytes of this attempt so far

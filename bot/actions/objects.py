@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from bot import manifest
 from bot.actions.context import Context
@@ -38,6 +39,8 @@ def upload(context: Context, inputs: Json) -> Json:
     for target in targets:
         context.ledger.register(ResourceKind.OBJECTS, target.name, context.id, url=target.url)
 
+    check = partial(_check, context, inputs["targets"])
+    check()
     untold = _untold(context, files, targets)
 
     def report(moved: Moved) -> None:
@@ -55,7 +58,7 @@ def upload(context: Context, inputs: Json) -> Json:
             metadata=_metadata(context),
             compare=bases.compare,
         ),
-        check=context.check,
+        check=check,
         on_progress=report,
     )
     moved = untold + sent.moved
@@ -74,6 +77,11 @@ def _points(context: Context, targets: Sequence[str]) -> dict[str, tuple[str, ..
     own: Mapping[str, str] = plan.get("bases", {})
     others: Mapping[str, Sequence[str]] = plan.get("others", {})
     return {name: (*filter(None, [own.get(name)]), *others.get(name, ())) for name in targets}
+
+
+def _check(context: Context, targets: Sequence[str]) -> None:
+    context.check()
+    context.may_send(targets)
 
 
 def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Bytes:

@@ -2,22 +2,19 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from bot.checksum import crc64
+from bot.checkups.targets import of_target
 from bot.doctor import Check, Group, Unjudged
-from bot.errors import CloudyError, ConfigError, DeniedError, IntegrityError, MissingError, PermanentError
+from bot.errors import CloudyError, ConfigError, MissingError, PermanentError
 from bot.mistakes import variable
 from bot.model import Vm
 from bot.mounted import check_mounted
-from bot.orphans import HELPERS, SNAPSHOT_WORDS, share_probe
-from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
+from bot.orphans import SNAPSHOT_WORDS, share_probe
+from bot.ports import Clock, Share, Systems, VMstore
 
-SKEW = timedelta(seconds=60)  # S3 refuses requests at 15 minutes; a clock that is off is found before
 LOOKED_AT = 5  # VMs, until one has a file to read
-_BODY = b"Cloudy's doctor"
 
 
 class Workspace(Protocol):
@@ -243,143 +240,6 @@ def _write_and_see(writable: Share | None, share: Share, clock: Clock) -> str:
     if share.exists(probe):
         raise PermanentError(f"{probe} was removed through `cleanup_share` and `share` still shows it.")
     return "writable, and the same export as `share`"
-
-
-# --- targets ---
-
-
-def of_target(systems: Systems, name: str, clock: Clock) -> Group:
-    """Objects, checksums, unfinished uploads, the clock."""
-    held: list[ObjectStore] = []
-
-    def store() -> ObjectStore:
-        if not held:
-            held.append(systems.target(name))
-        return held[0]
-
-    rights = "Give the key's user the rights to read, write, list and delete objects, and to list and abort uploads."
-    return Group(
-        about=f"target {name}",
-        checks=(
-            Check(
-                title="objects",
-                run=lambda: _objects(store()),
-                cure=f"Correct `targets.{name}` (url, endpoint, region) and its keys. {rights}",
-                timeout_s=60,
-                is_gate=True,
-            ),
-            Check(title="checksums", run=lambda: _checksums(store()), cure=rights),
-            Check(title="taken keys", run=lambda: _taken_keys(store()), cure=rights),
-            Check(title="copy", run=lambda: _copy(store()), cure=rights),
-            Check(title="copied parts", run=lambda: _copied_parts(store()), cure=rights),
-            Check(title="lock", run=lambda: _lock(store()), cure=rights),
-            Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
-            Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
-        ),
-    )
-
-
-def _probe() -> str:
-    return f"{HELPERS}doctor-{secrets.token_hex(8)}"
-
-
-def _objects(store: ObjectStore) -> str:
-    store.capabilities()
-    root = _probe()
-    key = f"{root}/object"
-    store.put(key, _BODY, crc64=crc64(_BODY), metadata={"cloudy-doctor": "yes"})
-    try:
-        if store.get(key) != _BODY or [each.key for each in store.list(f"{root}/")] != [key]:
-            raise IntegrityError(f"{store.url} does not give back what was put there.")
-    finally:
-        store.delete(key)
-    if [each.key for each in store.list(f"{root}/")]:
-        raise PermanentError(f"An object of {store.url} is still there after it was removed.")
-    return f"written, read and removed in {store.url}"
-
-
-def _checksums(store: ObjectStore) -> str:
-    if not store.capabilities().checks_crc:
-        raise Unjudged("the store does not check CRC-64/NVME: Cloudy reads back what it sent")
-    return "the store checks CRC-64/NVME"
-
-
-def _taken_keys(store: ObjectStore) -> str:
-    if not store.capabilities().conditional_complete:
-        raise Unjudged("the store completes onto a taken key: Cloudy looks before")
-    return "an upload is not completed onto a taken key"
-
-
-def _copy(store: ObjectStore) -> str:
-    """By the store itself, so that nothing travels twice."""
-    root = _probe()
-    store.put(f"{root}/object", _BODY, crc64=crc64(_BODY), metadata={})
-    try:
-        store.copy(f"{root}/object", f"{root}/copy")
-        if store.get(f"{root}/copy") != _BODY:
-            raise IntegrityError(f"{store.url} does not give back what it copied itself.")
-    finally:
-        store.delete(f"{root}/object")
-        store.delete(f"{root}/copy")
-    return "the store copies an object of its own"
-
-
-def _copied_parts(store: ObjectStore) -> str:
-    """What the store can spare of what has not changed."""
-    able = store.capabilities()
-    if not able.copies_parts:
-        raise Unjudged("the store makes no part of an object that it has: every file is sent whole")
-    lacks = {
-        "it does not say what it copied": able.copy_tells_crc,
-        "it does not look whether the source is another by then": able.copy_checks_etag,
-        "it wants all parts equally long": not able.equal_parts,
-    }
-    if not all(lacks.values()):
-        raise Unjudged("the store copies parts, but " + "; ".join(lack for lack, has in lacks.items() if not has))
-    return "the store copies parts of any length, says what it copied, and looks at the source"
-
-
-def _lock(store: ObjectStore) -> str:
-    try:
-        rule = store.lock_rule()
-    except DeniedError as error:
-        raise Unjudged(f"whether the bucket locks objects is not told: {error.message}") from error
-    return f"new objects are locked: {rule}" if rule else "new objects are not locked"
-
-
-def _uploads(store: ObjectStore) -> str:
-    root = _probe()
-    upload = store.begin_upload(f"{root}/upload", metadata={})
-    try:
-        store.put_part(upload, 1, bytearray(_BODY), crc64=crc64(_BODY))
-        is_listed = upload in store.list_uploads(f"{root}/")
-    finally:
-        store.abort_upload(upload)
-    if not is_listed or store.list_uploads(f"{root}/"):
-        raise PermanentError("The store does not list unfinished uploads as they are: they could be left behind.")
-    return "can be begun, listed and given up"
-
-
-def _clock(store: ObjectStore, clock: Clock) -> str:
-    """By the store's own time of an object that was written just now."""
-    key = f"{_probe()}/clock"
-    before = clock.now()
-    store.put(key, _BODY, crc64=crc64(_BODY), metadata={})
-    try:
-        after, told = clock.now(), store.head(key).modified_at
-    finally:
-        store.delete(key)
-    if told is None:
-        raise Unjudged("the store does not tell the time")
-    return _skew(before, told, after)
-
-
-def _skew(before: datetime, told: datetime, after: datetime) -> str:
-    if before - SKEW <= told <= after + SKEW:
-        return f"within {SKEW.seconds} s of the store's"
-    off = told - after if told > after else before - told
-    way = "behind" if told > after else "ahead of"
-    raise PermanentError(f"This machine's clock is {off.total_seconds():.0f} s {way} the store's.")
 
 
 def every(systems: Systems, clock: Clock, slack: Callable[[], Group]) -> tuple[Group, ...]:

@@ -176,6 +176,12 @@ class Transaction:
         return str(self.plan.get("run", ""))
 
     @property
+    def rests_until(self) -> datetime | None:
+        """When its targets may be sent to again, while it is queued for that; None: it never had to wait for it."""
+        until = str(self.plan.get("rests_until", ""))
+        return datetime.fromisoformat(until) if until else None
+
+    @property
     def held_until(self) -> datetime | None:
         """How long what it made is kept for a Retry; None: it was never held."""
         until = str(self.plan.get("held_until", ""))

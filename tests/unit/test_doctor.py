@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.checkups.outside import SCOPES, SKEW, _copied_parts, _skew, of_share, of_slack
+from bot.checkups.outside import SCOPES, of_share, of_slack
+from bot.checkups.targets import SKEW, _copied_parts, _skew
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError
 from bot.model import Capabilities

@@ -63,6 +63,7 @@ class MemorySystems:
         self._array = array
         self._targets = {target.name: target for target in targets}
         self._can_clean = can_clean
+        self.opens: Callable[[datetime], datetime | None] = lambda at: at
 
     @property
     def vmstore_names(self) -> tuple[str, ...]:
@@ -80,6 +81,9 @@ class MemorySystems:
 
     def cleanup_share(self, vmstore: str) -> Share | None:
         return self._array.share if self._can_clean else None
+
+    def may_send(self, targets: Sequence[str], at: datetime) -> datetime | None:
+        return self.opens(at)
 
     def target(self, name: str) -> ObjectStore:
         try:
