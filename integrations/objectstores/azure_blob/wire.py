@@ -34,6 +34,7 @@ from integrations.objectstores.body import Body
 HELPERS = ".cloudy/"  # below it lies nothing of a recovery point, so it is neither locked nor in a cooler tier
 _LONG_READ_S = 300  # the service answers a copy, and a long list of blocks, when it has done it
 _COPY_POLL_S = 0.5
+_LONGEST_SOURCE = 2 << 10  # characters of an address with its token. Source: "Put Block From URL", x-ms-copy-source
 _CRC = "cloudy-crc64"  # of the whole, as hex digits: Azure keeps none, and content and metadata change together
 _PARTS = "cloudy-parts"  # of how many blocks it was made, where it was
 _WRONG_KEY = ("AuthenticationFailed", "AuthorizationFailure")
@@ -79,15 +80,21 @@ class Container:
                 headers={"x-ms-content-crc64": _base64(crc64)},
                 **self._made_with(key),
             )
+        _compare(self.asked("write", key), answer, crc64)
         return _etag(answer)
 
     def stage(self, key: str, block: Block, body: bytes | bytearray) -> None:
-        """Send a block, whose id is said to the service with the CRC that it must have; the body is not copied."""
+        """Send a block, whose id is said to the service with the CRC that it must have; the body is not copied.
+
+        IntegrityError: the service says that it got other bytes, also where it took them all the same.
+        """
         sent: Any = Body(body, self.options.pace)
-        with self._asking(f"send part {block.number}", key) as blob:
-            blob(key).stage_block(
+        operation = f"send part {block.number}"
+        with self._asking(operation, key) as blob:
+            answer = blob(key).stage_block(
                 block.id, sent, length=len(body), headers={"x-ms-content-crc64": _base64(block.crc64)}
             )
+        _compare(self.asked(operation, key), answer, block.crc64)
 
     def stage_from(self, key: str, block: Block, source: CopySource, *, is_checked: bool = True) -> int | None:
         """Let the service make a block of a range of a blob, and give the CRC that it tells.
@@ -97,10 +104,16 @@ class Container:
         headers = {"x-ms-source-if-match": f'"{source.etag}"'}
         if is_checked:
             headers["x-ms-source-content-crc64"] = _base64(block.crc64)
-        with self._asking(f"copy part {block.number}", key) as blob:
+        operation = f"copy part {block.number}"
+        with self._asking(operation, key) as blob:
+            address = self._signed(blob(source.key), source.version_id)
+            if len(address) > _LONGEST_SOURCE:
+                raise self.asked(operation, key).failed(
+                    f"the address of {source.key} is longer than the 2 KiB that Azure copies from; send it."
+                )
             told = blob(key).stage_block_from_url(
                 block.id,
-                self._signed(blob(source.key), source.version_id),
+                address,
                 source_offset=source.offset,
                 source_length=source.length,
                 headers=headers,
@@ -297,6 +310,12 @@ class Container:
         if code in _WRONG_KEY and self.options.account_key2 and self._access.go_on(client):
             return asked.passing("one of the account's keys was refused; the other one is tried.", code=code)
         return found
+
+
+def _compare(asked: Asked, answer: Mapping[str, Any], crc64: int) -> None:
+    told = _number(answer.get("content_crc64"))
+    if told is not None and told != crc64:
+        raise asked.wrong(f"the store has CRC-64 {told:016x}, but what was sent has {crc64:016x}.")
 
 
 def _next(found: Iterator[BlobProperties]) -> BlobProperties | None:
