@@ -441,12 +441,27 @@ def test_a_copy_that_the_store_tells_another_crc_of_is_told_as_it_is() -> None:
     with fake(
         GET_list=[listing()],
         GET_blocklist=[blocks(Block(0, token, 1).id)],
-        HEAD_blob=[(200, {"Content-Length": "9"}, "")],
-        PUT_block=[lying],
+        HEAD_blob_version=[(200, {"Content-Length": "9"}, "")],
     ) as server:
-        source = CopySource(key="run/base", offset=0, length=9, etag="0x1")
-        told = open_store(server).copy_part(Upload(key="run/a", upload_id=token), 1, source, crc64=7)
+        store = open_store(server)
+        store.capabilities()
+        server.answers["PUT block"] = [lying]
+        source = CopySource(key="run/base", offset=0, length=9, etag="0x1", version_id="2026-01")
+        told = store.copy_part(Upload(key="run/a", upload_id=token), 1, source, crc64=7)
+        assert "versionid=2026-01&" in server.headers[-1]["x-ms-copy-source"]
     assert told.crc64 == 1 << 56
+
+
+def test_a_part_that_the_store_tells_another_crc_of_is_refused() -> None:
+    """As a store that takes what comes, and at least does not lie about it."""
+    token = new_token(datetime.now(UTC), b"abcd")
+    lying = (201, {"x-ms-content-crc64": "AAAAAAAAAAE="}, "")
+    with fake(GET_blocklist=[blocks(Block(0, token, 1).id)], PUT_block=[lying], PUT_blob=[lying]) as server:
+        store = open_store(server)
+        with pytest.raises(IntegrityError, match="but what was sent has 0000000000000007"):
+            store.put_part(Upload(key="run/a", upload_id=token), 1, bytearray(b"123456789"), crc64=7)
+        with pytest.raises(IntegrityError, match="but what was sent has 0000000000000007"):
+            store.put("run/a", b"123456789", crc64=7, metadata={})
 
 
 def test_parts_that_do_not_make_up_the_file_are_refused_before_the_store_is_asked() -> None:
