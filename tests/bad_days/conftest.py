@@ -57,6 +57,7 @@ def _same(text: str) -> str:
     text = re.sub(r"probe-[0-9a-f]{16}", "probe-<n>", text)
     text = re.sub(r"send part \d+", "send part <n>", text)
     text = re.sub(r"Took: \d+ s", "Took: <n> s", text)
+    text = re.sub(r"Estimated: [^\n]*", "", text)  # how long it takes differs from machine to machine
     text = re.sub(r"list uploads of \S+", "list uploads of <object>", text)  # two files go up at once: either is first
     text = re.sub(r"multipart upload [\w.-]{20,}", "multipart upload <upload>", text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "<crc>", text)

@@ -105,6 +105,15 @@ def test_the_receipt_says_the_same(played: Played) -> None:
     assert len(played.targets) == 1 or any("azure: " in line and "s3: " in line for line in receipts)
 
 
+def test_what_was_estimated_before_is_told_beside_what_it_came_to(played: Played) -> None:
+    first, second = played.first.told, played.second.told
+    assert first["estimate"]["read"]["likely"] == pytest.approx(first["bytes"]["read"], rel=0.05)
+    assert second["estimate"]["read"]["likely"] == second["bytes"]["read"]
+    assert second["estimate"]["sent"]["low"] <= second["bytes"]["sent"] <= second["estimate"]["sent"]["high"]
+    assert second["estimate"]["fact"]["month"]["USD"] == pytest.approx(first["estimate"]["fact"]["month"]["USD"])
+    assert "each recovery point is a whole copy" in played.demo.output
+
+
 def test_all_recovery_points_are_their_snapshots_and_each_stands_alone(
     played: Played, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

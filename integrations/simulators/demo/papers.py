@@ -38,6 +38,9 @@ class VmstorePaper:
     control: str  # URL where faults are ordered
 
 
+_PRICES = {"storage": 0.02, "write": 0.005, "read": 0.0004, "currency": "USD"}  # as clouds ask for about
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
     """All that is written down."""
@@ -63,7 +66,9 @@ class Papers:
             _section("slack", api_url=self.slack.url),
             *(self._vmstore_section(vmstore) for vmstore in self.vmstores),
             _section("targets.s3", url=f"s3://{self.account.bucket}", **self._target_fields()),
+            _section("targets.s3.prices", **_PRICES),
             *([_section("targets.azure", **_place_fields(self.azure))] if self.azure else []),
+            *([_section("targets.azure.prices", **_PRICES)] if self.azure else []),
             *([_section("policy.roles", **self.roles)] if self.roles else []),
         ]
         return "\n".join(sections)
