@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class Index(Protocol):
     """Which objects of a target hold a grain. Called from several threads."""
 
-    def has_any(self, target: str) -> bool:
-        """Whether anything of that target is known."""
+    def grain(self, target: str, size: int) -> int | None:
+        """The grain of the newest object of that size; 0: there is none. None: nothing of that target is known."""
 
     def find(self, target: str, marks: Sequence[int]) -> Sequence[Sample]:
         """Where grains with these marks (bot/samples.py) lie; the best object first."""
@@ -59,7 +59,9 @@ class Bases:
                     former = self._former(target, point, stored)
                     if former is not None and former.grain == (formers or [former])[0].grain:
                         formers.append(former)
-        return Comparison(formers, self._search(target, avoided, formers))
+        grain = self._index.grain(target.name, file.size) if self._index else None
+        search = None if grain is None else self._search(target, avoided, formers)
+        return Comparison(formers, search, grain or 0)
 
     def _files(self, target: ObjectStore, point: str) -> tuple[StoredFile, ...]:
         place = target.name, point
@@ -84,9 +86,8 @@ class Bases:
             return None
 
     def _search(self, target: ObjectStore, avoided: Collection[str], formers: Sequence[Former]) -> Search | None:
-        """None: nothing is known of that target."""
         index = self._index
-        if index is None or not index.has_any(target.name):
+        if index is None:
             return None
         known = WeakValueDictionary({former.base.key: former for former in formers})
         useless = set(avoided)

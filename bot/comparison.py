@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bot.digests import Digests
-from bot.grains import DIGEST_BYTES, Grain
+from bot.grains import DIGEST_BYTES, Changes, Grain
 from bot.model import Base, ObjectInfo
 
 MOST = 4  # objects that were found, at one time
@@ -26,12 +26,20 @@ class Former:
     marks: bytes | bytearray = field(repr=False)  # DIGEST_BYTES for each grain
     etag: str
     version_id: str = ""
+    changes: Changes | None = None  # since the one before it
 
     @classmethod
     def of(cls, digests: Digests, info: ObjectInfo) -> "Former":
         """The object that the store tells of now, and what its digests say of it."""
         base = Base(key=digests.key, size=digests.size)
-        return cls(base=base, grain=digests.grain, marks=digests.strong(), etag=info.etag, version_id=info.version_id)
+        return cls(
+            base=base,
+            grain=digests.grain,
+            marks=digests.strong(),
+            etag=info.etag,
+            version_id=info.version_id,
+            changes=digests.changes,
+        )
 
     def has(self, position: int, grain: Grain) -> bool:
         """Whether it has just these bytes there, by its digests."""
@@ -62,17 +70,21 @@ Search = Callable[[Mapping[int, Grain]], Way | None]
 class Comparison:
     """One file in one target. Asked by one thread, in the file's order; what is copied from is known to the end."""
 
-    def __init__(self, formers: Sequence[Former] = (), search: Search | None = None) -> None:
+    def __init__(self, formers: Sequence[Former] = (), search: Search | None = None, grain: int = 0) -> None:
+        """grain: of what the search is likely to find, where there is nothing to begin with."""
         self._ways = [Way(former) for former in formers]  # the one that fitted last comes first
         self._given = tuple(self._ways)
         self._search = search
         self._searches = 0
         self._known = {former.base.key: (former.etag, former.version_id) for former in formers}
+        self.grain = formers[0].grain if formers else grain  # all are compared by it; 0: any will do
+        self.last = _last(formers[0]) if formers else None  # what the last run of the disk showed
+        self._changed, self._runs, self._end = 0, 0, -1  # bytes, stretches, and where the last of them ends
 
     @property
-    def grain(self) -> int:
-        """That of what it begins with: others can be compared only by it. 0: any will do."""
-        return self._ways[0].former.grain if self._ways else 0
+    def changes(self) -> Changes | None:
+        """How the file differs from what it began with, as far as it was shown; None: it began with nothing."""
+        return Changes(grain=self.grain, changed=self._changed, runs=self._runs) if self.last else None
 
     def places(self, first: int, grains: Sequence[Grain]) -> dict[int, tuple[Base, int]]:
         """Where grains in a row lie, the first of them at that position: by position the object and the byte there.
@@ -90,6 +102,9 @@ class Comparison:
                 found[position] = way.former.base, (position + way.shift) * way.former.grain
                 del wanted[position]
             self._ways = [way, *(each for each in self._ways if each is not way)]
+        for position, grain in wanted.items():
+            self._runs += position != self._end
+            self._changed, self._end = self._changed + grain.length, position + 1
         return found
 
     def copied_from(self, key: str) -> tuple[str, str]:
@@ -129,6 +144,12 @@ class Comparison:
         found = [way for way in self._ways if way not in self._given]
         while len(found) > 1 and (len(found) > MOST or _bytes_of(found) > ROOM):
             del self._ways[self._ways.index(found.pop())]
+
+
+def _last(former: Former) -> Changes:
+    """What was seen by another grain says nothing of this one."""
+    told = former.changes
+    return told if told is not None and told.grain == former.grain else Changes(grain=former.grain)
 
 
 def _bytes_of(ways: Sequence[Way]) -> int:

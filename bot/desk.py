@@ -44,7 +44,7 @@ class Journal(Protocol):
     def record(self, target: str, key: str, part: PartDone) -> None:
         """The target has this part."""
 
-    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
+    def sampled(self, target: str, key: str, grain: int, samples: Sequence[tuple[int, int]]) -> None:
         """Grains by which the object of that key is to be recognised (bot/samples.py), before it is stored."""
 
     def stored(self, target: str, file: StoredFile) -> None:

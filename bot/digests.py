@@ -7,11 +7,11 @@ Format 1: one line of JSON, then the grains in order, each as 16 bytes of BLAKE3
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bot.checksum import crc64, from_hex, to_hex, whole
 from bot.errors import CloudyError, IntegrityError, OperatorError
-from bot.grains import DIGEST_BYTES, Grain
+from bot.grains import DIGEST_BYTES, Changes, Grain
 from bot.model import Json
 
 FORMAT = 1
@@ -28,6 +28,7 @@ class Digests:
     size: int  # bytes
     grain: int  # bytes
     body: bytes | bytearray  # what stands in the digest object, inflated
+    changes: Changes | None = None  # how the object differed from what it was compared with; None: from nothing
 
     def __len__(self) -> int:
         return len(self.body) // _EACH
@@ -68,9 +69,9 @@ def packed(grains: Iterable[Grain]) -> bytes:
     return b"".join(each.digest + each.crc64.to_bytes(8, "big") for each in grains)
 
 
-def of_body(key: str, size: int, grain: int, body: bytes | bytearray) -> Digests:
+def of_body(key: str, size: int, grain: int, body: bytes | bytearray, changes: Changes | None = None) -> Digests:
     """Put what was read together. IntegrityError: these are not the grains of so many bytes."""
-    return _checked(Digests(key=key, size=size, grain=grain, body=body))
+    return _checked(Digests(key=key, size=size, grain=grain, body=body, changes=changes))
 
 
 def key(transaction_id: str, number: int) -> str:
@@ -88,7 +89,7 @@ def encode(digests: Digests) -> bytes:
         "each": _NAME,
         "grains": len(digests),
         "crc64": to_hex(crc64(digests.body)),
-    }
+    } | ({"changes": asdict(digests.changes)} if digests.changes else {})
     return json.dumps(head, ensure_ascii=True).encode() + b"\n" + zlib.compress(digests.body, level=1)
 
 
@@ -109,9 +110,17 @@ def decode(content: bytes) -> Digests:
         body = _inflated(content[len(line) + 1 :], -(-size // grain) * _EACH)
         if to_hex(crc64(body)) != to_hex(from_hex(str(head["crc64"]))):
             raise _damaged("its CRC is another")
+        changes = _changes(head.get("changes"))
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(f"its first line lacks or garbles {error}") from error
-    return _checked(Digests(key=name, size=size, grain=grain, body=body))
+    return _checked(Digests(key=name, size=size, grain=grain, body=body, changes=changes))
+
+
+def _changes(told: Json | None) -> Changes | None:
+    """They came to the format later."""
+    if told is None:
+        return None
+    return Changes(grain=int(told["grain"]), changed=int(told["changed"]), runs=int(told["runs"]))
 
 
 def _head(line: bytes) -> Json:

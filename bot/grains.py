@@ -15,10 +15,13 @@ from bot.checksum import crc64
 
 DIGEST_BYTES = 16
 MIB = 1 << 20
-SMALLEST, LARGEST = 64 << 10, 64 * MIB  # powers of two between
+SMALLEST, LARGEST = 64 << 10, 16 * MIB  # powers of two between
 
 _FINE, _USUAL, _COARSE = 256 << 10, MIB, 8 * MIB
 _MANY = 1 << 20  # of one file: what is kept of each lies in memory
+_STEP = 4  # by which it moves
+_TELLING = 32  # stretches of changes that say something of a disk
+_SHORT, _LONG = 2, 32  # grains of such a stretch, on average
 _memcmp = ctypes.CDLL(None).memcmp  # releases the interpreter, which no comparison of Python's own does
 _memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
@@ -39,6 +42,48 @@ def grain_bytes(size: int, smallest_part: int) -> int:
     while size > grain * _MANY and grain < _COARSE:
         grain *= 2
     return grain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How much of a file had changed since the recovery point before, in how many stretches, as that grain shows it."""
+
+    grain: int  # bytes
+    changed: int = 0  # bytes
+    runs: int = 0
+
+    @property
+    def are_short(self) -> bool:
+        """Hardly longer than a grain, so that a finer one sends less."""
+        return self.runs >= _TELLING and self.changed < _SHORT * self.grain * self.runs
+
+    @property
+    def are_long(self) -> bool:
+        """So long that a coarser grain needs fewer digests, and sends only a little more."""
+        return self.runs >= _TELLING and self.changed >= _LONG * self.grain * self.runs
+
+
+def grain_for(size: int, smallest_part: int, last: Changes | None = None) -> int:
+    """The grain by which the next run compares a file: the usual one, moved by what the last run showed.
+
+    Where parts have a floor of MiBs a finer one would send nothing less. The bound of memory stands.
+    """
+    usual = grain_bytes(size, smallest_part)
+    if last is None or not _is_grain(last.grain):
+        return usual
+    finest = usual if smallest_part >= _USUAL else max(SMALLEST, min(usual, _up(-(-size // _MANY))))
+    coarsest = min(_STEP * usual, LARGEST)
+    wanted = last.grain // _STEP if last.are_short else last.grain * _STEP if last.are_long else last.grain
+    return min(max(wanted, finest), coarsest)
+
+
+def _is_grain(length: int) -> bool:
+    return SMALLEST <= length <= LARGEST and length == _up(length)
+
+
+def _up(length: int) -> int:
+    """To a power of two."""
+    return 1 << (length - 1).bit_length() if length > 1 else 1
 
 
 def grain_of(piece: memoryview) -> Grain:

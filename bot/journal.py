@@ -126,9 +126,9 @@ class DatabaseCatalogue(_View):
 class DatabaseIndex(_View):
     """In which objects a grain lies (port: bot.bases.Index)."""
 
-    def has_any(self, target: str) -> bool:
+    def grain(self, target: str, size: int) -> int | None:
         """See the port."""
-        return self._read(lambda unit: unit.samples.has_any(target))
+        return self._read(lambda unit: unit.samples.grain(target, size))
 
     def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
         """See the port."""
@@ -201,9 +201,9 @@ class DatabaseJournal(_View):
         """A part has arrived."""
         self._write(lambda unit: unit.parts.put(self._id, target, key, part))
 
-    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
+    def sampled(self, target: str, key: str, grain: int, samples: Sequence[tuple[int, int]]) -> None:
         """Known to the index from when the recovery point stands."""
-        self._write(lambda unit: unit.samples.put(self._id, target, key, samples))
+        self._write(lambda unit: unit.samples.put(self._id, target, key, grain, samples))
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""

@@ -253,8 +253,8 @@ class Lane:
         """The digests go first: an object that is known as stored has them."""
         key = self._digests_key
         if key:
-            kept = seen[self._kept].digests(self.file.key)
-            self._desk.journal.sampled(self.target.name, self.file.key, sampled(kept))
+            kept = seen[self._kept].digests(self.file.key, self._comparison.changes)
+            self._desk.journal.sampled(self.target.name, self.file.key, kept.grain, sampled(kept))
             body = digests.encode(kept)
             put = partial(self.target.put, key, body, crc64=crc64(body), metadata=self._desk.metadata)
             key = key if self._desk.ask(self.target, partial(was_put, put, self.target, key, crc64(body))) else ""

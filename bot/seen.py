@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot import digests
 from bot.digests import Digests
 from bot.errors import IntegrityError
-from bot.grains import Grain
+from bot.grains import Changes, Grain
 
 
 class Seen:
@@ -29,9 +29,9 @@ class Seen:
         so_far = Digests(key="", size=self.size, grain=self.grain, body=self._body)
         return so_far.crc64(offset // self.grain, -(-length // self.grain))
 
-    def digests(self, key: str) -> Digests:
-        """All of it, as kept for the object of that key."""
-        return digests.of_body(key, self.size, self.grain, self._body)
+    def digests(self, key: str, changes: Changes | None = None) -> Digests:
+        """All of it, as kept for the object of that key; its own memory, for nothing is added any more."""
+        return digests.of_body(key, self.size, self.grain, self._body, changes)
 
 
 Sights = Mapping[int, Seen]  # one file, by the size of the grain

@@ -15,7 +15,7 @@ from bot.arena import MOST, Arena
 from bot.comparison import Comparison
 from bot.desk import Desk, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
-from bot.grains import grain_bytes
+from bot.grains import grain_for
 from bot.lane import Job, Lane, Way
 from bot.meter import Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
@@ -243,7 +243,7 @@ class _Transfer:
         settings, is_full = self._settings, (target.name, file.key) in self._in_full
         able = self._ask(target, target.capabilities)
         comparison = self._comparison(file, target) if able.copies_parts and not is_full else Comparison()
-        kept = settings.grain or grain_bytes(file.size, target.limits.smallest)
+        kept = settings.grain or grain_for(file.size, target.limits.smallest, comparison.last)
         grain = comparison.grain or kept
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),

@@ -20,6 +20,7 @@ from bot.model import (
     PartLimits,
     StoredFile,
     Upload,
+    UploadRule,
 )
 from bot.ports import Reader, Writer
 
@@ -242,6 +243,7 @@ class MemoryStore:
         self.endpoint = f"https://{name}"
         self.locked: dict[str, datetime] = {}  # keys, and until when
         self.watch = watch
+        self.rule = UploadRule(days=7, words="after 7 days")
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self.copied: list[tuple[str, int, CopySource]] = []  # (key, number, from where) of every part that it made
         self.archived: set[str] = set()  # keys
@@ -375,6 +377,12 @@ class MemoryStore:
     def lock_rule(self) -> str:
         return ""
 
+    def upload_rule(self) -> UploadRule:
+        return self.rule
+
+    def by_hand(self, upload: Upload, where: str) -> str:
+        return f"abort the multipart upload {upload.upload_id} of {where}"
+
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
         return (ObjectVersion(key=found.key, size=found.size) for found in self.list(prefix))
 
@@ -432,7 +440,7 @@ class MemoryJournal:
         self.uploads: dict[tuple[str, str], Upload] = {}
         self.recorded: dict[tuple[str, str], dict[int, PartDone]] = {}
         self.files: dict[tuple[str, str], StoredFile] = {}
-        self.samples: dict[tuple[str, str], tuple[tuple[int, int], ...]] = {}
+        self.samples: dict[tuple[str, str], tuple[int, tuple[tuple[int, int], ...]]] = {}
         self.objects: set[tuple[str, str]] = set()  # temporary ones, to be removed
 
     def temporary(self, target: str, key: str, url: str) -> None:
@@ -473,8 +481,9 @@ class MemoryJournal:
         with self._watching("record"):
             self.recorded.setdefault((target, key), {})[part.number] = part
 
-    def sampled(self, target: str, key: str, samples: Sequence[tuple[int, int]]) -> None:
-        self.samples[target, key] = tuple(samples)
+    def sampled(self, target: str, key: str, grain: int, samples: Sequence[tuple[int, int]]) -> None:
+        with self._watching("sampled"):
+            self.samples[target, key] = grain, tuple(samples)
 
     def stored(self, target: str, file: StoredFile) -> None:
         with self._watching("stored"):

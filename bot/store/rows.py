@@ -161,6 +161,7 @@ class SampledRow(Table, table=True):
     transaction_id: str
     target: str
     key: str
+    grain: int
 
 
 class SampleRow(Table, table=True):

@@ -12,16 +12,23 @@ from bot.store.rows import FileRow, PointRow, SampledRow, SampleRow
 _MOST = 512  # rows of one answer
 
 
+_OF_FILE = (
+    (col(FileRow.transaction_id) == col(SampledRow.transaction_id))
+    & (col(FileRow.target) == col(SampledRow.target))
+    & (col(FileRow.key) == col(SampledRow.key))
+)
+
+
 class Samples:
     """Samples by target and object. Only objects of recovery points are found."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def put(self, tx_id: str, target: str, key: str, samples: Collection[tuple[int, int]]) -> None:
+    def put(self, tx_id: str, target: str, key: str, grain: int, samples: Collection[tuple[int, int]]) -> None:
         """Keep the samples of an object, as marks and positions; those that it had are replaced."""
         self._forget(SampledRow.transaction_id == tx_id, SampledRow.target == target, SampledRow.key == key)
-        row = SampledRow(transaction_id=tx_id, target=target, key=key)
+        row = SampledRow(transaction_id=tx_id, target=target, key=key, grain=grain)
         self._session.add(row)
         self._session.flush()
         kept = {mark: position for mark, position in reversed(list(samples))}  # of grains that are alike the first one
@@ -30,21 +37,25 @@ class Samples:
             [{"mark": mark, "object": row.id, "position": position} for mark, position in kept.items()],
         )
 
-    def has_any(self, target: str) -> bool:
-        """Whether anything of that target is known."""
-        return self._session.exec(select(SampledRow.id).where(SampledRow.target == target).limit(1)).first() is not None
+    def grain(self, target: str, size: int) -> int | None:
+        """Give the grain of the newest object of that size, 0 where there is none; None: the target has no object."""
+        if self._session.exec(select(SampledRow.id).where(SampledRow.target == target).limit(1)).first() is None:
+            return None
+        found = self._session.exec(
+            select(SampledRow.grain)
+            .join(FileRow, _OF_FILE)
+            .where(SampledRow.target == target, FileRow.size == size)
+            .order_by(col(SampledRow.id).desc())
+            .limit(1)
+        ).first()
+        return found or 0
 
     def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
         """Where grains with these marks lie; the object that has the most of them first, the newest among equals."""
         rows = self._session.exec(
             select(FileRow, SampleRow, SampledRow)
             .join(SampledRow, col(SampledRow.id) == col(SampleRow.object))
-            .join(
-                FileRow,
-                (col(FileRow.transaction_id) == col(SampledRow.transaction_id))
-                & (col(FileRow.target) == col(SampledRow.target))
-                & (col(FileRow.key) == col(SampledRow.key)),
-            )
+            .join(FileRow, _OF_FILE)
             .join(
                 PointRow,
                 (col(PointRow.transaction_id) == col(SampledRow.transaction_id))

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("transaction_id", sa.String(), nullable=False),
         sa.Column("target", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
+        sa.Column("grain", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sampled_objects"),
     )
     op.create_index("uq_sampled_objects_key", "sampled_objects", ["target", "transaction_id", "key"], unique=True)
