@@ -66,7 +66,7 @@ def test_what_is_locked_is_not_removed_and_the_refusal_says_why(world: World, wo
             world.store.erase(version)
     with pytest.raises(DeniedError):
         world.store.put(key_of(FIRST), b"other", crc64=crc64(b"other"), metadata={})
-    assert world.store.get(key_of(FIRST)) == OLD
+    assert crc64(world.store.get(key_of(FIRST))) == crc64(OLD)
     assert [each.key for each in world.store.locks(list(world.store.list_versions(FIRST)))] == sorted(
         [key_of(FIRST), digests.key(FIRST, 0), manifest.key(FIRST)]
     )
@@ -91,20 +91,20 @@ def test_a_locked_base_is_copied_from(world: World, worm: Worm) -> None:
     world.protect(FIRST, OLD)
     sent = world.protect(SECOND, NEW, FIRST)
     assert (sent.lost, sent.moved.sent) == ((), PART)
-    assert world.holds() == NEW
+    assert world.holds(NEW)
     assert worm.refused == []
 
 
 def test_digests_that_a_lock_keeps_from_before_a_crash_are_used(world: World, worm: Worm) -> None:
     """The process died after it had written them; they cannot be written again, and are as good."""
     world.protect(FIRST, OLD)
-    key, old = digests.key(SECOND, 0), world.store.get(digests.key(FIRST, 0))
+    key = digests.key(SECOND, 0)
     body = digests.encode(made(NEW, safety.GRAIN, key_of(SECOND)))
     world.store.put(key, body, crc64=crc64(body), metadata={})
     [file] = world.protect(SECOND, NEW, FIRST).stored["cloud"]
     assert [path for path in worm.refused if path.endswith(key)]
     assert file.digests == key
-    assert world.store.get(key) == body != old
+    assert world.store.get(key) == body
 
 
 def test_other_digests_that_a_lock_keeps_are_not_named(world: World, worm: Worm) -> None:
@@ -113,7 +113,7 @@ def test_other_digests_that_a_lock_keeps_are_not_named(world: World, worm: Worm)
     [file] = world.protect(SECOND, NEW).stored["cloud"]
     assert [path for path in worm.refused if path.endswith(key)]
     assert file.digests == ""
-    assert world.holds() == NEW
+    assert world.holds(NEW)
 
 
 def test_an_upload_that_is_given_up_makes_no_object_that_a_lock_would_keep(world: World, worm: Worm) -> None:
