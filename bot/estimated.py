@@ -31,8 +31,8 @@ def requests_of(transaction: Transaction) -> dict[str, Requests]:
 
 
 def line(estimate: Estimate) -> str:
-    """The shortest: what is sent, how long it takes, on what that rests; "": nothing is known."""
-    told = [_told(estimate.sent, size_text, " sent"), _told(estimate.seconds, rough_text)]
+    """The shortest: what is sent, how long it takes, what it costs, on what that rests; "": nothing is known."""
+    told = [_told(estimate.sent, size_text, " sent"), _time(estimate.seconds), _costs("", estimate.month, " a month")]
     said = ", ".join(filter(None, told))
     return f"{said} ({estimate.rests_on})" if said else ""
 
@@ -51,7 +51,7 @@ def moves(estimate: Estimate) -> str:
 
 def time(estimate: Estimate) -> str:
     """How long it takes."""
-    return _told(estimate.seconds, rough_text) or "unknown"
+    return _time(estimate.seconds) or "unknown"
 
 
 def price(estimate: Estimate) -> str:
@@ -80,7 +80,7 @@ def beside_fact(transaction: Transaction) -> str:
     guessed, was = [_told(estimate.sent, size_text, " sent")], [f"{size_text(sent)} sent"]
     is_right = _is_right(estimate.sent, sent, _NEAR, _NEAR_BYTES)
     if estimate.seconds is not None and took is not None:
-        guessed.append(_told(estimate.seconds, rough_text))
+        guessed.append(_time(estimate.seconds))
         was.append(duration_text(took))
         is_right = is_right and _is_right(estimate.seconds, took, _NEAR_TIME, _NEAR_S)
     came_to = "and so it was" if is_right else f"was {', '.join(was)}"
@@ -143,6 +143,11 @@ def _cost(currency: str, money: float) -> Cost:
     return Cost(currency=currency, low=money, high=money, likely=money)
 
 
+def _time(guess: Guess | None) -> str:
+    """Of a limit: nobody can promise how long something takes."""
+    return _told(guess, rough_text).replace("at most", "up to about")
+
+
 def _told(guess: Guess | None, text: Callable[[int], str], verb: str = "") -> str:
     if guess is None:
         return ""
@@ -174,6 +179,9 @@ def _in_all(estimate: Estimate) -> str:
 
 
 def _is_right(guess: Guess, fact: float, factor: float, least: float) -> bool:
+    """Of mere limits the fact is always news."""
+    if guess.likely is None:
+        return False
     return guess.low / factor - least <= fact <= guess.high * factor + least
 
 

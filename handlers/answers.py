@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
-from bot import keeping, petitions
+from bot import estimated, keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
 from bot.model import Approval, Choice, Failure, Step, StepState, StoredFile, Transaction
 from bot.opinions import Opinion
@@ -168,7 +168,7 @@ def _rows(transactions: Iterable[Transaction]) -> tuple[str, ...]:
 
 
 def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
-    moved = transaction.bytes
+    moved, foreseen = transaction.bytes, estimated.of(transaction)
     facts = (
         ("VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm),
         ("Targets", ", ".join(transaction.targets)),
@@ -179,6 +179,8 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
         ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Ended at", f"{transaction.ended_at:%Y-%m-%d %H:%M:%S} UTC" if transaction.ended_at else ""),
         ("Moved", moved_text(moved) if moved.read else ""),
+        ("Estimate", estimated.moves(foreseen) if foreseen else ""),
+        ("Price", estimated.price(foreseen) if foreseen else ""),
         ("Stop asked by", transaction.stop_asked_by),
     )
     return tuple(fact for fact in facts if fact[1])

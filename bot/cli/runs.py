@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from bot import story
+from bot import estimated, story
 from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, summary
 from bot.errors import BusyError
 from bot.model import State, Step, StoredFile, Transaction
@@ -83,6 +83,9 @@ def _print_transaction(transaction: Transaction, steps: tuple[Step, ...], files:
     if transaction.failure:
         out.print(f"{transaction.failure.step}: {transaction.failure.what}", markup=False)
         out.print(transaction.failure.next, markup=False)
+    if foreseen := estimated.of(transaction):
+        out.print(f"estimate: {estimated.moves(foreseen)}", markup=False, soft_wrap=True)
+        out.print(f"price: {estimated.price(foreseen)}", markup=False, soft_wrap=True)
     for place in transaction.plan.get("removes", ()):
         out.print(f"removes all under: {place}", markup=False, soft_wrap=True)
     for thing in transaction.left_behind:

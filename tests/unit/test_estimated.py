@@ -69,7 +69,7 @@ def ended(estimate: Estimate | None, *, sent: int = 18 * MIB, seconds: float = 7
 
 
 def test_the_first_message_has_one_short_line() -> None:
-    assert estimated.line(KNOWN) == "about 16 MiB sent, about 1 min (3 runs before)"
+    assert estimated.line(KNOWN) == "about 16 MiB sent, about 1 min, about 0.92 USD a month (3 runs before)"
     assert estimated.line(UNKNOWN) == ""
     running = replace(ended(KNOWN), state=State.QUEUED)
     assert ["Estimate", estimated.line(KNOWN)] in story.root(running, ())["facts"]
@@ -101,9 +101,12 @@ def test_a_list_price_is_called_one() -> None:
 
 
 def test_limits_are_told_as_limits_and_what_varies_as_a_range() -> None:
-    wide = replace(KNOWN, sent=Guess(low=0, high=GIB), seconds=Guess(low=30, high=600, likely=90))
+    wide = replace(KNOWN, sent=Guess(low=0, high=GIB), seconds=Guess(low=30, high=600, likely=90), month=())
     assert estimated.line(wide) == "at most 1.0 GiB sent, 30 s to 10 min (3 runs before)"
-    near = replace(KNOWN, sent=Guess(low=15 * MIB, high=17 * MIB, likely=16 * MIB), seconds=None)
+    limits = replace(wide, seconds=Guess(low=0, high=600))
+    assert estimated.line(limits) == "at most 1.0 GiB sent, up to about 10 min (3 runs before)"
+    assert estimated.beside_fact(ended(limits)).endswith("was 18 MiB sent, 1 min 10 s")
+    near = replace(wide, sent=Guess(low=15 * MIB, high=17 * MIB, likely=16 * MIB), seconds=None)
     assert estimated.line(near) == "about 16 MiB sent (3 runs before)"
 
 

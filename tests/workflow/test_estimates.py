@@ -10,6 +10,7 @@ from bot.planner import Planner
 from bot.policy import Need, Operation, Policy, Rule
 from bot.prices import Prices
 from bot.worker import shipped_workflow
+from handlers import answers
 from tests.workflow.house import VM01, House
 from tests.workflow.test_approvals import BOB, GRANTS, approval, click, finish, view
 
@@ -41,6 +42,16 @@ def test_a_second_protection_is_estimated_by_the_first_and_its_receipt_tells_bot
     assert list(told).index("estimate") == list(told).index("bytes") + 1
     assert told["estimate"]["sent"]["likely"] == told["bytes"]["sent"]
     assert told["estimate"]["fact"]["requests"] > 0
+
+
+def test_details_tell_what_was_estimated_also_after_the_end(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.protect(key="a")
+    house.protect(key="b")
+    third = house.protect(key="c")
+    facts = dict(answers.show(*house.service.show(third.id)).facts)
+    assert facts["Estimate"].endswith("rests on: 1 run before")
+    assert facts["Price"] == "unknown for s3: no prices are configured"
 
 
 def test_requests_are_counted_once_for_each_target(tmp_path: Path) -> None:
