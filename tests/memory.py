@@ -18,6 +18,7 @@ from bot.model import (
     PartCopied,
     PartDone,
     PartLimits,
+    Sample,
     StoredFile,
     Upload,
     UploadRule,
@@ -500,6 +501,34 @@ class MemoryJournal:
 
     def _watching(self, call: str) -> "_Watching":
         return _Watching(self.watch, f"journal.{call}")
+
+
+class MemoryIndex:
+    """What a journal knows of grains; a recovery point of which somebody says so is not copied from."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self.pinned: list[str] = []
+        self.going: set[str] = set()
+        self._journal = journal
+
+    def grain(self, target: str, size: int) -> int | None:
+        known = [place for place in self._journal.samples if place[0] == target]
+        alike = [place for place in known if place in self._journal.files and self._journal.files[place].size == size]
+        return self._journal.samples[alike[-1]][0] if alike else 0 if known else None
+
+    def find(self, target: str, marks: Sequence[int]) -> list[Sample]:
+        return [
+            Sample(point=key.partition("/")[0], file=self._journal.files[name, key], mark=mark, position=position)
+            for (name, key), (_, samples) in reversed(self._journal.samples.items())
+            for mark, position in samples
+            if name == target and mark in marks and (name, key) in self._journal.files
+        ]
+
+    def pin(self, target: str, point: str) -> bool:
+        if point in self.going:
+            return False
+        self.pinned.append(point)
+        return True
 
 
 class _Watching:

@@ -58,19 +58,22 @@ class World:
     store: MemoryStore
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     grain: int = GRAIN
+    arena: Arena = field(default_factory=lambda: Arena(6, WINDOW))
+    part: int = PART
+    index: bases.Index | None = None
 
-    def protect(self, transaction: str, content: bytes, base: str = "") -> Sent:
+    def protect(self, transaction: str, content: bytes, *points: str) -> Sent:
         """Send, verify, and write what a manifest has."""
         path = f"{transaction}/{DISK}"
         file = SourceFile(path=path, name=DISK, key=f"{transaction}/tintri/{path}", size=len(content))
-        found = bases.Bases({self.store.name: (base,)} if base else {})
+        found = bases.Bases({self.store.name: points}, self.index)
         sent = send(
             [file],
             share=MemoryShare({path: content}),
             targets=[self.store],
             journal=self.journal,
             settings=TransferSettings(
-                threads=2, grain=self.grain, part_bytes=PART, arena=Arena(6, WINDOW), compare=found.compare
+                threads=2, grain=self.grain, part_bytes=self.part, arena=self.arena, compare=found.compare
             ),
             check=lambda: None,
             on_progress=lambda _moved: None,
