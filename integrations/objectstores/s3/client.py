@@ -17,7 +17,7 @@ from integrations.objectstores.s3.options import S3Options
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-_CONNECT_S = 5
+CONNECT_S = 5
 _CONNECTIONS = 64
 _REGION = "us-east-1"  # where somebody must name one and it does not matter
 _ONCE: Any = {"total_max_attempts": 1, "mode": "standard"}
@@ -52,7 +52,7 @@ def open_client(session: boto3.session.Session, options: S3Options, *, read_s: i
             response_checksum_validation="when_required",
             retries=_ONCE,
             max_pool_connections=_CONNECTIONS,
-            connect_timeout=_CONNECT_S,
+            connect_timeout=CONNECT_S,
             read_timeout=read_s,
             proxies=_proxies(options),
         ),
@@ -90,7 +90,7 @@ class _Role(CredentialProvider):
             service,
             region_name=self._options.region or source.region_name or _REGION,
             verify=self._options.ca or None,
-            config=Config(proxies=_proxies(self._options), retries=_ONCE, connect_timeout=_CONNECT_S),
+            config=Config(proxies=_proxies(self._options), retries=_ONCE, connect_timeout=CONNECT_S),
             **keys,
         )
 

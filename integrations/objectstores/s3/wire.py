@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,13 +24,16 @@ from botocore.exceptions import (
 )
 
 from bot.errors import ConfigError, DeniedError, PermanentError, RemoteError, TransientError
-from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone
+from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone, UploadRule
 from integrations.objectstores.body import Body
+from integrations.objectstores.s3 import lifecycle
 from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of
-from integrations.objectstores.s3.client import open_client, open_session
+from integrations.objectstores.s3.client import CONNECT_S, open_client, open_session
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
 from integrations.objectstores.s3.options import S3Options
+from integrations.objectstores.s3.punctual import attend
+from integrations.objectstores.s3.rawput import send_raw
 
 _HELPERS = ".cloudy/"
 _SMALL = 1 << 20  # bytes whose MD5 costs nothing to speak of
@@ -59,11 +61,13 @@ class Bucket:
             session = open_session(options)
             self._client = open_client(session, options, read_s=_READ_S)
             self._patient = open_client(session, options, read_s=_LONG_READ_S)
+            send_raw(self._client, options, connect_s=CONNECT_S, silence_s=_READ_S)
+            attend(self._client, self._patient)
         except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL, a profile that is not there
             raise ConfigError([f"targets.{target}: {error}"]) from error
         self.endpoint = self._client.meta.endpoint_url
         self._options = options
-        self._made_with = _made_with(options)
+        self._made_with = options.made_with
 
     def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once."""
@@ -299,6 +303,19 @@ class Bucket:
             return {}
         return dict(told.get("ObjectLockConfiguration", {}))
 
+    def upload_rule(self) -> UploadRule:
+        """How unfinished uploads are given up by the bucket itself. DeniedError: its rules are not shown."""
+        try:
+            with self._asking("look at the lifecycle rules of", ""):
+                told = self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except PermanentError as error:
+            if error.code in _UNHEARD_OF:
+                return lifecycle.unknown(self._root)
+            if error.code != "NoSuchLifecycleConfiguration":
+                raise
+            return lifecycle.rule_of((), self._root)
+        return lifecycle.rule_of(told.get("Rules", ()), self._root)
+
     def delete(self, key: str, version_id: str = "") -> None:
         """Remove an object, or one version of it for good; S3 itself does not mind when it is gone."""
         which: dict[str, Any] = {"VersionId": version_id} if version_id else {}
@@ -374,17 +391,6 @@ class Bucket:
 _UNHEARD_OF = ("NotImplemented", "MethodNotAllowed", "501", "405")  # of stores that keep no versions at all
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "404", *_UNHEARD_OF)
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
-
-
-def _made_with(options: S3Options) -> dict[str, Any]:
-    made_with: dict[str, Any] = {
-        "StorageClass": options.storage_class,
-        "ServerSideEncryption": options.sse,
-        "SSEKMSKeyId": options.sse_kms_key,
-        "BucketKeyEnabled": options.sse == "aws:kms" and options.sse_bucket_key,
-        "Tagging": urlencode(options.tags, quote_via=quote),
-    }
-    return {name: value for name, value in made_with.items() if value}
 
 
 def _untrusted(asked: Asked, error: SSLError) -> Exception:

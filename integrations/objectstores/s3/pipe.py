@@ -1,0 +1,247 @@
+"""One connection for bodies that are large: encrypted in memory and sent some 128 KiB at a time.
+
+Python's own sockets over TLS make a call of the system for each record of 16 KiB; this costs a fifth to a third of
+the processor less, and ends sooner. Nothing waits longer than the other side may be silent, however long all takes.
+"""
+
+import fcntl
+import io
+import select
+import socket
+import ssl
+import struct
+import termios
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPConnection
+from typing import Any, TypeVar
+from urllib.parse import SplitResult
+
+T = TypeVar("T")
+Buffer = bytes | memoryview
+ENCRYPTED = 128 << 10  # bytes at a time; more leaves the processor's cache, less costs more calls
+_CLEAR = 1 << 20
+_TAKEN = 64 << 10
+_AT_END = (ssl.SSLZeroReturnError, ssl.SSLEOFError)
+
+
+class Answered(Exception):  # noqa: N818 - no error: the caller reads what was said
+    """The other side has answered, or hung up, before all was sent to it."""
+
+
+class Pipe:
+    """What http.client takes for a socket. Not for two threads at once."""
+
+    def __init__(self, line: socket.socket, silence_s: float) -> None:
+        """silence_s: how long the other side may neither take nor bring anything. TimeoutError: it was longer."""
+        self.silence_s = silence_s
+        self._line = line
+        self._line.setblocking(False)
+        self._taken = b""  # what came while something else was waited for
+        self._has_ended = False
+
+    def send(self, data: Buffer) -> None:
+        """Send all of it. Answered: no more of it is wanted. OSError: the connection is broken."""
+        view = memoryview(data)
+        for at in range(0, len(view), _CLEAR):
+            self._put(view[at : at + _CLEAR])
+
+    sendall = send
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """Take what comes, at least a byte; 0: there is no more."""
+        data = self._taken or self._take(len(buffer))
+        size = min(len(data), len(buffer))
+        buffer[:size] = data[:size]
+        self._taken = data[size:]
+        return size
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Read it like a file."""
+        return io.BufferedReader(_Taken(self))
+
+    def is_open(self) -> bool:
+        """Whether the other side, which was asked nothing, has neither hung up nor said anything."""
+        try:
+            return not self._is_readable() or self._is_silent()
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    def _take(self, size: int) -> bytes:
+        if self._has_ended:
+            return b""
+        while True:
+            try:
+                return self._line.recv(max(size, _TAKEN))
+            except BlockingIOError:
+                self._wait(select.POLLIN)
+
+    def _put(self, data: Buffer) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._line.send(view) :]
+            except BlockingIOError:
+                if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN and not self._is_silent():
+                    raise Answered from None
+
+    def _is_silent(self) -> bool:
+        """Look at what has come, without waiting: whether it says nothing to the caller."""
+        try:
+            self._taken += self._line.recv(_TAKEN)
+        except BlockingIOError:
+            return True
+        self._has_ended = not self._taken
+        return False
+
+    def _is_readable(self) -> bool:
+        return bool(self._poll(select.POLLIN, 0))
+
+    def _wait(self, events: int) -> int:
+        """Wait for it. What the system has taken from us and not yet brought over is on its way, too."""
+        left = self._on_its_way()
+        while not (found := self._poll(events, self.silence_s)):
+            before, left = left, self._on_its_way()
+            if left >= before:
+                raise TimeoutError(f"nothing came or went for {self.silence_s:g} s")
+        return found
+
+    def _on_its_way(self) -> int:
+        return int(struct.unpack("i", fcntl.ioctl(self._line, termios.TIOCOUTQ, bytes(4)))[0])
+
+    def _poll(self, events: int, seconds: float) -> int:
+        poll = select.poll()
+        poll.register(self._line, events)
+        return sum(event for _, event in poll.poll(seconds * 1000))
+
+
+class TlsPipe(Pipe):
+    """The same, encrypted."""
+
+    def __init__(self, line: socket.socket, silence_s: float, context: ssl.SSLContext, host: str) -> None:
+        """ssl.SSLError: the other side is not trusted."""
+        super().__init__(line, silence_s)
+        self._coming, self._going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._coming, self._going, server_hostname=host)
+        self._through(self._tls.do_handshake)
+
+    def send(self, data: Buffer) -> None:
+        """See the pipe."""
+        view = memoryview(data)
+        for at in range(0, len(view), ENCRYPTED):
+            self._through(partial(self._tls.write, view[at : at + ENCRYPTED]))
+
+    sendall = send
+
+    def _take(self, size: int) -> bytes:
+        try:
+            return b"" if self._has_ended else self._through(lambda: self._tls.read(size))
+        except _AT_END:
+            self._has_ended = True
+            return b""
+
+    def _is_silent(self) -> bool:
+        """What comes may be for TLS alone: new keys, tickets."""
+        try:
+            self._feed(self._line.recv(_TAKEN))
+            self._taken += self._tls.read(_TAKEN)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except _AT_END:
+            self._has_ended = True
+        return False
+
+    def _through(self, step: Callable[[], T]) -> T:
+        """Do a step of TLS, which may need what the other side says first."""
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._feed(super()._take(_TAKEN))
+            except ssl.SSLError:
+                self._flush_if_wanted()
+                raise
+            else:
+                self._flush()
+                return done
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self._coming.write(data)
+        else:
+            self._coming.write_eof()
+
+    def _flush(self) -> None:
+        if data := self._going.read():
+            self._put(data)
+
+    def _flush_if_wanted(self) -> None:
+        """Tell the other side why it is not trusted."""
+        try:
+            self._flush()
+        except (OSError, Answered):
+            return
+
+
+class _Taken(io.RawIOBase):
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with memoryview(buffer) as view:
+            return self._pipe.recv_into(view.cast("B"))
+
+
+class Line(HTTPConnection):
+    """Requests and answers over a pipe."""
+
+    def __init__(
+        self, host: str, port: int, context: ssl.SSLContext | None, *, connect_s: float, silence_s: float
+    ) -> None:
+        """context: None where nothing is encrypted."""
+        super().__init__(host, port)
+        self.default_port = 443 if context else 80
+        self._context = context
+        self._connect_s = connect_s
+        self._silence_s = silence_s
+
+    def connect(self) -> None:
+        """Open it, and know the other side. OSError: also ssl.SSLError, TimeoutError."""
+        line = socket.create_connection((self.host, self.port), self._connect_s)
+        try:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock: Any = self._pipe_over(line)
+        except BaseException:
+            line.close()
+            raise
+        self.sock.silence_s = self._silence_s
+
+    def _pipe_over(self, line: socket.socket) -> Pipe:
+        if self._context is None:
+            return Pipe(line, self._connect_s)
+        return TlsPipe(line, self._connect_s, self._context, self.host)
+
+    def leads_to(self, place: SplitResult) -> bool:
+        """Whether a request to that URL may take it."""
+        is_encrypted = place.scheme == "https"
+        return (self.host, self.port, self._context is not None) == (
+            place.hostname,
+            place.port or (443 if is_encrypted else 80),
+            is_encrypted,
+        )
+
+    def is_open(self) -> bool:
+        """See the pipe."""
+        return bool(self.sock.is_open())
+
+    def put(self, piece: Buffer) -> None:
+        """See the pipe's `send`."""
+        self.sock.send(piece)

@@ -1,0 +1,420 @@
+"""How bodies travel: over connections that are kept, opened anew where the store closed them, and never for ever."""
+
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.checksum import crc64
+from bot.errors import DeniedError, PermanentError, RemoteError, TransientError
+from integrations.objectstores.s3 import rawput, wire
+from integrations.objectstores.s3.options import read_options
+from integrations.objectstores.s3.wire import Bucket
+from tests.contract.s3_script import OK, Call, Scripted, header, length, papers, refusal, scripted
+from tests.e2e.waiting import until
+
+MIB = 1 << 20
+BODY = bytearray(range(256)) * (8 * MIB // 256)  # more than a socket takes at once
+
+
+@pytest.fixture(params=["clear", "encrypted"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path if request.param == "encrypted" else None
+
+
+PROGRAM = """#!/bin/sh
+n=$(($(cat GIVEN) + 1)); echo $n > GIVEN
+end=$(date -u -d "+700 seconds" +%Y-%m-%dT%H:%M:%SZ)
+echo '{"Version": 1, "AccessKeyId": "key", "SecretAccessKey": "s",'
+echo '"SessionToken": "token-'$n'", "Expiration": "'$end'"}'
+"""
+
+
+def bucket_at(server: Scripted, **options: object) -> Bucket:
+    return Bucket("cloud", "bucket", "", read_options("cloud", {**server.options, **options}))
+
+
+def put(bucket: Bucket, body: bytearray = BODY, number: int = 1) -> str:
+    return bucket.put_part("run/disk", "upload-1", number, body, crc64=crc64(body))
+
+
+def well(call: Call) -> None:
+    while call.request()[0]:
+        call.say(OK)
+
+
+def once(call: Call) -> None:
+    """Answer well, and hang up without a word while nothing is asked."""
+    if call.request()[0]:
+        call.say(OK)
+
+
+def test_a_body_arrives_whole_signed_and_with_its_checksum(folder: Path | None) -> None:
+    got: list[tuple[str, bytes]] = []
+
+    def script(call: Call) -> None:
+        while (asked := call.request())[0]:
+            got.append(asked)
+            call.say(OK)
+
+    with scripted(script, folder) as server:
+        assert put(bucket_at(server, session_token="a-token")) == "abc"
+    head, body = got[0]
+    assert body == BODY
+    assert head.startswith("PUT /bucket/run/disk?uploadId=upload-1&partNumber=1 HTTP/1.1\r\n")
+    assert header(head, "host") == f"127.0.0.1:{server.port}"
+    assert header(head, "x-amz-content-sha256") == "UNSIGNED-PAYLOAD"
+    assert header(head, "x-amz-security-token") == "a-token"
+    assert header(head, "x-amz-checksum-crc64nvme")
+    assert not header(head, "expect")
+    assert not header(head, "transfer-encoding")
+    assert "host;" in header(head, "authorization")
+
+
+def test_one_connection_serves_one_part_after_the_other(folder: Path | None) -> None:
+    with scripted(well, folder) as server:
+        bucket = bucket_at(server)
+        for number in range(1, 6):
+            put(bucket, number=number)
+        assert server.calls == [1]
+
+
+def test_parts_at_once_have_a_connection_each(folder: Path | None) -> None:
+    together = threading.Barrier(3, timeout=20)
+
+    def script(call: Call) -> None:
+        while call.request()[0]:
+            together.wait()
+            call.say(OK)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        threads = [threading.Thread(target=put, args=(bucket,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(server.calls) == 3
+
+
+def test_a_connection_that_the_store_closed_while_idle_is_opened_anew(folder: Path | None) -> None:
+    with scripted(once, folder) as server:
+        bucket = bucket_at(server)
+        put(bucket)
+        until(lambda: not server.open, "the store hung up")
+        assert put(bucket) == "abc"
+        assert server.calls == [1, 2]
+
+
+def test_a_connection_that_breaks_as_it_is_used_again_is_opened_anew_once(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        while call.head():
+            if call.number < 3:
+                call.body(len(BODY))
+                call.say(OK)
+            call.head() if call.number == 2 else None
+            if call.number == 1:
+                call.head()
+                call.body(MIB)
+                call.reset()
+                return
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        put(bucket)
+        assert put(bucket) == "abc"
+        assert server.calls == [1, 2]
+
+
+def test_a_fresh_connection_that_breaks_is_told_and_not_opened_anew(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        call.head()
+        call.body(MIB)
+        call.reset()
+
+    with scripted(script, folder) as server:
+        with pytest.raises(TransientError, match="the store did not answer"):
+            put(bucket_at(server))
+        assert server.calls == [1]
+
+
+def test_an_answer_cut_short_is_no_answer(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        call.request()
+        call.say(OK[:30])
+
+    with scripted(script, folder) as server, pytest.raises(TransientError, match="the store did not answer"):
+        put(bucket_at(server))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [(503, "SlowDown", TransientError), (403, "AccessDenied", DeniedError), (400, "EntityTooLarge", PermanentError)],
+)
+@pytest.mark.parametrize("goes", [False, True], ids=["stays", "goes"])
+def test_a_store_that_refuses_before_it_has_all_is_heard(
+    folder: Path | None, status: int, code: str, kind: type[RemoteError], goes: bool
+) -> None:
+    """It says no in the middle of the body and takes nothing more; then it may hang up, so that sending fails."""
+    heard = threading.Event()
+
+    def script(call: Call) -> None:
+        call.head()
+        call.body(MIB)
+        call.say(refusal(status, code))
+        if not goes:
+            heard.wait(20)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        with pytest.raises(kind, match=rf"the store answered {code}: said the store"):
+            put(bucket)
+        heard.set()
+        with pytest.raises(kind):
+            put(bucket)
+        assert server.calls == [1, 2]  # what is left of the body would be taken for a request
+
+
+def test_a_refusal_after_all_was_sent_keeps_the_connection(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        call.request()
+        call.say(refusal(503, "SlowDown", "Retry-After: 7\r\n"))
+        well(call)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        with pytest.raises(TransientError) as caught:
+            put(bucket)
+        assert caught.value.wait_s == 7
+        assert put(bucket) == "abc"
+        assert server.calls == [1]
+
+
+def test_a_connection_that_the_store_wants_closed_is_closed(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        while call.request()[0]:
+            call.say(OK.replace(b"Content-Length", b"Connection: close\r\nContent-Length"))
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        put(bucket)
+        put(bucket)
+        assert server.calls == [1, 2]
+
+
+def test_a_store_that_takes_slowly_is_waited_for(folder: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stretch comes in time, though all of them together take longer than it may be silent."""
+    monkeypatch.setattr(wire, "_READ_S", 0.4)
+    pause = threading.Event()
+
+    def script(call: Call) -> None:
+        left = length(call.head())
+        while left:
+            left -= len(call.body(min(left, MIB)))
+            pause.wait(0.1)
+        call.say(OK)
+
+    with scripted(script, folder) as server:
+        assert put(bucket_at(server)) == "abc"
+
+
+@pytest.mark.parametrize("takes", [False, True], ids=["takes nothing", "says nothing"])
+def test_a_store_that_falls_silent_is_given_up(
+    folder: Path | None, takes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_READ_S", 0.2)
+    over = threading.Event()
+
+    def script(call: Call) -> None:
+        head = call.head()
+        if takes:
+            call.body(length(head))
+        over.wait(20)
+
+    with scripted(script, folder) as server:
+        with pytest.raises(TransientError, match="the store did not answer"):
+            put(bucket_at(server))
+        over.set()
+        assert server.calls == [1]
+
+
+def test_a_store_that_is_not_there_is_told() -> None:
+    with scripted(well) as server:
+        bucket = bucket_at(server)
+    with pytest.raises(TransientError, match="the store did not answer: Could not connect"):
+        put(bucket)
+
+
+def test_a_store_of_another_authority_gets_nothing(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with scripted(lambda call: asked.append(call.head()), tmp_path) as server:
+        other, _ = papers(tmp_path, "other")
+        with pytest.raises(PermanentError, match=r"CERTIFICATE_VERIFY_FAILED.*Set the target's ca"):
+            put(bucket_at(server, ca=other))
+    assert asked == []
+
+
+def test_a_store_of_another_name_gets_nothing(tmp_path: Path) -> None:
+    with scripted(well, tmp_path) as server:
+        endpoint = f"https://localhost:{server.port}"
+        with pytest.raises(PermanentError, match="CERTIFICATE_VERIFY_FAILED"):
+            put(bucket_at(server, endpoint=endpoint))
+
+
+def test_the_authorities_of_the_environment_count_where_the_target_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted(well, tmp_path) as server:
+        monkeypatch.setenv("AWS_CA_BUNDLE", server.ca)
+        assert put(bucket_at(server, ca="")) == "abc"
+
+
+def test_a_body_goes_through_the_proxy_of_the_target() -> None:
+    """Then boto3 sends it, by the proxy's rules."""
+    asked: list[str] = []
+
+    def script(call: Call) -> None:
+        while head := call.request()[0]:
+            asked.append(head)
+            call.say(OK)
+
+    with scripted(script) as proxy:
+        bucket = bucket_at(proxy, endpoint="http://store.invalid", proxy=f"http://127.0.0.1:{proxy.port}")
+        assert put(bucket) == "abc"
+    assert asked[0].startswith("PUT http://store.invalid/bucket/run/disk?")
+
+
+def test_a_body_goes_through_the_proxy_of_the_environment_unless_it_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(well) as proxy, scripted(well) as store:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        put(bucket_at(store))
+        assert (len(proxy.calls), len(store.calls)) == (1, 0)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        put(bucket_at(store))
+        assert (len(proxy.calls), len(store.calls)) == (1, 1)
+
+
+def test_an_idle_connection_is_closed_and_its_thread_ends(folder: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawput, "IDLE_S", 0.05)
+    before = set(threading.enumerate())
+    with scripted(well, folder) as server:
+        bucket = bucket_at(server)
+        put(bucket)
+        until(lambda: not server.open, "the connection was closed")
+        until(lambda: not [each for each in set(threading.enumerate()) - before if each.name == "s3-idle"], "ended")
+        assert put(bucket) == "abc"
+        assert server.calls == [1, 2]
+
+
+def test_no_more_idle_connections_are_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawput, "KEPT", 1)
+    together = threading.Barrier(3, timeout=20)
+
+    def script(call: Call) -> None:
+        while call.request()[0]:
+            together.wait()
+            call.say(OK)
+
+    with scripted(script) as server:
+        bucket = bucket_at(server)
+        threads = [threading.Thread(target=put, args=(bucket,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        until(lambda: len(server.open) == 1, "the others were closed")
+
+
+class Clocked:
+    """A store whose clock is hours from ours."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self.ahead = ahead
+        self.times: list[str] = []
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def play(self, call: Call) -> None:
+        while (asked := call.request())[0]:
+            signed = header(asked[0], "x-amz-date")
+            self.times.append(signed)
+            at = datetime.strptime(signed, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            date = f"Date: {self.now:%a, %d %b %Y %H:%M:%S} GMT\r\n"
+            is_near = abs(at - self.now) < timedelta(minutes=15)
+            assert header(asked[0], "authorization").split("/")[1] == signed[:8]
+            call.say(OK if is_near else refusal(403, "RequestTimeTooSkewed", date))
+
+
+@pytest.fixture(params=[timedelta(hours=3), timedelta(hours=-30)], ids=["ahead", "behind"])
+def clocked(request: pytest.FixtureRequest) -> Iterator[tuple[Clocked, Scripted]]:
+    store = Clocked(request.param)
+    with scripted(store.play) as server:
+        yield store, server
+
+
+def test_where_this_clock_is_wrong_the_store_s_is_taken(clocked: tuple[Clocked, Scripted]) -> None:
+    store, server = clocked
+    bucket = bucket_at(server)
+    assert put(bucket) == "abc"
+    assert put(bucket, number=2) == "abc"
+    assert len(store.times) == 3  # learned once
+    bucket.abort("run/disk", "upload-1")  # what boto3 sends knows it too
+    assert len(store.times) == 4
+
+
+def test_a_store_that_refuses_our_time_and_has_the_same_is_believed() -> None:
+    asked: list[str] = []
+
+    def script(call: Call) -> None:
+        while head := call.request()[0]:
+            asked.append(head)
+            date = f"Date: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S} GMT\r\n"
+            call.say(refusal(403, "RequestTimeTooSkewed", date))
+
+    with scripted(script) as server, pytest.raises(PermanentError, match="clock of this machine is wrong"):
+        put(bucket_at(server))
+    assert len(asked) == 1
+
+
+def test_keys_that_were_renewed_sign_the_next_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's own chain is asked for each request; here a program gives keys that end at once."""
+    given = tmp_path / "given"
+    given.write_text("0")
+    program = tmp_path / "keys.sh"
+    program.write_text(PROGRAM.replace("GIVEN", str(given)))
+    program.chmod(0o700)
+    (tmp_path / "config").write_text(f"[profile p]\ncredential_process = {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    tokens: list[str] = []
+
+    def script(call: Call) -> None:
+        while head := call.request()[0]:
+            tokens.append(header(head, "x-amz-security-token"))
+            call.say(OK)
+
+    with scripted(script) as server:
+        bucket = bucket_at(server, profile="p", access_key="", secret_key="")
+        put(bucket)
+        put(bucket, number=2)
+    assert tokens[0] != tokens[1]
+    assert all(re.fullmatch(r"token-\d+", token) for token in tokens)
+
+
+def test_no_secret_is_told_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    def script(call: Call) -> None:
+        call.head()
+        call.reset()
+
+    with scripted(script) as server, pytest.raises(TransientError) as caught:
+        put(bucket_at(server, session_token="a-token"))
+    told = f"{caught.value} {caught.value!r} {caplog.text}"
+    assert not re.search(r"secret-never-shown|a-token|Signature=|uploadId", told)
