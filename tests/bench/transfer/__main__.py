@@ -36,6 +36,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--folder", type=Path, help="where the files are made: 40 GB free, and as much memory as it may"
     )
     options.add_argument("--peers", type=Path, default=peers.default_folder(), help="where the peers are kept")
+    options.add_argument("--profile", action="store_true", help="tell where Cloudy works; costs a few percent")
     options.add_argument("--json", type=Path, help="also write all runs there")
     chosen = options.parse_args(arguments)
     for name, known in (("rows", CASES), ("clients", peers.PACKAGES), ("places", NAMES)):
@@ -72,7 +73,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> tuple[Bench, dict[str,
     }
     began = time.monotonic()
     with Places(folder, chosen.places) as places:
-        bench = Bench(folder, others, places=places, times=chosen.times, scale=chosen.scale)
+        bench = Bench(folder, others, places=places, times=chosen.times, scale=chosen.scale, is_profiled=chosen.profile)
         for name in chosen.rows:
             CASES[name](bench)
         missing = [*others.missing.values(), *places.missing]
@@ -102,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{facts['began']}, {facts['minutes']} minutes, {facts['machine']}, scale {chosen.scale:g}")
     print(*(f"{name}: {version}" for name, version in facts["versions"].items()), *facts["missing"], sep="\n")
     print(f"\n{table.measured(results)}\n\n{table.aims(verdicts)}\n\n{table.starts(starts)}")
+    if chosen.profile:
+        print(table.profiles(results))
     if chosen.json:
         chosen.json.write_text(json.dumps(table.document(facts, bench.records, verdicts), indent=1) + "\n")
     return 0 if all(verdict.is_reached for verdict in verdicts) else 1

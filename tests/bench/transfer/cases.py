@@ -28,7 +28,9 @@ _SEED = 20261126
 class Bench:
     """One run of the benchmark: its files, counterparts, clients and what they needed."""
 
-    def __init__(self, folder: Path, peers: Peers, *, places: Places, times: int, scale: float) -> None:
+    def __init__(
+        self, folder: Path, peers: Peers, *, places: Places, times: int, scale: float, is_profiled: bool
+    ) -> None:
         self.records: list[Record] = []
         self.peers = peers
         self.places = places
@@ -37,6 +39,7 @@ class Bench:
         self.share = folder / "share"
         self.disk = self.share / _DISK
         self._scale = scale
+        self._is_profiled = is_profiled
         self._count = 0
         self.share.mkdir()
         (folder / "home").mkdir()
@@ -63,7 +66,7 @@ class Bench:
 
     def cloudy(self, **targets: Target) -> Cloudy:
         """A new installation."""
-        return Cloudy(self.folder / self.fresh(), self.share, targets)
+        return Cloudy(self.folder / self.fresh(), self.share, targets, is_profiled=self._is_profiled)
 
     def note(self, record: Record) -> None:
         """Keep it, and say so."""

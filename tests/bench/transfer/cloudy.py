@@ -31,16 +31,17 @@ class Target:
 class Cloudy:
     """An installation of its own: configuration, database, and the processes that work on it one by one."""
 
-    def __init__(self, folder: Path, share: Path, targets: Mapping[str, Target]) -> None:
+    def __init__(self, folder: Path, share: Path, targets: Mapping[str, Target], *, is_profiled: bool = False) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
+        self._is_profiled = is_profiled
         self._places = [target.place for target in targets.values()]
         (folder / "cloudy.toml").write_text(_configuration(share, targets))
         (folder / "secrets.env").write_text(_secrets(targets))
 
     def run(self, job: Job, *, is_to_fail: bool = False) -> Figures:
         """One transaction, to its end. ClientError: it ended otherwise than it was to."""
-        child = _Child(self.folder, job)
+        child = _Child(self.folder, replace(job, profile=self._is_profiled))
         span = self._span()
         child.begin()
         said = child.result()
@@ -56,6 +57,7 @@ class Cloudy:
             peak=max(0, said["peak"]),
             read=said["read"],
             told=told,
+            profile=tuple((str(place), float(seconds)) for place, seconds in said["profile"]),
         )
 
     def run_killed(self, job: Job, is_time: Callable[[int], bool]) -> int:

@@ -27,6 +27,7 @@ class Figures:
     foreign: float = 0.0  # cores that neither client nor counterpart used
     read: int = 0  # bytes that the client's reading calls gave, where it tells
     told: Mapping[str, int] = field(default_factory=dict)  # what Cloudy itself says that it moved
+    profile: tuple[tuple[str, float], ...] = ()  # where it worked, and for how many seconds of CPU
 
 
 def peak_bytes(pid: int | str) -> int:

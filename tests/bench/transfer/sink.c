@@ -337,6 +337,8 @@ int main(int count, char **given) {
   int file = open(given[3], O_RDWR);
   counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   context = SSL_CTX_new(TLS_server_method());
+  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE); /* the same for all, whatever they would rather have */
+  SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_read_buffer_len(context, 256 << 10);
   if (counters == MAP_FAILED || SSL_CTX_use_certificate_chain_file(context, given[1]) != 1 ||

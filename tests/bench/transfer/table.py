@@ -26,6 +26,16 @@ def starts(by: Mapping[str, tuple[float, float]]) -> str:
     return _table("| client | start s | CPU s |", rows)
 
 
+def profiles(results: Results) -> str:
+    """Where Cloudy worked."""
+    parts = []
+    for found in results.all.values():
+        lines = [f"{seconds:8.2f} s  {place}" for place, seconds in found.figures.profile]
+        if lines:
+            parts.append("\n".join([f"\n{found.case}, {found.place}, {found.client}:", *lines]))
+    return "\n".join(parts)
+
+
 def document(facts: Mapping[str, Any], records: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """All runs, and what was made of them."""
     return {

@@ -57,8 +57,8 @@ class Results:
 
 
 def middle(runs: Sequence[Figures]) -> Figures:
-    """The median of each figure by itself; what was told is the first run's."""
-    named = [each.name for each in fields(Figures) if each.name != "told"]
+    """The median of each figure by itself; what was told, and a profile, is the first run's."""
+    named = [each.name for each in fields(Figures) if each.name not in ("told", "profile")]
     values = {name: median(getattr(run, name) for run in runs) for name in named}
     counted = {name: round(values[name]) for name in ("peak", "wire", "requests", "read")}
     return replace(runs[0], **{**values, **counted})

@@ -29,6 +29,7 @@ from bot.systems import ConfiguredSystems
 from bot.workflow import StepSpec, Workflow, read
 from bot.workflow import load as workflow_text
 from tests.bench.transfer.measuring import held_bytes, peak_bytes
+from tests.bench.transfer.profile import Profile
 from tests.bench.transfer.standins import NOTHING, huge, nothing
 
 VMSTORE, EXPORT = "bench", "/tintri"
@@ -44,6 +45,7 @@ class Job:
     bases: Mapping[str, str] = field(default_factory=dict)  # transaction by target
     commit: bool = False  # make it a recovery point, so that it can be a base
     huge: int = 0  # of a simulated disk: how much of it is read before the run fails
+    profile: bool = False  # tell where it works
 
 
 class _Systems(ConfiguredSystems):
@@ -150,10 +152,14 @@ def main(folder: Path) -> int:
     _tell({"start_cpu": _cpu()})
     sys.stdin.readline()
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
+    profile = Profile() if job.profile else None
+    if profile is not None:
+        profile.start()
     idle, cpu, read_before, began = held_bytes("self"), _cpu(), _read_bytes(), time.monotonic()
     done = work.upload()
     wall, cpu, peak = time.monotonic() - began, _cpu() - cpu, peak_bytes("self") - idle
     read_bytes = _read_bytes() - read_before
+    places = profile.stop() if profile is not None else []
     outputs = done["outputs"]
     if job.commit and done["outcome"] == "ok":
         done = work.verify(outputs["stored"])
@@ -167,6 +173,7 @@ def main(folder: Path) -> int:
             "cpu": cpu,
             "peak": peak,
             "read": read_bytes,
+            "profile": places,
         }
     )
     sys.stdout.flush()
