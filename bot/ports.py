@@ -21,6 +21,7 @@ from bot.model import (
     Snapshot,
     Task,
     Upload,
+    UploadRule,
     Vm,
     VMstoreInfo,
 )
@@ -235,6 +236,12 @@ class ObjectStore(Protocol):
 
     def lock_rule(self) -> str:
         """How the place locks what is written to it, for people ("COMPLIANCE, 30 days"); "": not by itself."""
+
+    def upload_rule(self) -> UploadRule:
+        """How the place gives up unfinished uploads by itself. DeniedError: it does not tell us."""
+
+    def by_hand(self, upload: Upload, where: str) -> str:
+        """The way to give an upload up without Cloudy, for people; asks nothing. where: of its key, as a url."""
 
     def delete(self, key: str) -> None:
         """Remove an object; gone already is fine. Where the store keeps versions, older ones stay."""

@@ -124,7 +124,7 @@ class Survey:
             return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable"
         where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
         if orphan.uploads and not orphan.keys and orphan.kind is not Kind.PROBE:
-            return f"abort the multipart upload {orphan.uploads[0].upload_id} of {where}"
+            return self._systems.target(orphan.system).by_hand(orphan.uploads[0], where)
         if orphan.kind is Kind.TEMPORARY:
             return f"delete {where} with any tool for that store"
         return f"delete what lies under {where}/ with any tool for that store"

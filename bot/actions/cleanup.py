@@ -9,7 +9,7 @@ from bot.actions.objects import adopt
 from bot.actions.vmstore import settle
 from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
-from bot.model import Json, Resource, ResourceKind, TaskState
+from bot.model import Json, Resource, ResourceKind, TaskState, Upload
 from bot.mounted import check_mounted
 from bot.ports import ObjectStore
 from bot.undoing import abort, erase
@@ -241,6 +241,6 @@ def _way(context: Context, resource: Resource) -> str:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
     where = _made_in(context, resource)
     if resource.kind is ResourceKind.UPLOAD:
-        upload_id = resource.detail.get("upload_id", "")
-        return f"abort the multipart upload {upload_id} of {where}/{resource.name}."
+        upload = Upload(key=resource.name, upload_id=str(resource.detail.get("upload_id", "")))
+        return f"{context.target(resource.system).by_hand(upload, f'{where}/{resource.name}')}."
     return f"delete {where}/{resource.name} with any tool for that store."

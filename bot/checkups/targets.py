@@ -9,6 +9,7 @@ from bot.errors import ConfigError, DeniedError, IntegrityError, PermanentError
 from bot.orphans import HELPERS
 from bot.ports import Clock, ObjectStore, Systems
 
+LEAST_DAYS = 7  # of a rule that gives up unfinished uploads; a long one with hours of its own may take some
 SKEW = timedelta(seconds=60)  # S3 refuses requests at 15 minutes; a clock that is off is found before
 _BODY = b"Cloudy's doctor"
 
@@ -38,6 +39,7 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
             Check(title="copy", run=lambda: _copy(store()), cure=rights),
             Check(title="copied parts", run=lambda: _copied_parts(store()), cure=rights),
             Check(title="lock", run=lambda: _lock(store()), cure=rights),
+            Check(title="old uploads", run=lambda: _old_uploads(store()), cure=rights),
             Check(title="hours", run=lambda: _hours(systems, name, clock), cure=""),
             Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
             Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
@@ -111,6 +113,21 @@ def _lock(store: ObjectStore) -> str:
     except DeniedError as error:
         raise Unjudged(f"whether the bucket locks objects is not told: {error.message}") from error
     return f"new objects are locked: {rule}" if rule else "new objects are not locked"
+
+
+def _old_uploads(store: ObjectStore) -> str:
+    """Cloudy gives up its own; what a lost database does not know of is the place's to remove."""
+    try:
+        rule = store.upload_rule()
+    except DeniedError as error:
+        words = f"whether the place gives up unfinished uploads is not told: {error.message}"
+        raise Unjudged(words, "Let it be looked at (s3:GetLifecycleConfiguration), or look there yourself.") from error
+    if rule.days is None:
+        raise Unjudged(f"unfinished uploads stay for ever: {rule.words}", rule.proposal)
+    if rule.days < LEAST_DAYS:
+        words = f"unfinished uploads are given up: {rule.words}; a run that takes longer loses what it sent"
+        raise Unjudged(words, f"Let it be {LEAST_DAYS} days.")
+    return f"unfinished uploads are given up: {rule.words}"
 
 
 def _hours(systems: Systems, name: str, clock: Clock) -> str:

@@ -27,6 +27,7 @@ from bot.model.systems import (
     Task,
     TaskState,
     Upload,
+    UploadRule,
     Vm,
     VMstoreInfo,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "TaskState",
     "Transaction",
     "Upload",
+    "UploadRule",
     "VMstoreInfo",
     "Vm",
     "VmKind",

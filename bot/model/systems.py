@@ -190,6 +190,15 @@ class ObjectVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRule:
+    """How a place gives up unfinished uploads by itself."""
+
+    days: int | None  # None: never
+    words: str  # the same for people
+    proposal: str = ""  # what to add there, where it never does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """An object being written in parts."""
 

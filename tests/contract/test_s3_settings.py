@@ -1,5 +1,6 @@
 """Settings of an s3 target: what of them reaches the store, and what is told of the others."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from bot.checksum import crc64
 from bot.config import load
 from bot.errors import ConfigError, DeniedError, PermanentError
-from bot.model import ObjectInfo, PartDone
+from bot.model import ObjectInfo, PartDone, UploadRule
 from bot.ports import ObjectStore
 from bot.systems import ConfiguredSystems
 from integrations.objectstores import OPENERS
+from integrations.objectstores.s3.lifecycle import rule_of
 from tests import peers
 from tests.contract.test_s3 import SECRET, answering, open_store
 from tests.peers import S3Peer
@@ -299,3 +301,76 @@ def test_every_setting_of_the_file_reaches_the_target(tmp_path: Path, monkeypatc
     assert options.lock_for == timedelta(weeks=2)
     assert (options.lock, options.tags, options.sse_bucket_key) == ("GOVERNANCE", {"department": "IT"}, False)
     assert (options.assume_role, options.external_id, options.proxy) == (ROLE, "2744", "http://127.0.0.1:2")
+
+
+# --- unfinished uploads, and who pays ---
+
+
+def rules_of(peer: S3Peer, *rules: dict[str, object]) -> None:
+    peer.client.put_bucket_lifecycle_configuration(Bucket=peer.bucket, LifecycleConfiguration={"Rules": list(rules)})
+
+
+def proposed(store: ObjectStore) -> dict[str, object]:
+    told = store.upload_rule().proposal
+    found: dict[str, object] = json.loads(told[told.index("{") :])
+    return found
+
+
+def test_the_rule_that_is_proposed_is_taken_by_the_store_and_found_again(moto: S3Peer) -> None:
+    store = open_at(moto)
+    assert store.upload_rule().days is None
+    rules_of(moto, proposed(store))
+    assert store.upload_rule() == UploadRule(days=7, words="by a lifecycle rule, 7 days after they began")
+
+
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ({"Filter": {"Prefix": ""}}, 3),
+        ({"Filter": {}}, 3),
+        ({"Filter": {"Prefix": "vm"}}, 3),
+        ({"Prefix": "vms/"}, 3),
+        ({"Filter": {"Prefix": "others/"}}, None),
+        ({"Filter": {"Prefix": "vms/20261123"}}, None),
+        ({"Filter": {"Prefix": ""}, "Status": "Disabled"}, None),
+    ],
+)
+def test_a_rule_counts_where_it_meets_all_uploads_of_the_target(rule: dict[str, object], days: int | None) -> None:
+    abort = {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}}
+    later = {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
+    assert rule_of([later, abort | rule], "vms/").days == days
+
+
+def test_of_several_rules_the_first_that_comes_counts() -> None:
+    rules = [
+        {"Status": "Enabled", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": span}}
+        for span in (30, 2, 7)
+    ]
+    assert rule_of(rules, "").days == 2
+
+
+def test_who_may_not_see_the_rules_is_told_so() -> None:
+    with answering(403, "AccessDenied") as server, pytest.raises(DeniedError):
+        open_store(server.url).upload_rule()
+
+
+def test_a_store_without_lifecycle_rules_is_no_fault() -> None:
+    with answering(501, "NotImplemented") as server:
+        rule = open_store(server.url).upload_rule()
+    assert (rule.days, rule.proposal) == (None, "")
+    assert "knows no lifecycle rules" in rule.words
+
+
+def test_no_request_says_that_the_requester_pays() -> None:
+    """Whoever owns the bucket pays. Source: API_PutObject, x-amz-request-payer."""
+    seen: list[str] = []
+    with peers.moto() as peer:
+        store = open_at(peer)
+        client = store._bucket._client  # type: ignore[attr-defined]
+        client.meta.events.register("before-send.s3", lambda request, **_: seen.extend(request.headers))
+        send(store, "payer/a")
+        put(store, "payer/b")
+        store.copy("payer/b", "payer/c")
+        store.get("payer/c")
+    assert seen
+    assert "x-amz-request-payer" not in {name.lower() for name in seen}

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bot.checkups.outside import SCOPES, of_share, of_slack
-from bot.checkups.targets import SKEW, _copied_parts, _skew
+from bot.checkups.targets import SKEW, _copied_parts, _hours, _old_uploads, _skew
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError
-from bot.model import Capabilities
+from bot.model import Capabilities, UploadRule
 from tests.memory import MemoryStore
 from tests.workflow.house import House
 from tests.workflow.stored import NOON
@@ -167,6 +167,46 @@ def test_what_a_store_lacks_in_copying_parts_is_told_without_blame(
     monkeypatch.setattr(MemoryStore, "capabilities", lambda _store: able)
     with pytest.raises(Unjudged, match=told):
         _copied_parts(MemoryStore())
+
+
+@pytest.mark.parametrize(
+    ("rule", "words", "cure"),
+    [
+        (UploadRule(days=None, words="no rule", proposal="Add this"), "stay for ever: no rule", "Add this"),
+        (UploadRule(days=2, words="2 days after they began"), "a run that takes longer loses what it sent", "7 days"),
+    ],
+)
+def test_unfinished_uploads_that_stay_for_ever_or_go_too_soon_are_told_with_the_rule_to_add(
+    rule: UploadRule, words: str, cure: str
+) -> None:
+    store = MemoryStore("s3")
+    store.rule = rule
+    with pytest.raises(Unjudged) as told:
+        _old_uploads(store)
+    assert words in told.value.words
+    assert cure in told.value.cure
+
+
+def test_unfinished_uploads_that_go_by_themselves_are_told_so() -> None:
+    assert _old_uploads(MemoryStore("s3")) == "unfinished uploads are given up: after 7 days"
+
+
+def test_rules_that_are_not_shown_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore("s3")
+
+    def denied() -> UploadRule:
+        raise DeniedError("AccessDenied")
+
+    monkeypatch.setattr(store, "upload_rule", denied)
+    with pytest.raises(Unjudged, match="is not told: AccessDenied"):
+        _old_uploads(store)
+
+
+def test_the_hours_of_a_target_are_told(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    assert _hours(house.systems, "s3", house.clock) == "is sent to now"
+    house.systems.opens = lambda at: at.replace(hour=20, minute=0)
+    assert _hours(house.systems, "s3", house.clock) == "upload_window: is sent to from 20:00 UTC on 25 Nov on"
 
 
 def test_a_store_that_copies_parts_as_wanted_is_told_so() -> None:

@@ -16,6 +16,7 @@ from bot.model import (
     PartDone,
     PartLimits,
     Upload,
+    UploadRule,
 )
 from integrations.objectstores.azure_blob.blocks import (
     MARK,
@@ -260,6 +261,14 @@ class AzureStore:
         """Copy within the container. Repeat: safe."""
         self._container.copy(source, key)
         return self._container.head(key)
+
+    def upload_rule(self) -> UploadRule:
+        """Azure drops blocks by itself. Source: "Put Block", remarks."""
+        return UploadRule(days=7, words="Azure drops blocks of no blob itself, 7 days after the last one came")
+
+    def by_hand(self, upload: Upload, where: str) -> str:  # noqa: ARG002 - Azure knows no uploads
+        """No tool of Azure's gives up blocks alone."""
+        return f"wait, Azure drops the blocks of {where} itself, 7 days after the last one came"
 
     def lock_rule(self) -> str:
         """How new objects are locked: by the target's own settings, and by what the container says."""

@@ -52,14 +52,15 @@ _DENIED = frozenset(
 _RIGHTS = (
     "Give this user the rights to read, write, list and delete objects there, and to list and abort multipart uploads."
 )
+_REFUSED = f"{_RIGHTS} A bucket whose requester pays refuses Cloudy whatever its rights: switch that off."
 _REGION = "Correct the target's region."
 _OF_REGION = ("301", "AuthorizationHeaderMalformed", "PermanentRedirect")
 _FULL = "The store has no room left: free some or add disks; then ask again."
 _ELSEWHERE = "The bucket lies in another region: correct the target's region or endpoint."
 _ADVICE = {
     "301": _ELSEWHERE,
-    "403": _RIGHTS,
-    "AccessDenied": _RIGHTS,
+    "403": _REFUSED,
+    "AccessDenied": _REFUSED,
     "AuthorizationHeaderMalformed": _REGION,
     "ExpiredToken": "Renew the target's session token.",
     "InvalidAccessKeyId": "The store does not know this access key: correct the target's access_key.",

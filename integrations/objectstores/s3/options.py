@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 from bot.errors import ConfigError
 from integrations.objectstores.body import Pace, at_once
@@ -48,6 +49,18 @@ class S3Options:
     lock_for: timedelta = timedelta()  # from when an object, or its upload, is begun
     tags: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = field(default=at_once, repr=False)  # of what is sent
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """How each object is to be made, as the API has it."""
+        made_with: dict[str, Any] = {
+            "StorageClass": self.storage_class,
+            "ServerSideEncryption": self.sse,
+            "SSEKMSKeyId": self.sse_kms_key,
+            "BucketKeyEnabled": self.sse == "aws:kms" and self.sse_bucket_key,
+            "Tagging": urlencode(self.tags, quote_via=quote),
+        }
+        return {name: value for name, value in made_with.items() if value}
 
     @property
     def uses_paths(self) -> bool:

@@ -15,6 +15,7 @@ from bot.model import (
     PartDone,
     PartLimits,
     Upload,
+    UploadRule,
 )
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
@@ -193,6 +194,14 @@ class S3Store:
         """Copy within the bucket. Repeat: safe."""
         self._bucket.copy(source, key)
         return self._bucket.head(key)
+
+    def upload_rule(self) -> UploadRule:
+        """By the bucket's lifecycle rules."""
+        return self._bucket.upload_rule()
+
+    def by_hand(self, upload: Upload, where: str) -> str:
+        """Any S3 tool does it by the upload's id."""
+        return f"abort the multipart upload {upload.upload_id} of {where}"
 
     def lock_rule(self) -> str:
         """The bucket's object lock: how it locks new objects by itself."""
