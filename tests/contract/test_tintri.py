@@ -127,6 +127,23 @@ def test_the_facts_of_a_vm_are_read(peer: Peer) -> None:
     assert (found.hypervisor, found.subdir, found.vmstore) == ("HYPERV", "sub", "vmstore")
     assert (found.used_bytes, found.provisioned_bytes) == (1 << 29, 2 << 30)
     assert found.consistencies == ("crash", "vm")
+    assert found.origin == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [
+        ([{"vmName": "template", "snapshotTintriUUID": "S1"}, {"vmName": "other"}], "template"),
+        ([], ""),
+        (None, ""),
+        ([{"vmName": None}], ""),
+        ("nonsense", ""),
+    ],
+)
+def test_what_a_vm_was_cloned_from_is_read(peer: Peer, told: object, origin: str) -> None:
+    peer.on("GET", "/vm", page([vm("V1", "vm01", snapshot={"cloneFromSnapshots": told})]))
+    (found,) = client(peer).list_vms()
+    assert found.origin == origin
 
 
 def test_a_vm_that_is_gone_or_not_live_is_missing(peer: Peer) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from integrations.simulators.demo.lines import (
     Click,
+    Clone,
     Command,
     Dm,
     Expect,
@@ -59,6 +60,8 @@ MIB = 1 << 20
         ("world touch vm01 2%", Touch("vm01", 2, 16 * MIB)),
         ("world touch vm01 0.5% in 1MiB runs", Touch("vm01", 0.5, MIB)),
         ("world touch app server 03 2 %", Touch("app server 03", 2, 16 * MIB)),
+        ("world clone vm01 as web02", Clone("vm01", "web02")),
+        ("world clone app server 03 as app server 04", Clone("app server 03", "app server 04")),
         ("world slow s3 20MiB/s", Slow(20 * MIB)),
         ("world slow s3 512KiB/s", Slow(512 * 1024)),
         ("world slow s3 off", Slow(None)),

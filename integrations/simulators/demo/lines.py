@@ -54,6 +54,9 @@ class Stage(Protocol):
     def touch(self, vm: str, percent: float, run_bytes: int) -> None:
         """Change a share of a VM's disk."""
 
+    def clone(self, vm: str, name: str) -> None:
+        """Make a VM of another one."""
+
     def slow(self, target: str, bytes_per_s: float | None) -> None:
         """Throttle the wire to the S3 server."""
 
@@ -251,6 +254,18 @@ class Touch:
     def play(self, stage: Stage) -> None:
         """Do it."""
         stage.touch(self.vm, self.percent, self.run_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """`world clone vm01 as web02`"""
+
+    vm: str
+    name: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.clone(self.vm, self.name)
 
 
 @dataclass(frozen=True, slots=True)

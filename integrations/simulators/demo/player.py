@@ -146,6 +146,14 @@ class Player:
             raise ScriptError(_words(error)) from error
         self._transcript.note(f"{changed / (1 << 20):.1f} MiB of {vm}'s disk are new")
 
+    def clone(self, vm: str, name: str) -> None:
+        """See Stage."""
+        try:
+            self._world.clone(vm, name)
+        except LookupError as error:
+            raise ScriptError(_words(error)) from error
+        self._transcript.note(f"{name} is there, a clone of {vm}")
+
     def slow(self, target: str, bytes_per_s: float | None) -> None:
         """See Stage."""
         proxy = self._world.wires.get(target)

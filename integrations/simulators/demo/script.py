@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from integrations.simulators.demo.lines import (
     RUN_BYTES,
     Click,
+    Clone,
     Command,
     Dm,
     Expect,
@@ -137,6 +138,12 @@ FORMS = (
         'change that share of the VM\'s disk; "in 1MiB runs" sets the size of the pieces',
         r"world\s+touch\s+(\S.*?)\s+(\d+(?:\.\d+)?)\s*%(?:\s+in\s+(\S+)\s+runs)?",
         _touch,
+    ),
+    _form(
+        "world clone vm01 as web02",
+        "make a VM of another one, as its VMstore does",
+        r"world\s+clone\s+(\S.*?)\s+as\s+(\S.*)",
+        lambda m: Clone(m[1], m[2]),
     ),
     _form(
         "world slow s3 20MiB/s",

@@ -112,9 +112,16 @@ class World:
 
     def touch(self, vm: str, percent: float, run_bytes: int) -> int:
         """Change a share of a VM's first disk and give the bytes changed. LookupError: no such VM."""
+        return sample_vms.touch(self._home_of(vm).export, vm, percent, run_bytes)
+
+    def clone(self, vm: str, name: str) -> None:
+        """Make a VM of another one, as its VMstore does. LookupError: no such VM, or a VM has that name."""
+        self._home_of(vm).clone(vm, name)
+
+    def _home_of(self, vm: str) -> VmstoreSimulator:
         for vmstore in self.vmstores.values():
             if (vmstore.export / vm).is_dir():
-                return sample_vms.touch(vmstore.export, vm, percent, run_bytes)
+                return vmstore
         raise LookupError(
             f"there is no VM {vm}; there are: {', '.join(name for all_ in self.vms.values() for name in all_)}"
         )

@@ -42,6 +42,26 @@ class Cloner:
         """This part of the API."""
         return [Route("POST", "/api/v310/vm", self._start)]
 
+    def clone(self, vm: str, name: str) -> None:
+        """Clone a live VM as a person does in the hypervisor, and wait for it. LookupError: no such VM, or it fails."""
+        found = next(
+            (each for each in self._snapshots.vms.existing() if each.live and each.definition.name == vm), None
+        )
+        if found is None:
+            raise LookupError(f"there is no VM {vm}")
+        spec: Json = {
+            "vmId": self._snapshots.ids.text("VIM", found.hex),
+            "vmware": {"cloneVmName": name, "vCenterName": self._options.manager},
+        }
+        try:
+            answer = self._register(Call(method="POST", path="/api/v310/vm", user=self._options.user), spec)
+        except ApiError as error:
+            raise LookupError(str(error.body().get("causeDetails"))) from error
+        task = self._state.document.tasks[answer["uuid"]["uuid"]]
+        self._jobs.join(task)
+        if task.state != "SUCCESS":
+            raise LookupError(f"the clone of {vm} ended as {task.state}")
+
     def _start(self, call: Call) -> Json:
         spec = call.body[0] if isinstance(call.body, list) and call.body else call.body
         if not isinstance(spec, dict):

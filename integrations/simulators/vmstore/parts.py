@@ -40,6 +40,7 @@ class Parts:
         snapshots = Snapshots(export, state, vms, ids, options)
         protection = Protection(state, vms, snapshots, settings)
         capacity = Capacity(export, vms, options)
+        self.cloner = Cloner(export, state, snapshots, self._jobs, options)
         # The first route that fits is taken: words before placeholders.
         self._all = (
             self.sessions,
@@ -47,7 +48,7 @@ class Parts:
             alerts,
             protection,
             Syncer(export, state, snapshots, self._jobs, options),
-            Cloner(export, state, snapshots, self._jobs, options),
+            self.cloner,
             vms,
             Disks(vms, vms.views),
             snapshots,

@@ -99,6 +99,12 @@ class VmstoreSimulator:
         """Let the tasks of the next clones fail half-way, or end in another bad way."""
         self._faults.order_task(kind, times)
 
+    def clone(self, vm: str, name: str) -> None:
+        """Let a person clone a VM; it is there when this returns. LookupError: no such VM, or a VM has that name."""
+        if self._parts is None:
+            raise LookupError(f"{self.options.name} is switched off")
+        self._parts.cloner.clone(vm, name)
+
     def expire_sessions(self) -> None:
         """Let every session end now."""
         if self._parts:

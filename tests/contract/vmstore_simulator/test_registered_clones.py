@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from integrations.simulators.vmstore import VmstoreSimulator, sample_vms
+from integrations.vmstores.tintri import TintriVMstore
 from tests.contract.vmstore_simulator.caller import MIB, Caller, error_of
 
 MANAGER = "vcenter.example"
@@ -164,3 +165,17 @@ def test_syncvm_needs_a_live_vm_and_can_fail(simulator: VmstoreSimulator, caller
     shutil.rmtree(simulator.export / "vm01")
     body = {"targetVmTintriUuids": [vm], "snapshotTintriUuid": snapshot}
     assert error_of(caller.call("POST", "/api/v310/vm/sync", body))[:2] == (500, "ERR-API-3701")
+
+
+def test_a_person_clones_a_vm_and_the_client_tells_what_of(simulator: VmstoreSimulator, caller: Caller) -> None:
+    simulator.clone("vm01", "web02")
+    assert live_names(caller) == ["vm01", "vm011", "web02"]
+    client = TintriVMstore(
+        "vmstore", url=simulator.url, user=simulator.options.user, password=simulator.options.password
+    )
+    client.login()
+    assert (client.find_vm("web02").origin, client.find_vm("vm01").origin) == ("vm01", "")
+    with pytest.raises(LookupError, match="there is no VM vm9"):
+        simulator.clone("vm9", "web03")
+    with pytest.raises(LookupError, match="exists already"):
+        simulator.clone("vm01", "web02")
