@@ -13,13 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.peers import _free_ports
+from tests.peers import _free_ports as free_ports
 
 USER, PASSWORD = "nobody", "peer-secret-never-shown"
 HERE = Path(__file__).resolve().parents[1]
@@ -59,6 +59,9 @@ class FileServer:
     def freeze(self) -> None:
         """Have it answer nothing; connections stay."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while self.process and set(_states(self.process.pid)) != {"T"} and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -72,6 +75,15 @@ class FileServer:
     def _signal(self, number: signal.Signals) -> None:
         if self.process:
             os.killpg(self.process.pid, number)  # of its own session, so that all of its processes get it
+
+
+def _states(group: int) -> Iterator[str]:
+    """Of each thread of the processes in that group, as proc(5) has it."""
+    for found in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.getpgid(int(found.name)) == group:
+                for task in (found / "task").iterdir():
+                    yield (task / "stat").read_text().rpartition(") ")[2][0]
 
 
 def _is_dialled(port: int) -> bool:
@@ -94,12 +106,17 @@ _LEASH = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
 @contextmanager
-def running(make: Callable[[Path], FileServer]) -> Iterator[FileServer]:
+def running(make: Callable[[Path], FileServer], room: int = 0) -> Iterator[FileServer]:
+    """A server that runs; room: bytes that fit into what it serves, which nobody else sees then."""
     with tempfile.TemporaryDirectory(prefix="cloudy-files-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "served").mkdir()
         server = make(folder)
+        if room:
+            small = f'mount -t tmpfs -o size={room} none "$0" && exec "$@"'
+            apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", small, str(server.folder)]
+            server.command = [*_LEASH, *apart, *server.command]
         try:
             server.start()
             yield server
@@ -110,7 +127,7 @@ def running(make: Callable[[Path], FileServer]) -> Iterator[FileServer]:
 def nfs4(folder: Path) -> FileServer:
     """ganesha, NFS 4 only."""
     require("ganesha.nfsd", "setpriv")
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     (folder / "recovery").mkdir()
     (folder / "conf").write_text(
         f"""
@@ -132,7 +149,7 @@ def nfs4(folder: Path) -> FileServer:
 def nfs3(folder: Path) -> FileServer:
     """ganesha, NFS 3 only, in a network of its own with a port mapper of its own; see tests/apart.py."""
     require("ganesha.nfsd", "rpcbind", "setpriv", "ip", "mount")
-    ports = tuple(_free_ports(2))
+    ports = tuple(free_ports(2))
     (folder / "conf").write_text(
         f"""
         NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = 2049; MNT_Port = 20048; mount_path_pseudo = true;
@@ -152,7 +169,7 @@ def nfs3(folder: Path) -> FileServer:
 def smb(folder: Path) -> FileServer:
     """samba, with all its state in the folder; it takes no session that is not encrypted."""
     require("smbd", "smbpasswd", "setpriv")
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     places = "private dir", "lock directory", "state directory", "cache directory", "pid directory", "ncalrpc dir"
     for place in places:
         (folder / place.replace(" ", "-")).mkdir(mode=0o700)

@@ -4,6 +4,7 @@ The library is nfs-rs, AUTH_SYS only. It never follows a link by itself, so here
 Each write is on the server's stable storage when it returns (nfs_rs/GUIDE.md), so flushing has nothing left to do.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -128,7 +129,7 @@ class NfsShare:
 
     def open(self, path: str) -> Reader:
         """Open a regular file for reading."""
-        self._must_be_file(path, self._call("open", path, lambda client: client.stat(self._at(path))), "open")
+        self._call("open", path, lambda client: self._must_be_readable(client, path))
         return NfsReader(self._kept(path, "rb", "open"), path, full(path, self.export))
 
     def make_directory(self, directory: str) -> None:
@@ -238,6 +239,12 @@ class NfsShare:
     def _no_link(self, path: str, found: FileInfo) -> None:
         if found.type is FileType.SYMLINK:
             raise refused(path, self.export, "it is, or lies behind, a link")
+
+    def _must_be_readable(self, client: Client, path: str) -> None:
+        """NFS 3 opens nothing: rights would be told with the first read only."""
+        self._must_be_file(path, client.stat(self._at(path)), "open")
+        if not client.access(self._at(path), os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _must_be_file(self, path: str, found: FileInfo, operation: str) -> None:
         self._no_link(path, found)

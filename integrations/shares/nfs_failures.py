@@ -8,7 +8,16 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nfs_rs import FileInfo, NfsConnectionError, NfsError, NfsMountError, NfsProtocolError, NfsTimeoutError
+from nfs_rs import (
+    FileInfo,
+    NfsConnectionError,
+    NfsError,
+    NfsMountError,
+    NfsProtocolError,
+    NfsRetryableError,
+    NfsStateLostError,
+    NfsTimeoutError,
+)
 
 from bot.errors import DeniedError, MissingError, PermanentError, RemoteError, TransientError
 from integrations.shares.line import Broken
@@ -78,7 +87,8 @@ def _diagnosis(
 def _may_pass(error: Exception, code: str) -> bool:
     if code:
         return code in _FORGOTTEN or code in _PASSING
-    return isinstance(error, NfsConnectionError) or not isinstance(error, NfsProtocolError | ValueError)
+    is_cut = isinstance(error, NfsConnectionError | NfsRetryableError | NfsStateLostError)
+    return is_cut or not isinstance(error, NfsProtocolError | ValueError)
 
 
 def _code(error: Exception) -> str:

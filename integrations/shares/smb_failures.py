@@ -31,7 +31,7 @@ _LOGIN = (
 _DENIED = ("ACCESS_DENIED", "MEDIA_WRITE_PROTECTED", "CANNOT_DELETE", "PRIVILEGE_NOT_HELD")
 _FULL = ("DISK_FULL", "QUOTA_EXCEEDED", "FILE_TOO_LARGE")
 _BUSY = (
-    "SHARING_VIOLATION", "FILE_LOCK_CONFLICT", "DELETE_PENDING", "DIRECTORY_NOT_EMPTY", "IO_TIMEOUT",
+    "SHARING_VIOLATION", "FILE_LOCK_CONFLICT", "DELETE_PENDING", "IO_TIMEOUT",
     "INSUFFICIENT_RESOURCES", "REQUEST_NOT_ACCEPTED",
 )  # fmt: skip
 # The server does not know any more what this connection is or has open: made anew, it may go on.
@@ -84,6 +84,11 @@ def _diagnosis(
         return PermanentError, (
             f"There is no room on the export to {operation} {thing}. Make room on the VMstore, or take another one; "
             "what was written so far stays for the next try."
+        )
+    if code == "DIRECTORY_NOT_EMPTY":
+        return TransientError, (
+            f"Could not {operation} {thing}: files appear there meanwhile, or there are some that the server does not "
+            "show, like links that lead out of the share."
         )
     if code in _BUSY:
         return TransientError, f"Could not {operation} {thing}: it is in use ({code})."

@@ -44,11 +44,14 @@ def smb_server() -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> FileServer:
-    """The server of the name that a test is parametrized with, its folder empty."""
+def server(request: pytest.FixtureRequest) -> Iterator[FileServer]:
+    """The server of the name that a test is parametrized with, its folder empty; it runs again afterwards."""
     found: FileServer = request.getfixturevalue(f"{request.param}_server")
     empty(found.folder)
-    return found
+    yield found
+    found.thaw()
+    if found.process is None:
+        found.start()
 
 
 @pytest.fixture(params=sorted(WAYS))
