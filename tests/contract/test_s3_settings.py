@@ -1,12 +1,16 @@
 """Settings of an s3 target: what of them reaches the store, and what is told of the others."""
 
+import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import SSOProvider
 
 from bot.checksum import crc64
 from bot.config import load
@@ -374,3 +378,63 @@ def test_no_request_says_that_the_requester_pays() -> None:
         store.get("payer/c")
     assert seen
     assert "x-amz-request-payer" not in {name.lower() for name in seen}
+
+
+# --- single sign-on ---
+
+
+class Portal(BaseHTTPRequestHandler):
+    """The portal of AWS's single sign-on: keys of a role for a token."""
+
+    def do_GET(self) -> None:
+        is_known = self.headers.get("x-amz-sso_bearer_token") == "of-the-login"
+        keys = {"accessKeyId": "FROMSSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4102444800000}
+        body = json.dumps({"roleCredentials": keys} if is_known else {}).encode()
+        self.send_response(200 if is_known else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def signed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A profile of single sign-on, and the folder in which `aws sso login` keeps its token."""
+    for name in CHAIN:
+        monkeypatch.delenv(name, raising=False)
+    cache, start = tmp_path / "cache", "https://example.awsapps.com/start"
+    cache.mkdir()
+    told = f"sso_start_url = {start}\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = cloudy\n"
+    (tmp_path / "config").write_text(f"[profile sso]\n{told}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(cache))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Portal) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield cache / f"{hashlib.sha1(start.encode(), usedforsecurity=False).hexdigest()}.json"
+        server.shutdown()
+        thread.join()
+
+
+def test_keys_of_a_single_sign_on_are_used(moto: S3Peer, signed_on: Path) -> None:
+    login = {"accessToken": "of-the-login", "expiresAt": "2099-01-01T00:00:00Z"}
+    signed_on.write_text(json.dumps(login))
+    store: Any = open_at(moto, without=("access_key", "secret_key"), profile="sso")
+    put(store, "sso/a")
+    assert store._bucket._client._get_credentials().access_key == "FROMSSO"
+
+
+@pytest.mark.parametrize("login", [None, {"accessToken": "old", "expiresAt": "2020-01-01T00:00:00Z"}])
+def test_a_login_that_is_over_is_told_with_the_cure(
+    moto: S3Peer, signed_on: Path, login: dict[str, str] | None
+) -> None:
+    if login:
+        signed_on.write_text(json.dumps(login))
+    store = open_at(moto, without=("access_key", "secret_key"), profile="sso")
+    with pytest.raises(DeniedError, match=r"aws sso login"):
+        store.head("sso/a")
