@@ -1,0 +1,101 @@
+"""Temporary objects in the whole product: whatever ends a run, the ledger knows of them, and none stays."""
+
+from pathlib import Path
+
+import pytest
+
+from bot import transfer
+from bot.errors import PermanentError
+from bot.model import PartLimits, ResourceKind, State
+from tests.memory import Crash, CrashAt
+from tests.workflow.house import ALICE, DISK, PART, House
+
+FEW = PartLimits(smallest=PART, largest=5 * PART, most=6, largest_object=30 * PART, smallest_source=PART + 1)
+TEMPORARY = ".cloudy/segment/"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "LOOK_AHEAD", 2 * PART)
+
+
+def house_in(folder: Path) -> House:
+    folder.mkdir(exist_ok=True)
+    house = House(folder)
+    house.targets["s3"].limits = FEW
+    return house
+
+
+def joined(house: House) -> set[str]:
+    return {source.key for _, _, source in house.targets["s3"].copied if source.key.startswith(TEMPORARY)}
+
+
+def test_a_protection_through_segments_leaves_nothing_and_tells_the_bytes_once(tmp_path: Path) -> None:
+    house = house_in(tmp_path)
+    done = house.protect()
+    assert done.state is State.SUCCEEDED
+    assert len(joined(house)) >= 2
+    assert house.left() == []
+    assert done.bytes.copied == 0
+    assert done.bytes.sent == done.bytes.read
+    assert any(body == DISK for body in house.targets["s3"].objects.values())
+    with house.db.read() as unit:
+        assert {name for _, name in unit.ledger.ever(ResourceKind.OBJECT)} >= joined(house)
+
+
+def calls(folder: Path) -> int:
+    house, watch = house_in(folder), CrashAt(10**9)
+    house.ask()
+    house.dispatch()
+    house.watch(watch)
+    house.engine.run_all()
+    return len(watch.told)
+
+
+@pytest.mark.slow
+def test_a_death_at_any_call_leaves_no_temporary_object(tmp_path: Path) -> None:
+    points = calls(tmp_path / "counted")
+    assert points > 100
+    for nth in range(0, points, 5):
+        house = house_in(tmp_path / str(nth))
+        transaction = house.ask()
+        house.dispatch()
+        house.watch(CrashAt(nth))
+        with pytest.raises(Crash):
+            house.engine.run_all()
+        house.watch(lambda _call: None)
+        house.engine.run_all()
+        assert house.read(transaction.id).state is State.SUCCEEDED, f"died at {nth}"
+        assert house.left() == [], f"died at {nth}"
+        house.db.close()
+
+
+@pytest.mark.parametrize("nth", [60, 75, 90])
+def test_a_stop_after_a_death_in_the_middle_of_segments_leaves_nothing(tmp_path: Path, nth: int) -> None:
+    house = house_in(tmp_path)
+    transaction = house.ask()
+    house.dispatch()
+    house.watch(CrashAt(nth))
+    with pytest.raises(Crash):
+        house.engine.run_all()
+    house.watch(lambda _call: None)
+    house.service.stop(transaction.id, ALICE, request_key="stop")
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.STOPPED
+    assert house.left() == []
+
+
+@pytest.mark.parametrize("call", ["copy_part", "complete_upload", "put_part"])
+def test_a_target_that_fails_in_the_middle_of_segments_leaves_nothing(tmp_path: Path, call: str) -> None:
+    house, told = house_in(tmp_path), list[str]()
+
+    def fail(each: str) -> None:
+        if each == f"s3.{call}":
+            told.append(each)
+            if len(told) > 1:
+                raise PermanentError("no room", system="s3")
+
+    house.watch(fail)
+    done = house.protect()
+    assert done.state is State.FAILED
+    assert house.left() == []
