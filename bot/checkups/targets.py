@@ -92,15 +92,21 @@ def _copy(store: ObjectStore) -> str:
     return "the store copies an object of its own"
 
 
+_LONG_PARTS = "a disk above 600 GiB goes in long parts that lie in memory (2 GiB and more for 10 TiB)"
+
+
 def _copied_parts(store: ObjectStore) -> str:
     """What the store can spare of what has not changed."""
     able = store.capabilities()
     if not able.copies_parts:
-        raise Unjudged("the store makes no part of an object that it has: every file is sent whole")
+        raise Unjudged(f"the store makes no part of an object that it has: every file is sent whole, and {_LONG_PARTS}")
     lacks = {
+        f"it locks all that is written to it, so nothing can be made there for a while, and {_LONG_PARTS}": (
+            not able.locks_all
+        ),
         "it does not say what it copied": able.copy_tells_crc,
         "it does not look whether the source is another by then": able.copy_checks_etag,
-        "it wants all parts equally long": not able.equal_parts,
+        f"it wants all parts equally long, and {_LONG_PARTS}": not able.equal_parts,
     }
     if not all(lacks.values()):
         raise Unjudged("the store copies parts, but " + "; ".join(lack for lack, has in lacks.items() if not has))

@@ -150,7 +150,13 @@ def test_a_clock_that_is_off_is_told_with_its_way() -> None:
 @pytest.mark.parametrize(
     ("able", "told"),
     [
-        (Capabilities(checks_crc=True), "sent whole"),
+        (Capabilities(checks_crc=True), "sent whole, and a disk above 600 GiB goes in long parts that lie in memory"),
+        (
+            Capabilities(
+                checks_crc=True, copies_parts=True, copy_tells_crc=True, copy_checks_etag=True, locks_all=True
+            ),
+            "it locks all that is written to it",
+        ),
         (Capabilities(checks_crc=False, copies_parts=True, copy_checks_etag=True), "does not say what it copied"),
         (Capabilities(checks_crc=True, copies_parts=True, copy_tells_crc=True), "does not look whether the source"),
         (
