@@ -4,9 +4,9 @@ All: errors only from bot/errors.py; each creating call takes a name that the ca
 called twice; each removal succeeds when the thing is gone. Calls may come from several threads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.model import (
     Capabilities,
@@ -25,6 +25,8 @@ from bot.model import (
     Vm,
     VMstoreInfo,
 )
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -108,6 +110,27 @@ class Reader(Protocol):
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer from offset. IntegrityError: the file ends before; TransientError, PermanentError."""
+
+    def read_steps(
+        self,
+        offset: int,
+        buffer: memoryview,
+        step: int,
+        look: Callable[[memoryview], T],
+        on_hang: Callable[[], None],  # noqa: ARG002 - for those that give reads up
+    ) -> list[T]:
+        """Fill the buffer by steps, and look at each at once, while it is in the processor's cache.
+
+        Gives what was seen. Errors as those of `read_into`. Repeating is safe, into the same buffer too.
+        on_hang is called when a read is given up: it may go on to write what stands there in the file into the
+        buffer, which may be used for that, and for nothing else ever after.
+        """
+        seen: list[T] = []
+        for at in range(0, buffer.nbytes, step):
+            with buffer[at : at + step] as piece:
+                self.read_into(offset + at, piece)
+                seen.append(look(piece))
+        return seen
 
     def close(self) -> None:
         """Let go of the file; repeating is safe."""
@@ -275,6 +298,9 @@ class Systems(Protocol):
 
     def cleanup_share(self, vmstore: str) -> Share | None:
         """The writable share that clones are removed through; None: an operator does it by hand."""
+
+    def restore_share(self, vmstore: str) -> Share | None:
+        """The writable share that restores write through: of its own, or `cleanup_share`; None: there is neither."""
 
     def target(self, name: str) -> ObjectStore:
         """The object store behind a target's name; the same object each time."""

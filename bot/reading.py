@@ -21,15 +21,12 @@ AHEAD = 4  # windows of one file that are being read
 class Window:
     """Bytes of a file, from `offset` on, whole grains but at the file's end. Held once by whoever got it."""
 
-    def __init__(
-        self, lease: Lease, buffer: bytearray, offset: int, length: int, grains: Mapping[int, Sequence[Grain]]
-    ) -> None:
+    def __init__(self, room: "_Room", offset: int, length: int, grains: Mapping[int, Sequence[Grain]]) -> None:
         """grains: by their size, as many sizes as were asked for."""
         self.offset = offset
         self.length = length
         self.grains = grains
-        self._lease = lease
-        self._buffer = buffer
+        self._room = room
         self._holders = 1
         self._lock = Lock()
 
@@ -49,17 +46,34 @@ class Window:
             self._holders -= 1
             is_last = not self._holders
         if is_last:
-            self._lease.give(self._buffer)
+            self._room.give()
 
     def all_of(self, offset: int, length: int) -> bytearray | None:
         """The window's own memory, if the stretch is all of it. It must not be used after the window is let go of."""
-        is_all = (offset, length, len(self._buffer)) == (self.offset, self.length, self.length)
-        return self._buffer if is_all else None
+        is_all = (offset, length, len(self._room.buffer)) == (self.offset, self.length, self.length)
+        return self._room.buffer if is_all else None
 
     def bytes_of(self, offset: int, length: int) -> memoryview:
         """The part of a stretch of the file that lies in this window; release the view before the window."""
         first, last = max(offset, self.offset), min(offset + length, self.end)
-        return memoryview(self._buffer)[first - self.offset : last - self.offset]
+        return memoryview(self._room.buffer)[first - self.offset : last - self.offset]
+
+
+class _Room:
+    """Memory of a lease; lost once a read into it hangs, since that may write into it at any time."""
+
+    def __init__(self, lease: Lease, buffer: bytearray) -> None:
+        self.buffer = buffer
+        self._lease = lease
+        self._is_lost = False
+
+    def lose(self) -> None:
+        """Use it for this stretch of the file, then never again."""
+        self._is_lost = True
+
+    def give(self) -> None:
+        """Need it no more."""
+        self._lease.give(None if self._is_lost else self.buffer)
 
 
 def body_of(windows: Sequence[Window], offset: int, length: int) -> bytearray:
@@ -153,19 +167,18 @@ class _Ahead:
 
     def _read(self, buffer: bytearray, offset: int, length: int) -> Window:
         """Read by the MiB at least, and look at each grain at once."""
-        step, grains = max(*self._grains, MIB), {grain: list[Grain]() for grain in self._grains}
+        step, room = max(*self._grains, MIB), _Room(self._lease, buffer)
         try:
+            self._check()
             with memoryview(buffer)[:length] as view:
-                for at in range(0, length, step):
-                    self._check()
-                    with view[at : at + step] as piece:
-                        self._reader.read_into(offset + at, piece)
-                        for grain in self._grains:
-                            grains[grain] += _grains_of(piece, grain)
+                seen = self._reader.read_steps(offset, view, step, self._look, room.lose)
         except BaseException:
             self._lease.give(None)
             raise
-        return Window(self._lease, buffer, offset, length, grains)
+        return Window(room, offset, length, {grain: [one for each in seen for one in each[grain]] for grain in seen[0]})
+
+    def _look(self, piece: memoryview) -> dict[int, list[Grain]]:
+        return {grain: _grains_of(piece, grain) for grain in self._grains}
 
 
 def _grains_of(piece: memoryview, grain: int) -> list[Grain]:

@@ -1,7 +1,8 @@
 """The only place that gives up a call that hangs: a share, wrapped so that each of its calls ends in time.
 
 A read of a mount whose server froze cannot be broken off, so it is left alone in its thread: it reads into memory of
-its own, and what it brings too late is thrown away.
+its own, and what it brings too late is thrown away. A read of several steps has the caller's memory instead, which is
+lost to it then: copying all that is ever read would cost more than a few windows once.
 """
 
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bot.errors import TransientError
 from bot.model import Entry
@@ -39,9 +40,22 @@ class Watchdog:
         self, work: Callable[[], T], what: str, timeout_s: float, check: Callable[[], None], late: Callable[[T], None]
     ) -> T:
         """Give what the work gives; `late` gets that instead when nobody waits for it any more."""
+        begun = time.monotonic()
+        return self.follow(work, what, timeout_s, check, late, lambda: begun)
+
+    def follow(
+        self,
+        work: Callable[[], T],
+        what: str,
+        timeout_s: float,
+        check: Callable[[], None],
+        late: Callable[[T], None],
+        alive: Callable[[], float],
+    ) -> T:
+        """The same for work of many calls, each of which may take as long; alive: when the last one ended."""
         future = self._threads.submit(work)
         try:
-            return _waited(future, what, timeout_s, check)
+            return _waited(future, what, timeout_s, check, alive)
         except BaseException:
             if not future.cancel():
                 future.add_done_callback(lambda done: None if done.exception() else late(done.result()))
@@ -112,11 +126,10 @@ class _Threads:
             future.set_result(result)
 
 
-def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], None]) -> T:
-    until = time.monotonic() + timeout_s
-    while not wait([future], max(0.0, min(LOOK_S, until - time.monotonic()))).done:
+def _waited(future: Future[T], what: str, timeout_s: float, check: Callable[[], None], alive: Callable[[], float]) -> T:
+    while not wait([future], max(0.0, min(LOOK_S, alive() + timeout_s - time.monotonic()))).done:
         check()
-        if time.monotonic() >= until:
+        if time.monotonic() >= alive() + timeout_s:
             raise TransientError(
                 f"The share did not {what} within {timeout_s:g} s: the mount hangs. "
                 "Look at the mount and at the VMstore's data port.",
@@ -178,6 +191,27 @@ class _Watched:
         return f"{self.export.rstrip('/')}/{path}"
 
 
+class _GivenUp(Exception):  # noqa: N818 - ends a thread that nobody waits for
+    """What is read now is not wanted any more."""
+
+
+class _Steps(Generic[T]):
+    """How far a read of several steps has come."""
+
+    def __init__(self, look: Callable[[memoryview], T]) -> None:
+        self.at = time.monotonic()  # when the last one ended
+        self.is_given_up = False
+        self._look = look
+
+    def look(self, piece: memoryview) -> T:
+        """See the reader."""
+        if self.is_given_up:
+            raise _GivenUp
+        seen = self._look(piece)
+        self.at = time.monotonic()
+        return seen
+
+
 class _WatchedReader:
     """Looks like the reader that it wraps."""
 
@@ -199,6 +233,22 @@ class _WatchedReader:
         self._dog.call(read, self._what, self._timeout_s, self._check, lambda _: self._dog.spare(body))
         buffer[:] = body
         self._dog.spare(body)
+
+    def read_steps(
+        self, offset: int, buffer: memoryview, step: int, look: Callable[[memoryview], T], on_hang: Callable[[], None]
+    ) -> list[T]:
+        """One call of a thread for all steps, straight into the buffer; the time-out is that of each step."""
+        steps = _Steps(look)
+
+        def read() -> list[T]:
+            return self._reader.read_steps(offset, buffer, step, steps.look, on_hang)
+
+        try:
+            return self._dog.follow(read, self._what, self._timeout_s, self._check, lambda _: None, lambda: steps.at)
+        except BaseException:
+            steps.is_given_up = True
+            on_hang()
+            raise
 
     def close(self) -> None:
         self._reader.close()

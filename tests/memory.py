@@ -51,7 +51,7 @@ class CrashAt:
                 raise Crash(call)
 
 
-class MemoryReader:
+class MemoryReader(Reader):
     """One open file."""
 
     def __init__(self, share: "MemoryShare", path: str) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from nfs_rs import Client, File
 
 from bot.errors import IntegrityError
+from bot.ports import Reader
 from integrations.shares import nfs_failures as failures
 from integrations.shares.line import KeptFile
 
 
-class NfsReader:
+class NfsReader(Reader):
     """One open file, read at any offset by any number of threads."""
 
     def __init__(self, file: KeptFile[Client, File], path: str, thing: str) -> None:

@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable
 
 from bot.errors import IntegrityError, RemoteError
+from bot.ports import Reader
 from integrations.shares.descriptor import Descriptor
 
 Failure = Callable[[OSError, str, str], RemoteError]  # what an error means, in which operation on which path
 
 
-class PathReader:
+class PathReader(Reader):
     """One open file, read at any offset by any number of threads."""
 
     def __init__(self, failure: Failure, path: str, descriptor: int, size: int) -> None:

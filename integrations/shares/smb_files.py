@@ -5,6 +5,7 @@ from typing import Any
 from smbprotocol.exceptions import SMBException, SMBResponseException
 
 from bot.errors import IntegrityError
+from bot.ports import Reader
 from integrations.shares import smb_failures as failures
 from integrations.shares.line import KeptFile
 from integrations.shares.smb_wire import SmbSession
@@ -52,7 +53,7 @@ class SmbFile:
             self._opened.close()
 
 
-class SmbReader:
+class SmbReader(Reader):
     """One open file, read at any offset by any number of threads."""
 
     def __init__(self, file: KeptFile[SmbSession, SmbFile], path: str, thing: str) -> None:

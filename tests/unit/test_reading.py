@@ -1,8 +1,9 @@
 """One pass over a file: in order, once, within bounds, and nothing is left when it ends early."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from bot.model import SourceFile
 from bot.reading import AHEAD, Window, windows
 from tests.memory import MemoryReader, MemoryShare
 
+T = TypeVar("T")
 GRAIN, WINDOW = 256 << 10, MIB
 
 
@@ -136,6 +138,30 @@ def test_a_buffer_of_a_failed_read_is_never_used_again(threads: ThreadPoolExecut
         next(reading)
     assert seen == [0, WINDOW]
     assert [lease.take_now() is not None for _ in range(3)] == [True, True, False]
+
+
+class Hanging(MemoryReader):
+    """A read of the second window hangs, and goes well when it is tried again; the first may still write."""
+
+    def read_steps(
+        self, offset: int, buffer: memoryview, step: int, look: Callable[[memoryview], T], on_hang: Callable[[], None]
+    ) -> list[T]:
+        if offset == WINDOW:
+            on_hang()
+        return super().read_steps(offset, buffer, step, look, on_hang)
+
+
+def test_a_buffer_that_a_read_may_still_write_into_serves_its_window_and_no_other(threads: ThreadPoolExecutor) -> None:
+    content = content_of(3 * WINDOW)[: 3 * WINDOW]
+    lease = leased(1)
+    hanging, seen = Hanging(MemoryShare({"vm/disk": content}), "vm/disk"), list[object]()
+    for window in windows(hanging, file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on):
+        with window.bytes_of(window.offset, window.length) as view:
+            assert view == content[window.offset : window.end]
+            seen.append(view.obj)
+        window.release()
+    assert seen[0] is seen[1]
+    assert seen[1] is not seen[2]
 
 
 def test_a_file_of_another_length_is_told_before_anything_is_read(threads: ThreadPoolExecutor) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bot import watchdog
 from bot.errors import IntegrityError, Stopped, TransientError
 from bot.ports import Reader
+from bot.retry import retrying
 from bot.watchdog import Watchdog
 from tests.e2e.waiting import until
 from tests.memory import MemoryReader, MemoryShare
@@ -151,3 +152,88 @@ def test_a_thread_that_nobody_needs_ends_and_the_next_call_gets_another(
         threading.Event().wait(0.01)
     until(lambda: not set(threading.enumerate()) - before, "the threads ended")
     assert watched.exists("vm01/a")
+
+
+def sum_of(piece: memoryview) -> int:
+    return sum(piece)
+
+
+def test_steps_are_read_in_one_call_of_a_thread_into_the_buffer_itself(share: Frozen) -> None:
+    share.frozen, share.timeout_s, seen = False, 5.0, set[str]()
+    reader, body, lost = Watchdog().watch(share, go_on).open("vm01/a"), bytearray(6), threading.Event()
+
+    def look(piece: memoryview) -> bytes:
+        seen.add(threading.current_thread().name)
+        assert isinstance(piece.obj, bytearray)
+        return bytes(piece)
+
+    assert reader.read_steps(0, memoryview(body), 4, look, lost.set) == [b"abcd", b"ef"]
+    assert body == b"abcdef"
+    assert (len(seen), lost.is_set()) == (1, False)
+    assert threading.current_thread().name not in seen
+
+
+def test_a_step_that_hangs_is_given_up_in_time_and_its_memory_is_lost(share: Frozen) -> None:
+    share.frozen = False
+    reader, lost = Watchdog().watch(share, go_on).open("vm01/a"), threading.Event()
+    share.frozen = True
+    with pytest.raises(TransientError, match=r"did not read /tintri/vm01/a within 0.05 s: the mount hangs"):
+        reader.read_steps(0, memoryview(bytearray(6)), 2, sum_of, lost.set)
+    assert lost.is_set()
+
+
+def test_a_read_of_steps_that_was_given_up_reads_no_further(share: Frozen) -> None:
+    share.frozen = False
+    reader = Watchdog().watch(share, go_on).open("vm01/a")
+    assert share.ended.acquire(timeout=5)
+    share.frozen, body, looked = True, bytearray(b"------"), list[int]()
+
+    def look(piece: memoryview) -> None:
+        looked.append(len(piece))
+
+    with pytest.raises(TransientError):
+        reader.read_steps(0, memoryview(body), 2, look, lambda: None)
+    share.thaw.set()
+    assert share.ended.acquire(timeout=5)
+    until(lambda: not share.ended.acquire(blocking=False), "it ended")
+    assert body == b"ab----"
+    assert looked == []
+
+
+def test_steps_that_come_slowly_are_waited_for_however_long_all_take(share: Frozen) -> None:
+    share.frozen, share.timeout_s, pause = False, 0.2, threading.Event()
+    reader = Watchdog().watch(share, go_on).open("vm01/a")
+
+    def look(piece: memoryview) -> bytes:
+        pause.wait(0.1)
+        return bytes(piece)
+
+    assert len(reader.read_steps(0, memoryview(bytearray(6)), 1, look, lambda: None)) == 6
+
+
+def test_a_stop_is_heard_in_the_middle_of_steps(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LOOK_S", 0.01)
+    share.frozen, share.timeout_s, asked, lost = False, 600.0, threading.Event(), threading.Event()
+
+    def check() -> None:
+        if asked.is_set():
+            raise Stopped
+
+    reader = Watchdog().watch(share, check).open("vm01/a")
+
+    def look(_piece: memoryview) -> None:
+        asked.set()
+        share.thaw.wait()
+
+    with pytest.raises(Stopped):
+        reader.read_steps(0, memoryview(bytearray(6)), 2, look, lost.set)
+    assert lost.is_set()
+
+
+def test_a_retry_reads_into_the_same_memory_while_the_first_read_still_hangs(share: Frozen) -> None:
+    share.frozen = False
+    watched = retrying(Watchdog().watch(share, go_on), lambda _s: share.thaw.set())
+    reader, body, lost = watched.open("vm01/a"), bytearray(6), threading.Event()
+    share.frozen = True
+    assert reader.read_steps(0, memoryview(body), 3, bytes, lost.set) == [b"abc", b"def"]
+    assert lost.is_set()
