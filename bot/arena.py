@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Condition
 
 WINDOW = 16 << 20
-MOST = 14  # of one file, where nobody else needs them
+MOST = 12  # of one file, where nobody else needs them
 KEPT = 2  # buffers, while no file is read
 _LOOK_S = 0.5  # how soon a Stop is heard while there is no room
 

@@ -248,7 +248,7 @@ class _Transfer:
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),
             upload=settings.part_bytes,
-            upload_most=2 * settings.part_bytes,
+            upload_most=settings.part_bytes,  # so that it lies in one window
             window=LOOK_AHEAD,
         )
         return Way(
