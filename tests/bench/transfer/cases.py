@@ -10,13 +10,13 @@ from bot.config import TargetSettings
 from bot.grains import grain_bytes
 from tests.bench.transfer import data
 from tests.bench.transfer.cloudy import Cloudy, Target, sizes
+from tests.bench.transfer.job import EXPORT, Job
 from tests.bench.transfer.measuring import Figures
 from tests.bench.transfer.peers import Errand, Peers
 from tests.bench.transfer.places import Places
 from tests.bench.transfer.servers import Place, Sink
 from tests.bench.transfer.standins import NOTHING
 from tests.bench.transfer.verdicts import CLOUDY, GIB, MIB, Record
-from tests.bench.transfer.work import EXPORT, Job
 
 _DISK = "disk"
 _S3, _AZURE = "s3", "azure"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from integrations.simulators.demo.children import environment
+from tests.bench.transfer.job import VMSTORE, Job
 from tests.bench.transfer.measuring import ClientError, Figures, Span
 from tests.bench.transfer.servers import ACCESS_KEY, REGION, SECRET_KEY, Azure, Place
 from tests.bench.transfer.standins import NOTHING
-from tests.bench.transfer.work import VMSTORE, Job
 
 _HOUSE = Path(__file__).resolve().parents[3]
 

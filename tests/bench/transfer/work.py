@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,24 +27,10 @@ from bot.store import Database
 from bot.systems import ConfiguredSystems
 from bot.workflow import StepSpec, Workflow, read
 from bot.workflow import load as workflow_text
+from tests.bench.transfer.job import EXPORT, VMSTORE, Job
 from tests.bench.transfer.measuring import held_bytes, peak_bytes
 from tests.bench.transfer.profile import Profile
 from tests.bench.transfer.standins import NOTHING, huge, nothing
-
-VMSTORE, EXPORT = "bench", "/tintri"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What one process is to do."""
-
-    transaction: str
-    targets: tuple[str, ...]
-    files: Mapping[str, int]  # size by path below the share's folder
-    bases: Mapping[str, str] = field(default_factory=dict)  # transaction by target
-    commit: bool = False  # make it a recovery point, so that it can be a base
-    huge: int = 0  # of a simulated disk: how much of it is read before the run fails
-    profile: bool = False  # tell where it works
 
 
 class _Systems(ConfiguredSystems):
