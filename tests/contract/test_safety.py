@@ -326,14 +326,18 @@ def test_a_base_that_is_locked_between_plan_and_copy_is_copied_from(only_s3: Lia
 # --- what goes out to Azure with a copy ---
 
 
-def test_each_range_is_copied_by_azure_only_with_its_etag_and_checksum() -> None:
+def test_each_part_goes_to_azure_with_its_checksum_and_each_range_is_copied_only_with_etag_and_checksum() -> None:
     with azure() as liar:
         world = made_in(liar, "", "vms")
         liar.asked.clear()
         world.protect(SECOND, NEW, FIRST)
         base = world.store.head(key_of(FIRST))
         copies = [asked for asked in liar.asked if azure_liar.is_copy(asked)]
+        parts = [asked for asked in liar.asked if azure_liar.is_part(asked)]
+    assert parts
     assert copies
+    for asked in parts:
+        assert asked.headers[azure_liar.CRC] == base64.b64encode(crc64(asked.body).to_bytes(8, "little")).decode()
     for asked in copies:
         first, last = (int(number) for number in asked.headers[azure_liar.RANGE].removeprefix("bytes=").split("-"))
         value = crc64(OLD[first : last + 1]).to_bytes(8, "little")
