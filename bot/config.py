@@ -58,6 +58,10 @@ class VMstoreSettings(Section):
     cleanup_share: str | None = Field(
         default=None, description='a writable way to its files, like cleanup_share = "path:/mnt/tintri-rw"'
     )
+    restore_share: str | None = Field(
+        default=None, description='a writable way for restores, like restore_share = "nfs://vmstore-data/tintri"'
+    )
+    share_password: SecretStr | None = Field(default=None, description="the password of the user in smb://user@...")
     share_uid: int | None = Field(
         default=None, ge=0, lt=1 << 32, description="the owner of the VMs' files, like share_uid = 0"
     )
@@ -66,6 +70,12 @@ class VMstoreSettings(Section):
     )
     share_timeout_s: float = Field(
         default=60.0, gt=0, description="seconds for one read of a file, like share_timeout_s = 60"
+    )
+    hypervisor: str | None = Field(
+        default=None, description='the hypervisor of its VMs, like hypervisor = "vcenter" with a section of that name'
+    )
+    datastore: str | None = Field(
+        default=None, description='how the hypervisor calls the export, like datastore = "tintri" or "/mnt/tintri"'
     )
     cleanup: Literal["auto", "manual"] = Field(default="auto", description='cleanup = "auto" or "manual"')
     export: str = Field(default="/tintri", description='the name of its export, like export = "/tintri"')
@@ -79,6 +89,30 @@ class VMstoreSettings(Section):
     read_limit: Rates = Field(default=(), description='a rate, like read_limit = "300 MiB/s", or a list by hours')
     time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
     timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
+
+    @property
+    def dials_smb(self) -> bool:
+        """Whether one of its shares logs in."""
+        return any((url or "").startswith("smb:") for url in (self.share, self.cleanup_share, self.restore_share))
+
+
+class HypervisorSettings(Section):
+    """One hypervisor, or what manages several hosts of one kind."""
+
+    kind: str = Field(description='the kind of hypervisor: kind = "libvirt"')
+    url: str = Field(description='its address, like url = "qemu+tls://kvm1.example.com/system"')
+    user: str = Field(default="", description='a user of the hypervisor, like user = "cloudy"')
+    password: SecretStr | None = Field(default=None, description="the password of that user")
+    ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
+    timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
+    domain_type: Literal["kvm", "qemu"] | None = Field(
+        default=None, description='of libvirt: domain_type = "kvm", or "qemu" for a host without it'
+    )
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether its user logs in by one; by SSH it is a key."""
+        return bool(self.user) and "+ssh:" not in self.url
 
 
 class PriceSettings(Section):
@@ -178,6 +212,9 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     vmstores: dict[str, VMstoreSettings] = Field(default_factory=dict, description="sections like [vmstores.vmstore]")
     targets: dict[str, TargetSettings] = Field(default_factory=dict, description="sections like [targets.s3]")
+    hypervisors: dict[str, HypervisorSettings] = Field(
+        default_factory=dict, description="sections like [hypervisors.vcenter]"
+    )
     inventory: InventorySettings = InventorySettings()
     protection: ProtectionSettings = ProtectionSettings()
     policy: PolicySettings = PolicySettings()
@@ -197,7 +234,7 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log's redaction."""
-        sections = (self, self.slack, *self.vmstores.values(), *self.targets.values())
+        sections = (self, self.slack, *self.vmstores.values(), *self.targets.values(), *self.hypervisors.values())
         values = (getattr(section, name) for section in sections for name in type(section).model_fields)
         return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
@@ -212,7 +249,11 @@ class Settings(BaseSettings):
         for name, is_used in (("bot_token", slack or slack_http), ("app_token", slack), ("signing_secret", slack_http)):
             problems += mistakes.missing_secrets(self.slack, ("slack",), (name,) if is_used else ())
         for name, vmstore in self.vmstores.items() if vmstores else ():
-            problems += mistakes.missing_secrets(vmstore, ("vmstores", name), ("password",))
+            needs = ("password", "share_password") if vmstore.dials_smb else ("password",)
+            problems += mistakes.missing_secrets(vmstore, ("vmstores", name), needs)
+        for name, hypervisor in self.hypervisors.items() if vmstores else ():
+            if hypervisor.needs_password:
+                problems += mistakes.missing_secrets(hypervisor, ("hypervisors", name), ("password",))
         for name, target in self.targets.items() if targets else ():
             if target.access_key or target.secret_key:
                 problems += mistakes.missing_secrets(target, ("targets", name), ("access_key", "secret_key"))
@@ -300,7 +341,7 @@ def _resolved(raw: Raw, folder: Path) -> Raw:
     database = raw.get("database", {})
     if isinstance(database, dict):
         resolved["database"] = _with_paths({"path": "cloudy.db", "engine": "engine.db", **database}, folder)
-    for family in ("vmstores", "targets"):
+    for family in ("vmstores", "targets", "hypervisors"):
         systems = raw.get(family)
         if isinstance(systems, dict):
             resolved[family] = {name: _with_paths(system, folder) for name, system in systems.items()}
@@ -314,7 +355,7 @@ def _with_paths(section: Any, folder: Path) -> Any:
     for key in ("path", "engine", "ca"):
         if isinstance(section.get(key), str):
             resolved[key] = folder / section[key]
-    for key in ("share", "cleanup_share"):
+    for key in ("share", "cleanup_share", "restore_share"):
         scheme, _, place = str(section.get(key, "")).partition(":")
         if scheme == "path":
             resolved[key] = f"path:{folder / place}"

@@ -2,7 +2,7 @@
 
 A recovery point exists if and only if its manifest does. Format 1 is JSON, UTF-8, fields always in the same order.
 Fields that this version does not know are ignored; those it knows must be there and right, but for those that came
-later (note, keep_for, digests, origin), which may be absent.
+later (note, keep_for, digests, origin, shape), which may be absent.
 """
 
 import json
@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from bot.checksum import from_hex, to_hex
 from bot.errors import IntegrityError, OperatorError
-from bot.model import Actor, Disk, Json, StoredFile
+from bot.model import LARGEST_DEFINITION, Actor, Disk, Json, Nic, StoredFile, VmShape
 
 FORMAT = 1
+_KINDS = ("vsphere", "libvirt", "hyperv", "")
+_FIRMWARES = ("bios", "efi", "")
 T = TypeVar("T")
 
 
@@ -29,6 +31,7 @@ class ProtectedVm:
     hypervisor: str
     disks: tuple[Disk, ...]  # in bus order; paths as they were on the export
     origin: str = ""  # name of the VM that it was cloned from; "": of none, or not told
+    shape: VmShape | None = None  # what its hypervisor said of it; None: none was asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ def encode(manifest: Manifest) -> bytes:
         "consistency": manifest.consistency,
         "note": manifest.note,
         "keep_for": manifest.keep_for,
-        "vm": asdict(manifest.vm),
+        "vm": _vm_document(manifest.vm),
         "snapshot_uuid": manifest.snapshot_uuid,
         "target": manifest.target,
         "files": [asdict(file) | {"crc64": to_hex(file.crc64)} for file in manifest.files],
@@ -96,6 +99,13 @@ def encode(manifest: Manifest) -> bytes:
         return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError as error:
         raise IntegrityError("A name of the VM or of its files is not valid Unicode; rename it.") from error
+
+
+def _vm_document(vm: ProtectedVm) -> Json:
+    document = asdict(vm)
+    if vm.shape is None:
+        del document["shape"]
+    return document
 
 
 def decode(content: bytes) -> Manifest:
@@ -165,6 +175,12 @@ class _Fields:
                 raise IntegrityError(f"{item.where} is not an object.")
         return tuple(make(item) for item in items)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        items = self._take(name, list)
+        if not all(type(item) is str for item in items):
+            raise IntegrityError(f"{self.where}.{name} holds something else than texts.")
+        return tuple(items)
+
     def _take(self, name: str, kind: type[T]) -> T:
         if name not in self.values:
             raise IntegrityError(f"{self.where}.{name} is missing.")
@@ -205,6 +221,22 @@ def _vm(fields: _Fields) -> ProtectedVm:
             "disks", lambda each: Disk(uuid=each.text("uuid"), name=each.text("name"), path=each.text("path"))
         ),
         origin=fields.optional_text("origin"),
+        shape=_shape(fields.nested("shape")) if "shape" in fields.values else None,
+    )
+
+
+def _shape(fields: _Fields) -> VmShape:
+    return VmShape(
+        kind=fields.text("kind"),
+        cpus=fields.number("cpus"),
+        memory_mib=fields.number("memory_mib"),
+        firmware=fields.text("firmware"),
+        nics=fields.each(
+            "nics", lambda each: Nic(mac=each.text("mac"), network=each.text("network"), model=each.text("model"))
+        ),
+        disks=fields.texts("disks"),
+        guest=fields.text("guest"),
+        definition=fields.text("definition"),
     )
 
 
@@ -230,6 +262,20 @@ def _check(manifest: Manifest) -> None:
             if each in seen:
                 raise IntegrityError(f"The manifest names the key {each!r} twice.")
             seen.add(each)
+    if manifest.vm.shape is not None:
+        _check_shape(manifest.vm.shape)
+
+
+def _check_shape(shape: VmShape) -> None:
+    if shape.kind not in _KINDS or shape.firmware not in _FIRMWARES:
+        raise IntegrityError(f"The manifest tells a VM of kind {shape.kind!r} with firmware {shape.firmware!r}.")
+    if shape.cpus < 0 or shape.memory_mib < 0:
+        raise IntegrityError("The manifest tells a VM of less than nothing.")
+    for disk in shape.disks:
+        if not _stays_inside(disk):
+            raise IntegrityError(f"The manifest names a disk outside the export: {disk!r}.")
+    if len(shape.definition) > LARGEST_DEFINITION:
+        raise IntegrityError(f"The manifest's definition of the VM is longer than {LARGEST_DEFINITION:,} characters.")
 
 
 def _check_file(file: StoredFile, transaction_id: str) -> None:

@@ -14,7 +14,7 @@ Raw = dict[str, Any]  # as read: a table of TOML, or the same from variables
 Key = tuple[str, ...]
 
 _PREFIX = "CLOUDY_"
-_FAMILIES = ("vmstores", "targets")  # sections that hold one section for each system
+_FAMILIES = ("vmstores", "targets", "hypervisors")  # sections that hold one section for each system
 _NAME_ITSELF = "[key]"  # how pydantic says that a section's name is wrong, not what is in it
 _FOLDER = "folder"  # set by where the file is, not by what it says
 _NAME = re.compile(r"[a-z0-9](?:_?[a-z0-9-])*")
@@ -94,7 +94,9 @@ def rule_breaks(raw: Raw, file: str) -> list[str]:
             if isinstance(section, dict):
                 problems += _bad_addresses((family, name), section, file)
                 if family == "vmstores":
+                    problems += _bad_shares((family, name), section, file)
                     problems += _bad_cleanup((family, name), section, file)
+                    problems += _bad_hypervisor((family, name), section, raw, file)
     return problems
 
 
@@ -147,8 +149,32 @@ def _bad_addresses(key: Key, section: Raw, file: str) -> Iterator[str]:
             continue
         if parts.username or parts.password:
             yield f"{where}: an address may not hold a user or password; set {variable(key)}__... instead"
-        elif not parts.scheme or not parts.netloc:
+        elif not parts.scheme or not (parts.netloc or key[0] == "hypervisors"):  # qemu:///system is a whole one
             yield f"{where}: {text!r} is not a whole address; write it with its scheme, like https://name.example.com"
+
+
+def _bad_shares(key: Key, section: Raw, file: str) -> Iterator[str]:
+    for name in ("share", "cleanup_share", "restore_share"):
+        text = section.get(name)
+        scheme, _, place = text.partition("://") if isinstance(text, str) else ("", "", "")
+        login, at, _ = place.partition("/")[0].rpartition("@")
+        if scheme and at and ":" in login:
+            yield (
+                f"{file}: {_dotted((*key, name))}: a share's address may not hold a password; take it out and set "
+                f"{variable((*key, 'share_password'))}"
+            )
+
+
+def _bad_hypervisor(key: Key, section: Raw, raw: Raw, file: str) -> Iterator[str]:
+    chosen, known = section.get("hypervisor"), raw.get("hypervisors", {})
+    if isinstance(chosen, str) and isinstance(known, dict) and chosen not in known:
+        yield (
+            f"{file}: {_dotted((*key, 'hypervisor'))}: there is no [{_dotted(('hypervisors', chosen))}]"
+            f"{_did_you_mean(chosen, known)}; add it, or correct the name"
+        )
+    for needed, other in (("datastore", "hypervisor"), ("hypervisor", "datastore")):
+        if section.get(other) and not section.get(needed):
+            yield f"{file}: {_dotted((*key, needed))}: missing beside {other}; add it, or take {other} out"
 
 
 def _bad_cleanup(key: Key, section: Raw, file: str) -> Iterator[str]:

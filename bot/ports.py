@@ -9,20 +9,25 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from bot.model import (
+    Alive,
     Capabilities,
     CopySource,
     Entry,
     Headroom,
+    HypervisorInfo,
     ObjectInfo,
     ObjectVersion,
     PartCopied,
     PartDone,
     PartLimits,
+    Registered,
+    RegisterSpec,
     Snapshot,
     Task,
     Upload,
     UploadRule,
     Vm,
+    VmShape,
     VMstoreInfo,
 )
 
@@ -179,7 +184,7 @@ class Share(Protocol):
         """Remove a directory and all in it; gone already is fine. DeniedError on a share that may not be written."""
 
     def create(self, path: str, size: int) -> Writer:
-        """Open a file for writing, `size` bytes long from then on; new bytes are zeros, and take no room where possible.
+        """Open a file for writing, `size` bytes long from then on; new bytes are zeros, and take no room if possible.
 
         One that is there keeps its bytes, so repeating is safe. A link at its place is not followed. MissingError: no
         such directory. DeniedError on a share that may not be written.
@@ -279,6 +284,56 @@ class ObjectStore(Protocol):
         """Remove one version for good; gone already is fine. DeniedError: a lock keeps it, or the rights do not do."""
 
 
+class Hypervisor(Protocol):
+    """One hypervisor, as it sees the files of one VMstore. Each call opens and ends what it needs, and has a time-out.
+
+    Paths are relative to the VMstore's export. All raise TransientError (unreachable, does not answer), PermanentError
+    with the hypervisor's own code, or DeniedError (login, right, certificate).
+    """
+
+    name: str
+    kind: str  # as in VmShape
+
+    def info(self) -> HypervisorInfo:
+        """Ask what it is, logged in."""
+
+    def shape(self, vm: Vm) -> VmShape:
+        """What a VM of the VMstore is made of. MissingError: the hypervisor does not know it."""
+
+    def find(self, name: str) -> tuple[Registered, ...]:
+        """All VMs of exactly that name."""
+
+    def registered(self, label: str) -> Registered | None:
+        """What a label has registered and is still there."""
+
+    def register_vm(self, label: str, spec: RegisterSpec) -> Registered:
+        """Make a VM of files that lie on the export; it is off. Twice with one label: the same one.
+
+        Its definition may come from a bucket that others write to: nothing outside of the spec's directory is taken
+        from it, and what was left out stands in the notes. PermanentError: nothing was registered (the name or the
+        identity is taken, a file is not there, a network is not known, no definition that it understands).
+        """
+
+    def power_on(self, vm_id: str) -> None:
+        """Start it; on already is fine. MissingError. PermanentError: it does not start, it is still registered."""
+
+    def power_off(self, vm_id: str) -> None:
+        """Stop it at once, as if the power went; off already is fine, and so is gone."""
+
+    def alive(self, vm_id: str, pattern: str = "") -> Alive | None:
+        """One look, which never waits long: whether the guest shows that it lives. MissingError.
+
+        pattern: a regular expression that its console must have shown, where the hypervisor has consoles; without it
+        what runs in the guest must answer.
+        """
+
+    def unregister(self, vm_id: str) -> None:
+        """Forget it, off first if it is on; gone already is fine. The files on the export stay."""
+
+    def close(self) -> None:
+        """Let go of its connection; repeating is safe, and so is asking it again."""
+
+
 class Systems(Protocol):
     """The configured systems by name. NotFound carries the names there are."""
 
@@ -301,6 +356,16 @@ class Systems(Protocol):
 
     def restore_share(self, vmstore: str) -> Share | None:
         """The writable share that restores write through: of its own, or `cleanup_share`; None: there is neither."""
+
+    @property
+    def hypervisor_names(self) -> tuple[str, ...]:
+        """In the order of the configuration."""
+
+    def hypervisor(self, name: str) -> Hypervisor:
+        """The hypervisor of that name, to be asked what it is; it sees no files. The same object each time."""
+
+    def hypervisor_of(self, vmstore: str) -> Hypervisor | None:
+        """The hypervisor that runs a VMstore's VMs; None: the configuration names none. The same object each time."""
 
     def target(self, name: str) -> ObjectStore:
         """The object store behind a target's name; the same object each time."""

@@ -9,17 +9,17 @@ from pydantic import SecretStr
 
 from bot import crossings
 from bot.clock import SystemClock
-from bot.config import Settings, TargetSettings, VMstoreSettings
+from bot.config import HypervisorSettings, Settings, TargetSettings, VMstoreSettings
 from bot.errors import ConfigError, NotFound
 from bot.hours import next_of_all
 from bot.lines import Line
 from bot.model import Price
-from bot.ports import ObjectStore, Share, VMstore
+from bot.ports import Hypervisor, ObjectStore, Share, VMstore
 from bot.prices import Prices, list_price, settled
 from bot.rate_settings import hours_of, timetable
 from bot.slots import Slots
 from bot.throttle import Throttle
-from integrations import objectstores, shares, vmstores
+from integrations import hypervisors, objectstores, shares, vmstores
 
 _OURS = {
     "url",
@@ -42,6 +42,8 @@ class ConfiguredSystems:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._targets: dict[str, ObjectStore] = {}
+        self._shares: dict[tuple[str, str], Share] = {}  # by VMstore and URL
+        self._hypervisors: dict[tuple[str, str], Hypervisor] = {}  # by name and VMstore; of no VMstore: ""
         self._lock = threading.Lock()
 
     @property
@@ -73,12 +75,42 @@ class ConfiguredSystems:
     def share(self, vmstore: str) -> Share:
         """See the port."""
         found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.share, found)
+        return self._open_share(vmstore, "share", found.share)
 
     def cleanup_share(self, vmstore: str) -> Share | None:
         """See the port."""
         found = self._vmstore(vmstore)
-        return _open_share(vmstore, found.cleanup_share, found) if found.cleanup_share else None
+        return self._open_share(vmstore, "cleanup_share", found.cleanup_share) if found.cleanup_share else None
+
+    def restore_share(self, vmstore: str) -> Share | None:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        if not found.restore_share:
+            return self.cleanup_share(vmstore)
+        return self._open_share(vmstore, "restore_share", found.restore_share)
+
+    @property
+    def hypervisor_names(self) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(self._settings.hypervisors)
+
+    def hypervisor(self, name: str) -> Hypervisor:
+        """See the port."""
+        return self._open_hypervisor(name, "", "")
+
+    def hypervisor_of(self, vmstore: str) -> Hypervisor | None:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        return self._open_hypervisor(found.hypervisor, vmstore, found.datastore or "") if found.hypervisor else None
+
+    def _open_hypervisor(self, name: str, vmstore: str, datastore: str) -> Hypervisor:
+        if name not in self._settings.hypervisors:
+            raise NotFound(f"There is no hypervisor called {name} in the configuration.", self.hypervisor_names)
+        with self._lock:
+            if (name, vmstore) not in self._hypervisors:
+                opened = _open_hypervisor(name, self._settings.hypervisors[name], datastore)
+                self._hypervisors[name, vmstore] = opened
+            return self._hypervisors[name, vmstore]
 
     def target(self, name: str) -> ObjectStore:
         """See the port."""
@@ -95,25 +127,42 @@ class ConfiguredSystems:
         limited = [hours_of(each.upload_window, each.time_zone) for each in chosen if each.upload_window]
         return next_of_all(limited, at) if limited else at
 
+    def _open_share(self, vmstore: str, setting: str, url: str) -> Share:
+        """The same each time: a share that dials a server keeps its one connection."""
+        with self._lock:
+            if (vmstore, url) not in self._shares:
+                self._shares[vmstore, url] = _open_share(f"{vmstore}.{setting}", url, self._vmstore(vmstore))
+            return self._shares[vmstore, url]
+
     def _vmstore(self, name: str) -> VMstoreSettings:
         if name not in self._settings.vmstores:
             raise NotFound(f"There is no VMstore called {name} in the configuration.", self.vmstore_names)
         return self._settings.vmstores[name]
 
 
-def _open_share(vmstore: str, url: str, settings: VMstoreSettings) -> Share:
+def _open_share(setting: str, url: str, settings: VMstoreSettings) -> Share:
     scheme = url.partition(":")[0]
     if scheme not in shares.OPENERS:
         ways = ", ".join(shares.OPENERS)
-        raise ConfigError([f"vmstores.{vmstore}.share is {url!r}; Cloudy reaches files by: {ways}"])
+        raise ConfigError([f"vmstores.{setting} begins with {scheme!r}; Cloudy reaches files by: {ways}"])
     share = shares.OPENERS[scheme](
         url,
         export=settings.export,
         uid=settings.share_uid,
         gid=settings.share_gid,
         timeout_s=settings.share_timeout_s,
+        password=settings.share_password.get_secret_value() if settings.share_password else "",
     )
     return crossings.watched("share", share)
+
+
+def _open_hypervisor(name: str, settings: HypervisorSettings, datastore: str) -> Hypervisor:
+    if settings.kind not in hypervisors.OPENERS:
+        kinds = ", ".join(hypervisors.OPENERS)
+        raise ConfigError([f"hypervisors.{name}.kind is {settings.kind!r}; there are: {kinds}"])
+    options = settings.model_dump(exclude={"kind", "url"})
+    plain = {key: _plain(value) for key, value in options.items() if value is not None}
+    return crossings.watched("hypervisor", hypervisors.OPENERS[settings.kind](name, settings.url, datastore, plain))
 
 
 def _open_store(name: str, settings: TargetSettings) -> ObjectStore:

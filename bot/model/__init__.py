@@ -2,6 +2,16 @@
 
 from bot.model.approvals import Approval, ApprovalState, Choice, Decision
 from bot.model.estimates import Cost, Estimate, Guess, Past, Price, Requests
+from bot.model.hypervisors import (
+    LARGEST_DEFINITION,
+    LONGEST_SIGN,
+    Alive,
+    HypervisorInfo,
+    Nic,
+    Registered,
+    RegisterSpec,
+    VmShape,
+)
 from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
@@ -48,7 +58,10 @@ from bot.model.transactions import (
 )
 
 __all__ = [
+    "LARGEST_DEFINITION",
+    "LONGEST_SIGN",
     "Actor",
+    "Alive",
     "Approval",
     "ApprovalState",
     "AuditEvent",
@@ -71,9 +84,11 @@ __all__ = [
     "Guess",
     "Handout",
     "Headroom",
+    "HypervisorInfo",
     "Json",
     "Look",
     "Message",
+    "Nic",
     "ObjectInfo",
     "ObjectVersion",
     "Page",
@@ -89,6 +104,8 @@ __all__ = [
     "ProtectRequest",
     "Protection",
     "RecoveryPoint",
+    "RegisterSpec",
+    "Registered",
     "Requests",
     "Resource",
     "ResourceKind",
@@ -114,4 +131,5 @@ __all__ = [
     "Vm",
     "VmKind",
     "VmLine",
+    "VmShape",
 ]

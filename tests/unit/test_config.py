@@ -128,7 +128,7 @@ threads = 0
     problems = problems_of(written(tmp_path, text, "CLOUDY_SLAK__APP_TOKEN=x\n"))
 
     for told in (
-        "cloudy.toml: colour: unknown key; known are database, inventory, policy, protection, slack, targets, vmstores",
+        "cloudy.toml: colour: unknown key; known are database, hypervisors, inventory, policy, protection, slack, targets, vmstores",
         "cloudy.toml: database.pth: unknown key; did you mean path?",
         "cloudy.toml: slack.bot_token: secrets do not belong into this file; take it out and set"
         " CLOUDY_SLACK__BOT_TOKEN in the environment or in secrets.env beside it",
@@ -215,6 +215,21 @@ def test_secrets_are_required_only_of_what_is_used_and_named_by_their_variables(
     ]
 
 
+def test_a_share_that_logs_in_needs_its_password_and_has_it_nowhere_else(tmp_path: Path) -> None:
+    smb = WHOLE.replace(
+        'cleanup_share = "path:/mnt/rw"', 'cleanup_share = "path:x"\nrestore_share = "smb://u@array/vms"'
+    )
+    settings = config.load(written(tmp_path, smb, "CLOUDY_VMSTORES__ARRAY_ONE__PASSWORD=p\n"))
+    assert settings.vmstores["array-one"].restore_share == "smb://u@array/vms"
+    with pytest.raises(ConfigError, match="CLOUDY_VMSTORES__ARRAY_ONE__SHARE_PASSWORD is not set"):
+        settings.require_secrets(vmstores=True)
+    problems = problems_of(written(tmp_path, smb.replace("smb://u@", "smb://u:in-the-url@")))
+    assert problems == (
+        "cloudy.toml: vmstores.array-one.restore_share: a share's address may not hold a password; take it out and set"
+        " CLOUDY_VMSTORES__ARRAY_ONE__SHARE_PASSWORD",
+    )
+
+
 def test_signed_http_needs_the_signing_secret_and_no_app_token(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         config.load(written(tmp_path, WHOLE)).require_secrets(slack_http=True)
@@ -243,3 +258,39 @@ def test_a_duration_is_read_and_anything_else_is_told_with_its_cure(tmp_path: Pa
     (problem,) = problems_of(written(tmp_path, "[protection]\nrpo = 24\n"))
     assert "protection.rpo" in problem
     assert 'like rpo = "24h"' in problem
+
+
+HYPERVISOR = """
+[hypervisors.kvm]
+kind = "libvirt"
+url = "qemu:///system"
+"""
+
+
+def test_a_vmstore_names_its_hypervisor_and_how_that_calls_the_export(tmp_path: Path) -> None:
+    text = WHOLE.replace("[targets.s3]", 'hypervisor = "kvm"\ndatastore = "/mnt/tintri"\n\n[targets.s3]')
+    settings = config.load(written(tmp_path, text + HYPERVISOR))
+    assert settings.vmstores["array-one"].hypervisor == "kvm"
+    assert settings.hypervisors["kvm"].url == "qemu:///system"
+    assert not settings.hypervisors["kvm"].needs_password
+    assert problems_of(written(tmp_path, text)) == (
+        "cloudy.toml: vmstores.array-one.hypervisor: there is no [hypervisors.kvm]; add it, or correct the name",
+    )
+
+
+def test_hypervisor_and_datastore_go_together(tmp_path: Path) -> None:
+    for one, other in (('hypervisor = "kvm"', "datastore"), ('datastore = "/mnt/tintri"', "hypervisor")):
+        text = WHOLE.replace("[targets.s3]", f"{one}\n\n[targets.s3]")
+        (problem,) = problems_of(written(tmp_path, text + HYPERVISOR))
+        assert problem.startswith(f"cloudy.toml: vmstores.array-one.{other}: missing beside ")
+
+
+def test_the_password_of_a_hypervisor_is_a_secret_and_needed_with_its_user(tmp_path: Path) -> None:
+    text = WHOLE + HYPERVISOR.replace("qemu:///system", "https://vcenter.example.com") + 'user = "cloudy"\n'
+    settings = config.load(written(tmp_path, text, "CLOUDY_HYPERVISORS__KVM__PASSWORD=hunter22\n"))
+    assert "hunter22" in settings.secrets()
+    assert "hunter22" not in repr(settings)
+    with pytest.raises(ConfigError, match="CLOUDY_HYPERVISORS__KVM__PASSWORD is not set"):
+        config.load(written(tmp_path, text, "")).require_secrets(vmstores=True)
+    (problem,) = problems_of(written(tmp_path, text + 'password = "hunter22"\n'))
+    assert "secrets do not belong into this file" in problem

@@ -1,6 +1,7 @@
 """The manifest: what is written is read again, and what is not right is refused."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bot import manifest
 from bot.errors import IntegrityError, OperatorError
 from bot.manifest import Manifest, ProtectedVm, Skipped, decode, encode
-from bot.model import Actor, Disk, StoredFile
+from bot.model import Actor, Disk, Nic, StoredFile, VmShape
 
 TID = "20261123T142233Z-7f3k9q"
 TAKEN = datetime(2026, 11, 23, 14, 22, 40, 123456, tzinfo=UTC)
@@ -62,6 +63,17 @@ times = st.datetimes(
     datetime(2200, 1, 1),  # noqa: DTZ001
     timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5))]),
 )
+shapes = st.builds(
+    VmShape,
+    kind=st.sampled_from(["vsphere", "libvirt", "hyperv", ""]),
+    cpus=st.integers(0, 512),
+    memory_mib=st.integers(0, 2**30),
+    firmware=st.sampled_from(["bios", "efi", ""]),
+    nics=st.lists(st.builds(Nic, mac=texts, network=texts, model=texts), max_size=3).map(tuple),
+    disks=st.lists(names, max_size=3).map(tuple),
+    guest=texts,
+    definition=st.text(max_size=200),
+)
 files = st.builds(a_file, names, size=st.integers(0, 2**60), crc64=st.integers(0, 2**64 - 1), etag=texts)
 manifests = st.builds(
     a_manifest,
@@ -75,6 +87,7 @@ manifests = st.builds(
         vmstore=texts,
         hypervisor=texts,
         disks=st.lists(st.builds(Disk, uuid=texts, name=texts, path=texts), max_size=3).map(tuple),
+        shape=st.none() | shapes,
     ),
     files=st.lists(files, max_size=4, unique_by=lambda file: file.key).map(tuple),
     skipped=st.lists(st.builds(Skipped, name=texts, reason=texts), max_size=3).map(tuple),
@@ -127,6 +140,70 @@ def test_a_manifest_from_before_notes_is_as_good() -> None:
     document = json.loads(encode(a_manifest()))
     del document["note"], document["keep_for"]
     assert decode(json.dumps(document).encode()) == a_manifest(note="", keep_for="")
+
+
+def a_shape(**changes: Any) -> VmShape:
+    given: dict[str, Any] = {
+        "kind": "libvirt",
+        "cpus": 2,
+        "memory_mib": 2048,
+        "firmware": "efi",
+        "nics": (Nic(mac="52:54:00:00:00:01", network="default", model="virtio"),),
+        "disks": ("kvm01/kvm01.qcow2",),
+        "guest": "debian12",
+        "definition": "<domain/>",
+    }
+    return VmShape(**{**given, **changes})
+
+
+def with_shape(shape: VmShape | None) -> Manifest:
+    return a_manifest(vm=replace(a_manifest().vm, shape=shape))
+
+
+def test_a_manifest_without_a_shape_does_not_speak_of_one() -> None:
+    assert "shape" not in json.loads(encode(a_manifest()))["vm"]
+    assert json.loads(encode(with_shape(a_shape())))["vm"]["shape"]["disks"] == ["kvm01/kvm01.qcow2"]
+
+
+@pytest.mark.parametrize(
+    ("field", "to"),
+    [
+        ("kind", "xen"),
+        ("kind", None),
+        ("cpus", "2"),
+        ("cpus", -1),
+        ("cpus", True),
+        ("memory_mib", 1.5),
+        ("firmware", "coreboot"),
+        ("nics", [{"mac": "52:54:00:00:00:01"}]),
+        ("nics", ["default"]),
+        ("disks", ["../../etc/shadow"]),
+        ("disks", ["/etc/shadow"]),
+        ("disks", [1]),
+        ("disks", "kvm01.qcow2"),
+        ("definition", 7),
+        ("definition", "x" * ((1 << 20) + 1)),
+    ],
+)
+def test_a_shape_that_is_there_must_be_right(field: str, to: Any) -> None:
+    document = json.loads(encode(with_shape(a_shape())))
+    document["vm"]["shape"][field] = to
+    with pytest.raises(IntegrityError):
+        decode(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("field", ["kind", "cpus", "memory_mib", "firmware", "nics", "disks", "guest", "definition"])
+def test_a_shape_must_be_whole(field: str) -> None:
+    document = json.loads(encode(with_shape(a_shape())))
+    del document["vm"]["shape"][field]
+    with pytest.raises(IntegrityError, match=field):
+        decode(json.dumps(document).encode())
+
+
+def test_a_shape_that_could_not_be_read_again_is_not_written() -> None:
+    for wrong in (a_shape(disks=("../x",)), a_shape(kind="xen"), a_shape(definition="x" * ((1 << 20) + 1))):
+        with pytest.raises(IntegrityError):
+            encode(with_shape(wrong))
 
 
 def test_another_format_says_what_to_do() -> None:

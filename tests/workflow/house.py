@@ -14,7 +14,7 @@ from bot.errors import NotFound
 from bot.model import Actor, Json, Place, ProtectRequest, State, Transaction
 from bot.planner import Planner
 from bot.policy import Policy
-from bot.ports import ObjectStore, Share, VMstore
+from bot.ports import Hypervisor, ObjectStore, Share, VMstore
 from bot.runner import Runner
 from bot.service import Service
 from bot.store import Database
@@ -22,6 +22,7 @@ from bot.transfer import TransferSettings
 from bot.walk import walk
 from bot.worker import shipped_workflow
 from tests.memory import MemoryShare, MemoryStore, Watch, unwatched
+from tests.memory_hypervisor import Host, MemoryHypervisor
 from tests.memory_vmstore import Array, MemoryVMstore
 
 ALICE = Actor(id="U_ALICE", name="alice", source="slack")
@@ -64,6 +65,7 @@ class MemorySystems:
         self._targets = {target.name: target for target in targets}
         self._can_clean = can_clean
         self.opens: Callable[[datetime], datetime | None] = lambda at: at
+        self.host: Host | None = None  # what runs the VMstore's VMs
 
     @property
     def vmstore_names(self) -> tuple[str, ...]:
@@ -84,6 +86,21 @@ class MemorySystems:
 
     def may_send(self, targets: Sequence[str], at: datetime) -> datetime | None:
         return self.opens(at)
+
+    def restore_share(self, vmstore: str) -> Share | None:
+        return self.cleanup_share(vmstore)
+
+    @property
+    def hypervisor_names(self) -> tuple[str, ...]:
+        return () if self.host is None else (self.host.name,)
+
+    def hypervisor(self, name: str) -> Hypervisor:
+        if self.host is None or name != self.host.name:
+            raise NotFound(name)
+        return MemoryHypervisor(self.host)
+
+    def hypervisor_of(self, vmstore: str) -> Hypervisor | None:
+        return None if self.host is None else MemoryHypervisor(self.host)
 
     def target(self, name: str) -> ObjectStore:
         try:
