@@ -44,6 +44,10 @@ class Throttle:
         self._ration = Ration(clock.now().timestamp())
         self._lock = Lock()
 
+    def is_on(self) -> bool:
+        """Whether there is a rate now."""
+        return self._rate(self._clock.now()) is not None
+
     def __call__(self, size: int) -> None:
         """Wait until so many bytes may pass. What the check of `heeding` raises ends the wait."""
         with self._lock:

@@ -94,6 +94,16 @@ def test_no_more_is_read_at_once_than_the_vmstore_allows_and_not_faster(most: in
     assert (clock.now() - begun).total_seconds() >= 3 - 0.25 - 0.01  # all three, but for the first burst
 
 
+def test_without_a_rate_a_window_is_read_in_one_call() -> None:
+    calls: list[str] = []
+    share = MemoryShare(CONTENT, watch=calls.append)
+    store = MemoryStore("s3")
+    transfer((store,), reads=Reads(Slots(2), Throttle(lambda _: None, FakeClock())), share=share)
+    expected(store)
+    assert "share.read_into" in calls
+    assert share.open_readers == 0
+
+
 def test_transfers_to_the_same_two_targets_do_not_wait_for_each_other_for_ever() -> None:
     lines = {"s3": Line(uploads=Slots(1)), "other": Line(uploads=Slots(1))}
     pairs = [
