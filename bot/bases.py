@@ -6,18 +6,20 @@ what was read, and whatever is wrong with a base means that more is sent.
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from bot import digests, manifest
-from bot.comparison import Comparison, Former, Search, Way
+from bot.comparison import ROOM, Comparison, Former, Search, Way, bytes_of
 from bot.errors import ArchivedError, CloudyError, IntegrityError, MissingError, Stopped
 from bot.grains import Grain
 from bot.model import Sample, SourceFile, StoredFile
 from bot.ports import ObjectStore
-from bot.samples import mark
+from bot.samples import is_chosen, mark
 
 MOST = 3  # objects that a file is compared with from the beginning
+_EARLY = 64  # grains that may be the beginning of another object; later only the samples that lie further on count
 _MOST_ALIKE = 2  # files of one recovery point that have another name, but the size
 
 log = logging.getLogger(__name__)
@@ -53,15 +55,23 @@ class Bases:
         if file.size < target.limits.smallest:
             return Comparison()
         formers: list[Former] = []
-        for point in self._points.get(target.name, ()):
-            for stored in _alike(file, self._files(target, point)):
-                if stored.key not in avoided and len(formers) < MOST:
-                    former = self._former(target, point, stored)
-                    if former is not None and former.grain == (formers or [former])[0].grain:
-                        formers.append(former)
+        for former in self._formers(target, file, avoided):
+            fits = not formers or former.grain == formers[0].grain
+            if fits and (not formers or bytes_of([*formers, former]) <= ROOM):
+                formers.append(former)
+            if len(formers) == MOST:
+                break
         grain = self._index.grain(target.name, file.size) if self._index else None
         search = None if grain is None else self._search(target, avoided, formers)
         return Comparison(formers, search, grain or 0)
+
+    def _formers(self, target: ObjectStore, file: SourceFile, avoided: Collection[str]) -> Iterator[Former]:
+        """Those that can be used, the likeliest first; one is read when it is asked for."""
+        for point in self._points.get(target.name, ()):
+            for stored in _alike(file, self._files(target, point)):
+                former = None if stored.key in avoided else self._former(target, point, stored)
+                if former is not None:
+                    yield former
 
     def _files(self, target: ObjectStore, point: str) -> tuple[StoredFile, ...]:
         place = target.name, point
@@ -90,11 +100,13 @@ class Bases:
         if index is None:
             return None
         known = WeakValueDictionary({former.base.key: former for former in formers})
-        useless = set(avoided)
+        useless, asked = set(avoided), set[int]()
 
         def search(wanted: Mapping[int, Grain]) -> Way | None:
-            positions = {mark(grain.digest): position for position, grain in wanted.items()}
-            for sample in index.find(target.name, list(positions)):
+            asked.update(islice(wanted, max(0, _EARLY - len(asked))))
+            worth = (position for position in wanted if position in asked or is_chosen(wanted[position].digest))
+            positions = {mark(wanted[position].digest): position for position in worth}
+            for sample in index.find(target.name, list(positions)) if positions else ():
                 if sample.file.key in useless:
                     continue
                 former = known.get(sample.file.key)

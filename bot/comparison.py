@@ -4,7 +4,7 @@ Mostly there is one, of the VM's own last recovery point. A VM that has none is 
 of other clones of it, and with whatever object is found to hold one of its grains.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from bot.grains import DIGEST_BYTES, Changes, Grain
 from bot.model import Base, ObjectInfo
 
 MOST = 4  # objects that were found, at one time
-ROOM = 64 << 20  # bytes of their digests
+ROOM = 32 << 20  # bytes of the digests of all, where there is more than one
 SEARCHES = 16  # objects that are found for one file by its grains; each costs a request and the time to read it
 
 
@@ -142,7 +142,7 @@ class Comparison:
     def _make_room(self) -> None:
         """Let go of those that were found and have not fitted for longest. One may stand there with several shifts."""
         found = [way for way in self._ways if way not in self._given]
-        while len(found) > 1 and (len(found) > MOST or _bytes_of(found) > ROOM):
+        while len(found) > 1 and (len(found) > MOST or bytes_of(way.former for way in self._ways) > ROOM):
             del self._ways[self._ways.index(found.pop())]
 
 
@@ -152,5 +152,6 @@ def _last(former: Former) -> Changes:
     return told if told is not None and told.grain == former.grain else Changes(grain=former.grain)
 
 
-def _bytes_of(ways: Sequence[Way]) -> int:
-    return sum({id(way.former): len(way.former.marks) for way in ways}.values())
+def bytes_of(formers: Iterable[Former]) -> int:
+    """What their digests take, each counted once."""
+    return sum({id(former): len(former.marks) for former in formers}.values())

@@ -14,6 +14,11 @@ EVERY = 64
 _CHOSEN = bytes(0 if first < 256 // EVERY else 1 for first in range(256))  # by a digest's first byte
 
 
+def is_chosen(digest: bytes | bytearray) -> bool:
+    """Whether a digest says of itself that it is a sample."""
+    return digest[0] < 256 // EVERY
+
+
 def mark(digest: bytes | bytearray) -> int:
     """What the index knows a digest by: 63 bits of it, since SQLite's integers have a sign."""
     return int.from_bytes(digest[1:9], "big") >> 1

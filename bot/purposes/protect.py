@@ -35,14 +35,14 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
 
 
 def _sent(step: Step) -> Iterator[str]:
-    """What travelled, what the store copied, what are zeros; and why something was sent in full that need not be."""
+    """What travelled, what the store copied, what are zeros; and why something was sent that need not be."""
     moved = step.outputs.get("moved", {})
     yield f"{size_text(moved.get('sent', 0))} sent"
     for name, words in (("copied", "unchanged, copied in the store"), ("zero", "zeros never sent")):
         if moved.get(name):
             yield f"{size_text(moved[name])} {words}"
     for lost in step.outputs.get("lost", ()):
-        yield f"sent in full, since it could not be copied: {lost.rstrip('.')}"
+        yield f"more was sent, since this could not be copied: {lost.rstrip('.')}"
 
 
 def _checksums(steps: Sequence[Step]) -> Facts:

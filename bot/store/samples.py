@@ -1,15 +1,16 @@
 """The index of grains: in which objects of a target a grain lies, for a choice of the grains of the newest objects."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, delete, func, select
 
-from bot.model import RecoveryPoint, Sample
+from bot.model import RecoveryPoint, Sample, StoredFile
 from bot.store.files import file_of
 from bot.store.rows import FileRow, PointRow, SampledRow, SampleRow
 
-_MOST = 512  # rows of one answer
+_MOST_HITS, _MOST_OBJECTS = 1024, 16  # of one answer
 
 
 _OF_FILE = (
@@ -51,28 +52,41 @@ class Samples:
         return found or 0
 
     def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
-        """Where grains with these marks lie; the object that has the most of them first, the newest among equals."""
+        """Where grains with these marks lie; the object that has the most of them first, the newest among equals.
+
+        In two questions: SQLite would begin a join with all objects of the target.
+        """
+        hits = self._session.exec(
+            select(SampleRow.object, SampleRow.mark, SampleRow.position)
+            .where(col(SampleRow.mark).in_(marks))
+            .order_by(col(SampleRow.object).desc())
+            .limit(_MOST_HITS)
+        ).all()
+        count = Counter(number for number, _, _ in hits)
+        files = self._files(target, [number for number, _ in count.most_common(_MOST_OBJECTS)])
+        return tuple(
+            Sample(point=files[number][0], file=files[number][1], mark=mark, position=position)
+            for number, _ in count.most_common(_MOST_OBJECTS)
+            if number in files
+            for at, mark, position in hits
+            if at == number
+        )
+
+    def _files(self, target: str, numbers: Sequence[int]) -> dict[int | None, tuple[str, StoredFile]]:
+        """Transaction and file of those that belong to a recovery point."""
+        if not numbers:
+            return {}
         rows = self._session.exec(
-            select(FileRow, SampleRow, SampledRow)
-            .join(SampledRow, col(SampledRow.id) == col(SampleRow.object))
+            select(SampledRow, FileRow)
             .join(FileRow, _OF_FILE)
             .join(
                 PointRow,
                 (col(PointRow.transaction_id) == col(SampledRow.transaction_id))
                 & (col(PointRow.target) == col(SampledRow.target)),
             )
-            .where(col(SampleRow.mark).in_(marks), SampledRow.target == target, FileRow.digests != "")
-            .order_by(col(SampledRow.id).desc())
-            .limit(_MOST)
-        ).all()
-        count: dict[int, int] = {}
-        for _, sample, _ in rows:
-            count[sample.object] = count.get(sample.object, 0) + 1
-        found = sorted(rows, key=lambda row: count[row[1].object], reverse=True)
-        return tuple(
-            Sample(point=of.transaction_id, file=file_of(file), mark=sample.mark, position=sample.position)
-            for file, sample, of in found
+            .where(col(SampledRow.id).in_(numbers), SampledRow.target == target, FileRow.digests != "")
         )
+        return {row.id: (row.transaction_id, file_of(file)) for row, file in rows}
 
     def replace(self, point: RecoveryPoint) -> None:
         """Only the newest recovery point of a VM in a target is in the index: forget its others."""

@@ -101,7 +101,7 @@ def test_what_is_found_is_bounded_in_number_and_memory(monkeypatch: pytest.Monke
     found = [bool(compared.places(0, grains(content, GRAIN))) for content in objects]
     assert found == [True] * comparison.SEARCHES + [False] * 5
     assert len(compared._ways) == 1 + comparison.MOST
-    monkeypatch.setattr(comparison, "ROOM", 20)
+    monkeypatch.setattr(comparison, "ROOM", 40)
     compared = Comparison([former(noise(1, 999), "tx/own")], find)
     for content in objects[:4]:
         compared.places(0, grains(content, GRAIN))
