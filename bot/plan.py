@@ -142,12 +142,15 @@ def cutter(size: int, rules: CutRules) -> Cutter:
 def _segment(size: int, rules: CutRules) -> int:
     """How long segments are: so that the half of an object's parts would do. A store takes a minute for each 4 GiB.
 
-    In whole uploads, so that those of a disk that is all new lie in the windows it is read into as they do before.
+    In whole uploads where these reach, so that those of a disk that is all new lie in windows as they do before.
     """
-    limits, upload = rules.limits, _up(rules.upload, rules.granule)
-    unit = upload if upload <= limits.largest else rules.granule
-    needed = _up(max(rules.segment, -(-2 * size // limits.most)), unit)
-    return min(needed, limits.largest // unit * unit)
+    limits = rules.limits
+    needed = max(rules.segment, -(-2 * size // limits.most))
+    for unit in (_up(rules.upload, rules.granule), rules.granule):
+        length = min(_up(needed, unit), limits.largest // unit * unit)
+        if size <= length * (limits.most - 1):
+            break
+    return length
 
 
 def longest_zero(size: int, rules: CutRules) -> int:
