@@ -49,6 +49,7 @@ class Way:
     is_small: bool  # of one window and one part at most
     comparison: Comparison  # with what there is already
     is_full: bool = False  # nothing is copied, zeros neither: it went wrong before
+    turn: int = 0  # how often it went wrong
 
 
 class Lane:
@@ -69,8 +70,10 @@ class Lane:
         self._windows: deque[Window] = deque()  # whose bytes may still be needed
         self._is_full = way.is_full
         self._object = Assembly(target, file.key, desk, path=file.path)
-        transaction, kind = file.key.partition("/")[0], "full-" if way.is_full else ""
-        self._segments = Segments(target, desk, transaction=transaction, file=f"{kind}{number}", path=file.path)
+        name = f"{number}-{way.turn}" if way.turn else str(number)  # a late copy of the turn before must not meet it
+        self._segments = Segments(
+            target, desk, transaction=file.key.partition("/")[0], file=name, path=file.path
+        )
         self._grain, self._kept = way.grain, way.kept
         self._is_at_once = False
         self._count = 0  # parts of the object so far

@@ -258,6 +258,7 @@ class _Transfer:
             is_small=file.size <= min(self._arena.window, settings.part_bytes),
             comparison=comparison,
             is_full=is_full,
+            turn=len(self._avoided.get((target.name, file.key), ())),
         )
 
     def _comparison(self, file: SourceFile, target: ObjectStore) -> Comparison:
