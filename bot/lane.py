@@ -71,9 +71,7 @@ class Lane:
         self._is_full = way.is_full
         self._object = Assembly(target, file.key, desk, path=file.path)
         name = f"{number}-{way.turn}" if way.turn else str(number)  # a late copy of the turn before must not meet it
-        self._segments = Segments(
-            target, desk, transaction=file.key.partition("/")[0], file=name, path=file.path
-        )
+        self._segments = Segments(target, desk, transaction=file.key.partition("/")[0], file=name, path=file.path)
         self._grain, self._kept = way.grain, way.kept
         self._is_at_once = False
         self._count = 0  # parts of the object so far
