@@ -30,11 +30,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--rows", type=_several, default=tuple(CASES), help=f"some of {','.join(CASES)}")
     options.add_argument("--clients", type=_several, default=tuple(peers.PACKAGES), help="peers, or none: --clients=")
     options.add_argument("--places", type=_several, default=NAMES, help=f"some of {','.join(NAMES)}")
-    options.add_argument("--scale", type=float, default=1.0, help="of all sizes; 0.03 takes two minutes")
-    options.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
     options.add_argument(
-        "--folder", type=Path, help="where the files are made: 40 GB free, and as much memory as it may"
+        "--scale", type=float, default=1.0, help="of all sizes; 0.03 with --times 1 takes three minutes"
     )
+    options.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
+    options.add_argument("--folder", type=Path, help="where the files are made; 20 GB free, for all of it")
     options.add_argument("--peers", type=Path, default=peers.default_folder(), help="where the peers are kept")
     options.add_argument("--profile", action="store_true", help="tell where Cloudy works; costs a few percent")
     options.add_argument("--json", type=Path, help="also write all runs there")

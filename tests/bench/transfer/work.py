@@ -135,7 +135,8 @@ def main(folder: Path) -> int:
     work = _Work(folder, job)
     settle()
     _tell({"start_cpu": _cpu()})
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        return 1  # whoever wanted it has gone
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
     profile = Profile() if job.profile else None
     if profile is not None:
