@@ -1,0 +1,144 @@
+"""A target that does not answer at the start keeps the others waiting for a moment only, and gets its files later."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from bot import starts
+from bot.errors import PermanentError, Stopped, TransientError
+from bot.model import SourceFile
+from bot.transfer import TransferSettings
+from tests.memory import Crash, CrashAt, MemoryStore, Watch, unwatched
+from tests.workflow.test_transfer import CONTENT, FILES, Run, expected, no_thread_is_left
+
+__all__ = ["no_thread_is_left"]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "PATIENCE_S", 0.0)
+
+
+class Late:
+    """Holds the first call of a kind until it is let go."""
+
+    def __init__(self, *calls: str) -> None:
+        self.calls = calls
+        self.go = threading.Event()
+
+    def __call__(self, told: str) -> None:
+        if told in self.calls:
+            assert self.go.wait(30)
+
+
+def done_with(store: MemoryStore, then: Callable[[], None]) -> Watch:
+    """Calls once the store has everything."""
+
+    def watch(_told: str) -> None:
+        if len(store.objects) == len(FILES):
+            then()
+
+    return watch
+
+
+def test_the_others_go_on_and_it_is_served_when_it_answers() -> None:
+    good, late = MemoryStore("good"), MemoryStore("late")
+    run, wait = Run(good, late), Late("late.begin_upload")
+    late.watch = wait
+    good.watch = run.journal.watch = done_with(good, wait.go.set)
+    sent = run.send()
+    assert sent.failed == {}
+    expected(good)
+    expected(late)
+    total = sum(file.size for file in FILES)
+    assert run.moved[-1].done == run.moved[-1].total == 2 * total
+
+
+def test_one_that_is_dead_costs_the_others_nothing() -> None:
+    good, dead = MemoryStore("good"), MemoryStore("dead")
+    run, wait = Run(good, dead), Late("dead.begin_upload")
+
+    def watch(told: str) -> None:
+        wait(told)
+        if told == "dead.begin_upload":
+            raise TransientError("nobody answers", system="dead")
+
+    dead.watch = watch
+    good.watch = run.journal.watch = done_with(good, wait.go.set)
+    sent = run.send()
+    assert set(sent.failed) == {"dead"}
+    expected(good)
+
+
+def test_each_byte_is_read_once_more_for_the_late_one_at_most() -> None:
+    good, late = MemoryStore("good"), MemoryStore("late")
+    run, wait = Run(good, late), Late("late.begin_upload")
+    late.watch = wait
+    good.watch = run.journal.watch = done_with(good, wait.go.set)
+    run.send()
+    read = sum(length for _, _, length in run.share.reads)
+    assert read <= 2 * sum(file.size for file in FILES)
+    assert run.share.open_readers == 0
+
+
+def test_stop_is_heard_while_it_does_not_answer() -> None:
+    good, late = MemoryStore("good"), MemoryStore("late")
+    run, wait = Run(good, late), Late("late.begin_upload")
+    late.watch = wait
+
+    def check() -> None:
+        if len(good.objects) == len(FILES):
+            wait.go.set()
+            raise Stopped
+
+    run.check = check
+    with pytest.raises(Stopped):
+        run.send()
+
+
+def test_what_it_is_compared_with_is_read_of_all_targets_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "PATIENCE_S", 60.0)
+    meeting, run = threading.Barrier(3, timeout=30), Run(*(MemoryStore(name) for name in "abc"))
+
+    def compare(target: object, file: SourceFile, avoided: frozenset[str]) -> object:
+        meeting.wait()
+        return settings.compare(target, file, avoided)  # type: ignore[arg-type]
+
+    settings = run.settings()
+    together = TransferSettings(
+        threads=settings.threads, grain=settings.grain, part_bytes=settings.part_bytes, arena=settings.arena,
+        metadata=settings.metadata, compare=compare,  # type: ignore[arg-type]
+    )  # fmt: skip
+    run.send(settings=together)
+    for target in run.targets:
+        expected(target)
+
+
+def test_a_crash_at_any_moment_is_gone_on_from() -> None:
+    for nth in range(0, 200, 7):
+        run = Run(MemoryStore("s3"), MemoryStore("other"), threads=2)
+        run.watch(CrashAt(nth))
+        with suppress(Crash):
+            run.send()
+        run.watch(unwatched)
+        assert run.send().failed == {}
+        for target in run.targets:
+            expected(target)
+        assert run.journal.promised == set()
+
+
+def test_a_target_that_fails_late_is_given_up_alone() -> None:
+    good, late = MemoryStore("good"), MemoryStore("late")
+    run, wait = Run(good, late), Late("late.begin_upload")
+
+    def watch(told: str) -> None:
+        wait(told)
+        if told == "late.complete_upload":
+            raise PermanentError("no room", system="late")
+
+    late.watch = watch
+    good.watch = run.journal.watch = done_with(good, wait.go.set)
+    assert set(run.send().failed) == {"late"}
+    assert {file.key: CONTENT[file.path] for file in FILES} == good.objects
