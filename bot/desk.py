@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bot.meter import Meter
-from bot.model import CopySource, PartDone, StoredFile, Upload
+from bot.model import Carried, CopySource, PartDone, StoredFile, Upload
 from bot.ports import ObjectStore
 
 T = TypeVar("T")
@@ -40,6 +40,9 @@ class Journal(Protocol):
 
     def parts(self, target: str, key: str) -> Mapping[int, PartDone]:
         """Parts recorded so far, by number."""
+
+    def arrived(self, target: str) -> Carried:
+        """The bytes of all parts recorded so far, of whatever object."""
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         """The target has this part."""

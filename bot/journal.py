@@ -6,7 +6,7 @@ from typing import TypeVar
 from bot.codec import encode
 from bot.estimate import requests_of
 from bot.insist import insist
-from bot.model import Json, PartDone, RecoveryPoint, Resource, ResourceKind, Sample, StoredFile, Upload
+from bot.model import Carried, Json, PartDone, RecoveryPoint, Resource, ResourceKind, Sample, StoredFile, Upload
 from bot.ports import Clock
 from bot.store import Database, Unit
 
@@ -196,6 +196,10 @@ class DatabaseJournal(_View):
     def parts(self, target: str, key: str) -> dict[int, PartDone]:
         """Parts that had arrived."""
         return self._read(lambda unit: unit.parts.of(self._id, target, key))
+
+    def arrived(self, target: str) -> Carried:
+        """The bytes of all parts that had arrived."""
+        return self._read(lambda unit: unit.parts.arrived(self._id, target))
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         """A part has arrived."""

@@ -11,6 +11,7 @@ from bot.checksum import crc64
 from bot.errors import ArchivedError, ChangedError, DeniedError, IntegrityError, MissingError, PermanentError
 from bot.model import (
     Capabilities,
+    Carried,
     CopySource,
     Entry,
     ObjectInfo,
@@ -18,6 +19,7 @@ from bot.model import (
     PartCopied,
     PartDone,
     PartLimits,
+    PartSource,
     Sample,
     StoredFile,
     Upload,
@@ -477,6 +479,12 @@ class MemoryJournal:
     def parts(self, target: str, key: str) -> Mapping[int, PartDone]:
         with self._watching("parts"):
             return dict(self.recorded.get((target, key), {}))
+
+    def arrived(self, target: str) -> Carried:
+        with self._watching("arrived"):
+            parts = [part for (name, _), each in self.recorded.items() if name == target for part in each.values()]
+            by = {source: sum(part.length for part in parts if part.source is source) for source in PartSource}
+            return Carried(sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         with self._watching("record"):

@@ -16,7 +16,6 @@ from bot.model import (
     Bytes,
     Carried,
     Json,
-    PartSource,
     RecoveryPoint,
     ResourceKind,
     Snapshot,
@@ -88,10 +87,7 @@ def _untold(context: Context, files: Sequence[SourceFile], targets: Sequence[Obj
     """What an attempt before moved after it last told how much: parts that the journal knows and the row does not."""
     if context.attempt == 1:
         return Bytes()
-    arrived = {
-        target.name: sum((_arrived(context, target.name, file) for file in files), start=Carried())
-        for target in targets
-    }
+    arrived = {target.name: _arrived(context, target.name, files) for target in targets}
     total = sum(arrived.values(), start=Carried())
     former = context.transaction.bytes
     read = max((each.sent + each.copied + each.zero for each in arrived.values()), default=0)
@@ -113,12 +109,11 @@ def _beyond(arrived: Carried, told: Carried) -> Carried:
     )
 
 
-def _arrived(context: Context, target: str, file: SourceFile) -> Carried:
-    parts = context.journal.parts(target, file.key).values()
-    if not parts and context.journal.is_stored(target, file.key):  # at once, in one piece
-        return Carried(sent=file.size)
-    by = {source: sum(part.length for part in parts if part.source is source) for source in PartSource}
-    return Carried(sent=by[PartSource.UPLOAD], copied=by[PartSource.COPY], zero=by[PartSource.ZERO])
+def _arrived(context: Context, target: str, files: Sequence[SourceFile]) -> Carried:
+    """In parts, those of temporary objects among them, and in files that were written at once."""
+    journal = context.journal
+    stored = [file for file in files if journal.is_stored(target, file.key) and not journal.parts(target, file.key)]
+    return journal.arrived(target) + Carried(sent=sum(file.size for file in stored))
 
 
 def _metadata(context: Context) -> dict[str, str]:

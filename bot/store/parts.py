@@ -3,7 +3,7 @@
 from sqlalchemy import distinct, func
 from sqlmodel import Session, col, delete, select
 
-from bot.model import PartDone, PartSource
+from bot.model import Carried, PartDone, PartSource
 from bot.store.rows import PartRow
 
 
@@ -38,6 +38,17 @@ class Parts:
             .order_by(col(PartRow.number))
         )
         return {row.number: _part(row) for row in rows}
+
+    def arrived(self, tx_id: str, target: str) -> Carried:
+        """Sum the bytes up; a segment's count where they came from, not once more as the part that it became."""
+        query = (
+            select(PartRow.source, func.sum(PartRow.length))
+            .where(PartRow.transaction_id == tx_id, PartRow.target == target)
+            .group_by(col(PartRow.source))
+        )
+        by = {source: int(length) for source, length in self._session.exec(query)}
+        sent, copied, zero = (by.get(each.value, 0) for each in (PartSource.UPLOAD, PartSource.COPY, PartSource.ZERO))
+        return Carried(sent=sent, copied=copied, zero=zero)
 
     def tally(self, tx_id: str, target: str) -> tuple[int, int]:
         """Count the parts of a transaction in a target, and the objects that they are of."""

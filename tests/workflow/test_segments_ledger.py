@@ -67,6 +67,9 @@ def test_a_death_at_any_call_leaves_no_temporary_object(tmp_path: Path) -> None:
         house.engine.run_all()
         assert house.read(transaction.id).state is State.SUCCEEDED, f"died at {nth}"
         assert house.left() == [], f"died at {nth}"
+        done = house.read(transaction.id).bytes
+        assert done.sent >= len(DISK), f"died at {nth}"
+        assert done.copied == 0, f"died at {nth}"
         house.db.close()
 
 
