@@ -1,17 +1,18 @@
 """Two installations on one VMstore and one bucket, over real sockets: neither touches the other's work, whenever."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.clock import SystemClock
+from bot.errors import NotFound
 from bot.janitor import Findings, Janitor
 from bot.model import State
 from bot.orphans import Fate, Kind
-from bot.ports import ObjectStore, Share, VMstore
+from bot.ports import Hypervisor, ObjectStore, Share, VMstore
 from bot.runner import Runner
 from bot.transfer import TransferSettings
 from integrations import objectstores, shares, vmstores
@@ -52,6 +53,7 @@ class Outside:
 
     vmstore_names = ("vmstore",)
     target_names = ("s3",)
+    hypervisor_names = ()
 
     def __init__(self, simulator: VmstoreSimulator, url: str, peer: peers.S3Peer) -> None:
         self.told: Callable[[str], None] = lambda _call: None
@@ -68,10 +70,20 @@ class Outside:
         return shares.OPENERS["path"](f"path:{self._simulator.export}", export="/tintri")
 
     cleanup_share = share
+    restore_share = share
+
+    def hypervisor(self, name: str) -> Hypervisor:
+        raise NotFound(name)
+
+    def hypervisor_of(self, vmstore: str) -> Hypervisor | None:
+        return None
 
     def target(self, name: str) -> ObjectStore:
         watched: Any = Watched(self._store, self._tell)
         return watched  # type: ignore[no-any-return]
+
+    def may_send(self, targets: Sequence[str], at: datetime) -> datetime | None:
+        return at
 
     def _tell(self, call: str) -> None:
         self.told(call)
