@@ -10,6 +10,7 @@ from bot.ports import ObjectStore, Reader, Share
 
 _POOL = 64 << 20
 NOTHING = "nothing"  # the name of the target that sends nothing
+ENOUGH = "as much was read as was wanted"  # how a run fails that is to fail
 
 
 class Nothing:
@@ -53,7 +54,7 @@ def nothing() -> ObjectStore:
     return cast(ObjectStore, Nothing())
 
 
-class _HugeReader:
+class _HugeReader(Reader):
     """Gives bytes of a pool, nowhere zero, until it has given so many; then it fails, and the run ends."""
 
     def __init__(self, size: int, most: int) -> None:
@@ -64,7 +65,7 @@ class _HugeReader:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         self._left -= len(buffer)
         if self._left < 0:
-            raise PermanentError("enough was read", system="share", operation="read")
+            raise PermanentError(ENOUGH, system="share", operation="read")
         begin = offset * 31 % (_POOL - len(buffer))
         buffer[:] = self._pool[begin : begin + len(buffer)]
 

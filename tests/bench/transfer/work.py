@@ -79,6 +79,11 @@ class _Work:
         ]
         return self._run("upload", {"vmstore": VMSTORE, "files": encode(files), "targets": list(self._job.targets)})
 
+    def why(self) -> str:
+        """What made a step fail; "": none did."""
+        with self._db.read() as unit:
+            return " ".join(step.failure.what for step in unit.steps.of(self._job.transaction) if step.failure)
+
     def verify(self, stored: Json) -> Json:
         """Make it a recovery point."""
         vm = Vm(uuid="vm", name="vm", vmstore=VMSTORE)
@@ -152,6 +157,7 @@ def main(folder: Path) -> int:
     _tell(
         {
             "outcome": done["outcome"],
+            "why": work.why(),
             "failed": outputs.get("failed", {}),
             "lost": outputs.get("lost", []),
             "told": outputs.get("moved", {}),
