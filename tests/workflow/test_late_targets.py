@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from bot import starts
+from bot.comparison import Comparison
 from bot.errors import PermanentError, Stopped, TransientError
 from bot.model import SourceFile
-from bot.transfer import TransferSettings
 from tests.memory import Crash, CrashAt, MemoryStore, Watch, unwatched
-from tests.workflow.test_transfer import CONTENT, FILES, Run, expected, no_thread_is_left
+from tests.unit.test_comparison import former
+from tests.workflow.test_transfer import CONTENT, FILES, GRAIN, Run, expected, no_thread_is_left
 
 __all__ = ["no_thread_is_left"]
 
@@ -107,13 +109,25 @@ def test_what_it_is_compared_with_is_read_of_all_targets_at_the_same_time(monkey
         return settings.compare(target, file, avoided)  # type: ignore[arg-type]
 
     settings = run.settings()
-    together = TransferSettings(
-        threads=settings.threads, grain=settings.grain, part_bytes=settings.part_bytes, arena=settings.arena,
-        metadata=settings.metadata, compare=compare,  # type: ignore[arg-type]
-    )  # fmt: skip
-    run.send(settings=together)
+    run.send(settings=replace(settings, compare=compare))  # type: ignore[arg-type]
     for target in run.targets:
         expected(target)
+
+
+def test_what_a_file_is_compared_with_is_read_when_its_turn_comes_and_dropped_at_its_end() -> None:
+    run, told, given = Run(MemoryStore("s3")), list[str](), list[Comparison]()
+
+    def compare(_target: object, file: SourceFile, _avoided: frozenset[str]) -> Comparison:
+        told.append(f"compare {file.path}")
+        assert not any(each._ways for each in given)
+        given.append(Comparison([former(b"other" * file.size, grain=GRAIN)]))
+        return given[-1]
+
+    run.share.watch = told.append
+    run.send(settings=replace(run.settings(), compare=compare))
+    expected(run.targets[0])
+    turns = [each for each in told if each.startswith("compare") or each == "share.open"]
+    assert turns == [each for file in FILES for each in (f"compare {file.path}", "share.open")]
 
 
 def test_a_crash_at_any_moment_is_gone_on_from() -> None:

@@ -119,6 +119,21 @@ def test_a_vm_of_its_own_history_is_compared_with_that(house: House) -> None:
     assert {source.key.split("/")[0] for _, _, source in house.targets["s3"].copied} <= {first.id, ".cloudy"}
 
 
+def test_only_a_target_without_a_recovery_point_of_the_vm_looks_at_its_relatives(tmp_path: Path) -> None:
+    house = House(tmp_path, ("s3", "other"))
+    house.share.files.clear()
+    put(house, "template", TEMPLATE)
+    template = house.protect(vm="template", targets=("s3", "other"), key="1")
+    put(house, "vm1", cloned(1), "template")
+    own = house.protect(vm="vm1", targets=("s3",), key="2")
+    both = house.protect(vm="vm1", targets=("s3", "other"), key="3")
+    assert both.plan["bases"] == {"s3": own.id}
+    assert both.plan["others"] == {"other": [template.id]}
+    assert both.bytes.sent < both.bytes.read * 0.1
+    for name in ("s3", "other"):
+        assert cloned(1) in house.targets[name].objects.values()
+
+
 def test_a_disk_that_is_new_to_a_vm_is_found_elsewhere(house: House) -> None:
     put(house, "vm1", random.Random(5).randbytes(GRAIN * 40))
     protect(house, "vm1")
