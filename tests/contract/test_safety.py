@@ -239,6 +239,23 @@ def test_a_base_that_is_archived_between_plan_and_copy(world: World) -> None:
     assert world.holds(NEW)
 
 
+def test_a_base_that_lies_in_an_archive_already_is_not_even_tried(world: World) -> None:
+    def in_glacier(asked: Asked, passing: Pass) -> Answer:
+        answer = passing(asked)
+        is_head = asked.method == "HEAD" and asked.path.partition("?")[0].endswith(key_of(FIRST))
+        return replace(answer, headers={**answer.headers, "x-amz-storage-class": "GLACIER"}) if is_head else answer
+
+    if isinstance(world.liar, AzureLiar):
+        world.archive()
+    else:
+        world.liar.lies = [in_glacier]
+    world.liar.asked.clear()
+    sent = world.protect(SECOND, NEW, FIRST)
+    assert (sent.lost, sent.moved.sent) == ((), len(NEW))
+    assert not any(is_copy(asked) and FIRST in "".join(asked.headers.values()) for asked in world.liar.asked)
+    assert world.holds(NEW)
+
+
 def test_a_base_whose_digests_and_manifest_lie(world: World) -> None:
     """They say that it holds what the disk holds now, so that nothing would travel."""
     body = digests.encode(made(NEW, GRAIN, key_of(FIRST)))
