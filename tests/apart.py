@@ -7,27 +7,36 @@ first, so that they stay in the network that this process came from.
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 
-_NEW_MOUNTS, _NEW_NETWORK = 0x00020000, 0x40000000  # CLONE_NEWNS, CLONE_NEWNET of unshare(2)
+_APART = 0x00020000 | 0x20000000 | 0x40000000  # CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET of unshare(2)
+_END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(pairs: list[str], command: list[str]) -> None:
     ways = [tuple(map(int, pair.split("="))) for pair in pairs]
     listeners = [(socket.create_server(("127.0.0.1", outside)), inside) for outside, inside in ways]
-    if ctypes.CDLL(None, use_errno=True).unshare(_NEW_MOUNTS | _NEW_NETWORK) != 0:
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.unshare(_APART) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
+    # The child is the first process of its own kind of world: when it ends, the kernel ends all the others there. The
+    # port mapper gives up root, and with it any other leash.
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    system.prctl(_END_WITH_PARENT, signal.SIGKILL)
     # The port mapper's socket and lock lie in /run.
     for prepare in ("mount --make-rprivate /", "mount -t tmpfs none /run", "ip link set lo up"):
         subprocess.run(prepare.split(), check=True)
-    leashed = ["setpriv", "--pdeathsig", "KILL", "--"]
-    subprocess.Popen([*leashed, "rpcbind", "-f", "-w"])
+    subprocess.Popen(["rpcbind", "-f", "-w"])
     _until_dialled(111)
-    server = subprocess.Popen([*leashed, *command])
+    server = subprocess.Popen(command)
     for listener, inside in listeners:
         _until_dialled(inside)
         threading.Thread(target=_accept, args=(listener, inside), daemon=True).start()

@@ -19,7 +19,11 @@ from tests.peers import moto
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["nfs4", "nfs3", "smb"])
+EACH = pytest.mark.parametrize("server", ["nfs4", "nfs3", "smb"], indirect=True)
+LIBRARIES = pytest.mark.parametrize("server", ["nfs4", "smb"], indirect=True)
+
+
+@pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[FileServer]:
     make: Callable[[Path], FileServer] = getattr(fileservers, request.param)
     with fileservers.running(make) as running:
@@ -56,6 +60,7 @@ def world(tmp_path: Path, server: FileServer) -> Iterator[World]:
         simulator.stop()
 
 
+@EACH
 def test_a_vm_is_protected_and_its_clone_removed_without_any_mount(world: World, server: FileServer) -> None:
     done = world.run("protect", "web01", "--to", "s3", "--json")
     assert done.returncode == 0, done.stderr
@@ -66,15 +71,17 @@ def test_a_vm_is_protected_and_its_clone_removed_without_any_mount(world: World,
         body = world.peer.client.get_object(Bucket=world.peer.bucket, Key=file["key"])["Body"].read()
         assert body == (server.folder / "web01" / Path(file["key"]).name).read_bytes()
     assert [one.name for one in server.folder.iterdir()] == ["web01"]
-    assert (fileservers.PASSWORD in f"{done.stdout}{done.stderr}") is False
+    assert fileservers.PASSWORD not in f"{done.stdout}{done.stderr}"
 
 
+@LIBRARIES
 def test_the_doctor_reads_a_disk_and_writes_a_folder_through_both_ways(world: World, server: FileServer) -> None:
     told = world.run("doctor").stdout
     assert "writable, and the same export as `share`" in told
-    assert f"entries in {'/tintri'}" in told
+    assert "1 entries in /tintri" in told
 
 
+@LIBRARIES
 def test_a_share_whose_library_is_missing_is_told_before_anything_is_made(world: World, server: FileServer) -> None:
     scheme = server.scheme
     library = {"nfs": "nfs_rs", "smb": "smbprotocol"}[scheme]

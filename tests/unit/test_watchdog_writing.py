@@ -1,0 +1,131 @@
+"""Writing to a share that hangs: given up in time, and what is written too late is what was to be written there."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bot.errors import DeniedError, PermanentError, TransientError
+from bot.ports import Writer
+from bot.retry import Patience, retrying
+from bot.watchdog import Watchdog
+from tests.e2e.waiting import until
+from tests.memory import MemoryShare, MemoryWriter
+
+
+class Frozen(MemoryShare):
+    """Hangs in everything that writes until it thaws."""
+
+    timeout_s = 0.05
+
+    def __init__(self) -> None:
+        super().__init__({"vm01/a": b"abcdef"})
+        self.thaw = threading.Event()
+        self.ended = threading.Semaphore(0)
+
+    def create(self, path: str, size: int) -> Writer:
+        made = super().create(path, size)
+        made.close()
+        return _Hanging(self, path, size)
+
+    def rename(self, path: str, new: str) -> None:
+        self.thaw.wait()
+        super().rename(path, new)
+
+    def free(self) -> int | None:
+        self.thaw.wait()
+        return super().free()
+
+
+class _Hanging(MemoryWriter):
+    def __init__(self, share: Frozen, path: str, size: int) -> None:
+        super().__init__(share, path, size)
+        self.of = share
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        self.of.thaw.wait()
+        super().write_from(offset, buffer)
+        self.of.ended.release()
+
+    def flush(self) -> None:
+        self.of.thaw.wait()
+        super().flush()
+
+
+@pytest.fixture
+def share() -> Iterator[Frozen]:
+    made = Frozen()
+    yield made
+    made.thaw.set()
+
+
+def go_on() -> None:
+    """Nobody asked for Stop."""
+
+
+def test_each_call_that_writes_is_given_up_in_time(share: Frozen) -> None:
+    watched = Watchdog().watch(share, go_on)
+    writer = watched.create("vm01/b", 3)
+    for work in (
+        lambda: writer.write_from(0, memoryview(b"abc")),
+        writer.flush,
+        lambda: watched.rename("vm01/a", "vm01/c"),
+        watched.free,
+    ):
+        with pytest.raises(TransientError, match=r"did not (write|rename|measure) /tintri.* within 0.05 s"):
+            work()
+
+
+def test_what_is_written_too_late_is_not_what_the_caller_has_in_that_memory_by_then(share: Frozen) -> None:
+    writer = Watchdog().watch(share, go_on).create("vm01/b", 3)
+    body = bytearray(b"abc")
+    with pytest.raises(TransientError):
+        writer.write_from(0, memoryview(body))
+    body[:] = b"xyz"
+    share.thaw.set()
+    assert share.ended.acquire(timeout=5)
+    assert share.files["vm01/b"] == b"abc"
+
+
+def test_a_file_that_is_opened_too_late_for_writing_is_closed_again(share: Frozen) -> None:
+    def late(path: str, size: int) -> Writer:
+        share.thaw.wait()
+        return _Hanging(share, path, size)
+
+    share.create = late  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        Watchdog().watch(share, go_on).create("vm01/a", 6)
+    share.thaw.set()
+    until(lambda: share.open_writers == 0, "the file is closed")
+
+
+def test_a_writer_is_tried_again_like_a_share_is(share: Frozen) -> None:
+    share.thaw.set()
+    share.timeout_s = 5.0
+    failures = [TransientError("busy"), TransientError("busy")]
+
+    def fail(call: str) -> None:
+        if call == "share.write_from" and failures:
+            raise failures.pop()
+
+    share.watch = fail
+    tried = retrying(Watchdog().watch(share, go_on), lambda _seconds: None, Patience())
+    writer = tried.create("vm01/b", 3)
+    writer.write_from(0, memoryview(b"abc"))
+    writer.flush()
+    writer.close()
+    assert share.files["vm01/b"] == b"abc"
+    assert share.open_writers == 0
+
+
+def test_the_share_in_memory_can_be_read_only_and_full() -> None:
+    closed = MemoryShare({"a": b"x"}, writable=False)
+    for work in (lambda: closed.create("b", 1), lambda: closed.rename("a", "b"), lambda: closed.make_directory("c")):
+        with pytest.raises(DeniedError):
+            work()
+    small = MemoryShare({"a": b"x"})
+    small.room = 4
+    assert small.free() == 3
+    writer = small.create("b", 10)
+    with pytest.raises(PermanentError, match="no room"):
+        writer.write_from(0, memoryview(b"b"))
