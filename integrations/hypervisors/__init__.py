@@ -17,16 +17,18 @@ def _from_extra(kind: str, *libraries: str) -> Opener:
 
     def opener(name: str, url: str, datastore: str, settings: Mapping[str, object]) -> Hypervisor:
         try:
-            found: Opener = getattr(import_module(f"{__name__}.{kind}"), f"open_{kind}")
+            opened: Opener = getattr(import_module(f"{__name__}.{kind}"), f"open_{kind}")
+            return opened(name, url, datastore, settings)
         except ModuleNotFoundError as error:
             if str(error.name).partition(".")[0] not in libraries:
                 raise
             raise ConfigError(
                 [f"hypervisors.{name}: {kind} needs a library that is not there: pip install 'cloudy[{kind}]'"]
             ) from error
-        return found(name, url, datastore, settings)
 
     return opener
 
 
-OPENERS: Mapping[str, Opener] = {}
+OPENERS: Mapping[str, Opener] = {
+    "libvirt": _from_extra("libvirt", "libvirt", "libvirt_qemu"),
+}

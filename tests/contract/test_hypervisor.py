@@ -13,9 +13,10 @@ from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
 from tests.contract.hypervisor_world import HypervisorWorld
 from tests.contract.memory_world import MemoryWorld
+from tests.libvirt_world import LibvirtWorld
 
 LABEL = "20261123T142233Z-7f3k9q"
-WORLDS: dict[str, Callable[[Path], HypervisorWorld]] = {"memory": MemoryWorld}
+WORLDS: dict[str, Callable[[Path], HypervisorWorld]] = {"memory": MemoryWorld, "libvirt": LibvirtWorld}
 
 
 @pytest.fixture(params=["memory", *sorted(OPENERS)])

@@ -1,0 +1,131 @@
+"""What an image's first bytes say of other files that it wants. Pure.
+
+An image may come from a bucket that others write to, and one that names /etc/shadow as its backing file would show that
+to the guest. Formats: QEMU's docs/interop/qcow2.txt; VMware's "Virtual Disk Format 5.0".
+"""
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HEAD = 64 << 10  # bytes to be read of each image
+_QCOW2 = b"QFI\xfb"
+_SPARSE_VMDK = b"KDMV"
+_EXTERNAL_DATA = 1 << 2  # incompatible feature: the data are in another file
+_BACKING_FORMAT = 0xE2792ACA
+_EXTENT = re.compile(r'^[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]+\d+[ \t]+\w+[ \t]+"([^"\r\n]*)"', re.MULTILINE)
+_ANY_EXTENT = re.compile(r"^\s*(?:RW|RDONLY|NOACCESS)\b", re.MULTILINE | re.IGNORECASE)
+_PARENT = re.compile(r"^[ \t]*parentCID[ \t]*=[ \t]*([0-9a-f]{8})", re.MULTILINE | re.IGNORECASE)
+_PLAIN = re.compile(r"[^/\\:\0]+")
+FORMATS = ("raw", "qcow2", "vmdk")  # those that libvirt starts a VM from, and that are looked into here
+
+
+class BadImage(ValueError):  # noqa: N818 - reads as what it says
+    """The image cannot be used; says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What one image wants besides itself: names of files in its own folder."""
+
+    backing: str = ""
+    backing_format: str = ""
+    extents: tuple[str, ...] = ()
+
+
+def examine(form: str, head: bytes) -> Image:
+    """Look at the first HEAD bytes of an image that is to be used in that format. BadImage."""
+    if form == "raw":
+        return Image()
+    if form == "qcow2":
+        return _qcow2(head)
+    if form == "vmdk":
+        return _vmdk(head)
+    raise BadImage(f"its format {form!r} is none of {', '.join(FORMATS)}")
+
+
+def chain_of(name: str, form: str, heads: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+    """The image and those below it, as (name, format), the top first; heads: of all files of the folder. BadImage."""
+    chain: list[tuple[str, str]] = []
+    while name:
+        if name not in heads:
+            raise BadImage(f"it wants the file {name}, which is not among the restored ones")
+        if any(name == seen for seen, _ in chain):
+            raise BadImage(f"it wants {name} twice")
+        image = examine(form, heads[name])
+        for extent in image.extents:
+            if extent not in heads:
+                raise BadImage(f"it wants the file {extent}, which is not among the restored ones")
+        chain.append((name, form))
+        name, form = image.backing, image.backing_format
+    return tuple(chain)
+
+
+def _qcow2(head: bytes) -> Image:
+    if len(head) < 72 or head[:4] != _QCOW2:
+        raise BadImage("it is no qcow2 image, which it should be")
+    version, at, length = struct.unpack_from(">IQI", head, 4)
+    if version not in (2, 3):
+        raise BadImage(f"it is qcow2 of version {version}")
+    if version == 3 and len(head) < 104:
+        raise BadImage("its header is damaged")
+    if version == 3 and struct.unpack_from(">Q", head, 72)[0] & _EXTERNAL_DATA:
+        raise BadImage("its data are in another file")
+    if not at:
+        return Image()
+    if not 0 < length <= 1023 or at + length > len(head):
+        raise BadImage("its header is damaged")
+    backing = _plain(head[at : at + length])
+    form = _backing_format(head, struct.unpack_from(">I", head, 100)[0] if version == 3 else 72, at)
+    return Image(backing=backing, backing_format=form)
+
+
+def _backing_format(head: bytes, at: int, end: int) -> str:
+    """What the extensions of the header say; an image without a word on it is not guessed at."""
+    while at + 8 <= min(end, len(head)):
+        kind, length = struct.unpack_from(">II", head, at)
+        if kind == 0:
+            break
+        if kind == _BACKING_FORMAT:
+            found = head[at + 8 : at + 8 + length].decode("ascii", "replace")
+            if found not in FORMATS:
+                raise BadImage(f"the format {found!r} of its backing file is none of {', '.join(FORMATS)}")
+            return found
+        at += 8 + (length + 7) // 8 * 8
+    raise BadImage("it does not say which format its backing file has; `qemu-img rebase -u -F` tells it")
+
+
+def _vmdk(head: bytes) -> Image:
+    text = head
+    if head[:4] == _SPARSE_VMDK:
+        if len(head) < 44:
+            raise BadImage("its header is damaged")
+        capacity, _, *sectors = struct.unpack_from("<QQQQ", head, 12)
+        at, length = (512 * each for each in sectors)
+        if not capacity or not at or at + length > len(head):
+            raise BadImage("its descriptor is not at its beginning")
+        text = head[at : at + length]
+    elif b"# Disk DescriptorFile" not in head[:512] or len(head) >= HEAD:
+        raise BadImage("it is no VMDK, which it should be")
+    words = text.split(b"\0", 1)[0].decode("utf-8", "replace")
+    parent = _PARENT.search(words)
+    if parent and parent[1].lower() != "ffffffff":
+        raise BadImage("it is a VMware snapshot's delta, which KVM does not run from; consolidate it")
+    names = _EXTENT.findall(words)
+    if len(names) != len(_ANY_EXTENT.findall(words)):
+        raise BadImage("its descriptor has a line that is not understood")
+    if head[:4] == _SPARSE_VMDK:  # its one extent is itself, whatever it is called there
+        return Image()
+    return Image(extents=tuple(_plain(name.encode()) for name in names))
+
+
+def _plain(name: bytes) -> str:
+    """A name of a file in the image's own folder: no path, no address, no JSON."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not _PLAIN.fullmatch(text) or text in (".", ".."):
+        raise BadImage(f"it names a file outside of its folder: {name.decode('utf-8', 'replace')!r}")
+    return text

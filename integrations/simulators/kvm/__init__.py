@@ -1,0 +1,7 @@
+"""A KVM host to try with: real libvirt with real QEMU, apart from the machine's own, and VMs that prove themselves."""
+
+from integrations.simulators.kvm.bootdisk import BootDisk
+from integrations.simulators.kvm.daemon import PrivateLibvirt
+from integrations.simulators.kvm.sample import create_kvm, domain_xml
+
+__all__ = ["BootDisk", "PrivateLibvirt", "create_kvm", "domain_xml"]
