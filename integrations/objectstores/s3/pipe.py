@@ -131,9 +131,20 @@ class TlsPipe(Pipe):
 
     def send(self, data: Buffer) -> None:
         """See the pipe."""
-        view = memoryview(data)
+        view, tls, going, line = memoryview(data), self._tls, self._going, self._line
         for at in range(0, len(view), ENCRYPTED):
-            self._through(partial(self._tls.write, view[at : at + ENCRYPTED]))
+            piece = view[at : at + ENCRYPTED]
+            try:
+                tls.write(piece)
+            except ssl.SSLWantReadError:  # the other side wants to agree on something anew
+                self._through(partial(tls.write, piece))
+            secret = going.read()
+            try:
+                sent = line.send(secret)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(secret):
+                self._put(memoryview(secret)[sent:])
 
     sendall = send
 
