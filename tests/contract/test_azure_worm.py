@@ -15,7 +15,6 @@ from tests.contract import test_safety as safety
 from tests.contract.azure_worm import Worm
 from tests.contract.s3_liar import Liar
 from tests.contract.test_safety import FIRST, NEW, OLD, PART, SECOND, World, key_of
-from tests.unit.test_digests import made
 
 pytestmark = pytest.mark.slow
 
@@ -97,9 +96,12 @@ def test_a_locked_base_is_copied_from(world: World, worm: Worm) -> None:
 
 def test_digests_that_a_lock_keeps_from_before_a_crash_are_used(world: World, worm: Worm) -> None:
     """The process died after it had written them; they cannot be written again, and are as good."""
-    world.protect(FIRST, OLD)
+    plain = World(world.liar, open_store(world.liar, "elsewhere"), "", "elsewhere")
     key = digests.key(SECOND, 0)
-    body = digests.encode(made(NEW, safety.GRAIN, key_of(SECOND)))
+    for each in (plain, world):
+        each.protect(FIRST, OLD)
+    plain.protect(SECOND, NEW, FIRST)
+    body = plain.store.get(key)
     world.store.put(key, body, crc64=crc64(body), metadata={})
     [file] = world.protect(SECOND, NEW, FIRST).stored["cloud"]
     assert [path for path in worm.refused if path.endswith(key)]
