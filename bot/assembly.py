@@ -8,7 +8,7 @@ from bot.checksum import crc64, to_hex, whole
 from bot.desk import BaseLost, Desk
 from bot.errors import IntegrityError, MissingError
 from bot.lenient import listed, or_lost
-from bot.model import CopySource, ObjectInfo, Part, PartDone, PartSource, Upload
+from bot.model import Content, CopySource, ObjectInfo, Part, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
 from bot.undoing import abort
 
@@ -81,7 +81,7 @@ class Assembly:
             self._done[part.number] = known
         return True
 
-    def put(self, part: Part, body: bytearray, value: int) -> None:
+    def put(self, part: Part, body: Content, value: int) -> None:
         """Send a part. BaseLost: the object was made of others."""
         send = partial(self._target.put_part, self._open_upload(), part.number, body, crc64=value)
         self._record(part, self._desk.ask(self._target, send), value)

@@ -29,7 +29,7 @@ from bot.model import (
 )
 from bot.plan import Cutter
 from bot.ports import ObjectStore
-from bot.reading import Window, body_of
+from bot.reading import Window, pieces_of
 from bot.samples import sampled
 from bot.seen import Sights
 from bot.segments import Segments
@@ -139,9 +139,9 @@ class Lane:
         value = seen[self._grain].crc64(part.offset, part.length)
         if self._is_at_once:
             self.give_up_upload()
-            body = body_of(windows, part.offset, part.length)
-            put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
-            self._keep(lambda: self._desk.ask(self.target, put), value, seen)
+            with pieces_of(windows, part.offset, part.length) as body:
+                put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
+                self._keep(lambda: self._desk.ask(self.target, put), value, seen)
             self._desk.meter.arrived(self.target.name, part)
             return []
         try:
@@ -220,7 +220,8 @@ class Lane:
             self._desk.meter.found(self.target.name, part.length)
             return
         if part.source is PartSource.UPLOAD:
-            assembly.put(part, body_of(windows, part.offset, part.length), value)
+            with pieces_of(windows, part.offset, part.length) as body:
+                assembly.put(part, body, value)
         else:
             assembly.copy(part, self._source(part), value)
         self._desk.meter.arrived(self.target.name, part)

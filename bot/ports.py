@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from bot.model import (
     Alive,
     Capabilities,
+    Content,
     CopySource,
     Entry,
     Headroom,
@@ -214,13 +215,13 @@ class ObjectStore(Protocol):
     def capabilities(self) -> Capabilities:
         """What the store really does; probed at the first call (a few objects under .cloudy/), kept in memory."""
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+    def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write a whole object at once. IntegrityError: the store got other bytes."""
 
     def begin_upload(self, key: str, *, metadata: Mapping[str, str]) -> Upload:
         """Open a multipart upload; an open one of that key is found, not made twice."""
 
-    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+    def put_part(self, upload: Upload, number: int, body: Content, *, crc64: int) -> str:
         """Send a part and return its etag; sending a number again replaces it. MissingError: no such upload."""
 
     def copy_part(self, upload: Upload, number: int, source: CopySource, *, crc64: int) -> PartCopied:

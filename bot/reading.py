@@ -12,7 +12,7 @@ from threading import Lock
 from bot.arena import Lease
 from bot.errors import IntegrityError
 from bot.grains import MIB, Grain, grain_of
-from bot.model import SourceFile
+from bot.model import Pieces, SourceFile
 from bot.ports import Reader
 
 AHEAD = 4  # windows of one file that are being read
@@ -48,11 +48,6 @@ class Window:
         if is_last:
             self._room.give()
 
-    def all_of(self, offset: int, length: int) -> bytearray | None:
-        """The window's own memory, if the stretch is all of it. It must not be used after the window is let go of."""
-        is_all = (offset, length, len(self._room.buffer)) == (self.offset, self.length, self.length)
-        return self._room.buffer if is_all else None
-
     def bytes_of(self, offset: int, length: int) -> memoryview:
         """The part of a stretch of the file that lies in this window; release the view before the window."""
         first, last = max(offset, self.offset), min(offset + length, self.end)
@@ -76,16 +71,9 @@ class _Room:
         self._lease.give(None if self._is_lost else self.buffer)
 
 
-def body_of(windows: Sequence[Window], offset: int, length: int) -> bytearray:
-    """The bytes of a stretch; the window's own memory where it is all of it, since copying costs."""
-    if len(windows) == 1 and (own := windows[0].all_of(offset, length)) is not None:
-        return own
-    views = [window.bytes_of(offset, length) for window in windows]
-    try:
-        return bytearray().join(views)
-    finally:
-        for view in views:
-            view.release()
+def pieces_of(windows: Sequence[Window], offset: int, length: int) -> Pieces:
+    """The bytes of a stretch, where they lie; release them before the windows."""
+    return Pieces(window.bytes_of(offset, length) for window in windows)
 
 
 def windows(

@@ -12,6 +12,7 @@ from bot.errors import ArchivedError, ChangedError, DeniedError, IntegrityError,
 from bot.model import (
     Capabilities,
     Carried,
+    Content,
     CopySource,
     Entry,
     ObjectInfo,
@@ -274,8 +275,9 @@ class MemoryStore:
             copy_checks_etag=True,
         )
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+    def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         with self._watching("put"), self._lock:
+            body = bytes(body)
             self._check(key, body, crc64)
             self.sent.append((key, 0))
             self.claimed[key] = crc64
@@ -290,11 +292,11 @@ class MemoryStore:
             self.uploads[upload_id] = (key, {})
             return Upload(key=key, upload_id=upload_id)
 
-    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+    def put_part(self, upload: Upload, number: int, body: Content, *, crc64: int) -> str:
         with self._watching("put_part"), self._lock:
-            parts = self._parts(upload)
+            parts, body = self._parts(upload), bytes(body)
             self._check(upload.key, body, crc64)
-            parts[number] = bytes(body)
+            parts[number] = body
             self.sent.append((upload.key, number))
             return _etag(body)
 

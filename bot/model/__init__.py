@@ -15,6 +15,7 @@ from bot.model.hypervisors import (
 from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
+from bot.model.pieces import Content, Pieces
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.systems import (
     Capabilities,
@@ -72,6 +73,7 @@ __all__ = [
     "Capabilities",
     "Carried",
     "Choice",
+    "Content",
     "CopySource",
     "Cost",
     "DayMoved",
@@ -98,6 +100,7 @@ __all__ = [
     "PartLimits",
     "PartSource",
     "Past",
+    "Pieces",
     "Place",
     "PointsOf",
     "Price",

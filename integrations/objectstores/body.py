@@ -1,6 +1,10 @@
 """A body that goes out in pieces, without being copied."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+from bot.model import Content, Pieces
 
 Pace = Callable[[int], None]  # waits until so many bytes may go out; what it raises ends the request
 _PIECE = 256 << 10
@@ -10,32 +14,42 @@ def at_once(_size: int) -> None:
     """No limit."""
 
 
+def views_of(content: Content) -> Iterator[memoryview]:
+    """Where it lies."""
+    return iter(content if isinstance(content, Pieces) else (memoryview(content),))
+
+
 class Body:
-    """A buffer that looks like a file. Whatever size is asked for, a read gives one piece.
+    """Content that looks like a file. Whatever size is asked for, a read gives one piece.
 
     A time-out of a socket bounds a whole `sendall`, so one of 16 MiB would fail on every slow line; a piece does not.
     Pieces of the usual 16 KiB would cost more CPU (measured).
     """
 
-    def __init__(self, buffer: bytes | bytearray, pace: Pace = at_once) -> None:
-        self._view = memoryview(buffer)
+    def __init__(self, content: Content, pace: Pace = at_once) -> None:
+        self._pieces = [view[at : at + _PIECE] for view in views_of(content) for at in range(0, len(view), _PIECE)]
+        *self._starts, self._size = accumulate(map(len, self._pieces), initial=0)
         self._at = 0
         self._pace = pace
 
     def __len__(self) -> int:
-        return len(self._view)
+        return self._size
 
     def __iter__(self) -> Iterator[memoryview]:
         """Without it requests, below Azure's SDK, would take this for a form."""
-        return iter(lambda: self.read(_PIECE), memoryview(b""))
+        while piece := self.read(_PIECE):
+            yield piece
 
     def read(self, size: int = -1) -> memoryview:
         """Give the next piece, or all that is left where no size is asked for."""
-        end = len(self._view) if size < 0 else self._at + _PIECE
-        piece = self._view[self._at : end]
+        if self._at >= self._size:
+            return memoryview(b"")
+        number = bisect_right(self._starts, self._at) - 1
+        piece = self._pieces[number][self._at - self._starts[number] :]
+        if size < 0 and number + 1 < len(self._pieces):
+            piece = memoryview(b"".join([piece, *self._pieces[number + 1 :]]))
         self._at += len(piece)
-        if piece:
-            self._pace(len(piece))
+        self._pace(len(piece))
         return piece
 
     def tell(self) -> int:
@@ -44,5 +58,5 @@ class Body:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place, as in a file."""
-        self._at = offset + (0, self._at, len(self._view))[whence]
+        self._at = offset + (0, self._at, self._size)[whence]
         return self._at

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.checksum import crc64
 from bot.errors import (
@@ -20,7 +22,7 @@ from bot.errors import (
     Stopped,
     TransientError,
 )
-from bot.model import Capabilities, PartDone
+from bot.model import Capabilities, PartDone, Pieces
 from bot.throttle import Throttle, heeding
 from integrations.objectstores import OPENERS
 from integrations.objectstores.body import Body
@@ -275,6 +277,25 @@ def test_a_part_takes_as_long_as_a_slow_line_needs() -> None:
     assert max(len(piece) for piece in pieces) <= 256 << 10
     body.seek(0)
     assert (body.tell(), len(body.read()), len(body)) == (0, 1 << 20, 1 << 20)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 700 << 10), max_size=4),
+    begin=st.floats(0, 1),
+    most=st.sampled_from([-1, 1, 16384, 1 << 20]),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_body_of_several_stretches_is_read_in_order_from_anywhere(
+    lengths: list[int], begin: float, most: int
+) -> None:
+    stretches = [bytes([number + 1]) * length for number, length in enumerate(lengths)]
+    whole, paced = b"".join(stretches), list[int]()
+    body = Body(Pieces(map(memoryview, stretches)), paced.append)
+    at = int(begin * len(whole))
+    assert (len(body), body.seek(at)) == (len(whole), at)
+    assert b"".join(iter(lambda: bytes(body.read(most)), b"")) == whole[at:]
+    assert (body.tell(), sum(paced)) == (len(whole), len(whole) - at)
+    assert b"".join(Body(Pieces(map(memoryview, stretches)))) == whole
 
 
 def test_a_body_goes_out_at_the_pace_that_is_set_each_byte_counted_once() -> None:

@@ -13,7 +13,7 @@ from bot.arena import Arena, Lease
 from bot.errors import IntegrityError, Stopped, TransientError
 from bot.grains import MIB, grain_of
 from bot.model import SourceFile
-from bot.reading import AHEAD, Window, windows
+from bot.reading import AHEAD, Window, pieces_of, windows
 from tests.memory import MemoryReader, MemoryShare
 
 T = TypeVar("T")
@@ -87,7 +87,12 @@ def test_a_stretch_of_two_windows_is_found_in_both(threads: ThreadPoolExecutor) 
         windows(reader_of(content), file_of(content), grains=[GRAIN], lease=lease, threads=threads, check=go_on)
     )
     offset, length = WINDOW - 10, 30
-    assert b"".join(bytes(window.bytes_of(offset, length)) for window in both) == content[offset : offset + length]
+    with pieces_of(both, offset, length) as pieces:
+        assert len(pieces) == length
+        assert bytes(pieces) == content[offset : offset + length]
+        assert all(isinstance(piece.obj, bytearray) for piece in pieces)
+    with pytest.raises(ValueError, match="released"):
+        next(iter(pieces))[:1]
 
 
 def test_a_stop_is_heard_while_there_is_no_room(threads: ThreadPoolExecutor) -> None:

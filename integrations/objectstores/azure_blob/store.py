@@ -9,6 +9,7 @@ from threading import Lock
 from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
 from bot.model import (
     Capabilities,
+    Content,
     CopySource,
     ObjectInfo,
     ObjectVersion,
@@ -83,7 +84,7 @@ class AzureStore:
                 self._capabilities = probe(self._container)
             return self._capabilities
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+    def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once, checked by the store. Repeat: safe."""
         if len(body) <= _AT_ONCE:
             etag = self._container.put(key, body, crc64=crc64, metadata=metadata)
@@ -107,7 +108,7 @@ class AzureStore:
     def _oldest(self, key: str) -> str | None:
         return min((block.token for block in self._alive(key) if block.number == MARK), default=None)
 
-    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+    def put_part(self, upload: Upload, number: int, body: Content, *, crc64: int) -> str:
         """Send a part. Repeat: safe; which of two counts is said when the object is made."""
         self._check_open(upload)
         block = Block(number, upload.upload_id, crc64)

@@ -23,7 +23,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, Immutabili
 from azure.storage.blob import BlobImmutabilityPolicyMode as Mode
 
 from bot.errors import CloudyError, DeniedError
-from bot.model import CopySource, ObjectInfo, ObjectVersion
+from bot.model import Content, CopySource, ObjectInfo, ObjectVersion
 from integrations.objectstores.azure_blob.access import Access
 from integrations.objectstores.azure_blob.blocks import Block, read_id, whole
 from integrations.objectstores.azure_blob.errors import Asked
@@ -69,7 +69,7 @@ class Container:
         self.endpoint = self._access.endpoint
         self._root = f"{location.prefix}/" if location.prefix else ""
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> str:
+    def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> str:
         """Write a blob at once and give its etag."""
         self.options.pace(len(body))
         with self._asking("write", key) as blob:
@@ -83,7 +83,7 @@ class Container:
         _compare(self.asked("write", key), answer, crc64)
         return _etag(answer)
 
-    def stage(self, key: str, block: Block, body: bytes | bytearray) -> None:
+    def stage(self, key: str, block: Block, body: Content) -> None:
         """Send a block, whose id is said to the service with the CRC that it must have; the body is not copied.
 
         IntegrityError: the service says that it got other bytes, also where it took them all the same.

@@ -1,12 +1,14 @@
 """What S3 writes into its answers, and how: checksums, etags, locks, classes."""
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from bot.model import ObjectInfo
+from bot.model import Content, ObjectInfo
+from integrations.objectstores.body import views_of
 from integrations.objectstores.s3.metadata import decode_metadata
 
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # GLACIER_IR is read at once
@@ -34,6 +36,14 @@ def crc(crc64: int | None) -> dict[str, Any]:
     if crc64 is None:
         return {}
     return {"ChecksumCRC64NVME": base64.b64encode(crc64.to_bytes(8, "big")).decode()}
+
+
+def md5(content: Content) -> dict[str, Any]:
+    """The MD5 of what is sent, as S3 wants it."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for view in views_of(content):
+        digest.update(view)
+    return {"ContentMD5": base64.b64encode(digest.digest()).decode()}
 
 
 def crc_in(answer: Mapping[str, Any]) -> int | None:

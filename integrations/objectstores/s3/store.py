@@ -8,6 +8,7 @@ from threading import Lock
 from bot.errors import DeniedError, MissingError, PermanentError, TransientError
 from bot.model import (
     Capabilities,
+    Content,
     CopySource,
     ObjectInfo,
     ObjectVersion,
@@ -55,7 +56,7 @@ class S3Store:
                 self._capabilities = probe(self._bucket)
             return self._capabilities
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
+    def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once, checked by the store where it can. Repeat: safe."""
         info = self._bucket.put(key, body, crc64=self._checked(crc64), metadata=metadata)
         return self._right(info, len(body), crc64, "write")
@@ -70,7 +71,7 @@ class S3Store:
         checked = self.capabilities().checks_crc
         return Upload(key=key, upload_id=self._bucket.create(key, checked=checked, metadata=metadata))
 
-    def put_part(self, upload: Upload, number: int, body: bytearray, *, crc64: int) -> str:
+    def put_part(self, upload: Upload, number: int, body: Content, *, crc64: int) -> str:
         """Send a part. Repeat: safe, the later one counts."""
         return self._bucket.put_part(upload.key, upload.upload_id, number, body, crc64=self._checked(crc64))
 

@@ -1,7 +1,5 @@
 """One bucket in S3's own terms, and the only place that asks boto3 anything; errors leave it as ours."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,10 +22,10 @@ from botocore.exceptions import (
 )
 
 from bot.errors import ConfigError, DeniedError, PermanentError, RemoteError, TransientError
-from bot.model import CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone, UploadRule
+from bot.model import Content, CopySource, ObjectInfo, ObjectVersion, PartCopied, PartDone, UploadRule
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3 import lifecycle
-from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of
+from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of, md5
 from integrations.objectstores.s3.client import CONNECT_S, open_client, open_session
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
@@ -69,7 +67,7 @@ class Bucket:
         self._options = options
         self._made_with = options.made_with
 
-    def put(self, key: str, body: bytes | bytearray, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
+    def put(self, key: str, body: Content, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once."""
         sent: Any = Body(body, self._options.pace)
         with self._asking("write", key):
@@ -95,7 +93,7 @@ class Bucket:
             )
         return answer["UploadId"]
 
-    def put_part(self, key: str, upload_id: str, number: int, body: bytearray, *, crc64: int | None) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, body: Content, *, crc64: int | None) -> str:
         """Send a part and give its etag; the body is not copied."""
         sent: Any = Body(body, self._options.pace)
         with self._asking(f"send part {number}", key):
@@ -251,7 +249,7 @@ class Bucket:
         until = datetime.now(UTC) + self._options.lock_for
         return {**self._made_with, "ObjectLockMode": lock, "ObjectLockRetainUntilDate": until}
 
-    def _sum(self, body: bytes | bytearray, crc64: int | None) -> dict[str, Any]:
+    def _sum(self, body: Content, crc64: int | None) -> dict[str, Any]:
         """A checksum to send along: what is locked must have one, and MD5 is what every store knows.
 
         Elsewhere it would cost more than all the rest for large parts; small ones have it as well.
@@ -259,8 +257,7 @@ class Bucket:
         """
         if crc64 is not None or not (self._options.lock or len(body) <= _SMALL):
             return crc(crc64)
-        digest = hashlib.md5(body, usedforsecurity=False).digest()
-        return {"ContentMD5": base64.b64encode(digest).decode()}
+        return md5(body)
 
     def lock_rule(self) -> str:
         """How objects are locked: by the target's own setting, or by the bucket's; "" if they are not."""
