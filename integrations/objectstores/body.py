@@ -27,7 +27,8 @@ class Body:
     """
 
     def __init__(self, content: Content, pace: Pace = at_once) -> None:
-        self._pieces = [view[at : at + _PIECE] for view in views_of(content) for at in range(0, len(view), _PIECE)]
+        self._views = tuple(views_of(content))
+        self._pieces = [view[at : at + _PIECE] for view in self._views for at in range(0, len(view), _PIECE)]
         *self._starts, self._size = accumulate(map(len, self._pieces), initial=0)
         self._at = 0
         self._pace = pace
@@ -39,6 +40,10 @@ class Body:
         """Without it requests, below Azure's SDK, would take this for a form."""
         while piece := self.read(_PIECE):
             yield piece
+
+    def stretches(self) -> Iterator[memoryview]:
+        """All of it, for who can send much at once: as it lies, but in pieces where it must go at a pace."""
+        return iter(self._views if self._pace is at_once else self)
 
     def read(self, size: int = -1) -> memoryview:
         """Give the next piece, or all that is left where no size is asked for."""

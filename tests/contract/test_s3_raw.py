@@ -311,6 +311,17 @@ def test_an_idle_connection_is_closed_and_its_thread_ends(folder: Path | None, m
         assert server.calls == [1, 2]
 
 
+def test_threads_that_look_after_idle_connections_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawput, "IDLE_S", 0.02)
+    before = set(threading.enumerate())
+    with scripted(well) as server:
+        bucket = bucket_at(server)
+        for _ in range(60):
+            put(bucket, bytearray(MIB))
+            mine = [each for each in set(threading.enumerate()) - before if each.name == "s3-idle"]
+            assert len(mine) <= 2  # one may be about to end
+
+
 def test_no_more_idle_connections_are_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rawput, "KEPT", 1)
     together = threading.Barrier(3, timeout=20)

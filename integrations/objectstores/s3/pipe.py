@@ -253,6 +253,6 @@ class Line(HTTPConnection):
         """See the pipe."""
         return bool(self.sock.is_open())
 
-    def put(self, piece: Buffer) -> None:
+    def put(self, stretch: memoryview) -> None:
         """See the pipe's `send`."""
-        self.sock.send(piece)
+        self.sock.send(stretch)

@@ -139,13 +139,15 @@ class RawPut:
 
     def _sweep(self) -> None:
         """Close what nobody uses; ends when there is nothing left."""
-        while self._is_swept:
+        is_over = False
+        while not is_over:
             time.sleep(IDLE_S / 2)
             until = time.monotonic() - IDLE_S
             with self._lock:
                 old = [line for since, line in self._idle if since <= until]
                 self._idle = self._idle[len(old) :]
-                self._is_swept = bool(self._idle)
+                is_over = not self._idle
+                self._is_swept = not is_over
             for line in old:
                 line.close()
 
@@ -191,8 +193,8 @@ def _put(line: Line, request: AWSPreparedRequest, body: Body) -> None:
     for name, value in request.headers.items():
         line.putheader(name, value)
     line.endheaders()
-    for piece in body:
-        line.put(piece)
+    for stretch in body.stretches():
+        line.put(stretch)
 
 
 @contextmanager
