@@ -16,7 +16,7 @@ from integrations.hypervisors.libvirt.rules import Rule, Taken
 OURS = "urn:cloudy:vm:1"  # namespace of what Cloudy keeps in a domain's metadata
 _IDENTITIES = uuid.UUID("5e3f2ad8-9d6f-4c4b-9a5e-1f6f0c0f7b11")
 _FIRMWARES = ("/usr/share/OVMF/", "/usr/share/edk2/", "/usr/share/edk2-ovmf/", "/usr/share/qemu/", "/usr/share/AAVMF/")
-_MADE_ANEW = frozenset({"source", "backingStore", "mirror", "alias", "backend", "log", "protocol", "link"})
+_MADE_ANEW = frozenset({"source", "backingStore", "mirror", "alias", "backend", "log", "protocol", "link", "listen"})
 _EMULATED_ONLY = ("kvmclock", "hypervclock", "tsc")  # clocks of a real processor
 
 
@@ -208,6 +208,10 @@ class _Adapting:
         """A serial port or console: what is behind it here is a terminal, whatever it was there."""
         self._made(old, rules.PORT, made).set("type", "pty")
 
+    def _graphics(self, old: Element, made: Element) -> None:
+        """A screen: on the address and port that the host gives, without the password of then."""
+        self._made(old, Rule(frozenset({"type"})), made).set("autoport", "yes")
+
     def _channel(self, old: Element, made: Element) -> None:
         target = old.find("target")
         if target is None or target.get("name") != "org.qemu.guest_agent.0":
@@ -241,6 +245,7 @@ class _Adapting:
         "serial": _port,
         "console": _port,
         "channel": _channel,
+        "graphics": _graphics,
         "rng": _rng,
         "tpm": _tpm,
     }

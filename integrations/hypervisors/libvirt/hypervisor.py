@@ -146,7 +146,9 @@ class LibvirtHypervisor:
         try:
             return re.compile(pattern)
         except re.error as error:
-            raise self._refused(f"{pattern!r} is not a regular expression ({error})") from error
+            raise PermanentError(
+                f"{pattern!r} is not a regular expression ({error}).", system=self.name, operation="looking for life"
+            ) from error
 
     def _register(self, line: Any, label: str, spec: RegisterSpec) -> Registered:
         found = _labelled(line, label)

@@ -118,7 +118,6 @@ DEVICES: Mapping[str, Rule] = {
         address=_ADDRESS,
     ),
     "input": _rule("type bus model", address=_ADDRESS),
-    "graphics": _rule("type autoport"),
     "video": _rule("", model=_rule("type ram vram vram64 vgamem heads primary"), address=_ADDRESS),
     "sound": _rule("model", codec=_rule("type"), address=_ADDRESS),
     "memballoon": _rule("model autodeflate freePageReporting", stats=_rule("period"), address=_ADDRESS),

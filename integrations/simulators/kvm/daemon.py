@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 # What libvirtd takes as given; each is covered by a folder of its own, in a mount namespace that only it sees.
@@ -25,7 +24,6 @@ cgroup_controllers = []
 """
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _READY_S = 60.0  # the first time, it tries what each QEMU can do
-_END_S = 10.0
 
 
 class PrivateLibvirt:
@@ -39,7 +37,7 @@ class PrivateLibvirt:
         self._places = {name: folder / name for name in _PLACES}
         if cache is not None:
             self._places["cache"] = cache
-        self._process: subprocess.Popen[bytes] | None = None
+        self._world: subprocess.Popen[bytes] | None = None
 
     @staticmethod
     def missing() -> str:
@@ -60,66 +58,63 @@ class PrivateLibvirt:
         return self.folder / "libvirtd.log"
 
     def start(self) -> None:
-        """Start it, also again, and wait until it can be dialled. TimeoutError carries what it wrote."""
-        for place in self._places.values():
-            place.mkdir(parents=True, exist_ok=True)
-        (self.folder / "etc" / "qemu.conf").write_text(_QEMU)
-        (self.folder / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-        binds = [
-            f"mkdir -p {_PLACES[name]}; mount --bind '{place}' {_PLACES[name]}" for name, place in self._places.items()
-        ]
-        script = "\n".join(["set -e", *binds, f"exec libvirtd -p '{self.folder}/libvirtd.pid'"])
+        """Start it, also again after `kill`, and wait until it is dialled. TimeoutError carries what it wrote."""
+        if self._world is None:
+            self._world = self._made_world()
         place = self.folder / "run" / "libvirt-sock"
         place.unlink(missing_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"PATH": _PATH},
-                start_new_session=True,
-            )
+        self._tell("start")
         deadline = time.monotonic() + _READY_S
         while not _is_dialled(place):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise TimeoutError(f"libvirtd did not become ready:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.02)
 
     def freeze(self) -> None:
         """Have it answer nothing; connections stay."""
-        self._signal(signal.SIGSTOP)
+        self._tell("STOP")
 
     def thaw(self) -> None:
         """Have it go on."""
-        self._signal(signal.SIGCONT)
+        self._tell("CONT")
 
     def kill(self) -> None:
         """End it as a power cut would; VMs stay, as they do with a real one, and are known again after `start`."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        self._tell("KILL")
 
     def stop(self) -> None:
-        """End it and every VM of it."""
-        self.thaw()
-        for pid_file in (self.folder / "run" / "qemu").glob("*.pid"):
-            with suppress(ProcessLookupError, ValueError):
-                os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        self._signal(signal.SIGTERM)
-        if self._process is not None:
-            try:
-                self._process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        """End it and every VM of it; repeating is safe. They end, too, when the process that started them does."""
+        if self._world is not None:
+            world, self._world = self._world, None
+            with world:  # closes its ears, and waits
+                pass
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._process.pid, number)
+    def _made_world(self) -> subprocess.Popen[bytes]:
+        for place in self._places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        (self.folder / "etc" / "qemu.conf").write_text(_QEMU)
+        (self.folder / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
+        pairs = [f"{place}={_PLACES[name]}" for name, place in self._places.items()]
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), *pairs]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*apart, *keeper, "--", "libvirtd", "-p", str(self.folder / "libvirtd.pid")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | {"PATH": _PATH},
+                start_new_session=True,
+            )
+
+    def _tell(self, word: str) -> None:
+        world = self._world
+        if world is None or world.stdin is None or world.stdout is None:
+            raise RuntimeError("it does not run")
+        world.stdin.write(f"{word}\n".encode())
+        world.stdin.flush()
+        if not world.stdout.readline():
+            raise RuntimeError(f"libvirtd's world ended:\n{self.log.read_text()[-2000:]}")
 
 
 def _is_dialled(place: Path) -> bool:

@@ -1,0 +1,282 @@
+"""What only libvirt has: formats and chains, a daemon that freezes or dies, firmware, what a bad manifest asks for."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.errors import ConfigError, MissingError, PermanentError, TransientError
+from bot.model import RegisterSpec, VmShape
+from bot.ports import Hypervisor
+from integrations.hypervisors import OPENERS
+from integrations.simulators.kvm.sample import Form
+from tests.contract.test_hypervisor import LABEL, seen
+from tests.libvirt_world import LibvirtWorld
+
+
+@contextmanager
+def running(folder: Path, form: Form = "qcow2") -> Iterator[LibvirtWorld]:
+    world = LibvirtWorld(folder, form)
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[LibvirtWorld]:
+    with running(tmp_path) as one:
+        yield one
+
+
+def changed(spec: RegisterSpec, change: Callable[[str], str]) -> RegisterSpec:
+    shape = spec.shape
+    assert isinstance(shape, VmShape)
+    return replace(spec, shape=replace(shape, definition=change(shape.definition)))
+
+
+def disk_of(world: LibvirtWorld, spec: RegisterSpec) -> Path:
+    (file,) = [file for file in spec.files if file.endswith(f".{world.form}")]
+    return world.export / file
+
+
+# --- coming back ---
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2", "vmdk"])
+def test_a_vm_whose_files_were_destroyed_comes_back_from_copies_and_boots(tmp_path: Path, form: Form) -> None:
+    with running(tmp_path, form) as world:
+        hypervisor = world.open()
+        spec = world.copied("vm01", "vm01-restored")
+        (original,) = hypervisor.find("vm01")
+        hypervisor.unregister(original.id)
+        subprocess.run(["rm", "-r", str(world.export / "vm01")], check=True)
+
+        made = hypervisor.register_vm(LABEL, replace(spec, name="vm01", keeps_identity=True))
+        hypervisor.power_on(made.id)
+        said = seen(hypervisor, made.id, r"SUM32 \w{8}\s+READY")
+
+        assert made.id == original.id
+        assert f"MARKER {world.marker}" in said
+        assert len(said.encode()) <= 2048
+
+
+def test_an_image_and_the_one_below_it_come_back(world: LibvirtWorld) -> None:
+    spec = world.copied("vm01", "vm01-restored")
+    folder = world.export / spec.directory
+    (folder / "vm01.qcow2").rename(folder / "base.qcow2")
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "vm01.qcow2"]
+    subprocess.run(create, cwd=folder, check=True)
+    hypervisor = world.open()
+    with pytest.raises(PermanentError, match=r"base\.qcow2, which is not among the restored"):
+        hypervisor.register_vm(LABEL, spec)
+    made = hypervisor.register_vm(LABEL, replace(spec, files=(*spec.files, f"{spec.directory}/base.qcow2")))
+    hypervisor.power_on(made.id)
+    assert world.marker in seen(hypervisor, made.id, world.marker)
+
+
+def test_a_vm_starts_with_uefi_and_its_variables_stay_on_the_export(world: LibvirtWorld) -> None:
+    if not Path("/usr/share/OVMF/OVMF_VARS_4M.fd").exists():
+        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)("ovmf is not installed")
+    spec = world.copied("vm01", "vm01-restored")
+    variables = f"{spec.directory}/vm01_VARS.fd"
+    (world.export / variables).write_bytes(Path("/usr/share/OVMF/OVMF_VARS_4M.fd").read_bytes())
+    efi = (
+        "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>"
+        "<nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>/gone/vm01/vm01_VARS.fd</nvram></os>"
+    )
+    hypervisor = world.open()
+    efi_spec = changed(replace(spec, files=(*spec.files, variables)), lambda text: text.replace("</os>", efi))
+    made = hypervisor.register_vm(LABEL, efi_spec)
+    hypervisor.power_on(made.id)
+    assert world.xml(made.id).findtext("os/nvram") == str(world.export / variables)
+    hypervisor.unregister(made.id)
+    assert (world.export / variables).exists()
+
+    chosen = changed(spec, lambda text: text.replace("<os>", "<os firmware='efi'>"))
+    made = hypervisor.register_vm("T2", chosen)
+    assert any("UEFI variables" in note for note in made.notes)
+    hypervisor.power_on(made.id)
+    hypervisor.unregister(made.id)
+    assert hypervisor.registered("T2") is None
+
+
+def test_the_shape_of_a_vm_is_found_by_its_disks_whatever_it_is_called(world: LibvirtWorld) -> None:
+    vm, hypervisor = world.original("vm01"), world.open()
+    assert hypervisor.shape(replace(vm, name="other")).disks == ("vm01/vm01.qcow2",)
+    assert hypervisor.shape(replace(vm, disks=())).disks == ("vm01/vm01.qcow2",)
+    with pytest.raises(MissingError):
+        hypervisor.shape(replace(vm, disks=(replace(vm.disks[0], path="vm02/vm02.qcow2"),)))
+    shape = hypervisor.shape(vm)
+    assert (shape.cpus, shape.memory_mib, shape.firmware) == (1, 64, "bios")
+    assert [(nic.network, nic.model) for nic in shape.nics] == [("production", "virtio")]
+
+
+def test_a_card_goes_to_the_network_that_is_named_in_its_place(world: LibvirtWorld) -> None:
+    hypervisor, spec = world.open(), replace(world.copied("vm01", "vm01-restored"), is_connected=True)
+    with pytest.raises(PermanentError, match=r"no network production \(it has: lab\)"):
+        hypervisor.register_vm(LABEL, spec)
+    made = hypervisor.register_vm(LABEL, replace(spec, networks={"production": "lab"}))
+    source = world.xml(made.id).find("devices/interface/source")
+    assert source is not None
+    assert source.get("network") == "lab"
+    assert world.is_connected(made.id)
+
+
+# --- what a bad manifest or image asks for ---
+
+
+def test_an_image_that_names_a_file_of_the_host_is_refused(world: LibvirtWorld) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    secret = world.export.parent / "secret.raw"
+    secret.write_bytes(b"s" * 65536)
+    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", str(secret), "-F", "raw", str(disk_of(world, spec))]
+    subprocess.run(rebase, check=True)
+    with pytest.raises(PermanentError, match="outside of its folder"):
+        hypervisor.register_vm(LABEL, spec)
+    assert hypervisor.registered(LABEL) is None
+
+
+@pytest.mark.parametrize("text", ["", "no xml", "<network/>", "<!DOCTYPE d [<!ENTITY a 'b'>]><domain>&a;</domain>"])
+def test_a_definition_that_is_none_is_refused_and_nothing_is_registered(world: LibvirtWorld, text: str) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    with pytest.raises(PermanentError):
+        hypervisor.register_vm(LABEL, changed(spec, lambda _: text))
+    with pytest.raises(PermanentError, match="holds no definition for libvirt"):
+        hypervisor.register_vm(LABEL, replace(spec, shape=None))
+    assert hypervisor.find(spec.name) == ()
+
+
+def test_a_program_of_the_manifests_choice_is_not_run(world: LibvirtWorld) -> None:
+    spec, trace = world.copied("vm01", "vm01-restored"), world.export.parent / "trace"
+    program = world.export.parent / "evil"
+    program.write_text(f"#!/bin/sh\ntouch {trace}\n")
+    program.chmod(0o755)
+    asked = (
+        f"<devices><emulator>{program}</emulator><rng model='virtio'><backend model='random'>{trace}</backend></rng>"
+    )
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, changed(spec, lambda text: text.replace("<devices>", asked)))
+    hypervisor.power_on(made.id)
+    assert world.marker in seen(hypervisor, made.id, world.marker)
+    assert not trace.exists()
+
+
+# --- signs of life ---
+
+
+def test_without_a_pattern_the_guests_agent_must_answer(world: LibvirtWorld) -> None:
+    agent = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices>"
+    spec = changed(world.copied("vm01", "vm01-restored"), lambda text: text.replace("</devices>", agent))
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, spec)
+    hypervisor.power_on(made.id)
+    seen(hypervisor, made.id, "READY")
+    assert hypervisor.alive(made.id) is None
+
+
+def test_a_pattern_that_is_none_is_told(world: LibvirtWorld) -> None:
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))
+    with pytest.raises(PermanentError, match="not a regular expression"):
+        hypervisor.alive(made.id, "(")
+
+
+def test_a_console_is_read_along_again_by_a_process_that_did_not_start_the_vm(world: LibvirtWorld) -> None:
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))
+    hypervisor.power_on(made.id)
+    seen(hypervisor, made.id, "READY")
+    hypervisor.close()
+    other = world.open()
+    assert other.alive(made.id, "READY") is None  # that was said before
+    other.power_off(made.id)
+    other.power_on(made.id)
+    assert "READY" in seen(other, made.id, "READY")
+
+
+def test_a_vm_that_stands_still_since_a_start_was_cut_short_goes_on(world: LibvirtWorld) -> None:
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))
+    domain = world.line.lookupByUUIDString(made.id)
+    domain.createWithFlags(world.libvirt.VIR_DOMAIN_START_PAUSED)
+    assert hypervisor.alive(made.id, "READY") is None
+    hypervisor.power_on(made.id)
+    assert "READY" in seen(hypervisor, made.id, "READY")
+
+
+# --- a daemon that is frozen, dead, or not there ---
+
+
+def test_a_frozen_daemon_is_given_up_and_answers_again_when_it_goes_on(world: LibvirtWorld) -> None:
+    hypervisor = world.open(timeout_s=1.0)
+    before = hypervisor.info()
+    world.daemon.freeze()
+    for _ in range(2):
+        begun = time.monotonic()
+        with pytest.raises(TransientError, match="did not answer within 1 s"):
+            hypervisor.info()
+        assert time.monotonic() - begun < 30
+    hypervisor.close()
+    world.daemon.thaw()
+    assert hypervisor.info() == before
+
+
+@pytest.mark.slow
+def test_threads_that_hang_end_when_the_line_is_found_dead(world: LibvirtWorld) -> None:
+    hypervisor = world.open(timeout_s=0.5)
+    hypervisor.info()
+    count = threading.active_count()
+    world.daemon.freeze()
+    with pytest.raises(TransientError):
+        hypervisor.find("vm01")
+    pause = threading.Event()
+    while threading.active_count() > count:  # by keep-alive messages; the test's time-out is the deadline
+        pause.wait(0.2)
+    world.daemon.thaw()
+    assert hypervisor.find("vm01") == ()
+
+
+def test_a_daemon_that_died_is_transient_and_its_vms_are_known_again(world: LibvirtWorld) -> None:
+    hypervisor = world.open()
+    made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))
+    hypervisor.power_on(made.id)
+    world.daemon.kill()
+    with pytest.raises(TransientError):
+        hypervisor.registered(LABEL)
+    world.daemon.start()
+    found = hypervisor.registered(LABEL)
+    assert found == replace(made, is_on=True)
+    hypervisor.unregister(made.id)
+    assert hypervisor.registered(LABEL) is None
+    world.line = world.libvirt.open(world.daemon.url)
+
+
+def opened(**changes: Any) -> Hypervisor:
+    given: dict[str, Any] = {"url": "qemu+unix:///system?socket=/nowhere", "datastore": "/mnt/tintri", "settings": {}}
+    given |= changes
+    return OPENERS["libvirt"]("kvm", given["url"], given["datastore"], given["settings"])
+
+
+def test_a_daemon_that_is_not_there_is_transient() -> None:
+    pytest.importorskip("libvirt")
+    with pytest.raises(TransientError, match="Does libvirt run there"):
+        opened().info()
+
+
+def test_settings_that_it_cannot_use_are_told() -> None:
+    pytest.importorskip("libvirt")
+    with pytest.raises(ConfigError, match="datastore"):
+        opened(datastore="tintri")
+    with pytest.raises(ConfigError, match="qemu"):
+        opened(url="xen:///system")
+    spec = RegisterSpec(name="vm", directory="vm", files=(), shape=None)
+    with pytest.raises(PermanentError, match="`datastore` is not set"):
+        opened(datastore="").register_vm(LABEL, spec)
