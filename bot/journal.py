@@ -8,7 +8,8 @@ from bot.estimate import requests_of
 from bot.insist import insist
 from bot.model import Carried, Json, PartDone, RecoveryPoint, Resource, ResourceKind, Sample, StoredFile, Upload
 from bot.ports import Clock
-from bot.store import Database, Unit
+from bot.store import Database, Unit, change
+from bot.store.change import Change
 
 T = TypeVar("T")
 
@@ -27,6 +28,9 @@ class _View:
                 return work(unit)
 
         return insist(once, self._clock)
+
+    def _keep(self, *changes: Change) -> None:
+        insist(lambda: self._db.keep(changes), self._clock)
 
     def _read(self, look: Callable[[Unit], T]) -> T:
         def once() -> T:
@@ -203,7 +207,7 @@ class DatabaseJournal(_View):
 
     def record(self, target: str, key: str, part: PartDone) -> None:
         """A part has arrived."""
-        self._write(lambda unit: unit.parts.put(self._id, target, key, part))
+        self._keep(change.part(self._id, target, key, part))
 
     def sampled(self, target: str, key: str, grain: int, samples: Sequence[tuple[int, int]]) -> None:
         """Known to the index from when the recovery point stands."""
@@ -211,16 +215,14 @@ class DatabaseJournal(_View):
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""
-
-        def write(unit: Unit) -> None:
-            unit.files.put(self._id, target, file)
-            unit.ledger.release(self._id, ResourceKind.UPLOAD, target, file.key)
-
-        self._write(write)
+        self._keep(change.file(self._id, target, file), self._released(target, file.key))
 
     def settled(self, target: str, key: str) -> None:
         """The object is whole and belongs to no file of the transaction; its upload needs no abort any more."""
-        self._write(lambda unit: unit.ledger.release(self._id, ResourceKind.UPLOAD, target, key))
+        self._keep(self._released(target, key))
+
+    def _released(self, target: str, key: str) -> Change:
+        return change.released(self._id, ResourceKind.UPLOAD, target, key, self._clock.now())
 
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """The object, if it was whole before."""

@@ -3,6 +3,7 @@
 from sqlmodel import Session, col, delete, select
 
 from bot.model import StoredFile
+from bot.store import change
 from bot.store.rows import FileRow
 
 
@@ -14,20 +15,8 @@ class Files:
 
     def put(self, tx_id: str, target: str, file: StoredFile) -> None:
         """Keep a file; one of that key is replaced."""
-        self._session.merge(
-            FileRow(
-                transaction_id=tx_id,
-                target=target,
-                key=file.key,
-                path=file.path,
-                name=file.name,
-                size=file.size,
-                crc64=f"{file.crc64:016x}",
-                etag=file.etag,
-                digests=file.digests,
-            )
-        )
-        self._session.flush()
+        put = change.file(tx_id, target, file)
+        self._session.execute(put.statement, put.values)
 
     def of(self, tx_id: str, target: str) -> tuple[StoredFile, ...]:
         """Give the files in order of path."""

@@ -4,6 +4,7 @@ from sqlalchemy import distinct, func
 from sqlmodel import Session, col, delete, select
 
 from bot.model import Carried, PartDone, PartSource
+from bot.store import change
 from bot.store.rows import PartRow
 
 
@@ -15,20 +16,8 @@ class Parts:
 
     def put(self, tx_id: str, target: str, key: str, part: PartDone) -> None:
         """Keep a part; one of that number is replaced."""
-        self._session.merge(
-            PartRow(
-                transaction_id=tx_id,
-                target=target,
-                key=key,
-                number=part.number,
-                offset=part.offset,
-                length=part.length,
-                etag=part.etag,
-                crc64=f"{part.crc64:016x}",
-                source=part.source.value,
-            )
-        )
-        self._session.flush()
+        put = change.part(tx_id, target, key, part)
+        self._session.execute(put.statement, put.values)
 
     def of(self, tx_id: str, target: str, key: str) -> dict[int, PartDone]:
         """Give the parts by number, in order."""

@@ -1,0 +1,84 @@
+"""Changes that need nothing read: each a statement of its own, prepared once, and safe to repeat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, bindparam, update
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from bot.model import PartDone, ResourceKind, StoredFile
+from bot.store.rows import FileRow, PartRow, ResourceRow, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement and what goes into it."""
+
+    statement: Executable
+    values: Mapping[str, Any]
+
+
+def part(tx_id: str, target: str, key: str, part: PartDone) -> Change:
+    """A store has this part; one of that number is replaced."""
+    return Change(
+        _PART,
+        {
+            "transaction_id": tx_id,
+            "target": target,
+            "key": key,
+            "number": part.number,
+            "offset": part.offset,
+            "length": part.length,
+            "etag": part.etag,
+            "crc64": f"{part.crc64:016x}",
+            "source": part.source.value,
+        },
+    )
+
+
+def file(tx_id: str, target: str, file: StoredFile) -> Change:
+    """A store has this file; one of that key is replaced."""
+    return Change(
+        _FILE,
+        {
+            "transaction_id": tx_id,
+            "target": target,
+            "key": file.key,
+            "path": file.path,
+            "name": file.name,
+            "size": file.size,
+            "crc64": f"{file.crc64:016x}",
+            "etag": file.etag,
+            "digests": file.digests,
+        },
+    )
+
+
+def released(tx_id: str, kind: ResourceKind, system: str, name: str, at: datetime) -> Change:
+    """A thing is gone or is to stay, if it was promised to be cleaned up."""
+    return Change(_RELEASED, {"of": tx_id, "a": kind.value, "on": system, "named": name, "at": at})
+
+
+def _put(row: type[Table]) -> Insert:
+    """Keep a row; one of that primary key is replaced."""
+    table = Table.metadata.tables[str(row.__tablename__)]
+    new = insert(table)
+    others = {column.name: new.excluded[column.name] for column in table.columns if not column.primary_key}
+    return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=others)
+
+
+_PART, _FILE = _put(PartRow), _put(FileRow)
+_RESOURCES = Table.metadata.tables[str(ResourceRow.__tablename__)].c
+_RELEASED = (
+    update(_RESOURCES.name.table)
+    .where(
+        _RESOURCES.transaction_id == bindparam("of"),
+        _RESOURCES.kind == bindparam("a"),
+        _RESOURCES.system == bindparam("on"),
+        _RESOURCES.name == bindparam("named"),
+        _RESOURCES.released_at.is_(None),
+    )
+    .values(released_at=bindparam("at"))
+)
