@@ -1,4 +1,4 @@
-"""Clones of one VM: of each only what is its own travels, also when what they were cloned from is not there any more."""
+"""Clones of one VM: of each only what is its own travels, also when what they were cloned from is gone."""
 
 import hashlib
 from collections.abc import Iterator

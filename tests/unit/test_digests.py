@@ -130,7 +130,7 @@ def test_a_later_format_is_told_as_that() -> None:
         (1 << 30, 1, 256 << 10),
         (1 << 40, 1, MIB),
         (10 << 40, 1, 8 * MIB),
-    ],  # fmt: skip
+    ],
 )
 def test_the_grain_fits_store_and_size(size: int, smallest_part: int, expected: int) -> None:
     assert grain_bytes(size, smallest_part) == expected
