@@ -202,6 +202,23 @@ def test_a_console_is_read_along_again_by_a_process_that_did_not_start_the_vm(wo
     assert "READY" in seen(other, made.id, "READY")
 
 
+def test_a_console_that_is_not_there_or_taken_is_told_and_the_vm_starts_all_the_same(world: LibvirtWorld) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    deaf = changed(spec, lambda text: text.replace("<serial ", "<x ").replace("</serial>", "</x>"))
+    deaf = changed(deaf, lambda text: text.replace("<console ", "<x ").replace("</console>", "</x>"))
+    made = hypervisor.register_vm(LABEL, deaf)
+    hypervisor.power_on(made.id)
+    with pytest.raises(PermanentError, match="console"):
+        hypervisor.alive(made.id, "READY")
+    hypervisor.unregister(made.id)
+
+    made = hypervisor.register_vm(LABEL, spec)
+    hypervisor.power_on(made.id)
+    with pytest.raises(PermanentError, match="console"):
+        world.open().alive(made.id, "READY")
+    assert world.marker in seen(hypervisor, made.id, world.marker)
+
+
 def test_a_vm_that_stands_still_since_a_start_was_cut_short_goes_on(world: LibvirtWorld) -> None:
     hypervisor = world.open()
     made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))

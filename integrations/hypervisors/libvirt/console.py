@@ -19,12 +19,11 @@ class Consoles:
         self._lock = threading.Lock()
 
     def attach(self, line: Any, domain: Any, vm_id: str) -> None:
-        """Read along from now on, and begin anew; nothing where it has no console, or somebody else reads it."""
+        """Read along from now on, and begin anew. libvirtError: it has no console, or somebody else reads it."""
         self.detach(vm_id)
-        with suppress(libvirt.libvirtError):
-            console = _Console(line, domain)
-            with self._lock:
-                self._open[vm_id] = console
+        console = _Console(line, domain)
+        with self._lock:
+            self._open[vm_id] = console
 
     def said(self, vm_id: str) -> bytes | None:
         """The end of what was said; None: nobody reads along."""

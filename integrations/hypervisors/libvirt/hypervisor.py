@@ -7,6 +7,7 @@ label registers one VM, whoever asks at the same time.
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
@@ -94,7 +95,8 @@ class LibvirtHypervisor:
             domain = self._known(line, vm_id)
             if not domain.isActive():
                 domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-                self._consoles.attach(line, domain, vm_id)
+                with suppress(libvirt.libvirtError):  # it starts all the same; whoever looks at it is told why
+                    self._consoles.attach(line, domain, vm_id)
             if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
 
@@ -106,7 +108,10 @@ class LibvirtHypervisor:
         self._consoles.detach(vm_id)
 
     def alive(self, vm_id: str, pattern: str = "") -> Alive | None:
-        """See the port. A console that nobody read since the start is read from now on."""
+        """See the port. A console that nobody read since the start is read from now on.
+
+        PermanentError: it has no console, or somebody else reads it, so that no pattern will ever be seen.
+        """
         wanted = self._compiled(pattern) if pattern else None
 
         def asked(line: Any) -> Alive | None:
@@ -133,7 +138,7 @@ class LibvirtHypervisor:
     def _on_console(self, line: Any, domain: Any, vm_id: str, wanted: re.Pattern[str]) -> Alive | None:
         said = self._consoles.said(vm_id)
         if said is None:
-            self._consoles.attach(line, domain, vm_id)
+            self._read_along(line, domain, vm_id)
             return None
         text = said.decode("utf-8", "replace")
         found = wanted.search(text)
@@ -141,6 +146,19 @@ class LibvirtHypervisor:
             return None
         seen = text[max(0, found.start() - LONGEST_SIGN // 8) :].encode()[:LONGEST_SIGN]
         return Alive(sign="console", text=seen.decode("utf-8", "ignore"))
+
+    def _read_along(self, line: Any, domain: Any, vm_id: str) -> None:
+        try:
+            self._consoles.attach(line, domain, vm_id)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED):
+                raise
+            raise PermanentError(
+                f"{self.name}: the console of {domain.name()} cannot be read ({error.get_error_message()})."
+                " It must have a serial console that nobody else has open.",
+                system=self.name,
+                operation="looking whether a VM lives",
+            ) from error
 
     def _compiled(self, pattern: str) -> re.Pattern[str]:
         try:

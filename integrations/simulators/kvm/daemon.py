@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What libvirtd takes as given; each is covered by a folder of its own, in a mount namespace that only it sees.
 _PLACES = {"run": "/run/libvirt", "lib": "/var/lib/libvirt", "etc": "/etc/libvirt", "cache": "/var/cache/libvirt"}
-_PLACES |= {"log": "/var/log/libvirt"}
+_PLACES |= {"log": "/var/log/libvirt", "lock": "/run/lock"}
 # QEMU as the user who runs this, with nothing that asks for systemd or more rights.
 _QEMU = """
 stdio_handler = "file"
