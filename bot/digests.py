@@ -93,8 +93,8 @@ def encode(digests: Digests) -> bytes:
     return json.dumps(head, ensure_ascii=True).encode() + b"\n" + zlib.compress(digests.body, level=1)
 
 
-def decode(content: bytes) -> Digests:
-    """Read them, strictly. IntegrityError: damaged. OperatorError: of a later format."""
+def decode(content: bytes, *, most: int | None = None) -> Digests:
+    """Read them, strictly. IntegrityError: damaged, or more grains than `most`. OperatorError: of a later format."""
     line, found, _ = content[:_LONGEST_HEAD].partition(b"\n")
     if not found:
         raise _damaged("its first line does not end")
@@ -107,6 +107,8 @@ def decode(content: bytes) -> Digests:
         name, size, grain = str(head["key"]), int(head["size"]), int(head["grain"])
         if grain < 1 or size < 0:
             raise _damaged("a length is below zero")
+        if most is not None and size > grain * most:
+            raise _damaged(f"grains of {grain} bytes are too many for {size} bytes")
         body = _inflated(content[len(line) + 1 :], -(-size // grain) * _EACH)
         if to_hex(crc64(body)) != to_hex(from_hex(str(head["crc64"]))):
             raise _damaged("its CRC is another")

@@ -26,7 +26,8 @@ class Line:
         To be asked below what tries again, so that nothing holds room while it waits to be tried again. Waits hear the
         checks of bot/throttle.py.
         """
-        return cast(ObjectStore, _Behind(store, {"put": self.uploads, "put_part": self.uploads}, self.copies))
+        bringing = dict.fromkeys(("put", "put_part", "get_into"), self.uploads)
+        return cast(ObjectStore, _Behind(store, bringing, self.copies))
 
 
 class _Behind:

@@ -25,6 +25,7 @@ from bot.model import (
     RegisterSpec,
     Snapshot,
     Task,
+    Thaw,
     Upload,
     UploadRule,
     Vm,
@@ -256,6 +257,19 @@ class ObjectStore(Protocol):
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a range, or all from offset. MissingError."""
+
+    def get_into(self, key: str, offset: int, buffer: memoryview, *, etag: str) -> None:
+        """Fill the buffer from offset, of the object with that etag. Nobody writes into it after this has ended.
+
+        MissingError. ArchivedError: it must be brought back first. ChangedError: another object lies there by now, or
+        it ends before the buffer is full. IntegrityError: the store gave another range.
+        """
+
+    def thaw(self, key: str, days: int) -> Thaw:
+        """Have an object brought back from its archive, so that it can be read for so many days at least.
+
+        Asked again it tells how it stands; on one that is in no archive nothing is done. MissingError.
+        """
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key, without CRC and metadata."""

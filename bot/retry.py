@@ -37,7 +37,18 @@ class Patience:
 LONG = Patience(tries=35)
 # Calls of an ObjectStore that bring a file over and prove it. Finding, listing and removing are not among them.
 LONG_CALLS = frozenset(
-    {"capabilities", "put", "begin_upload", "put_part", "copy_part", "list_parts", "complete_upload", "head", "get"}
+    {
+        "capabilities",
+        "put",
+        "begin_upload",
+        "put_part",
+        "copy_part",
+        "list_parts",
+        "complete_upload",
+        "head",
+        "get",
+        "get_into",
+    }
 )
 
 

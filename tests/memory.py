@@ -23,6 +23,7 @@ from bot.model import (
     PartSource,
     Sample,
     StoredFile,
+    Thaw,
     Upload,
     UploadRule,
 )
@@ -251,6 +252,8 @@ class MemoryStore:
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self.copied: list[tuple[str, int, CopySource]] = []  # (key, number, from where) of every part that it made
         self.archived: set[str] = set()  # keys
+        self.given: list[tuple[str, int, int]] = []  # (key, offset, length) of every range that was read into memory
+        self.giving: Callable[[bytes], bytes] = bytes  # on the way to whoever reads
         self.copying: Callable[[bytes], bytes] = bytes
         self.telling: Callable[[int], int | None] = lambda told: told  # what it says of the CRC of a copy
         self.now = partial(datetime.now, UTC)
@@ -362,6 +365,26 @@ class MemoryStore:
             if key not in self.objects:
                 raise MissingError(f"no object {key}")
             return self.objects[key][offset : None if length is None else offset + length]
+
+    def get_into(self, key: str, offset: int, buffer: memoryview, *, etag: str) -> None:
+        with self._watching("get_into"), self._lock:
+            if key not in self.objects:
+                raise MissingError(f"no object {key}")
+            if key in self.archived:
+                raise ArchivedError(f"{key} is archived")
+            body = self.objects[key][offset : offset + len(buffer)]
+            if self.etags[key] != etag or len(body) < len(buffer):
+                raise ChangedError(f"{key} is another object")
+            buffer[:] = self.giving(body)
+            self.given.append((key, offset, len(buffer)))
+
+    def thaw(self, key: str, days: int) -> Thaw:
+        with self._watching("thaw"), self._lock:
+            if key not in self.objects:
+                raise MissingError(f"no object {key}")
+            was_archived = key in self.archived
+            self.archived.discard(key)
+            return Thaw(is_ready=not was_archived, words="at once")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._watching("list"), self._lock:

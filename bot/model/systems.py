@@ -178,6 +178,14 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thaw:
+    """How it stands with an object that is to come back from an archive."""
+
+    is_ready: bool  # it can be read
+    words: str = ""  # how long that takes at most, for people: "within 5 hours"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectVersion:
     """One version that a store keeps of a key; a store that keeps none has one of each object, without an id."""
 

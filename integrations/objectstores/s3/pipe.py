@@ -39,6 +39,7 @@ class Pipe:
         self._line.setblocking(False)
         self._taken = b""  # what came while something else was waited for
         self._has_ended = False
+        self._readers, self._is_closed = 0, False
 
     def send(self, data: Buffer) -> None:
         """Send all of it. Answered: no more of it is wanted. OSError: the connection is broken."""
@@ -50,14 +51,16 @@ class Pipe:
 
     def recv_into(self, buffer: memoryview) -> int:
         """Take what comes, at least a byte; 0: there is no more."""
-        data = self._taken or self._take(len(buffer))
-        size = min(len(data), len(buffer))
-        buffer[:size] = data[:size]
-        self._taken = data[size:]
+        if not self._taken:
+            return self._take_into(buffer)
+        size = min(len(self._taken), len(buffer))
+        buffer[:size] = self._taken[:size]
+        self._taken = self._taken[size:]
         return size
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Read it like a file."""
+        """Read it like a file; it stays open so long, since http.client closes it before it reads a last answer."""
+        self._readers += 1
         return io.BufferedReader(_Taken(self))
 
     def is_open(self) -> bool:
@@ -68,8 +71,24 @@ class Pipe:
             return False
 
     def close(self) -> None:
-        """Hang up."""
-        self._line.close()
+        """Hang up, when nobody reads any more."""
+        self._is_closed = True
+        if not self._readers:
+            self._line.close()
+
+    def let_go(self) -> None:
+        """A reader reads no more."""
+        self._readers -= 1
+        if self._is_closed and not self._readers:
+            self._line.close()
+
+    def _take_into(self, buffer: memoryview) -> int:
+        while not self._has_ended:
+            try:
+                return self._line.recv_into(buffer)
+            except BlockingIOError:
+                self._wait(select.POLLIN)
+        return 0
 
     def _take(self, size: int) -> bytes:
         if self._has_ended:
@@ -155,6 +174,14 @@ class TlsPipe(Pipe):
             self._has_ended = True
             return b""
 
+    def _take_into(self, buffer: memoryview) -> int:
+        size = len(buffer)
+        try:
+            return 0 if self._has_ended else int(self._through(lambda: self._tls.read(size, buffer)))
+        except _AT_END:
+            self._has_ended = True
+            return 0
+
     def _is_silent(self) -> bool:
         """What comes may be for TLS alone: new keys, tickets."""
         try:
@@ -202,6 +229,11 @@ class TlsPipe(Pipe):
 class _Taken(io.RawIOBase):
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._pipe.let_go()
 
     def readable(self) -> bool:
         return True

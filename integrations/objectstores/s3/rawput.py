@@ -39,11 +39,13 @@ KEPT = 64  # connections that nobody uses
 _REFUSED = 300
 
 
-def send_raw(client: "S3Client", options: S3Options, *, connect_s: float, silence_s: float) -> None:
+def send_raw(
+    client: "S3Client", options: S3Options, *, connect_s: float, silence_s: float, way: "type[RawPut] | None" = None
+) -> None:
     """Send the bodies of a client from now on, but where a proxy is on the way."""
     if options.proxy or get_environ_proxies(client.meta.endpoint_url).get(urlsplit(client.meta.endpoint_url).scheme):
         return
-    raw = RawPut(partial(_trusting, options), connect_s=connect_s, silence_s=silence_s)
+    raw = (way or RawPut)(partial(_trusting, options), connect_s=connect_s, silence_s=silence_s)
     events: Any = client.meta.events
     events.register("before-send.s3", raw.send)
 
@@ -89,7 +91,7 @@ class RawPut:
 
     def _sent(self, line: Line, request: AWSPreparedRequest, body: Body) -> AWSResponse:
         try:
-            with _talking(request):
+            with talking(request):
                 answer, said, was_wanted = _asked(line, request, body)
         except BaseException:
             line.close()
@@ -210,7 +212,8 @@ def _connecting(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def _talking(request: AWSPreparedRequest) -> Iterator[None]:
+def talking(request: AWSPreparedRequest) -> Iterator[None]:
+    """Turn what breaks into botocore's errors."""
     try:
         yield
     except ssl.SSLError as error:

@@ -15,21 +15,25 @@ from bot.model import (
     PartCopied,
     PartDone,
     PartLimits,
+    Thaw,
     Upload,
     UploadRule,
 )
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
-from integrations.objectstores.s3.wire import Bucket
+from integrations.objectstores.s3.ranged import RangedBucket
 
 _TAKEN = "PreconditionFailed"
 _CONFLICT = "ConditionalRequestConflict"
+# Source: "Understanding archive retrieval options", standard retrievals.
+_WAITS = {"GLACIER": "within 5 hours", "INTELLIGENT_TIERING": "within 12 hours", "DEEP_ARCHIVE": "within 12 hours"}
+_LONGEST_WAIT = "within 12 hours"
 
 
 class S3Store:
     """One bucket under one prefix. Opening it asks nothing of the network."""
 
-    def __init__(self, name: str, bucket: Bucket) -> None:
+    def __init__(self, name: str, bucket: RangedBucket) -> None:
         self.name = name
         self.limits = PartLimits()
         self._bucket = bucket
@@ -187,6 +191,18 @@ class S3Store:
                 raise
             return b""
 
+    def get_into(self, key: str, offset: int, buffer: memoryview, *, etag: str) -> None:
+        """Fill the buffer. Repeat: safe."""
+        if len(buffer):
+            self._bucket.get_into(key, offset, buffer, etag=etag)
+
+    def thaw(self, key: str, days: int) -> Thaw:
+        """By RestoreObject, of the usual speed. Repeat: safe; one that is on its way goes on."""
+        info = self._bucket.head(key)
+        if info.is_archived:
+            self._bucket.restore(key, days, info.storage_class)
+        return Thaw(is_ready=not info.is_archived, words=_WAITS.get(info.storage_class, _LONGEST_WAIT))
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""
         return self._bucket.list(prefix)
@@ -272,7 +288,7 @@ class S3Store:
 def open_s3(name: str, url: str, options: Mapping[str, object]) -> S3Store:
     """Open the target `name` at "s3://bucket/prefix". ConfigError lists what is wrong with url and options."""
     bucket, prefix = read_url(name, url)
-    return S3Store(name, Bucket(name, bucket, prefix, read_options(name, options)))
+    return S3Store(name, RangedBucket(name, bucket, prefix, read_options(name, options)))
 
 
 def _etag_of(parts: Sequence[PartDone]) -> str:
