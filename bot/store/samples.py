@@ -33,10 +33,11 @@ class Samples:
         self._session.add(row)
         self._session.flush()
         kept = {mark: position for mark, position in reversed(list(samples))}  # of grains that are alike the first one
-        self._session.execute(
-            insert(SampleRow),
-            [{"mark": mark, "object": row.id, "position": position} for mark, position in kept.items()],
-        )
+        if kept:  # none of a file of zeros, and an insert of no rows would be one of an empty row
+            self._session.execute(
+                insert(SampleRow),
+                [{"mark": mark, "object": row.id, "position": position} for mark, position in kept.items()],
+            )
 
     def grain(self, target: str, size: int) -> int | None:
         """Give the grain of the newest object of that size, 0 where there is none; None: the target has no object."""
