@@ -1,7 +1,9 @@
 """What only libvirt has: formats and chains, a daemon that freezes or dies, firmware, what a bad manifest asks for."""
 
 import os
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
-from bot.errors import ConfigError, MissingError, PermanentError, TransientError
+from bot.errors import ConfigError, DeniedError, MissingError, PermanentError, TransientError
 from bot.model import RegisterSpec, VmShape
 from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
+from integrations.simulators.kvm import PrivateLibvirt
 from integrations.simulators.kvm.sample import Form
+from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL, seen
-from tests.libvirt_world import LibvirtWorld
+from tests.libvirt_world import CACHE, LibvirtWorld, require_libvirt
+from tests.peers import _free_ports
 
 
 @contextmanager
@@ -274,6 +280,79 @@ def test_a_daemon_that_died_is_transient_and_its_vms_are_known_again(world: Libv
     hypervisor.unregister(made.id)
     assert hypervisor.registered(LABEL) is None
     world.line = world.libvirt.open(world.daemon.url)
+
+
+# --- over TLS ---
+
+
+def until_dialled(port: int) -> None:
+    """It listens a moment after its socket is there; the test's own time-out is the deadline."""
+    pause = threading.Event()
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        pause.wait(0.05)
+
+
+def usage(*, is_ca: bool) -> x509.KeyUsage:
+    """As libvirt wants it, of every certificate: https://libvirt.org/kbase/tlscerts.html."""
+    others = ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        **dict.fromkeys(others, False),
+    )
+
+
+def test_over_tls_only_a_known_authority_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_libvirt()
+    monkeypatch.setattr(tls, "_usage", usage)
+    ca, cert, key = tls.ensure(tmp_path, "kvm1")
+    (port,) = _free_ports(1)
+    listen = f"""
+        listen_tls = 1
+        listen_tcp = 0
+        listen_addr = "127.0.0.1"
+        tls_port = "{port}"
+        ca_file = "{ca}"
+        cert_file = "{cert}"
+        key_file = "{key}"
+        tls_no_verify_certificate = 1
+    """
+    known, unknown = tmp_path / "known", tmp_path / "unknown"
+    unknown.mkdir()
+    for folder, authority in ((known, ca), (unknown, tls.ensure(unknown, "another")[0])):
+        folder.mkdir(exist_ok=True)
+        (folder / "cacert.pem").write_bytes(authority.read_bytes())
+    with tempfile.TemporaryDirectory(prefix="cv-") as short:
+        daemon = PrivateLibvirt(Path(short), CACHE, listen)
+        daemon.start()
+        try:
+            url = f"qemu+tls://127.0.0.1:{port}/system"
+            until_dialled(port)
+            assert opened(url=url, settings={"ca": str(known)}).info().version
+            for wrong in (str(unknown), str(tmp_path / "nowhere")):
+                with pytest.raises(DeniedError, match="certificate"):
+                    opened(url=url, settings={"ca": wrong}).info()
+        finally:
+            daemon.stop()
+
+
+def test_a_login_that_is_refused_is_denied_and_its_password_not_told(tmp_path: Path) -> None:
+    require_libvirt()
+    with tempfile.TemporaryDirectory(prefix="cv-") as short:
+        daemon = PrivateLibvirt(Path(short), CACHE, 'auth_unix_rw = "sasl"')
+        daemon.start()
+        try:
+            hypervisor = opened(url=daemon.url, settings={"user": "cloudy", "password": "hunter22"})
+            with pytest.raises(DeniedError) as caught:
+                hypervisor.info()
+        finally:
+            daemon.stop()
+    assert "hunter22" not in caught.value.message + repr(caught.value) + repr(hypervisor)
 
 
 def opened(**changes: Any) -> Hypervisor:

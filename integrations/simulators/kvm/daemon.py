@@ -29,11 +29,13 @@ _READY_S = 60.0  # the first time, it tries what each QEMU can do
 class PrivateLibvirt:
     """One libvirtd below a folder, which should have a short name: a socket's path has 107 characters at most.
 
-    cache: a folder in which several keep what they found out about QEMU.
+    cache: a folder in which several keep what they found out about QEMU. settings: what libvirtd.conf says; with
+    a line that lets it listen it does.
     """
 
-    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, cache: Path | None = None, settings: str = "") -> None:
         self.folder = folder
+        self._settings = settings
         self._places = {name: folder / name for name in _PLACES}
         if cache is not None:
             self._places["cache"] = cache
@@ -93,13 +95,15 @@ class PrivateLibvirt:
         for place in self._places.values():
             place.mkdir(parents=True, exist_ok=True)
         (self.folder / "etc" / "qemu.conf").write_text(_QEMU)
-        (self.folder / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
+        settings = self._settings or 'auth_unix_rw = "none"\n'
+        (self.folder / "etc" / "libvirtd.conf").write_text(settings)
+        listens = ["--listen"] if "listen_" in settings else []
         pairs = [f"{place}={_PLACES[name]}" for name, place in self._places.items()]
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
         keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), *pairs]
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*apart, *keeper, "--", "libvirtd", "-p", str(self.folder / "libvirtd.pid")],
+                [*apart, *keeper, "--", "libvirtd", *listens, "-p", str(self.folder / "libvirtd.pid")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
