@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 # What libvirtd takes as given; each is covered by a folder of its own, in a mount namespace that only it sees.
@@ -94,7 +95,10 @@ class PrivateLibvirt:
     def _made_world(self) -> subprocess.Popen[bytes]:
         for place in self._places.values():
             place.mkdir(parents=True, exist_ok=True)
-        (self.folder / "etc" / "qemu.conf").write_text(_QEMU)
+        # Screens of VMs of several of these take ports at the same time: each has a hundred of its own.
+        port = 20_000 + 100 * (zlib.crc32(str(self.folder).encode()) % 400)
+        screens = f"remote_display_port_min = {port}\nremote_display_port_max = {port + 99}\n"
+        (self.folder / "etc" / "qemu.conf").write_text(_QEMU + screens)
         settings = self._settings or 'auth_unix_rw = "none"\n'
         (self.folder / "etc" / "libvirtd.conf").write_text(settings)
         listens = ["--listen"] if "listen_" in settings else []
