@@ -27,7 +27,7 @@ from bot.throttle import heeding
 __all__ = ["Arrived", "FetchSettings", "Fetched", "Record", "fetch"]
 
 ALONE = 16  # windows of a restore that shares no memory
-TRIES = 3  # of what the share has perhaps lost, before it was safe
+TRIES = 3  # rounds in which nothing became safe, because the share has lost it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,8 @@ class _Fetch:
                 landing.close()
 
     def _fill(self, landing: Landing, info: ObjectInfo, known: Digests | None, arrivals: Arrivals) -> None:
-        for left in reversed(range(TRIES)):
+        tries, safe = 0, landing.safe
+        while True:
             try:
                 arrivals.again()
                 with self._settling(landing, info, known, arrivals) as settling:
@@ -157,7 +158,8 @@ class _Fetch:
                 self._check()
                 landing.finish(is_known=known is not None)
             except Unsafe as error:
-                if not left or error.__cause__ is None:
+                tries, safe = tries + 1 if landing.safe == safe else 1, landing.safe
+                if tries == TRIES:
                     raise error.__cause__ or error from None
                 landing.reopen()
             else:

@@ -141,6 +141,11 @@ class Landing:
         finally:
             reader.close()
 
+    @property
+    def safe(self) -> int:
+        """How many stretches this process has made safe."""
+        return len(self._fresh)
+
     def is_fresh(self, stretch: Stretch) -> bool:
         """Whether this process has written it, and it is safe."""
         return stretch in self._fresh
