@@ -68,8 +68,9 @@ class Segments:
 
     def whole(self, number: int) -> Part | None:
         """The part that it becomes, once all parts of it are there; told once."""
-        found = self._open[number]
-        return found.part if self.of(number).is_whole() else None
+        found = self._open.get(number)  # None: another thread saw that it is whole, and it was copied and removed since
+        assembly = found.assembly if found else None
+        return found.part if found and assembly and assembly.is_whole() else None
 
     def source(self, part: Part) -> CopySource:
         """Make the temporary object, to be copied as that part."""

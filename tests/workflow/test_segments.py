@@ -1,6 +1,7 @@
 """Files that have more parts than an object may have go through temporary objects, and nothing of them stays."""
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,19 @@ from bot import transfer, zeros
 from bot.arena import Arena
 from bot.checksum import crc64
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, TransientError
-from bot.model import Bytes, Capabilities, Carried, CopySource, PartCopied, PartLimits, PartSource, SourceFile, Upload
+from bot.meter import Meter
+from bot.model import (
+    Bytes,
+    Capabilities,
+    Carried,
+    CopySource,
+    Part,
+    PartCopied,
+    PartLimits,
+    PartSource,
+    SourceFile,
+    Upload,
+)
 from bot.transfer import Sent, TransferSettings, send
 from bot.undoing import abort, erase
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
@@ -163,6 +176,29 @@ def test_a_segment_that_was_made_and_not_yet_copied_is_not_made_again() -> None:
     run.send()
     assert not {key for key, _ in run.store.sent} & set(made)
     run.clean_up()
+    run.is_right()
+
+
+def test_a_thread_that_asks_whether_a_segment_is_whole_may_come_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held between the last part that it brought and the question; meanwhile the segment is joined and removed."""
+    run, joined, held = Run(threads=3), threading.Event(), list[Part]()
+    arrived, removed = Meter.arrived, run.journal.removed
+
+    def slow(meter: Meter, target: str, part: Part) -> None:
+        arrived(meter, target, part)
+        if part.segment == 1 and part.number == 1 and not held:
+            held.append(part)
+            assert joined.wait(30)
+
+    def remove(target: str, key: str) -> None:
+        removed(target, key)
+        if key.endswith("/1"):
+            joined.set()
+
+    monkeypatch.setattr(Meter, "arrived", slow)
+    monkeypatch.setattr(run.journal, "removed", remove)
+    assert run.send().lost == ()
+    assert held
     run.is_right()
 
 
