@@ -5,11 +5,10 @@ from collections.abc import Callable
 from bot import asking, holding
 from bot.errors import RequesterError
 from bot.model import Actor, Place, ProtectRequest, State, Transaction
-from bot.policy import Operation
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.recorder import WAIT_S, Recorder
-from bot.rights import Rights, about_transaction
+from bot.rights import Rights, about_transaction, operation_of
 from bot.store import Database, Unit
 
 # (a transaction that has ended, actor, request key, place) -> the one that was asked for anew.
@@ -50,10 +49,11 @@ class Again(Recorder):
     ) -> Transaction | None:
         """The held transaction, queued again; None: it has ended, and the same can be asked for anew."""
         asked = about_transaction(transaction, channel=place.channel, command="retry")
-        self._rights.demand(unit, actor, Operation.PROTECT, asked, key=key)
+        self._rights.demand(unit, actor, operation_of(transaction), asked, key=key)
         if transaction.state is State.HELD:
             return holding.retry(unit, transaction, actor, self._clock.now(), key)
-        if transaction.state in _ENDED_WITHOUT:
+        is_reached = transaction.state is State.PARTIAL and purpose_of(transaction).reached is not None
+        if transaction.state in _ENDED_WITHOUT and not is_reached:
             return None
         if transaction.state.is_final:
             again = purpose_of(transaction).again(transaction, transaction.targets)

@@ -322,6 +322,7 @@ class Dispatcher:
             "targets": list(transaction.targets),
             "consistency": transaction.consistency,
             **transaction.request,
+            **transaction.settled,
         }
         with self._db.read() as unit:
             resume = holding.resume(unit, transaction)

@@ -25,7 +25,7 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     if purpose_of(transaction).is_judged_by_points:
         state = _state_by_points(known["protected_in"], transaction.targets, verdict)
     else:
-        state = _state_by_steps(steps, verdict)
+        state = _state_by_steps(transaction, steps, verdict)
     state = State.REFUSED if verdict == "refused" else state
     why = failure or _why(transaction, steps, state, known.get("protected_in", ()))
     left = _left_behind(unit, transaction)
@@ -96,8 +96,11 @@ def _state_by_points(protected: Sequence[str], targets: Sequence[str], verdict: 
     return _unreached(verdict)
 
 
-def _state_by_steps(steps: Sequence[Step], verdict: str) -> State:
+def _state_by_steps(transaction: Transaction, steps: Sequence[Step], verdict: str) -> State:
     """A step that lost some of its targets and went on with the others has ended well, in part."""
+    reached = purpose_of(transaction).reached
+    if verdict != "ok" and reached is not None and reached(steps):
+        return State.PARTIAL
     if verdict == "ok":
         return State.PARTIAL if any(step.outputs.get("failed") for step in steps) else State.SUCCEEDED
     return _unreached(verdict)

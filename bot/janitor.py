@@ -158,6 +158,8 @@ class Janitor:
             end_session=lambda _name: None,
             share=self._survey.share,
             cleanup_share=self._survey.cleanup_share,
+            restore_share=self._survey.restore_share,
+            hypervisor=self._survey.hypervisor,
             target=lambda name: retrying(systems.target(name), self._pause, PATIENCE),
             ledger=DatabaseLedger(db, self._clock, transaction.id, released),
             catalogue=DatabaseCatalogue(db, self._clock, transaction.id),

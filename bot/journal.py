@@ -1,12 +1,24 @@
 """The database as the actions see it: clean-up ledger, part ledger, catalogue, each call a unit of its own."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TypeVar
 
 from bot.codec import encode
 from bot.estimate import requests_of
 from bot.insist import insist
-from bot.model import Carried, Json, PartDone, RecoveryPoint, Resource, ResourceKind, Sample, StoredFile, Upload
+from bot.model import (
+    AuditEvent,
+    Carried,
+    Json,
+    PartDone,
+    RecoveryPoint,
+    Resource,
+    ResourceKind,
+    Sample,
+    StoredFile,
+    Upload,
+)
 from bot.ports import Clock
 from bot.store import Database, Unit, change
 from bot.store.change import Change
@@ -75,6 +87,8 @@ class DatabaseLedger(_View):
             unit.ledger.release(self._id, resource.kind, resource.system, resource.name)
             if resource.kind is ResourceKind.UPLOAD:
                 unit.parts.forget(self._id, resource.system, resource.name)
+            if resource.kind is ResourceKind.FOLDER:
+                self._forget_fetched(unit, resource)
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(resource.name, resource.system)
                 unit.samples.forget(resource.name, resource.system)
@@ -82,6 +96,26 @@ class DatabaseLedger(_View):
             self._on_release(unit, resource)
 
         self._write(write)
+
+    def keep(self, resources: Sequence[Resource], what: Json) -> None:
+        """See the port."""
+
+        def write(unit: Unit) -> None:
+            for resource in resources:
+                unit.ledger.release(self._id, resource.kind, resource.system, resource.name)
+                if resource.kind is ResourceKind.FOLDER:
+                    self._forget_fetched(unit, resource)
+            actor = unit.transactions.get(self._id).actor
+            event = AuditEvent(
+                key=f"{self._id}:kept", action="restore", actor=actor, transaction_id=self._id, body=what
+            )
+            unit.audit.append(event)
+
+        self._write(write)
+
+    def _forget_fetched(self, unit: Unit, resource: Resource) -> None:
+        """What bot/landing.py noted of its files."""
+        unit.parts.forget_all(self._id, f"restore:{resource.detail.get('source', '')}")
 
 
 class DatabaseCatalogue(_View):
@@ -155,13 +189,23 @@ class DatabaseIndex(_View):
 
 
 class DatabaseJournal(_View):
-    """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal)."""
+    """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal).
+
+    One for each attempt of a step: what is asked for each file is read once, since nobody else changes it meanwhile.
+    """
+
+    def __init__(self, db: Database, clock: Clock, transaction_id: str) -> None:
+        super().__init__(db, clock, transaction_id)
+        self._files: dict[str, dict[str, StoredFile]] = {}  # by target and key
+        self._uploads: set[tuple[str, str]] | None = None  # target and key of those that were promised
+        self._lock = Lock()
 
     def opening(self, target: str, key: str, url: str) -> None:
         """Promise the abort, before the upload is begun."""
         kind = ResourceKind.UPLOAD
         resource = Resource(transaction_id=self._id, kind=kind, system=target, name=key, detail={"url": url})
         self._write(lambda unit: unit.ledger.register(resource))
+        self._promised().add((target, key))
 
     def opened(self, target: str, key: str, upload: Upload) -> None:
         """Keep the id that the store gave."""
@@ -182,10 +226,11 @@ class DatabaseJournal(_View):
                 unit.ledger.release(self._id, kind, target, key)
 
         self._write(write)
+        self._promised().discard((target, key))
 
     def may_be_open(self, target: str, key: str) -> bool:
         """Whether the promise of an upload stands, also of one whose id was never told."""
-        return self._read(lambda unit: unit.ledger.get(self._id, ResourceKind.UPLOAD, target, key)) is not None
+        return (target, key) in self._promised()
 
     def forget(self, target: str, key: str) -> None:
         """Its parts are not there any more."""
@@ -216,15 +261,31 @@ class DatabaseJournal(_View):
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""
         self._keep(change.file(self._id, target, file), self._released(target, file.key))
+        self._promised().discard((target, file.key))
+        self._stored(target)[file.key] = file
 
     def settled(self, target: str, key: str) -> None:
         """The object is whole and belongs to no file of the transaction; its upload needs no abort any more."""
         self._keep(self._released(target, key))
+        self._promised().discard((target, key))
 
     def _released(self, target: str, key: str) -> Change:
         return change.released(self._id, ResourceKind.UPLOAD, target, key, self._clock.now())
 
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """The object, if it was whole before."""
-        files = self._read(lambda unit: unit.files.of(self._id, target))
-        return next((file for file in files if file.key == key), None)
+        return self._stored(target).get(key)
+
+    def _stored(self, target: str) -> dict[str, StoredFile]:
+        with self._lock:
+            if target not in self._files:
+                found = self._read(lambda unit: unit.files.of(self._id, target))
+                self._files[target] = {file.key: file for file in found}
+            return self._files[target]
+
+    def _promised(self) -> set[tuple[str, str]]:
+        with self._lock:
+            if self._uploads is None:
+                found = self._read(lambda unit: unit.ledger.open(self._id))
+                self._uploads = {(each.system, each.name) for each in found if each.kind is ResourceKind.UPLOAD}
+            return self._uploads

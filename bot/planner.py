@@ -15,6 +15,7 @@ from bot.estimating import foresee
 from bot.model import Estimate, Failure, Headroom, Json, State, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
+from bot.restoration import Restorations
 from bot.retry import Patience, retrying
 from bot.store import Database
 from bot.words import moved_text
@@ -80,10 +81,11 @@ class Planner:
         self._systems = systems
         self._workflow = workflow
         self._pause = pause
+        self._restorations = Restorations(db, systems, pause, PATIENCE)
 
     def plan(self, transaction: Transaction) -> Planned:
         """Raises what the workflow's planning raises; nothing of it was begun then."""
-        by_workflow = {"protect": self._by_vm, "delete": self._removal}
+        by_workflow = {"protect": self._by_vm, "delete": self._removal, "restore": self._return}
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
     def has_moved(self, transaction: Transaction) -> bool:
@@ -163,6 +165,18 @@ class Planner:
         }
         facts = plan.facts | {"bytes": size, "removes": removes}
         return replace(plan, facts=facts, decided=decided, estimates=estimates)
+
+    def _return(self, transaction: Transaction) -> Planned:
+        """See bot/restoration.py."""
+        found = self._restorations.plan(transaction, self._addresses(transaction))
+        return Planned(
+            vm=found.vm,
+            vmstore=found.vmstore,
+            frozen=self._workflow(transaction.workflow),
+            facts=found.facts,
+            decided=found.decided,
+            estimates=found.estimates,
+        )
 
     def _held(self, name: str, point: str) -> Json:
         return holdings(retrying(self._systems.target(name), self._pause, PATIENCE), point)

@@ -191,6 +191,7 @@ COMMANDS: Mapping[str, Operation] = {
     "retry": Operation.PROTECT,
     "stop": Operation.STOP,
     "delete": Operation.DELETE,
+    "restore": Operation.RESTORE,
 }
 ANYWHERE = frozenset({"help", "may-i"})  # no channel forbids to ask what one may
 

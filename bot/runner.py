@@ -20,7 +20,7 @@ from bot.guard import Guard
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, DatabaseLedger
 from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
-from bot.ports import Clock, ObjectStore, Share, Systems, VMstore
+from bot.ports import Clock, Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
@@ -192,8 +192,7 @@ class Runner:
         db, tid = self._db, transaction.id
         systems = self._systems
 
-        def cleanup_share(name: str) -> Share | None:
-            share = systems.cleanup_share(name)
+        def watched(share: Share | None, name: str) -> Share | None:
             return None if share is None else self._watched(share, name, guard)
 
         on_wait = partial(self._tell_waiting, tid, progress)
@@ -207,7 +206,9 @@ class Runner:
             session=lambda name: self._session(tid, name, guard),
             end_session=lambda name: self._end_session(tid, name),
             share=lambda name: self._watched(systems.share(name), name, guard),
-            cleanup_share=cleanup_share,
+            cleanup_share=lambda name: watched(systems.cleanup_share(name), name),
+            restore_share=lambda name: watched(systems.restore_share(name), name),
+            hypervisor=lambda name: self._hypervisor(name, guard),
             target=lambda name: retrying(
                 heedful(self._target(transaction, name), guard.check), guard.pause, long=long, on_wait=on_wait
             ),
@@ -244,6 +245,10 @@ class Runner:
                 operation="open target",
             )
         return store
+
+    def _hypervisor(self, vmstore: str, guard: Guard) -> Hypervisor | None:
+        found = self._systems.hypervisor_of(vmstore)
+        return None if found is None else retrying(found, guard.pause)
 
     def _watched(self, share: Share, vmstore: str, guard: Guard) -> Share:
         return retrying(self._watchdogs[vmstore].watch(share, guard.check), guard.pause)

@@ -35,6 +35,7 @@ from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.questions import RPO, Questions
 from bot.recorder import WAIT_S, Recorder
+from bot.restores import Restores
 from bot.rights import Rights, about_transaction, stop_of
 from bot.status import Status, standing
 from bot.store import Database, Unit
@@ -72,6 +73,7 @@ class Service(Recorder):
         self._wake = wake
         self._status = Together(partial(standing, db, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
+        self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
 
@@ -260,6 +262,8 @@ class Service(Recorder):
     def _anew(self, ended: Transaction, actor: Actor, request_key: str, place: Place) -> Transaction:
         if ended.workflow == "verify":
             return self.verify(ended.id, actor, request_key=request_key, place=place)
+        if ended.workflow == "restore":
+            return self.restores.again(ended, actor, request_key=request_key, place=place)
         return self.protect(wanted(ended), actor, request_key=request_key, place=place)[0]
 
     def in_thread(self, channel: str, thread_ts: str, command: str) -> str:

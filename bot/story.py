@@ -4,6 +4,7 @@ A view is a dictionary with a `kind`: root (one message in the channel), plan (t
 place), milestone (a reply that stays), receipt (the last reply), notice (a private answer).
 """
 
+import re
 from collections.abc import Sequence
 
 from bot import estimated, keeping
@@ -35,8 +36,14 @@ def title(transaction: Transaction) -> str:
     """ "Protect vm01 to s3"."""
     form = str(transaction.frozen.get("title", "{vm} to {targets}"))
     targets = " and ".join(transaction.targets)
-    point = str(transaction.request.get("point", ""))
-    return form.replace("{vm}", transaction.vm).replace("{targets}", targets).replace("{point}", point)
+    words = {
+        "{vm}": transaction.vm,
+        "{targets}": targets,
+        "{point}": str(transaction.request.get("point", "")),
+        "{vmstore}": transaction.vmstore,
+        "{name}": str(transaction.settled.get("name", "")),
+    }
+    return re.sub(r"\{\w+\}", lambda found: words.get(found[0], found[0]), form)
 
 
 def asked(transaction: Transaction) -> str:
@@ -51,11 +58,7 @@ def ending(transaction: Transaction) -> str:
 
 def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> Json:
     """The message in the channel: one line of state, facts, buttons."""
-    facts = [
-        ["VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm],
-        ["Target", ", ".join(transaction.targets)],
-        ["Asked by", transaction.actor.name],
-    ]
+    facts = [*_heads(transaction), ["Asked by", transaction.actor.name]]
     size = int(transaction.plan.get("provisioned_bytes", 0))
     if size:
         facts.append(["Provisioned", size_text(size)])
@@ -75,6 +78,13 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
         "by": transaction.actor.id,
         "buttons": buttons_of(transaction),
     }
+
+
+def _heads(transaction: Transaction) -> list[list[str]]:
+    if heads := purpose_of(transaction).heads:
+        return [fact for fact in heads(transaction) if fact[1]]
+    vm = f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm
+    return [["VM", vm], ["Target", ", ".join(transaction.targets)]]
 
 
 def buttons_of(transaction: Transaction) -> list[str]:
@@ -141,9 +151,8 @@ def _note(transaction: Transaction, step: Step, pace: Pace | None) -> str:
 def milestone(transaction: Transaction, step: Step) -> Json | None:
     """The reply that stays when a step is complete; None: the plan's tick says enough."""
     teller = purpose_of(transaction).milestones.get(step.id)
-    if teller is None or step.state is not StepState.COMPLETE:
-        return None
-    return reply(transaction, step.id, "ok", teller(step))
+    text = teller(step) if teller and step.state is StepState.COMPLETE else ""
+    return reply(transaction, step.id, "ok", text) if text else None
 
 
 def stopping(transaction: Transaction) -> Json:
@@ -205,7 +214,7 @@ def held(transaction: Transaction) -> Json:
     """Where the receipt will stand, while a failed transaction is held: why, until when, and the two ways on."""
     failure = transaction.failure or Failure(what="A step failed.")
     step, again = failed_step(transaction), purpose_of(transaction).again(transaction, transaction.targets)
-    text = f"The clone and what was sent are kept until {_held_until(transaction)}, then removed."
+    text = f"{purpose_of(transaction).kept} until {_held_until(transaction)}, then removed."
     return {
         "kind": "receipt",
         "transaction": transaction.id,
@@ -231,7 +240,7 @@ def _with_retry(following: str, again: str, step: str) -> str:
 def retrying(transaction: Transaction, steps: Sequence[Step], by: str) -> Json:
     """Where the hold was told: it goes on."""
     failed = next((step.title for step in steps if step.state is StepState.FAILED), "the step that failed")
-    text = f"Retry, asked by {by}: it goes on with {failed}. What was sent is not sent again."
+    text = f"Retry, asked by {by}: it goes on with {failed}. {purpose_of(transaction).not_again}"
     return reply(transaction, "retry", "warning", text)
 
 

@@ -14,7 +14,7 @@ from bot.errors import CloudyError, MissingError, PermanentError, Stopped, Trans
 from bot.model import ObjectInfo
 from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
-from bot.ports import ObjectStore, Share, Systems, VMstore
+from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.retry import Patience, retrying
 from bot.undoing import erase
 from bot.watchdog import Watchdog
@@ -146,6 +146,16 @@ class Survey:
         """The writable one, likewise."""
         share = self._systems.cleanup_share(name)
         return None if share is None else self._watched(share, name)
+
+    def restore_share(self, name: str) -> Share | None:
+        """The one that restores write through, likewise."""
+        share = self._systems.restore_share(name)
+        return None if share is None else self._watched(share, name)
+
+    def hypervisor(self, name: str) -> Hypervisor | None:
+        """What runs a VMstore's VMs."""
+        found = self._systems.hypervisor_of(name)
+        return None if found is None else retrying(found, self._pause, PATIENCE)
 
     def _watched(self, share: Share, vmstore: str) -> Share:
         return retrying(self._watchdogs[vmstore].watch(share, self._check), self._pause, PATIENCE)

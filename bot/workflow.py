@@ -24,6 +24,10 @@ REQUEST: Mapping[str, str] = {
     "targets": "list",
     "consistency": "text",
     "point": "text",  # the transaction whose recovery point it is about; not given to `protect`
+    "target": "text",  # of `restore` alone, as what follows: the target that it reads from
+    "name": "text",
+    "room": "number",  # bytes that must be free
+    "is_on": "switch",
 }
 
 

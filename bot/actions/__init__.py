@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.actions import cleanup, files, objects, points, vmstore
+from bot.actions import cleanup, files, hypervisor, objects, points, restoring, vmstore
 from bot.actions.context import Action, Context
 
 __all__ = ["ACTIONS", "Context", "Registered"]
@@ -17,6 +17,8 @@ class Registered:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
 
+
+_POINT = {"point": "text", "target": "text", "manifest": "text"}
 
 ACTIONS: Mapping[str, Registered] = {
     "vmstore.check": Registered(vmstore.check, {"vmstore": "text"}, {"product": "text", "api_version": "text"}),
@@ -66,6 +68,46 @@ ACTIONS: Mapping[str, Registered] = {
     ),
     "points.read_back": Registered(
         points.read_back, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "read": "number"}
+    ),
+    "restoring.check": Registered(
+        restoring.check, {"vmstore": "text"}, {"product": "text", "api_version": "text", "hypervisor": "text"}
+    ),
+    "restoring.find_point": Registered(
+        restoring.find_point,
+        {"point": "text", "target": "text"},
+        {"manifest": "text", "files": "number", "size": "number"},
+    ),
+    "restoring.prepare": Registered(
+        restoring.prepare, {"vmstore": "text", "name": "text", "room": "number"}, {"free": "number"}
+    ),
+    "restoring.download": Registered(
+        restoring.download,
+        {"vmstore": "text", **_POINT},
+        {"fetched": "number", "zero": "number", "notes": "list"},
+    ),
+    "restoring.verify": Registered(
+        restoring.verify, {"vmstore": "text", **_POINT}, {"files": "number", "read_back": "number"}
+    ),
+    "restoring.place": Registered(
+        restoring.place, {"vmstore": "text", "name": "text"}, {"directory": "text", "path": "text"}
+    ),
+    "restoring.record": Registered(
+        restoring.record,
+        {"vmstore": "text", "point": "text", "target": "text", "name": "text", "vm_id": "text"},
+        {},
+    ),
+    "hypervisor.register": Registered(
+        hypervisor.register,
+        {"vmstore": "text", "name": "text", **_POINT},
+        {"vm_id": "text", "by_hand": "text", "notes": "list"},
+    ),
+    "hypervisor.power_on": Registered(
+        hypervisor.power_on, {"vmstore": "text", "vm_id": "text", "is_on": "switch"}, {"is_on": "switch"}
+    ),
+    "hypervisor.prove_alive": Registered(
+        hypervisor.prove_alive,
+        {"vmstore": "text", "vm_id": "text", "is_on": "switch"},
+        {"sign": "text", "text": "text"},
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from bot import manifest
 from bot.actions.context import Context
+from bot.actions.hypervisor import unregister
 from bot.actions.objects import adopt
+from bot.actions.restoring import remove_folder
 from bot.actions.vmstore import settle
 from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
@@ -14,8 +16,17 @@ from bot.mounted import check_mounted
 from bot.ports import ObjectStore
 from bot.undoing import abort, erase
 
-# Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present.
-ORDER = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS, ResourceKind.CLONE, ResourceKind.SNAPSHOT)
+# Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present. No files of a VM that is
+# registered.
+ORDER = (
+    ResourceKind.UPLOAD,
+    ResourceKind.OBJECT,
+    ResourceKind.OBJECTS,
+    ResourceKind.REGISTRATION,
+    ResourceKind.FOLDER,
+    ResourceKind.CLONE,
+    ResourceKind.SNAPSHOT,
+)
 _IN_TARGETS = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS)
 
 
@@ -204,6 +215,8 @@ _REMOVE = {
     ResourceKind.OBJECTS: _delete_objects,
     ResourceKind.CLONE: _remove_clone,
     ResourceKind.SNAPSHOT: _delete_snapshot,
+    ResourceKind.FOLDER: remove_folder,
+    ResourceKind.REGISTRATION: unregister,
 }
 
 
@@ -215,8 +228,16 @@ def describe(resource: Resource) -> str:
         ResourceKind.OBJECTS: f"objects under {resource.name}/ in {resource.system}",
         ResourceKind.CLONE: f"clone {resource.name} on {resource.system}",
         ResourceKind.SNAPSHOT: f"snapshot {resource.name} on {resource.system}",
+        ResourceKind.FOLDER: f"folder {_lies_in(resource)} on {resource.system}",
+        ResourceKind.REGISTRATION: f"registration of the VM {resource.detail.get('vm_id') or resource.name}"
+        f" with the hypervisor of {resource.system}",
     }
     return names[resource.kind]
+
+
+def _lies_in(resource: Resource) -> str:
+    """A folder's name by now, as far as the ledger knows."""
+    return str(resource.detail.get("placed") or resource.name)
 
 
 def _cure(context: Context, resource: Resource) -> str:
@@ -234,11 +255,13 @@ def _cure(context: Context, resource: Resource) -> str:
 
 
 def _way(context: Context, resource: Resource) -> str:
-    if resource.kind is ResourceKind.CLONE:
+    if resource.kind in (ResourceKind.CLONE, ResourceKind.FOLDER):
         export = context.share(resource.system).export.rstrip("/")
-        return f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."
+        return f"rm -r '{export}/{_lies_in(resource)}' on a client that mounts the export writable."
     if resource.kind is ResourceKind.SNAPSHOT:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
+    if resource.kind is ResourceKind.REGISTRATION:
+        return "remove that VM from the hypervisor's list, without its files."
     where = _made_in(context, resource)
     if resource.kind is ResourceKind.UPLOAD:
         upload = Upload(key=resource.name, upload_id=str(resource.detail.get("upload_id", "")))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bot.bases import Index
 from bot.model import Bytes, Json, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
-from bot.ports import Clock, ObjectStore, Share, VMstore
+from bot.ports import Clock, Hypervisor, ObjectStore, Share, VMstore
 from bot.transfer import Journal, TransferSettings
 
 
@@ -24,6 +24,9 @@ class Ledger(Protocol):
 
     def release(self, resource: Resource) -> None:
         """It is gone; with it goes what is kept of its parts and files."""
+
+    def keep(self, resources: Sequence[Resource], what: Json) -> None:
+        """They are to stay, all of them at once; `what` is the audit's word for it. Repeating is safe."""
 
 
 class Catalogue(Protocol):
@@ -57,6 +60,8 @@ class Context:
     end_session: Callable[[str], None]
     share: Callable[[str], Share]
     cleanup_share: Callable[[str], Share | None]
+    restore_share: Callable[[str], Share | None]
+    hypervisor: Callable[[str], Hypervisor | None]  # that runs a VMstore's VMs
     target: Callable[[str], ObjectStore]
     ledger: Ledger
     catalogue: Catalogue

@@ -20,7 +20,7 @@ def check(context: Context, inputs: Json) -> Json:
     told: dict[str, Json] = {}
 
     def look(target: ObjectStore) -> None:
-        written, crc = _read(target, inputs["point"])
+        written, crc = read_manifest(target, inputs["point"])
         told[target.name] = {"crc64": to_hex(crc), "objects": len(written.files), "bytes": written.size}
 
     good, failed = _each(context, inputs["targets"], look)
@@ -36,7 +36,7 @@ def compare(context: Context, inputs: Json) -> Json:
     asked = 0
 
     def look(target: ObjectStore) -> None:
-        files = _read(target, inputs["point"])[0].files
+        files = read_manifest(target, inputs["point"])[0].files
 
         def ask(file: StoredFile) -> None:
             nonlocal asked
@@ -61,7 +61,7 @@ def read_back(context: Context, inputs: Json) -> Json:
     read = 0
 
     def look(target: ObjectStore) -> None:
-        written = _read(target, inputs["point"])[0]
+        written = read_manifest(target, inputs["point"])[0]
 
         def count(size: int) -> None:
             nonlocal read
@@ -152,7 +152,8 @@ def _each(
     return good, {name: error.message for name, error in failed.items()}
 
 
-def _read(target: ObjectStore, point: str) -> tuple[manifest.Manifest, int]:
+def read_manifest(target: ObjectStore, point: str) -> tuple[manifest.Manifest, int]:
+    """The manifest of a recovery point, with its CRC. IntegrityError: there is none, or no good one."""
     key = manifest.key(point)
     try:
         content = target.get(key)

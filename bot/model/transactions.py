@@ -36,6 +36,18 @@ class ProtectRequest:
     keep_for: str = ""  # as bot.keeping has it; "": nothing was said
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """`/restore vm01 to vmstore2 as vm01-restored`, parsed; nothing looked up yet."""
+
+    what: str  # a VM by name or uuid, or a recovery point by its transaction id
+    vmstore: str = ""  # "": the one that it was on
+    name: str = ""  # "": the VM's, with "-restored" behind it
+    target: str = ""  # "": the first one that has it and is good
+    at: str = ""  # of a VM: the newest recovery point before that time, as bot.durations reads it; "": the newest
+    is_on: bool = False  # started at the end
+
+
 class State(StrEnum):
     """Where a transaction stands; `is_final` tells the ones that stay."""
 
@@ -166,6 +178,12 @@ class Transaction:
         return asked
 
     @property
+    def settled(self) -> Json:
+        """What planning made of a request that leaves something open, like the name of a restored VM."""
+        made: Json = self.plan.get("settled", {})
+        return made
+
+    @property
     def addresses(self) -> dict[str, str]:
         """Target -> where it was when this was approved (ObjectStore.address); {}: no approval, or an old one."""
         return dict(self.plan.get("addresses", {}))
@@ -196,6 +214,8 @@ class ResourceKind(StrEnum):
     UPLOAD = "upload"
     OBJECTS = "objects"  # everything under the transaction's prefix in one target
     OBJECT = "object"  # one temporary object
+    FOLDER = "folder"  # restored files; once in their place, until the restore is done
+    REGISTRATION = "registration"  # of a VM with a hypervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ A workflow that is not here is judged by what its steps came to and told in plai
 from collections.abc import Mapping
 
 from bot.model import Transaction
-from bot.purposes import delete, plain, protect, verify
+from bot.purposes import delete, plain, protect, restore, verify
 from bot.purposes.purpose import Purpose
 
 __all__ = ["PURPOSES", "Purpose", "purpose_of"]
@@ -14,6 +14,7 @@ __all__ = ["PURPOSES", "Purpose", "purpose_of"]
 PURPOSES: Mapping[str, Purpose] = {
     "delete": delete.PURPOSE,
     "protect": protect.PURPOSE,
+    "restore": restore.PURPOSE,
     "verify": verify.PURPOSE,
 }
 

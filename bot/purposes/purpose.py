@@ -27,9 +27,13 @@ class Purpose:
     can_retry: bool = False  # the receipt of a failure offers Retry, which asks for the same anew
     stopping: str = "Nothing new is begun."  # what a Stop does to it
     is_judged_by_points: bool = False  # it has succeeded where its recovery point stands, whatever its steps came to
+    reached: Callable[[Sequence[Step]], bool] | None = None  # what it is for is done, whatever its later steps come to
     removes_a_point: bool = False  # its end tells from which targets that is gone
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step
+    heads: Callable[[Transaction], Facts] | None = None  # of the message in the channel; None: VM and targets
+    kept: str = "The clone and what was sent are kept"  # while it is held
+    not_again: str = "What was sent is not sent again."  # by a Retry
     facts: Callable[[Transaction, Sequence[Step]], Facts] = no_facts  # of the receipt of a success
 
 

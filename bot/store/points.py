@@ -1,5 +1,6 @@
 """The catalogue: recovery points, a cache of the manifests."""
 
+from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from bot.model import RecoveryPoint
@@ -44,6 +45,29 @@ class Points:
             .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
         )
         return tuple(point_of(row) for row in rows)
+
+    def named(self, text: str) -> tuple[RecoveryPoint, ...]:
+        """Give those of all VMs of exactly that name or uuid, newest first."""
+        rows = self._session.exec(
+            select(PointRow)
+            .where((col(PointRow.vm_name) == text) | (col(PointRow.vm_uuid) == text))
+            .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
+        )
+        return tuple(point_of(row) for row in rows)
+
+    def containing(self, part: str) -> tuple[RecoveryPoint, ...]:
+        """Give those whose transaction id has that part, in any case, newest first."""
+        rows = self._session.exec(
+            select(PointRow)
+            .where(func.lower(PointRow.transaction_id).contains(part.lower(), autoescape=True))
+            .order_by(col(PointRow.transaction_id).desc(), col(PointRow.target))
+            .limit(_MOST_RELATED)
+        )
+        return tuple(point_of(row) for row in rows)
+
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all VMs that have any."""
+        return tuple(self._session.exec(select(PointRow.vm_name).distinct().order_by(col(PointRow.vm_name))))
 
     def related(self, vm_name: str, origin: str) -> tuple[RecoveryPoint, ...]:
         """Give those of the VM that one was cloned from, then of other clones of it and of its own, newest first."""

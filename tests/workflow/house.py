@@ -152,6 +152,8 @@ class House:
         self.share.watch = watch
         for target in self.targets.values():
             target.watch = watch
+        if self.systems.host is not None:
+            self.systems.host.watch = watch
 
     def process(self) -> Runner:
         """A new process: nothing in memory of the ones before."""

@@ -1,0 +1,87 @@
+"""What is asked of the hypervisor of a VMstore: register a restored VM, start it, see that it lives, take it back."""
+
+from bot.actions.context import Context
+from bot.actions.restoring import manifest_of, share_of
+from bot.errors import PermanentError
+from bot.model import Json, RegisterSpec, Resource, ResourceKind
+from bot.ports import Hypervisor
+
+ALIVE_S = 300.0  # how long a VM may take from its start to the first sign of life
+POLL_S = 2.0
+
+
+def register(context: Context, inputs: Json) -> Json:
+    """Register the VM from its files; it is off, and its network cards are not connected.
+
+    Repeat: safe, the label is the transaction's. Without a hypervisor: what somebody is to register by hand.
+    """
+    store, name = inputs["vmstore"], inputs["name"]
+    written = manifest_of(context, inputs)
+    files = tuple(f"{name}/{file.name}" for file in written.files)
+    host = context.hypervisor(store)
+    if host is None:
+        export = share_of(context, store).export.rstrip("/")
+        return {"vm_id": "", "by_hand": f"{export}/{_definition(name, files)}", "notes": []}
+    context.check()
+    context.ledger.register(ResourceKind.REGISTRATION, store, context.id)
+    spec = RegisterSpec(name=name, directory=name, files=files, shape=written.vm.shape)
+    made = host.register_vm(context.id, spec)
+    context.ledger.describe(ResourceKind.REGISTRATION, store, context.id, vm_id=made.id)
+    return {"vm_id": made.id, "by_hand": "", "notes": list(made.notes)}
+
+
+def _definition(directory: str, files: tuple[str, ...]) -> str:
+    """What one registers by hand: the .vmx; where there is none the folder."""
+    return next((path for path in files if path.lower().endswith(".vmx")), directory)
+
+
+def power_on(context: Context, inputs: Json) -> Json:
+    """Start it, where that was asked for. Repeat: safe."""
+    if not inputs["is_on"] or not inputs["vm_id"]:
+        return {"is_on": False}
+    _host(context, inputs["vmstore"]).power_on(inputs["vm_id"])
+    return {"is_on": True}
+
+
+def prove_alive(context: Context, inputs: Json) -> Json:
+    """Wait for a sign of life of one that was started. PermanentError: none within ALIVE_S. Repeat: safe."""
+    if not inputs["is_on"]:
+        return {"sign": "", "text": ""}
+    host, waited_s = _host(context, inputs["vmstore"]), 0.0  # counted, not measured: the clock may be set meanwhile
+    while (alive := host.alive(inputs["vm_id"])) is None:
+        if waited_s >= ALIVE_S:
+            raise PermanentError(
+                f"It is on, and showed no sign of life within {ALIVE_S / 60:g} minutes: is there something in the guest"
+                f" that answers {host.name}? Look at its console.",
+                system=host.name,
+                operation="prove alive",
+            )
+        context.progress(int(waited_s), int(ALIVE_S))
+        context.pause(POLL_S)
+        waited_s += POLL_S
+    return {"sign": alive.sign, "text": alive.text}
+
+
+def unregister(context: Context, resource: Resource) -> bool:
+    """Take back the registration of this transaction; the files stay. PermanentError: no hypervisor to ask."""
+    if resource.name != context.id:
+        raise PermanentError(
+            f"{resource.name} is no registration of transaction {context.id}.",
+            system=resource.system,
+            operation="unregister",
+        )
+    host = _host(context, resource.system)
+    if (found := host.registered(context.id)) is not None:
+        host.unregister(found.id)
+    return True
+
+
+def _host(context: Context, vmstore: str) -> Hypervisor:
+    host = context.hypervisor(vmstore)
+    if host is None:
+        raise PermanentError(
+            f"{vmstore} has no hypervisor in the configuration any more.",
+            system=vmstore,
+            operation="ask the hypervisor",
+        )
+    return host

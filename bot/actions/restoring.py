@@ -1,0 +1,245 @@
+"""A recovery point becomes a folder on a VMstore: fetched beside it, checked, put in its place as a whole.
+
+Until the step `record` all of it stands in the clean-up ledger, so it goes again unless the restore comes to its end.
+"""
+
+from dataclasses import asdict
+
+from bot.actions.context import Context
+from bot.actions.points import read_manifest
+from bot.checksum import crc64, to_hex
+from bot.errors import AmbiguousName, ChangedError, ConfigError, IntegrityError, NotFound, PermanentError
+from bot.fetch import Arrived, FetchSettings, fetch
+from bot.manifest import Manifest
+from bot.model import Bytes, Json, Resource, ResourceKind, StoredFile
+from bot.mounted import check_mounted
+from bot.placing import OURS, safe_places
+from bot.ports import Share
+from bot.words import size_text
+
+_READ_BACK = 16 << 20  # bytes of a file that is read back once more; of a larger one each block was checked as it came
+
+
+def folder_of(transaction_id: str) -> str:
+    """Where the files of a restore lie until they are whole, relative to the export."""
+    return f"{OURS}{transaction_id}"
+
+
+def share_of(context: Context, vmstore: str) -> Share:
+    """The share that a restore writes through. ConfigError: there is none."""
+    share = context.restore_share(vmstore)
+    if share is None:
+        raise ConfigError([f"vmstores.{vmstore}: a restore needs restore_share or cleanup_share, a writable way to it"])
+    return share
+
+
+def manifest_of(context: Context, inputs: Json) -> Manifest:
+    """The manifest that this restore began with. ChangedError: another one stands there by now."""
+    written, crc = read_manifest(context.target(inputs["target"]), inputs["point"])
+    if to_hex(crc) != inputs["manifest"]:
+        raise ChangedError(
+            f"The manifest of {inputs['point']} in target {inputs['target']} was replaced since this restore began."
+        )
+    return written
+
+
+def check(context: Context, inputs: Json) -> Json:
+    """Ask VMstore, share and hypervisor whether they are there, before anything is made."""
+    store = inputs["vmstore"]
+    info = context.open_vmstore(store).info()
+    check_mounted(share_of(context, store), store, "restore_share")
+    host = context.hypervisor(store)
+    told = host.info() if host else None
+    return {
+        "product": info.product,
+        "api_version": info.api_version,
+        "hypervisor": f"{told.product} {told.version}" if told else "",
+    }
+
+
+def find_point(context: Context, inputs: Json) -> Json:
+    """Read the manifest. IntegrityError: it is not good, or names a file that would lie outside of the VM's folder."""
+    written, crc = read_manifest(context.target(inputs["target"]), inputs["point"])
+    safe_places([file.name for file in written.files])
+    return {"manifest": to_hex(crc), "files": len(written.files), "size": written.size}
+
+
+def prepare(context: Context, inputs: Json) -> Json:
+    """Look once more whether the name is free and the files fit. Repeat: safe, it only looks.
+
+    PermanentError: they do not fit, or something has the name by now.
+    """
+    store, name = inputs["vmstore"], inputs["name"]
+    share = share_of(context, store)
+    if why := taken(context, store, name):
+        raise _taken(store, why)
+    free = share.free()
+    if free is not None and free < inputs["room"]:
+        raise PermanentError(
+            f"{store} has {size_text(free)} left, and {name} needs {size_text(inputs['room'])} with the margin.",
+            system="share",
+            operation="check",
+        )
+    return {"free": -1 if free is None else free}
+
+
+def taken(context: Context, vmstore: str, name: str) -> str:
+    """What has that name on a VMstore already; "": nothing."""
+    if share_of(context, vmstore).exists(name):
+        return f"a folder called {name}"
+    try:
+        vm = context.session(vmstore).find_vm(name, is_quick=True)
+    except NotFound:
+        host = context.hypervisor(vmstore)
+        found = host.find(name) if host else ()
+        return f"a VM called {name} with {host.name}" if found and host else ""
+    except AmbiguousName:
+        return f"several VMs called {name}"
+    return f"the VM {vm.name}"
+
+
+def _taken(vmstore: str, what: str) -> PermanentError:
+    return PermanentError(
+        f"There is {what} on {vmstore} by now. Nothing is replaced: restore under another name.",
+        system=vmstore,
+        operation="place",
+    )
+
+
+def download(context: Context, inputs: Json) -> Json:
+    """Fetch the files into a folder of their own. Repeat: safe; what is safe on the share is not fetched again.
+
+    IntegrityError: an object is not what was stored. PermanentError: no room.
+    """
+    store, source = inputs["vmstore"], inputs["target"]
+    files, folder = manifest_of(context, inputs).files, folder_of(context.id)
+    settings = context.transfer_settings([source])
+    context.check()
+    context.ledger.register(ResourceKind.FOLDER, store, folder, source=source)
+    former = context.transaction.bytes
+
+    def moved(arrived: Arrived) -> Bytes:
+        zero, local = max(0, arrived.zero - former.zero), max(0, arrived.local - former.copied)
+        return Bytes(read=arrived.fetched, zero=zero, copied=local)  # zeros of an attempt before were told
+
+    def report(arrived: Arrived) -> None:
+        context.moved(moved(arrived))
+        context.progress(arrived.done, arrived.total)
+
+    fetched = fetch(
+        files,
+        source=context.target(source),
+        share=share_of(context, store),
+        directory=folder,
+        journal=context.journal,
+        settings=FetchSettings(threads=settings.threads, arena=settings.arena, reads=settings.reads),
+        check=context.check,
+        on_progress=report,
+    )
+    context.moved(moved(fetched.moved))
+    told = asdict(former + moved(fetched.moved))
+    return {"fetched": told["read"], "zero": told["zero"], "notes": list(fetched.notes)}
+
+
+def verify(context: Context, inputs: Json) -> Json:
+    """Look whether all files are there at full size and nothing else, and read the small ones back.
+
+    Repeat: safe, it only reads. IntegrityError names the files that are not as they must be.
+    """
+    share, folder = share_of(context, inputs["vmstore"]), folder_of(context.id)
+    wanted = {f"{folder}/{file.name}": file for file in manifest_of(context, inputs).files}
+    found = {entry.path: entry.size for entry in share.walk(folder)}
+    bad = [path for path, file in wanted.items() if found.get(path) != file.size]
+    bad += [path for path in found if path not in wanted]
+    read = 0
+    for path, file in wanted.items():
+        context.check()
+        if path not in bad and file.size <= _READ_BACK:
+            read += 1
+            bad += [] if _crc(share, path, file) == file.crc64 else [path]
+    if bad:
+        raise IntegrityError(f"On {inputs['vmstore']} these are not as they were written: {', '.join(bad[:5])}.")
+    return {"files": len(wanted), "read_back": read}
+
+
+def _crc(share: Share, path: str, file: StoredFile) -> int:
+    reader = share.open(path)
+    try:
+        body = bytearray(file.size)
+        with memoryview(body) as view:
+            reader.read_into(0, view)
+        return crc64(body)
+    finally:
+        reader.close()
+
+
+def place(context: Context, inputs: Json) -> Json:
+    """Give the folder its name. Repeat: safe; nothing that is there already is replaced. PermanentError: something is.
+
+    The ledger knows which name before it is given, so that the folder is found again under either.
+    """
+    store, name = inputs["vmstore"], inputs["name"]
+    share, folder = share_of(context, store), folder_of(context.id)
+    context.check()
+    if share.exists(folder):
+        if share.exists(name):
+            raise _taken(store, f"a folder called {name}")
+        context.ledger.describe(ResourceKind.FOLDER, store, folder, placed=name)
+        try:
+            share.rename(folder, name)
+        except PermanentError:
+            if share.exists(folder) or not share.exists(name):  # else the answer to a call that did it was lost
+                raise
+    elif not _is_placed(context, store, name) or not share.exists(name):
+        raise PermanentError(f"{folder} is not there any more.", system="share", operation="place")
+    return {"directory": name, "path": f"{share.export.rstrip('/')}/{name}"}
+
+
+def _is_placed(context: Context, vmstore: str, name: str) -> bool:
+    return any(
+        each.system == vmstore and each.detail.get("placed") == name
+        for each in context.ledger.open(ResourceKind.FOLDER)
+    )
+
+
+def record(context: Context, inputs: Json) -> Json:
+    """The restore is done: nothing of it is to be removed from here on. Repeat: safe."""
+    kinds = (ResourceKind.FOLDER, ResourceKind.REGISTRATION)
+    what: Json = {
+        "vm": context.transaction.vm,
+        "point": inputs["point"],
+        "from": inputs["target"],
+        "vmstore": inputs["vmstore"],
+        "name": inputs["name"],
+        "vm_id": inputs["vm_id"] or "",
+    }
+    context.ledger.keep([each for each in context.ledger.open() if each.kind in kinds], what)
+    return {}
+
+
+def remove_folder(context: Context, resource: Resource) -> bool:
+    """Remove what a restore wrote. One that has its place gets its first name again before: half a VM never has a VM's.
+
+    PermanentError: it is none of this transaction, or a VM of these files is registered still.
+    """
+    if resource.name != folder_of(context.id):
+        raise PermanentError(
+            f"{resource.name} is no folder of transaction {context.id}; Cloudy does not remove it.",
+            system=resource.system,
+            operation="remove folder",
+        )
+    if context.ledger.open(ResourceKind.REGISTRATION):
+        raise PermanentError(
+            "the VM of these files is still registered, and goes first.",
+            system=resource.system,
+            operation="remove folder",
+        )
+    share, placed = share_of(context, resource.system), str(resource.detail.get("placed", ""))
+    if placed and not share.exists(resource.name) and share.exists(placed):
+        share.rename(placed, resource.name)
+    if placed:
+        context.ledger.describe(resource.kind, resource.system, resource.name, placed="")
+    if not share.exists(resource.name):
+        check_mounted(share, resource.system, "restore_share")
+    share.remove_tree(resource.name)
+    return True

@@ -1,0 +1,170 @@
+"""Which recovery point a restore is of: the one that is named, or a VM's newest good one. Part of other units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from bot import asking, durations
+from bot.errors import AmbiguousName, NotFound, RequesterError
+from bot.model import RecoveryPoint, RestoreRequest, State
+from bot.store import Unit
+
+LAST = "last"
+_SHORTEST_PART = 4  # characters of an id that may stand for it
+_MOST_RUNS = 500  # of a VM, that are looked through for what its verifications found
+_UNKNOWN = "a VMstore that this database does not know"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """One recovery point, and why it is that one."""
+
+    point: str
+    vm: str
+    vm_uuid: str
+    vmstore: str  # that it was made on; "": not known before its manifest is read
+    targets: tuple[str, ...]  # that have it
+    taken_at: datetime
+    passed: tuple[str, ...] = ()  # newer ones that are not good, in words
+
+
+def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
+    """Find it in the catalogue. A VM of that name goes before a part of an id.
+
+    NotFound, AmbiguousName, UsageError: which one? RequesterError: there is none, or none so old.
+    """
+    points = () if request.what.casefold() == LAST else unit.points.named(request.what)
+    if points:
+        return _newest(unit, points, request, _latest(request.at, now))
+    if request.at:
+        raise NotFound(f"There is no recovery point of a VM called {request.what}.", _near(unit, request.what))
+    found = _of_id(unit, request.what)
+    there = [point for point in found if request.target in ("", point.target)]
+    if not there:
+        raise _elsewhere(found[0].transaction_id, request.target, found)
+    return _chosen(unit, there)
+
+
+def _latest(text: str, now: datetime) -> datetime | None:
+    """The time until which a recovery point may be taken; of a mere day its end. RequesterError."""
+    if not text:
+        return None
+    try:
+        at = _moment(text, now)
+    except (ValueError, OverflowError):
+        raise RequesterError(f"“{text}” is no time: say 7d, 24h, 2026-11-01 or 2026-11-01 14:30 (UTC).") from None
+    return at
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    if " " in text or "T" in text:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=now.tzinfo) if at.tzinfo is None else at
+    at = durations.since(text, now)
+    return at + timedelta(days=1) if text[:4].isdigit() and "-" in text else at
+
+
+def _newest(unit: Unit, points: Sequence[RecoveryPoint], request: RestoreRequest, latest: datetime | None) -> Chosen:
+    here = [point for point in points if request.target in ("", point.target)]
+    if not here:
+        raise _elsewhere(request.what, request.target, points)
+    in_time = [point for point in here if latest is None or point.taken_at <= latest]
+    if not in_time:
+        oldest = here[-1]
+        raise RequesterError(
+            f"{request.what} has no recovery point so old: the oldest is of {_at(oldest)} ({oldest.transaction_id})."
+        )
+    _demand_one_vm(unit, in_time, request.what)
+    unfit = _unfit(unit, in_time[0].vm_name)
+    passed = {each.transaction_id: unfit[each.transaction_id] for each in in_time if each.transaction_id in unfit}
+    good = [point for point in in_time if point.transaction_id not in unfit]
+    if not good:
+        raise RequesterError(f"No recovery point of {request.what} is good: {'; '.join(passed.values())}.")
+    newest = good[0].transaction_id
+    newer = tuple(why for each, why in passed.items() if each > newest)
+    return _chosen(unit, [point for point in good if point.transaction_id == newest], newer)
+
+
+def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> None:
+    """AmbiguousName: the name was that of several VMs; each is told by its uuid."""
+    by_uuid: dict[str, RecoveryPoint] = {}
+    for point in points:
+        by_uuid.setdefault(point.vm_uuid, point)
+    if len(by_uuid) > 1:
+        ways = [
+            f"{uuid} (newest of {_at(point)}, {point.transaction_id}, on {_vmstore(unit, point) or _UNKNOWN})"
+            for uuid, point in by_uuid.items()
+        ]
+        raise AmbiguousName(
+            f"{name} was the name of {len(ways)} VMs. Say which, by its uuid or a transaction id: {'; '.join(ways)}",
+            ways,
+        )
+
+
+def _unfit(unit: Unit, vm: str) -> dict[str, str]:
+    """Recovery points that are not to be restored from, with the reason: the last look at it says so, or it goes."""
+    unfit: dict[str, str] = {}
+    looked: set[str] = set()
+    for run in unit.transactions.list(vm=vm, limit=_MOST_RUNS):
+        point = str(run.request.get("point", ""))
+        if run.workflow == "delete" and not run.state.is_final:
+            unfit.setdefault(point, f"{point} is about to be deleted by {run.id}")
+        if run.workflow == "verify" and run.state.is_final and point not in looked:
+            looked.add(point)
+            if run.state is State.FAILED and run.failure and run.failure.kind == "IntegrityError":
+                unfit.setdefault(point, f"{point} is damaged, as {run.id} found")
+    return unfit
+
+
+def _of_id(unit: Unit, text: str) -> Sequence[RecoveryPoint]:
+    """The recovery point of that id, in all targets."""
+    found = unit.points.containing(text) if len(text) >= _SHORTEST_PART and text.casefold() != LAST else ()
+    ids = tuple(dict.fromkeys(point.transaction_id for point in found))
+    if len(ids) > 1:
+        raise AmbiguousName(f"“{text}” fits several recovery points; give more of the id.", ids[:10])
+    if ids:
+        return found
+    try:
+        transaction = asking.meant(unit, text)
+    except NotFound as error:
+        names = _near(unit, text) or error.suggestions
+        raise NotFound(f"There is no recovery point “{text}”, and none of a VM called so.", names) from error
+    made = str(transaction.request.get("point", "")) or transaction.id
+    there = tuple(point for point in unit.points.containing(made) if point.transaction_id == made)
+    if not there:
+        raise RequesterError(f"{transaction.id} has no recovery point: {transaction.state}.")
+    return there
+
+
+def _chosen(unit: Unit, points: Sequence[RecoveryPoint], passed: tuple[str, ...] = ()) -> Chosen:
+    """points: one recovery point, in each target that has it."""
+    one, maker = points[0], unit.transactions.find(points[0].transaction_id)
+    order = {name: position for position, name in enumerate(maker.targets if maker else ())}
+    return Chosen(
+        point=one.transaction_id,
+        vm=one.vm_name,
+        vm_uuid=one.vm_uuid,
+        vmstore=_vmstore(unit, one),
+        targets=tuple(sorted((point.target for point in points), key=lambda name: (order.get(name, len(order)), name))),
+        taken_at=one.taken_at,
+        passed=passed,
+    )
+
+
+def _vmstore(unit: Unit, point: RecoveryPoint) -> str:
+    maker = unit.transactions.find(point.transaction_id)
+    return maker.vmstore if maker else ""
+
+
+def _elsewhere(what: str, target: str, points: Sequence[RecoveryPoint]) -> RequesterError:
+    there = tuple(dict.fromkeys(point.target for point in points))
+    return NotFound(f"{target} has no recovery point of {what}; it is in {' and '.join(there)}.", there)
+
+
+def _near(unit: Unit, text: str) -> tuple[str, ...]:
+    return tuple(get_close_matches(text, unit.points.names(), n=3))
+
+
+def _at(point: RecoveryPoint) -> str:
+    return f"{point.taken_at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,169 @@
+"""Restore: a recovery point becomes a whole VM on a VMstore, or nothing of it stays there."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.model import Bytes, State, Step, StepState, Transaction
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.words import duration_text, size_text
+
+_NOT_CONNECTED = "network cards not connected"
+
+
+def _name(transaction: Transaction) -> str:
+    return str(transaction.settled.get("name", "") or transaction.request.get("as", ""))
+
+
+def _taken(transaction: Transaction) -> str:
+    """ "2026-11-26 03:20 UTC"."""
+    return str(transaction.plan.get("taken_at", ""))[:16].replace("T", " ") + " UTC"
+
+
+def _asked(transaction: Transaction) -> str:
+    """Says aloud which recovery point was chosen; an outline knows only the VM."""
+    if not transaction.plan:
+        return f"restore {transaction.vm}"
+    to = transaction.vmstore or transaction.request.get("to", "") or "where it was"
+    name = f" as {_name(transaction)}" if _name(transaction) else ""
+    return f"restore {transaction.vm} of {_taken(transaction)} ({transaction.request['point']}) to {to}{name}"
+
+
+def _again(transaction: Transaction, _targets: Sequence[str]) -> str:
+    asked = transaction.request
+    said = f"/restore {asked.get('point', '')}"
+    for word, name in (("to", "to"), ("as", "as"), ("from", "from")):
+        said += f' {word} "{asked[name]}"' if asked.get(name) else ""
+    return f"{said} power on" if asked.get("is_on") else said
+
+
+def _restored(transaction: Transaction) -> str:
+    return f"{transaction.vm} is restored to {transaction.vmstore} as {_name(transaction)}"
+
+
+def _reached(steps: Sequence[Step]) -> bool:
+    """From then on nothing of it is removed."""
+    return step_of(steps, "record").state is StepState.COMPLETE
+
+
+def _fetched(step: Step) -> str:
+    fetched, zero = step.outputs.get("fetched", 0), step.outputs.get("zero", 0)
+    return f"{size_text(fetched)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
+
+
+def _checked(step: Step) -> str:
+    files, read = step.outputs.get("files", 0), step.outputs.get("read_back", 0)
+    return f"{files} files whole, each block checked as it came, {read} read back"
+
+
+def _registered(step: Step) -> str:
+    if by_hand := step.outputs.get("by_hand", ""):
+        return f"by hand: register {by_hand} with the hypervisor"
+    return "; ".join(map(str, ["off", *(step.outputs.get("notes", []) or [_NOT_CONNECTED])]))
+
+
+def _alive(step: Step) -> str:
+    sign = step.outputs.get("sign", "")
+    return f"alive, by its {sign}" if sign else "not asked for"
+
+
+def _systems(step: Step) -> str:
+    told = step.outputs
+    product = f"{told.get('product', '')} {told.get('api_version', '')}".strip()
+    return ", ".join(filter(None, (product, str(told.get("hypervisor", "")))))
+
+
+_NOTES: Mapping[str, Callable[[Step], str]] = {
+    "check": _systems,
+    "point": lambda step: f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}",
+    "download": _fetched,
+    "verify": _checked,
+    "place": lambda step: str(step.outputs.get("path", "")),
+    "register": _registered,
+    "start": lambda step: "on" if step.outputs.get("is_on") else "stays off",
+    "alive": _alive,
+    "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
+}
+
+
+def _heads(transaction: Transaction) -> Facts:
+    """What the message in the channel says beside who asked."""
+    plan, settled = transaction.plan, transaction.settled
+    power = "on at the end" if transaction.request.get("is_on") else "stays off"
+    return [
+        ["VM", transaction.vm],
+        ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["From", str(settled.get("target", "")) or " or ".join(transaction.targets)],
+        ["To", f"{transaction.vmstore} as {_name(transaction)}"],
+        ["Power", f"{power}, {_NOT_CONNECTED}" if plan.get("hypervisor") else ""],
+        ["Size", size_text(int(plan.get("bytes", 0)))],
+        ["Estimate", "" if transaction.state.is_final else f"{plan.get('expected', '')}; {plan.get('time', '')}"],
+    ]
+
+
+def _usable(transaction: Transaction, steps: Sequence[Step]) -> str:
+    """From when it was asked for until the VM was there: alive where it was started, else registered or placed."""
+    last = step_of(steps, "alive" if outputs_of(steps, "alive").get("sign") else "record")
+    return duration_text((last.ended_at - transaction.created_at).total_seconds()) if last.ended_at else ""
+
+
+def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
+    moved: Bytes = transaction.bytes
+    hand = outputs_of(steps, "register").get("by_hand", "")
+    sign = outputs_of(steps, "alive")
+    zero = f", {size_text(moved.zero)} zeros never fetched" if moved.zero else ""
+    return [
+        ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["Read from", str(transaction.settled.get("target", ""))],
+        ["Lies in", _place(steps)],
+        ["Files", _NOTES["point"](step_of(steps, "point"))],
+        ["Moved", f"{size_text(moved.read)} fetched{zero}"],
+        ["Proof", _checked(step_of(steps, "verify"))],
+        ["Mind", "; ".join(map(str, outputs_of(steps, "download").get("notes", [])))],
+        ["Registered", "" if hand else _registered(step_of(steps, "register"))],
+        ["Register by hand", hand],
+        ["Power", _NOTES["start"](step_of(steps, "start"))],
+        ["Sign of life", f"{sign.get('sign', '')}: {sign.get('text', '')}"[:300] if sign.get("sign") else ""],
+        ["Cleaned up", "; ".join(removed(steps))],
+        ["Took", took(transaction)],
+        ["Usable after (RTO)", _usable(transaction, steps)],
+    ]
+
+
+def _place(steps: Sequence[Step]) -> str:
+    return str(outputs_of(steps, "place").get("path", ""))
+
+
+def _partial(transaction: Transaction) -> str:
+    why = f"; {failed_step(transaction)} failed" if transaction.failure else ""
+    return f"{_restored(transaction)}{why or ', and was stopped after that'}"
+
+
+PURPOSE = Purpose(
+    being="restored",
+    asked=_asked,
+    again=_again,
+    after_damage=lambda t: (
+        f"Nothing of it stays on {t.vmstore or 'the VMstore'}. Have the target looked at (/cloudy verify"
+        f" {t.request.get('point', '')}), and restore from another: /recovery-points {t.vm}"
+    ),
+    stopping="Nothing new is begun; what was fetched and registered is being removed.",
+    can_retry=True,
+    endings={
+        State.SUCCEEDED: _restored,
+        State.PARTIAL: _partial,
+        State.FAILED: lambda t: f"{t.vm} is not restored: {failed_step(t)} failed",
+        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {t.vm} is not restored by this run",
+    },
+    reached=_reached,
+    heads=_heads,
+    kept="What was fetched is kept",
+    not_again="What was fetched is not fetched again.",
+    notes=_NOTES,
+    milestones={
+        "download": lambda step: f"Downloaded: {_fetched(step)}.",
+        "verify": lambda step: f"Verified: {_checked(step)}.",
+        "place": lambda step: f"Placed in {_NOTES['place'](step)}.",
+        "register": lambda step: f"Registered: {_registered(step)}.",
+        "alive": lambda step: f"It lives: {step.outputs['sign']}." if step.outputs.get("sign") else "",
+    },
+    facts=_facts,
+)

@@ -1,0 +1,300 @@
+"""Plans a restore by reading only: from which target, to where, under which name, how much, does it fit."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bot.actions.points import read_manifest
+from bot.errors import (
+    AmbiguousName,
+    ArchivedError,
+    CloudyError,
+    ConfigError,
+    IntegrityError,
+    NotFound,
+    PermanentError,
+    RequesterError,
+    TransientError,
+)
+from bot.manifest import Manifest
+from bot.model import Json, State, StepState, Transaction
+from bot.mounted import check_mounted
+from bot.placing import safe_place, safe_places
+from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
+from bot.recall import look, recall
+from bot.retry import Patience, retrying
+from bot.settling import zeros_of
+from bot.store import Database
+from bot.watchdog import Watchdog
+from bot.words import rough_text, size_text
+
+MARGIN, LEAST_MARGIN = 0.05, 64 << 20  # of what is written; bytes
+_WINDOW = 64 << 20  # bytes: no grain is longer
+_MOST_DIGESTS = 512 << 30  # bytes of a VM whose digests are looked through; of a larger one its size is told
+_TRIES = 99  # of names that are not asked for
+_UNFIT = re.compile(r"[^\w .+@=()-]")
+_LONGEST_NAME = 80  # characters: vSphere takes no more
+_LATELY = 100  # transactions that are looked through for how fast restores are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """It can be done."""
+
+    vm: str
+    vmstore: str
+    facts: Json
+    decided: Json
+    estimates: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A target that has all of it."""
+
+    target: str
+    written: Manifest
+    data: int  # bytes that are no zeros, as far as is known
+    is_exact: bool
+    locked_until: datetime | None
+    passed: tuple[str, ...] = ()  # why another target was not taken
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where it goes."""
+
+    vmstore: str
+    share: Share
+    host: Hypervisor | None
+    client: VMstore
+    names: set[str] = field(default_factory=set)  # that other restores are about to take
+
+
+class Restorations:
+    """Asks targets, VMstore, share and hypervisor, each for a short while only: somebody waits for the answer."""
+
+    def __init__(self, db: Database, systems: Systems, pause: Callable[[float], None], patience: Patience) -> None:
+        self._db = db
+        self._systems = systems
+        self._pause = pause
+        self._patience = patience
+        self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
+
+    def plan(self, transaction: Transaction, addresses: Json) -> Restoration:
+        """RequesterError: it cannot be so. RemoteError: whom it could not ask. IntegrityError: no target has it whole.
+
+        addresses: of its targets, which an approval is bound to.
+        """
+        asked = transaction.request
+        source = self._source(transaction)
+        vmstore = str(asked.get("to", "")) or source.written.vm.vmstore
+        if vmstore not in self._systems.vmstore_names:
+            known = self._systems.vmstore_names
+            raise NotFound(
+                f"{transaction.vm} was on {vmstore}, which is not configured. Say to which: {', '.join(known)}.",
+                known,
+            )
+        with self._place(vmstore, transaction) as place:
+            if asked.get("is_on") and place.host is None:
+                raise RequesterError(
+                    f"{vmstore} has no hypervisor in the configuration, so nobody could power it on."
+                    " Leave “power on” out, or have one configured."
+                )
+            name = self._name(transaction, place)
+            room = int(source.data * (1 + MARGIN)) + LEAST_MARGIN
+            free = place.share.free()
+            if free is not None and free < room:
+                raise RequesterError(
+                    f"It does not fit: {vmstore} has {size_text(free)} left, and it takes {size_text(source.data)};"
+                    f" with the margin {size_text(room)}."
+                )
+        found = self._restoration(transaction, source, place, name, room)
+        return replace(found, decided=found.decided | {"addresses": addresses})
+
+    # --- from where ---
+
+    def _source(self, transaction: Transaction) -> _Source:
+        """The first target that has all of it, and not in an archive. Raises what the last one said, or the worst."""
+        passed: dict[str, CloudyError] = {}
+        for name in transaction.targets:
+            try:
+                found = self._look(name, str(transaction.request["point"]))
+            except CloudyError as error:
+                passed[name] = error
+                continue
+            told = tuple(f"{target} is not taken: {error.message}" for target, error in passed.items())
+            return _Source(**found, passed=told)
+        kinds = (IntegrityError, ArchivedError, PermanentError, TransientError, CloudyError)
+        raise next(error for kind in kinds for error in passed.values() if isinstance(error, kind))
+
+    def _look(self, name: str, point: str) -> Json:
+        store: ObjectStore = retrying(self._systems.target(name), self._pause, self._patience)
+        written, _crc = read_manifest(store, point)
+        safe_places([file.name for file in written.files])
+        infos = [look(store, file) for file in written.files]
+        locks = [info.locked_until for info in infos if info.locked_until]
+        known = [_data(store, written, position) for position in range(len(written.files))]
+        return {
+            "target": name,
+            "written": written,
+            "data": sum(data for data, _ in known),
+            "is_exact": all(is_exact for _, is_exact in known),
+            "locked_until": max(locks, default=None),
+        }
+
+    # --- to where ---
+
+    @contextmanager
+    def _place(self, vmstore: str, transaction: Transaction) -> Iterator[_Place]:
+        share = self._systems.restore_share(vmstore)
+        if share is None:
+            raise ConfigError(
+                [f"vmstores.{vmstore}: a restore needs restore_share or cleanup_share, a writable way to its files"]
+            )
+        watched = self._watchdogs[vmstore].watch(share, lambda: None)
+        watched = retrying(watched, self._pause, self._patience)
+        check_mounted(watched, vmstore, "restore_share")
+        host = self._systems.hypervisor_of(vmstore)
+        host = None if host is None else retrying(host, self._pause, self._patience)
+        if host is not None:
+            host.info()
+        client: VMstore = retrying(self._systems.open_vmstore(vmstore), self._pause, self._patience)
+        client.info()
+        client.login()
+        try:
+            names = self._promised(vmstore, transaction)
+            yield _Place(vmstore=vmstore, share=watched, host=host, client=client, names=names)
+        finally:
+            with suppress(CloudyError):  # the session will expire
+                client.logout()
+
+    def _promised(self, vmstore: str, transaction: Transaction) -> set[str]:
+        with self._db.read() as unit:
+            active = unit.transactions.active()
+        others = (other for other in active if other.workflow == "restore" and other.id != transaction.id)
+        return {str(other.settled.get("name", "")) for other in others if other.vmstore == vmstore} - {""}
+
+    def _name(self, transaction: Transaction, place: _Place) -> str:
+        """The one that is asked for, if it is free; else the first free one. RequesterError: it is taken, or unfit."""
+        if asked := str(transaction.request.get("as", "")):
+            name = checked_name(asked)
+            if what := _taken(name, place):
+                raise RequesterError(f"There is {what} on {place.vmstore} already: say another name behind “as”.")
+            return name
+        stem = _UNFIT.sub("-", transaction.vm)[: _LONGEST_NAME - 16].strip(" .-") or "vm"
+        for number in range(1, _TRIES + 1):
+            name = checked_name(f"{stem}-restored" if number == 1 else f"{stem}-restored-{number}")
+            if not _taken(name, place):
+                return name
+        raise RequesterError(f"{stem}-restored and {_TRIES - 1} like it are taken: say a name, with “as”.")
+
+    # --- what is told ---
+
+    def _restoration(
+        self, transaction: Transaction, source: _Source, place: _Place, name: str, room: int
+    ) -> Restoration:
+        written, asked = source.written, transaction.request
+        settled: Json = {"name": name, "target": source.target, "room": room}
+        taken_at = f"{written.taken_at:%Y-%m-%d %H:%M} UTC"
+        zero = written.size - source.data
+        expected = f"{size_text(source.data)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
+        time = self._time(source, place.vmstore)
+        facts: Json = {
+            "vm": written.vm.name,
+            "settled": settled,
+            "bytes": written.size,
+            "to_fetch": source.data,
+            "taken_at": written.taken_at.isoformat(),
+            "expected": expected,
+            "time": time,
+            "hypervisor": place.host.name if place.host else "",
+            "warnings": [*transaction.plan.get("passed", ()), *source.passed, *_notes(source, place)],
+        }
+        decided: Json = {
+            "operation": "restore",
+            "point": asked["point"],
+            "vm": written.vm.name,
+            "vm_uuid": written.vm.uuid,
+            "taken_at": taken_at,
+            "from": source.target,
+            "vmstore": place.vmstore,
+            "name": name,
+            "power": "on" if asked.get("is_on") else "stays off",
+        }
+        return Restoration(
+            vm=written.vm.name,
+            vmstore=place.vmstore,
+            facts=facts,
+            decided=decided,
+            estimates={"expected": expected, "time": time},
+        )
+
+    def _time(self, source: _Source, vmstore: str) -> str:
+        """By how fast the last restores from there to here were."""
+        with self._db.read() as unit:
+            ended = unit.transactions.list(states=(State.SUCCEEDED, State.PARTIAL), limit=_LATELY)
+            alike = (each for each in ended if each.workflow == "restore" and each.vmstore == vmstore)
+            last = next((each for each in alike if each.settled.get("target") == source.target), None)
+            steps = unit.steps.of(last.id) if last else ()
+        took = sum(
+            (step.ended_at - step.started_at).total_seconds()
+            for step in steps
+            if step.id == "download" and step.state is StepState.COMPLETE and step.started_at and step.ended_at
+        )
+        if last is None or not took or not last.bytes.read:
+            return f"unknown: nothing was restored from {source.target} to {vmstore} lately"
+        return f"about {rough_text(source.data * took / last.bytes.read)}"
+
+
+def checked_name(name: str) -> str:
+    """A name that a VM and its folder can have. RequesterError says why not."""
+    try:
+        safe_place(name)
+    except IntegrityError as error:
+        raise RequesterError(f"A VM cannot be called {name!r}: {error.message.partition(', and ')[2]}") from error
+    if "/" in name or name.startswith(".") or len(name) > _LONGEST_NAME:
+        raise RequesterError(
+            f"A VM cannot be called {name!r}: it is also the name of its folder, without / and without a dot at its"
+            f" beginning, and has {_LONGEST_NAME} characters at most."
+        )
+    return name
+
+
+def _taken(name: str, place: _Place) -> str:
+    """What has the name already; "": nothing."""
+    if name in place.names:
+        return f"another restore that is about to take the name {name}"
+    if place.share.exists(name):
+        return f"a folder called {name}"
+    if place.host is not None and place.host.find(name):
+        return f"a VM called {name} with {place.host.name}"
+    try:
+        place.client.find_vm(name, is_quick=True)
+    except NotFound:
+        return ""
+    except AmbiguousName:
+        return f"more than one VM called {name}"
+    return f"a VM called {name}"
+
+
+def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bool]:
+    """Bytes of a file that are no zeros; its size where nothing tells, or the telling would take long."""
+    file = written.files[position]
+    if not file.digests or written.size > _MOST_DIGESTS:
+        return file.size, False
+    known, _why = recall(store, file, _WINDOW)
+    if known is None:
+        return file.size, False
+    return sum(known.length(at) for at in range(len(known)) if not zeros_of(known, at)), True
+
+
+def _notes(source: _Source, place: _Place) -> Iterator[str]:
+    if not source.is_exact:
+        yield "how much of it is zeros is not known for all files: the estimate is their size"
+    if source.locked_until:
+        yield f"the recovery point is locked in {source.target} until {source.locked_until:%Y-%m-%d %H:%M} UTC"
+    if place.host is None:
+        yield f"{place.vmstore} has no hypervisor in the configuration: the VM is to be registered by hand"
