@@ -197,7 +197,11 @@ def _budgeted(size: int, length: int, rules: CutRules) -> Stream | Equal:
 
 
 def _equal(size: int, length: int, rules: CutRules) -> Equal:
-    limits = rules.limits
+    limits, granule = rules.limits, rules.granule
+    if length < size:  # more than one part
+        length = min(_up(length, granule), limits.largest // granule * granule)
+        if length * limits.most < size:
+            raise _too_large(size, length * limits.most)
     copies = rules.copies_parts and size >= limits.smallest
     return Equal(size, length, smallest_source=limits.smallest_source, copies=copies)
 

@@ -1,7 +1,6 @@
-"""A VM whose disk is empty, by the real program to a real server: the disk is there, and nothing of it has travelled."""
+"""A VM whose disk is empty, by the real program to a real server: the disk is there, and nothing of it travelled."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def disk(world: World) -> Iterator[Path]:  # noqa: F811
+def disk(world: World) -> Path:  # noqa: F811
     """An empty one of 64 MiB."""
     [flat] = (world.folder / "export/web01").glob("*-flat.vmdk")
     size = flat.stat().st_size
     flat.write_bytes(b"")
     with flat.open("r+b") as file:
         file.truncate(size)
-    yield flat
+    return flat
 
 
 def test_a_vm_with_an_empty_disk_is_protected_twice(world: World, disk: Path) -> None:  # noqa: F811
