@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bot.meter import Meter
-from bot.model import Carried, CopySource, PartDone, StoredFile, Upload
+from bot.model import Carried, CopySource, ObjectInfo, PartDone, SourceFile, StoredFile, Upload
 from bot.ports import ObjectStore
 
 T = TypeVar("T")
@@ -60,11 +60,15 @@ class Journal(Protocol):
         """What `stored` was told of that key, if anything."""
 
 
+class GivenUp(Exception):  # noqa: N818 - no error of the transfer's
+    """This target is out, the others go on."""
+
+
 class Ask(Protocol):
     """Makes one call to a target; its errors are the target's own."""
 
     def __call__(self, target: ObjectStore, call: Callable[[], T]) -> T:
-        """Call, and give what it gave."""
+        """Call, and give what it gave. GivenUp: it failed, now or before."""
 
 
 class BaseLost(Exception):  # noqa: N818 - no error: the file is sent in full instead
@@ -81,3 +85,19 @@ class Desk:
     metadata: Mapping[str, str]
     zeros: Callable[[ObjectStore, int], CopySource]  # so many of them at least, where they can be copied from
     meter: Meter
+
+    def note(
+        self, target: ObjectStore, file: SourceFile, info: ObjectInfo, crc64: int, digests: str = ""
+    ) -> StoredFile:
+        """A file is whole in a target, and its digests at that key: keep it."""
+        stored = StoredFile(
+            path=f"{self.export}/{file.path}",
+            name=file.name,
+            key=file.key,
+            size=file.size,
+            crc64=crc64,
+            etag=info.etag,
+            digests=digests,
+        )
+        self.journal.stored(target.name, stored)
+        return stored

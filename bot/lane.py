@@ -39,6 +39,11 @@ _END = Part(number=0, offset=0, length=0)  # stands for "make the object"
 _WORTH_DIGESTS = 1 << 20  # a smaller file is sent again sooner than looked up
 
 
+def is_worth_digests(file: SourceFile, target: ObjectStore) -> bool:
+    """Whether a file may be copied from one day, and so be compared with."""
+    return file.size >= max(_WORTH_DIGESTS, target.limits.smallest_source)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """How a file is to get to one target."""
@@ -263,21 +268,11 @@ class Lane:
         self._note(make(), value, key)
 
     def _note(self, info: ObjectInfo, value: int, digests_key: str) -> None:
-        stored = StoredFile(
-            path=f"{self._desk.export}/{self.file.path}",
-            name=self.file.name,
-            key=self.file.key,
-            size=self.file.size,
-            crc64=value,
-            etag=info.etag,
-            digests=digests_key,
-        )
-        self._desk.journal.stored(self.target.name, stored)
-        self.stored = stored
+        self.stored = self._desk.note(self.target, self.file, info, value, digests_key)
 
     @property
     def _digests_key(self) -> str:
-        worth = self.file.size >= max(_WORTH_DIGESTS, self.target.limits.smallest_source)
+        worth = is_worth_digests(self.file, self.target)
         return digests.key(self.file.key.partition("/")[0], self.number) if worth else ""
 
 

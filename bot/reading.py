@@ -21,7 +21,7 @@ AHEAD = 4  # windows of one file that are being read
 class Window:
     """Bytes of a file, from `offset` on, whole grains but at the file's end. Held once by whoever got it."""
 
-    def __init__(self, room: "_Room", offset: int, length: int, grains: Mapping[int, Sequence[Grain]]) -> None:
+    def __init__(self, room: "Room", offset: int, length: int, grains: Mapping[int, Sequence[Grain]]) -> None:
         """grains: by their size, as many sizes as were asked for."""
         self.offset = offset
         self.length = length
@@ -54,8 +54,8 @@ class Window:
         return memoryview(self._room.buffer)[first - self.offset : last - self.offset]
 
 
-class _Room:
-    """Memory of a lease; lost once a read into it hangs, since that may write into it at any time."""
+class Room:
+    """One buffer of a lease; lost once a read into it hangs, since that may write into it at any time."""
 
     def __init__(self, lease: Lease, buffer: bytearray) -> None:
         self.buffer = buffer
@@ -76,6 +76,15 @@ def pieces_of(windows: Sequence[Window], offset: int, length: int) -> Pieces:
     return Pieces(window.bytes_of(offset, length) for window in windows)
 
 
+def must_fit(reader: Reader, file: SourceFile) -> None:
+    """IntegrityError: the file is not as long as it was when it was listed."""
+    if reader.size != file.size:
+        raise IntegrityError(
+            f"{file.path} has {reader.size} bytes, but had {file.size} when it was listed: "
+            "something else writes into the clone."
+        )
+
+
 def windows(
     reader: Reader,
     file: SourceFile,
@@ -91,11 +100,7 @@ def windows(
     Whoever gets a window releases it. When the iterator is closed, what was read ahead is waited for and given back.
     Raises what the reader raises; IntegrityError: the file is not as long as it was when it was listed.
     """
-    if reader.size != file.size:
-        raise IntegrityError(
-            f"{file.path} has {reader.size} bytes, but had {file.size} when it was listed: "
-            "something else writes into the clone."
-        )
+    must_fit(reader, file)
     ahead = _Ahead(reader, file.size, tuple(grains), lease, threads, check)
     try:
         for offset in range(0, file.size, lease.window):
@@ -155,7 +160,7 @@ class _Ahead:
 
     def _read(self, buffer: bytearray, offset: int, length: int) -> Window:
         """Read by the MiB at least, and look at each grain at once."""
-        step, room = max(*self._grains, MIB), _Room(self._lease, buffer)
+        step, room = max(*self._grains, MIB), Room(self._lease, buffer)
         try:
             self._check()
             with memoryview(buffer)[:length] as view:

@@ -29,6 +29,11 @@ class Senders:
                 pool = self._senders if job.part.source is PartSource.UPLOAD else self._copiers
                 self._begun.add(pool.submit(self._do, job, seen))
 
+    def begin(self, work: Callable[[], None]) -> None:
+        """Have something else done by those that send."""
+        with self._lock:
+            self._begun.add(self._senders.submit(work))
+
     def wait(self) -> None:
         """Until all are done, and what follows from them."""
         while begun := self._under_way():

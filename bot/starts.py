@@ -43,6 +43,12 @@ class Starts:
         lanes = [future.result() for future in futures.values()]
         return [lane for lane in lanes if lane is not None]
 
+    def not_late(self, number: int, file: SourceFile, targets: Sequence[ObjectStore]) -> list[ObjectStore]:
+        """Those that are not behind with an earlier file; the others get it when they are served."""
+        late = [target for target in targets if self._is_busy(target)]
+        self._late.extend((number, file, target, None) for target in late)
+        return [target for target in targets if target not in late]
+
     def late(self) -> Iterator[Lane]:
         """The others, one by one, as long as it takes."""
         while self._late:

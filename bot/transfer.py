@@ -12,11 +12,12 @@ from typing import TypeVar
 
 from bot import plan
 from bot.arena import MOST, Arena
+from bot.bundles import Bundles, Numbered, bundles
 from bot.comparison import Comparison
-from bot.desk import Desk, Journal
+from bot.desk import Desk, GivenUp, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.grains import grain_for
-from bot.lane import Job, Lane, Way
+from bot.lane import Job, Lane, Way, is_worth_digests
 from bot.meter import Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
 from bot.ports import ObjectStore, Reader, Share
@@ -92,10 +93,6 @@ def send(
     return transfer.run(files, targets)
 
 
-class _GivenUp(Exception):  # noqa: N818 - never leaves this module
-    """This target is out, the others go on."""
-
-
 class _Halted(Exception):  # noqa: N818 - never leaves this module
     """Another thread has ended the transfer."""
 
@@ -112,7 +109,7 @@ class _Transfer:
         self._check = check
         self._meter = meter
         self._targets: Sequence[ObjectStore] = ()
-        self._lanes: list[Lane] = []
+        self._lanes: dict[tuple[str, str], Lane] = {}  # by target and file: the last one
         self._avoided: dict[tuple[str, str], frozenset[str]] = {}  # by target and file: what turned out to be no base
         self._in_full: set[tuple[str, str]] = set()  # nothing at all is copied
         self._failed: dict[str, CloudyError] = {}
@@ -128,6 +125,14 @@ class _Transfer:
             metadata=settings.metadata,
             zeros=zeros.source,
             meter=meter,
+        )
+        self._bundles = Bundles(
+            self._desk,
+            self._arena,
+            opened=self._opened,
+            check=self._go_on,
+            is_out=self._is_given_up,
+            carefully=self._carefully,
         )
 
     def run(self, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Sent:
@@ -146,13 +151,17 @@ class _Transfer:
         """First with what the targets have; what they turn out not to have is avoided, and the file sent once more."""
         with self._threads() as (readers, senders, openers):
             starts = Starts(self._lane, openers, self._go_on)
-            for number, file in enumerate(files):
-                self._send_file(file, starts.lanes(number, file, self._alive()), readers, senders)
+            for numbered in bundles(enumerate(files), self._is_small, self._arena.window):
+                number, file = numbered[0]
+                if self._is_small(file):
+                    self._send_small(numbered, starts, senders)
+                else:
+                    self._send_file(file, starts.lanes(number, file, self._alive()), readers, senders)
             for lane in starts.late():
                 self._send_file(lane.file, [lane], readers, senders)
             senders.wait()
             for left in reversed(range(1, TRIES)):
-                for lane in [lane for lane in self._lanes if lane.lost and not self._is_given_up(lane.target)]:
+                for lane in [lane for lane in self._lanes.values() if lane.lost and not self._is_given_up(lane.target)]:
                     self._avoid(lane, is_last=left == 1)
                     again = starts.lanes(lane.number, lane.file, [lane.target])
                     self._send_file(lane.file, again, readers, senders)
@@ -192,6 +201,16 @@ class _Transfer:
             except OperatorError as error:
                 self._give_up(target, error)
 
+    def _is_small(self, file: SourceFile) -> bool:
+        """Whether it is put at once and compared with nothing, wherever it goes."""
+        is_one = file.size <= min(self._arena.window, self._settings.part_bytes)
+        return is_one and not any(is_worth_digests(file, target) for target in self._targets)
+
+    def _send_small(self, numbered: Sequence[Numbered], starts: Starts, senders: Senders) -> None:
+        self._go_on()
+        targets = [(file, starts.not_late(number, file, self._alive())) for number, file in numbered]
+        self._bundles.begin(targets, senders, self._settings.threads)
+
     def _send_file(self, file: SourceFile, lanes: Sequence[Lane], readers: Executor, senders: Senders) -> None:
         if not lanes:
             return
@@ -228,11 +247,11 @@ class _Transfer:
         try:
             lane = Lane(target, file, number, way=self._way(file, target), desk=self._desk)
             with self._state:
-                self._lanes = [each for each in self._lanes if (each.file, each.target) != (file, target)] + [lane]
+                self._lanes[target.name, file.key] = lane
             if (target.name, file.key) in self._avoided:
                 lane.give_up_upload()  # nothing that was copied into it is to be taken for sent
             lane.begin()
-        except _GivenUp:
+        except GivenUp:
             return None
         if lane.stored is not None:
             self._meter.found(target.name, file.size)
@@ -263,7 +282,8 @@ class _Transfer:
 
     def _comparison(self, file: SourceFile, target: ObjectStore) -> Comparison:
         """What does not fit the windows, whoever wrote it, is no base."""
-        if self._desk.journal.is_stored(target.name, file.key) is not None:
+        is_stored = self._desk.journal.is_stored(target.name, file.key) is not None
+        if is_stored or not is_worth_digests(file, target):
             return Comparison()
         avoided = self._avoided.get((target.name, file.key), frozenset())
         comparison = self._settings.compare(target, file, avoided)
@@ -282,7 +302,7 @@ class _Transfer:
             return []
         try:
             return lane.see(window)
-        except _GivenUp:  # while the upload of a segment was opened
+        except GivenUp:  # while the upload of a segment was opened
             lane.drop()
             return []
 
@@ -291,26 +311,36 @@ class _Transfer:
             return []
         try:
             return lane.end()
-        except _GivenUp:
+        except GivenUp:
             return []
 
     def _work(self, job: Job, seen: Sights) -> list[Job]:
-        """Do one part; gives what follows. Whatever ends it ends the others too, and is raised by `run`."""
+        """Do one part; gives what follows."""
+        after: list[Job] = []
+
+        def work() -> None:
+            if not self._is_given_up(job.lane.target):
+                after.extend(job.carry_out(seen))
+
         try:
-            target = job.lane.target
-            if self._halt.is_set() or self._is_given_up(target):
-                return []
-            with heeding(self._go_on):
-                return job.carry_out(seen)
-        except (_Halted, _GivenUp):
-            return []
-        except BaseException as error:  # noqa: BLE001 - `run` raises it
-            self._end(error)
-            return []
+            self._carefully(work)
         finally:
             job.drop()
+        return after
+
+    def _carefully(self, work: Callable[[], None]) -> None:
+        """Do a piece of work, unless all has ended. What ends it ends the others too, and is raised by `run`."""
+        try:
+            if not self._halt.is_set():
+                with heeding(self._go_on):
+                    work()
+        except (_Halted, GivenUp):
+            return
+        except BaseException as error:  # noqa: BLE001 - `run` raises it
+            self._end(error)
 
     def _opened(self, file: SourceFile) -> Reader:
+        self._go_on()
         reader, reads = self._share.open(file.path), self._settings.reads
         return reads.of(reader, self._go_on) if reads else reader
 
@@ -323,14 +353,14 @@ class _Transfer:
         """Make one call to a target; an error of it gives the target up. Only here, so that no other error does."""
         self._go_on()
         if self._is_given_up(target):
-            raise _GivenUp
+            raise GivenUp
         try:
             return call()
         except Stopped:
             raise
         except CloudyError as error:
             self._give_up(target, error)
-            raise _GivenUp from error
+            raise GivenUp from error
 
     def _go_on(self) -> None:
         if self._halt.is_set():
@@ -354,12 +384,10 @@ class _Transfer:
 
     def _stored_in(self, target: ObjectStore, files: Sequence[SourceFile]) -> tuple[StoredFile, ...]:
         """All files, in their order. IntegrityError: one is not there, though nothing had failed."""
-        found = {
-            lane.file.key: lane.stored for lane in self._lanes if lane.target is target and lane.stored is not None
-        }
-        if missing := [file.path for file in files if file.key not in found]:
+        found = [self._desk.journal.is_stored(target.name, file.key) for file in files]
+        if missing := [file.path for file, stored in zip(files, found, strict=True) if stored is None]:
             raise IntegrityError(
                 f"{missing[0]} is not in target {target.name}, though nothing has failed: a fault of Cloudy's. "
                 "No recovery point is made of it; ask again, and report this."
             )
-        return tuple(found[file.key] for file in files)
+        return tuple(stored for stored in found if stored is not None)

@@ -1,13 +1,14 @@
 """A target that does not answer at the start keeps the others waiting for a moment only, and gets its files later."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from bot import starts
+from bot import lane, starts
 from bot.comparison import Comparison
 from bot.errors import PermanentError, Stopped, TransientError
 from bot.model import SourceFile
@@ -33,6 +34,11 @@ class Late:
     def __call__(self, told: str) -> None:
         if told in self.calls:
             assert self.go.wait(30)
+
+
+def arrived(store: MemoryStore, files: Sequence[SourceFile] = FILES) -> None:
+    """The files are there, and what Cloudy keeps beside them."""
+    assert all(store.objects[file.key] == CONTENT[file.path] for file in files)
 
 
 def done_with(store: MemoryStore, then: Callable[[], None]) -> Watch:
@@ -102,19 +108,25 @@ def test_stop_is_heard_while_it_does_not_answer() -> None:
 
 def test_what_it_is_compared_with_is_read_of_all_targets_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "PATIENCE_S", 60.0)
-    meeting, run = threading.Barrier(3, timeout=30), Run(*(MemoryStore(name) for name in "abc"))
+    monkeypatch.setattr(lane, "_WORTH_DIGESTS", 1)
+    meeting, run, met = threading.Barrier(3, timeout=30), Run(*(MemoryStore(name) for name in "abc")), list[str]()
 
     def compare(target: object, file: SourceFile, avoided: frozenset[str]) -> object:
         meeting.wait()
+        met.append(file.key)
         return settings.compare(target, file, avoided)  # type: ignore[arg-type]
 
     settings = run.settings()
     run.send(settings=replace(settings, compare=compare))  # type: ignore[arg-type]
+    assert Counter(met) == dict.fromkeys([file.key for file in FILES if file.size], 3)
     for target in run.targets:
-        expected(target)
+        arrived(target)
 
 
-def test_what_a_file_is_compared_with_is_read_when_its_turn_comes_and_dropped_at_its_end() -> None:
+def test_what_a_file_is_compared_with_is_read_when_its_turn_comes_and_dropped_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lane, "_WORTH_DIGESTS", 1)
     run, told, given = Run(MemoryStore("s3")), list[str](), list[Comparison]()
 
     def compare(_target: object, file: SourceFile, _avoided: frozenset[str]) -> Comparison:
@@ -124,10 +136,11 @@ def test_what_a_file_is_compared_with_is_read_when_its_turn_comes_and_dropped_at
         return given[-1]
 
     run.share.watch = told.append
-    run.send(settings=replace(run.settings(), compare=compare))
-    expected(run.targets[0])
+    compared = [file for file in FILES if file.size]
+    run.send(compared, replace(run.settings(), compare=compare))
+    arrived(run.targets[0], compared)
     turns = [each for each in told if each.startswith("compare") or each == "share.open"]
-    assert turns == [each for file in FILES for each in (f"compare {file.path}", "share.open")]
+    assert turns == [each for file in compared for each in (f"compare {file.path}", "share.open")]
 
 
 def test_a_crash_at_any_moment_is_gone_on_from() -> None:

@@ -496,7 +496,7 @@ def test_a_file_whose_parts_are_all_there_already_is_made() -> None:
 
 
 def test_what_was_not_made_though_nothing_failed_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Lane, "carry_out", lambda *_: None)
+    monkeypatch.setattr(Lane, "carry_out", lambda *_: [])
     with pytest.raises(IntegrityError, match="fault of Cloudy's"):
         Run().send()
 
