@@ -31,18 +31,34 @@ class Target:
 class Cloudy:
     """An installation of its own: configuration, database, and the processes that work on it one by one."""
 
-    def __init__(self, folder: Path, share: Path, targets: Mapping[str, Target], *, is_profiled: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        share: Path,
+        targets: Mapping[str, Target],
+        *,
+        is_profiled: bool = False,
+        restored: Path | None = None,
+    ) -> None:
+        """restored: where restores go to."""
         folder.mkdir(parents=True)
         self.folder = folder
         self._is_profiled = is_profiled
         self._places = [target.place for target in targets.values()]
-        (folder / "cloudy.toml").write_text(_configuration(share, targets))
+        (folder / "cloudy.toml").write_text(_configuration(share, targets, restored))
         (folder / "secrets.env").write_text(_secrets(targets))
 
     def run(self, job: Job, *, is_to_fail: bool = False) -> Figures:
         """One transaction, to its end. ClientError: it ended otherwise than it was to."""
-        child = _Child(self.folder, replace(job, profile=self._is_profiled))
-        span = self._span()
+        return self._run(job, "tests.bench.transfer.work", self._wire, is_to_fail=is_to_fail)
+
+    def restore(self, job: Job) -> Figures:
+        """The same the other way round."""
+        return self._run(job, "tests.bench.restore.work", self._given)
+
+    def _run(self, job: Job, module: str, wire: Callable[[], tuple[int, int]], *, is_to_fail: bool = False) -> Figures:
+        child = _Child(self.folder, replace(job, profile=self._is_profiled), module)
+        span = Span([pid for place in self._places for pid in place.pids], wire)
         child.begin()
         said = child.result()
         found = span.end(wall=said["wall"], cpu=said["cpu"])
@@ -63,7 +79,7 @@ class Cloudy:
 
     def run_killed(self, job: Job, is_time: Callable[[int], bool]) -> int:
         """Let it work until so many bytes have come, then kill it; gives how many had come."""
-        child = _Child(self.folder, job)
+        child = _Child(self.folder, job, "tests.bench.transfer.work")
         before = self._wire()[0]
         child.begin()
         while not is_time(self._wire()[0] - before):
@@ -74,8 +90,9 @@ class Cloudy:
         time.sleep(0.2)  # for what was on its way
         return self._wire()[0] - before
 
-    def _span(self) -> Span:
-        return Span([pid for place in self._places for pid in place.pids], self._wire)
+    def _given(self) -> tuple[int, int]:
+        counted = [place.given() for place in self._places]
+        return sum(each[0] for each in counted), sum(each[1] for each in counted)
 
     def _wire(self) -> tuple[int, int]:
         counted = [place.wire() for place in self._places]
@@ -83,15 +100,15 @@ class Cloudy:
 
 
 class _Child:
-    """One process of work.py that is ready to begin."""
+    """One process of a work.py that is ready to begin."""
 
-    def __init__(self, folder: Path, job: Job) -> None:
+    def __init__(self, folder: Path, job: Job, module: str) -> None:
         (folder / "job.json").write_text(json.dumps(asdict(job)))
         self._log = folder / "work.log"
         began = time.monotonic()
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.transfer.work", str(folder)],
+                [sys.executable, "-m", module, str(folder)],
                 env=environment({"HOME": str(folder), "PYTHONPATH": str(_HOUSE)}),
                 cwd=folder,
                 stdin=subprocess.PIPE,
@@ -144,8 +161,9 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _configuration(share: Path, targets: Mapping[str, Target]) -> str:
+def _configuration(share: Path, targets: Mapping[str, Target], restored: Path | None) -> str:
     vmstore = {"url": "https://none.invalid", "user": "bench", "share": f"path:{share}", "cleanup": "manual"}
+    vmstore |= {"restore_share": f"path:{restored}"} if restored else {}
     sections = [_section(f"vmstores.{VMSTORE}", **vmstore)]
     sections.append(_section(f"targets.{NOTHING}", url="s3://nothing"))
     for name, target in targets.items():

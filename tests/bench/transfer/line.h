@@ -6,6 +6,8 @@ typedef struct {
   char held[HEAD_MOST + 1], head[HEAD_MOST + 1], path[KEY_MOST], query[2048], method[16], *body;
   long body_length; /* as the client means it */
   int is_kept;      /* whether body has all of it */
+  const char *rest; /* of the answer, to be given without the lock */
+  long given;       /* bytes of an object in the answer */
 } line;
 
 static int get_some(line *on, char *into, int most) { return SSL_read(on->ssl, into, most); }

@@ -74,6 +74,10 @@ class Place:
         """Bytes that came so far, and requests or connections."""
         return self.counters[1], self.counters[2]
 
+    def given(self) -> tuple[int, int]:
+        """Bytes that clients got so far, and requests or connections."""
+        return self.counters[3], self.counters[2]
+
     def make_bucket(self, bucket: str) -> None:
         """Have an empty bucket that has taken an object before."""
 
@@ -101,6 +105,14 @@ class Sink(Place):
     def teach(self, bucket: str, key: str, prefixes: bytes) -> None:
         """Let it know the CRCs of an object before that is made."""
         (self._tables / f"{bucket}/{key}".replace("/", "@")).write_bytes(prefixes)
+
+    def show(self, bucket: str, key: str, file: Path) -> None:
+        """Let it give a file's bytes as those of an object, from when that is made."""
+        (self._tables / f"{bucket}/{key}.bytes".replace("/", "@")).symlink_to(file)
+
+    def given(self) -> tuple[int, int]:
+        """Bytes of objects, and requests."""
+        return self.counters[6], self.counters[2]
 
     def stop(self) -> None:
         """End it."""

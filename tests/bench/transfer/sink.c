@@ -8,6 +8,7 @@
  * Copies of ranges are answered at once, as a real store nearly does. Their CRC-64/NVME comes from what is kept, from
  * the parts that the range is made of, or from TABLES/<key, with @ for each "/": the CRCs of the first 0, 64 Ki, 128 Ki
  * ... bytes of the object, made by whoever knows its content (8 bytes each, of this machine's order).
+ * What TABLES/<key, likewise>.bytes holds when an object of that size is made is what is read of it from then on.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@
 #define HEAD_MOST 65536
 #define KEY_MOST 1200
 
-enum { PORT, BODY, REQUESTS, BODIES, COPIES, COPIED };
+enum { PORT, BODY, REQUESTS, BODIES, COPIES, COPIED, GIVEN };
 static volatile uint64_t *counters;
 static const char *tables;
 static SSL_CTX *context;
@@ -231,8 +232,11 @@ static int list(line *on, int of_uploads) { /* all at once: benchmarks keep litt
 static int get_object(line *on) {
   object *of = find(on->path);
   const char *range = field(on, "range");
+  const char *match = field(on, "if-match");
   char fields[1024], date[64];
   if (!of) return refuse(on, "404 Not Found", "NoSuchKey", "There is no such object.");
+  if (match && strncmp(match + (*match == '"'), of->etag, strlen(of->etag)))
+    return refuse(on, "412 Precondition Failed", "PreconditionFailed", "It is another object.");
   long first = 0, last = of->size - 1;
   if (range && sscanf(range, "bytes=%ld-%ld", &first, &last) >= 1 && first >= of->size)
     return refuse(on, "416 Range Not Satisfiable", "InvalidRange", "It begins behind the end.");
@@ -244,6 +248,8 @@ static int get_object(line *on) {
   if (!range) checksum_field(fields, sizeof fields, of->knows_crc, of->crc);
   strcat(fields, "\r\n");
   if (on->is_head) return put_all(on, fields, strlen(fields));
+  on->given = last - first + 1;
+  if (of->content) return on->rest = of->content + first, put_all(on, fields, strlen(fields));
   char *body = malloc(last - first + 2);
   int result = body && read_range(of, first, last - first + 1, body)
                    ? put_all(on, fields, strlen(fields)) || put_all(on, body, last - first + 1)
@@ -320,8 +326,12 @@ static void *serve(void *given) {
     const char *wish = field(on, "connection");
     int is_last = wish && !strncasecmp(wish, "close", 5);
     pthread_mutex_lock(&lock);
-    is_open = !handle(on) && !is_last;
+    on->rest = NULL, on->given = 0;
+    is_open = !handle(on);
     pthread_mutex_unlock(&lock);
+    if (is_open && on->rest) is_open = !put_all(on, on->rest, on->given);
+    count(GIVEN, on->given);
+    is_open &= !is_last;
     free(on->body), on->body = NULL;
   }
   if (SSL_is_init_finished(on->ssl)) SSL_shutdown(on->ssl);

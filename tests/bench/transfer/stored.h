@@ -19,6 +19,7 @@ struct object {
   uint64_t crc;
   piece *pieces;
   uint64_t *table;
+  const char *content;
   object *next;
 };
 typedef struct upload {
@@ -50,15 +51,14 @@ static void new_etag(char *etag) { /* not to be taken for an MD5 */
   snprintf(etag, 33, "sink%012lx%016lx", (unsigned long)times(number << 32 | 1, POLYNOMIAL) >> 16, (unsigned long)number);
 }
 
-static uint64_t *table_of(const char *key, long size) {
+static void *mapped(const char *key, const char *kind, long needed) { /* NULL: there is none of that length */
   char path[KEY_MOST + 1024];
-  snprintf(path, sizeof path, "%s/%s", tables, key + 1);
+  snprintf(path, sizeof path, "%s/%s%s", tables, key + 1, kind);
   for (char *at = path + strlen(tables) + 1; *at; at++)
     if (*at == '/') *at = '@';
   int file = open(path, O_RDONLY);
   if (file < 0) return NULL;
   struct stat status;
-  long needed = 8 * ((size + GRANULE - 1) / GRANULE + 1);
   void *found = !fstat(file, &status) && status.st_size == needed
                     ? mmap(NULL, needed, PROT_READ, MAP_SHARED, file, 0)
                     : MAP_FAILED;
@@ -78,7 +78,8 @@ static object *keep(const char *key, piece *pieces, int count) { /* in place of 
   }
   new_etag(made->etag);
   if (count != 1 || pieces[0].source) sprintf(made->etag + 32, "-%d", count);
-  made->table = table_of(key, made->size);
+  made->table = mapped(key, "", 8 * ((made->size + GRANULE - 1) / GRANULE + 1));
+  made->content = made->size ? mapped(key, ".bytes", made->size) : NULL;
   made->next = objects[bucket_of(key)];
   return objects[bucket_of(key)] = made;
 }

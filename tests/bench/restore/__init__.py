@@ -1,0 +1,1 @@
+"""Restores beside other tools."""
