@@ -33,6 +33,7 @@ from bot.words import rough_text, size_text
 MARGIN, LEAST_MARGIN = 0.05, 64 << 20  # of what is written; bytes
 _WINDOW = 64 << 20  # bytes: no grain is longer
 _MOST_DIGESTS = 512 << 30  # bytes of a VM whose digests are looked through; of a larger one its size is told
+_SMALL = 4 << 20  # bytes of a file: what of it is zeros makes no difference
 _TRIES = 99  # of names that are not asked for
 _UNFIT = re.compile(r"[^\w .+@=()-]")
 _LONGEST_NAME = 80  # characters: vSphere takes no more
@@ -284,7 +285,7 @@ def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bo
     """Bytes of a file that are no zeros; its size where nothing tells, or the telling would take long."""
     file = written.files[position]
     if not file.digests or written.size > _MOST_DIGESTS:
-        return file.size, False
+        return file.size, file.size <= _SMALL
     known, _why = recall(store, file, _WINDOW)
     if known is None:
         return file.size, False

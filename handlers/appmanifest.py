@@ -41,6 +41,11 @@ COMMANDS = (
         hint="<vm>[, <vm>...] to <target>",
     ),
     SlashCommand(
+        name="/restore",
+        description="Bring a VM back from a recovery point, under a new name",
+        hint="<vm|transaction id> [to <VMstore>] [as <name>] [at <7d>] [power on]",
+    ),
+    SlashCommand(
         name="/vms",
         description="VMs and how they are protected",
         hint="[pattern] [late|unprotected|big]",

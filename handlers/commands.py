@@ -1,4 +1,4 @@
-"""Slash commands: `/protect` and `/cloudy`. The answer rides in the acknowledgement; nothing remote is called."""
+"""Slash commands: `/protect`, `/restore` and `/cloudy`. The answer rides in the acknowledgement, without a call."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +21,7 @@ def register(app: App, service: Service) -> None:
     """
     form = after_ack_safe(partial(open_form, service))
     app.command("/protect", middleware=[partial(protect, service)])(form)
+    app.command("/restore", middleware=[partial(restore, service)])(form)
     app.command("/cloudy", middleware=[partial(cloudy, service)])(form)
 
 
@@ -30,6 +31,12 @@ def protect(service: Service, ack: Ack, command: Json, next: Callable[[], None])
         next()
         return None
     order = parse.Command(verb=parse.Verb.PROTECT, request=parse.protect(command.get("text") or ""))
+    return ack(**blocks.reply(carry_out(service, order, of_command(command))))
+
+
+def restore(service: Service, ack: Ack, command: Json) -> BoltResponse:
+    """`/restore vm01 to vmstore2 as vm01-restored`."""
+    order = parse.Command(verb=parse.Verb.RESTORE, restoring=parse.restore(command.get("text") or ""))
     return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 

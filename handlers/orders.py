@@ -27,6 +27,8 @@ def question_of(order: Command, channel: str = "") -> Question:
     """What a may-i asks, as the service takes it."""
     meant = order.meant or order
     vms, targets = (meant.request.vms, meant.request.targets) if meant.request else ((), ())
+    if meant.restoring:
+        vms, targets = (meant.restoring.what,), tuple(filter(None, (meant.restoring.target,)))
     return Question(command=meant.verb, vms=vms, targets=targets, id=meant.id, channel=channel)
 
 
@@ -61,6 +63,13 @@ def _verify(service: Service, order: Command, origin: Origin) -> Card:
 def _delete(service: Service, order: Command, origin: Origin) -> Card:
     key, place = origin.key, origin.place
     return answers.accepted([service.delete(order.id, origin.actor, request_key=key, place=place, reason=order.reason)])
+
+
+def _restore(service: Service, order: Command, origin: Origin) -> Card:
+    assert order.restoring is not None  # noqa: S101 - parse gives one with this verb
+    key, place = origin.key, origin.place
+    asked = service.restores.restore(order.restoring, origin.actor, request_key=key, place=place)
+    return answers.accepted([asked])
 
 
 def _retry(service: Service, order: Command, origin: Origin) -> Card:
@@ -106,6 +115,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.SHOW: lambda service, order, origin: answers.show(*service.show(_which(service, order, origin))),
     Verb.WHY: _why,
     Verb.VERIFY: _verify,
+    Verb.RESTORE: _restore,
     Verb.DELETE: _delete,
     Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
     Verb.RETRY: _retry,

@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.errors import UsageError
-from bot.model import ProtectRequest
+from bot.model import ProtectRequest, RestoreRequest
 from handlers import asked, clauses
+from handlers import restoring as restores
 from handlers.asked import Inquiry
 
 PROTECT_USAGE = (
@@ -24,6 +25,10 @@ DELETE_USAGE = (
     "/cloudy delete <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
     " [because <reason>]"
 )
+RESTORE_USAGE = (
+    "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>] [from <target>]"
+    " [at <7d, 24h, 2026-11-01 or 2026-11-01 14:30>] [power on]   e.g. /restore vm01 to vmstore2 as vm01-restored"
+)
 RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
 CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
 MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
@@ -36,6 +41,7 @@ USAGES = {  # by verb, as help lists them
     "stop": STOP_USAGE,
     "retry": RETRY_USAGE,
     "verify": VERIFY_USAGE,
+    "restore": RESTORE_USAGE,
     "delete": DELETE_USAGE,
     "may-i": MAY_I_USAGE,
     **asked.USAGES,
@@ -63,6 +69,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     WHY = "why"
     VERIFY = "verify"
+    RESTORE = "restore"
     DELETE = "delete"
     PROTECT = "protect"
     MAY_I = "may-i"
@@ -91,6 +98,7 @@ class Command:
     limit: int = 20  # runs
     reason: str = ""  # delete
     request: ProtectRequest | None = None  # protect, and only then
+    restoring: RestoreRequest | None = None  # restore, and only then
     meant: "Command | None" = None  # may-i, and only then: what is asked about
     inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
 
@@ -131,6 +139,16 @@ def protect(text: str) -> ProtectRequest:
     )
 
 
+def restore(text: str) -> RestoreRequest:
+    """Read what RESTORE_USAGE says. Raises UsageError."""
+    try:
+        return restores.read(_tokens(_readable(text, RESTORE_USAGE)))
+    except ValueError as error:
+        raise UsageError(str(error), RESTORE_USAGE) from None
+    except UsageError as error:  # of a quote, say: it names another command
+        raise UsageError(error.message, RESTORE_USAGE) from None
+
+
 def is_blank(text: str) -> bool:
     """Whether nothing was typed, as far as one can see."""
     return not _INVISIBLE.sub("", text).strip()
@@ -150,16 +168,10 @@ def format_protect(request: ProtectRequest) -> str:
 def cloudy(text: str) -> Command:
     """Read what follows `/cloudy`; nothing is `help`. Raises UsageError."""
     verb, rest = _verb(text)
-    if verb is Verb.PROTECT:
-        return Command(verb=verb, request=protect(rest))
-    if verb is Verb.RUNS:
-        return Command(verb=verb, limit=_limit(rest))
+    if verb in _READERS:
+        return _READERS[verb](rest)
     if verb in ONE_USAGES:
         return Command(verb=verb, id=_id(rest, ONE_USAGES[verb]))
-    if verb is Verb.DELETE:
-        return _delete(rest)
-    if verb is Verb.MAY_I:
-        return Command(verb=verb, meant=_meant(rest))
     if verb in asked.USAGES:
         return Command(verb=verb, inquiry=asked.inquiry(verb, rest))
     if rest:
@@ -313,3 +325,12 @@ def _short(text: str) -> str:
 
 def _unclear(message: str) -> UsageError:
     return UsageError(message, PROTECT_USAGE)
+
+
+_READERS: Mapping[Verb, Callable[[str], Command]] = {
+    Verb.PROTECT: lambda rest: Command(verb=Verb.PROTECT, request=protect(rest)),
+    Verb.RESTORE: lambda rest: Command(verb=Verb.RESTORE, restoring=restore(rest)),
+    Verb.RUNS: lambda rest: Command(verb=Verb.RUNS, limit=_limit(rest)),
+    Verb.DELETE: _delete,
+    Verb.MAY_I: lambda rest: Command(verb=Verb.MAY_I, meant=_meant(rest)),
+}

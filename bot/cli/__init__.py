@@ -16,6 +16,7 @@ from bot.cli import (
     points,
     policy,
     protect,
+    restore,
     runs,
     serve,
     simulate,
@@ -33,6 +34,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
 app.command("protect")(protect.protect)
+app.command("restore")(restore.restore)
 app.command("estimate")(estimate.estimate)
 app.command("verify")(points.verify)
 app.command("retry")(points.retry)

@@ -56,7 +56,7 @@ def _checked(step: Step) -> str:
 
 def _registered(step: Step) -> str:
     if by_hand := step.outputs.get("by_hand", ""):
-        return f"by hand: register {by_hand} with the hypervisor"
+        return f"left to you, no hypervisor is configured: register {by_hand}"
     return "; ".join(map(str, ["off", *(step.outputs.get("notes", []) or [_NOT_CONNECTED])]))
 
 
@@ -162,7 +162,7 @@ PURPOSE = Purpose(
         "download": lambda step: f"Downloaded: {_fetched(step)}.",
         "verify": lambda step: f"Verified: {_checked(step)}.",
         "place": lambda step: f"Placed in {_NOTES['place'](step)}.",
-        "register": lambda step: f"Registered: {_registered(step)}.",
+        "register": lambda step: f"Registration: {_registered(step)}.",
         "alive": lambda step: f"It lives: {step.outputs['sign']}." if step.outputs.get("sign") else "",
     },
     facts=_facts,

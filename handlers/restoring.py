@@ -1,0 +1,71 @@
+"""What follows `/restore`: a VM or a recovery point, then where to, under which name, from where, as of when. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.model import RestoreRequest
+from handlers.clauses import Word
+
+POWER, ON = "power", "on"
+_CLAUSES = {"to": "vmstore", "as": "name", "from": "target", "at": "at"}  # word -> field
+_ONE_WORD = ("vmstore", "target")
+_LONGEST = 255
+
+
+def read(words: Sequence[Word]) -> RestoreRequest:
+    """Read it; nothing is looked up. ValueError says what is not understood."""
+    if any(word.kind == "comma" for word in words):
+        raise ValueError("One at a time: there is a comma in it. Put a name that has one into quotes.")
+    start = next((at for at in range(len(words)) if _begins(words, at)), len(words))
+    request = RestoreRequest(what=_text(words[:start], "Say which VM, or the transaction id of a recovery point."))
+    at = start
+    while at < len(words):
+        end = next((after for after in range(at + 1, len(words)) if _begins(words, after)), len(words))
+        request = _with(request, words[at:end])
+        at = end
+    return request
+
+
+def _begins(words: Sequence[Word], at: int) -> bool:
+    is_power = words[at].says(POWER) and at + 1 < len(words) and words[at + 1].says(ON)
+    return is_power or words[at].says(*_CLAUSES)
+
+
+def _with(request: RestoreRequest, words: Sequence[Word]) -> RestoreRequest:
+    if words[0].says(POWER):
+        if len(words) > 2:
+            raise ValueError(f"“{_short(words[2].text)}” is not understood behind “power on”.")
+        _once("power on", request.is_on)
+        return replace(request, is_on=True)
+    word = words[0].text.casefold()
+    field = _CLAUSES[word]
+    _once(word, getattr(request, field))
+    value = _text(words[1:], f"Something is missing behind “{word}”.")
+    if field in _ONE_WORD and len(words) > 2:
+        raise ValueError(f"“{_short(value)}” is not one {'VMstore' if field == 'vmstore' else 'target'}.")
+    return {
+        "vmstore": lambda: replace(request, vmstore=value),
+        "name": lambda: replace(request, name=value),
+        "target": lambda: replace(request, target=value),
+        "at": lambda: replace(request, at=value),
+    }[field]()
+
+
+def _once(word: str, said: object) -> None:
+    if said:
+        raise ValueError(f"“{word}” stands there more than once. Put a name that has it into quotes.")
+
+
+def _text(words: Sequence[Word], missing: str) -> str:
+    if len(words) > 1 and any(word.kind == "quoted" for word in words):
+        raise ValueError("There is something beside a quoted name.")
+    text = " ".join(word.text for word in words)
+    if not text:
+        raise ValueError(missing)
+    if len(text) > _LONGEST:
+        raise ValueError(f"“{_short(text)}” is longer than {_LONGEST} characters.")
+    return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,55 @@
+"""The grammar of `/restore`."""
+
+import pytest
+
+from bot.errors import UsageError
+from bot.model import RestoreRequest
+from handlers import parse
+from handlers.parse import Verb
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("vm01", RestoreRequest(what="vm01")),
+        ("7f3k9q to vmstore2 as vm01-restored", RestoreRequest(what="7f3k9q", vmstore="vmstore2", name="vm01-restored")),
+        ("vm01 POWER on", RestoreRequest(what="vm01", is_on=True)),
+        ("vm01 at 2026-11-01 14:30 from s3", RestoreRequest(what="vm01", at="2026-11-01 14:30", target="s3")),
+        ("app server 03 as app 4 at 7d power on to x", RestoreRequest(
+            what="app server 03", name="app 4", at="7d", is_on=True, vmstore="x")),
+        ('"road to nowhere" as "as"', RestoreRequest(what="road to nowhere", name="as")),
+        ('"power on" power on', RestoreRequest(what="power on", is_on=True)),
+        ("power", RestoreRequest(what="power")),
+        ("&lt;!channel&gt;", RestoreRequest(what="<!channel>")),
+    ],
+)  # fmt: skip
+def test_it_is_read_in_any_order(text: str, request_: RestoreRequest) -> None:
+    assert parse.restore(text) == request_
+    assert parse.cloudy(f"restore {text}").restoring == request_
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "Say which VM"),
+        ("to vmstore2", "Say which VM"),
+        ("vm01 to", "missing behind “to”"),
+        ("vm01 to a b", "not one VMstore"),
+        ("vm01 from a b", "not one target"),
+        ("vm01 as a as b", "more than once"),
+        ("vm01, vm02", "One at a time"),
+        ("vm01 power on now", "not understood behind"),
+        ('"vm01', "never closed"),
+        ("vm01\nto x", "one line"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_the_usage(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        parse.restore(text)
+    assert error.value.usage == parse.RESTORE_USAGE
+
+
+def test_may_i_knows_it() -> None:
+    meant = parse.cloudy("may-i restore vm01 to vmstore2").meant
+    assert meant is not None
+    assert meant.verb is Verb.RESTORE
