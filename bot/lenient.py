@@ -3,23 +3,23 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from bot.desk import BaseLost
+from bot.desk import CopyFailed
 from bot.errors import CloudyError, MissingError, Stopped
-from bot.model import ObjectInfo, Upload
+from bot.model import ObjectInfo, PartSource, Upload
 from bot.ports import ObjectStore
 from bot.undoing import erase
 
 T = TypeVar("T")
 
 
-def or_lost(call: Callable[[], T], what: str) -> T:
-    """Whatever is wrong with a copy: sending everything will tell whether the target itself is well."""
+def or_lost(call: Callable[[], T], source: PartSource, key: str) -> T:
+    """Whatever is wrong with a copy of that object: sending will tell whether the target itself is well."""
     try:
         return call()
     except Stopped:
         raise
     except CloudyError as error:
-        raise BaseLost(f"{what} cannot be copied from: {error.message}") from error
+        raise CopyFailed(f"{key} cannot be copied from: {error.message}", source, key) from error
 
 
 def was_put(put: Callable[[], ObjectInfo], target: ObjectStore, key: str, value: int) -> bool:
@@ -37,14 +37,13 @@ def was_put(put: Callable[[], ObjectInfo], target: ObjectStore, key: str, value:
 
 
 def was_erased(target: ObjectStore, key: str) -> bool:
-    """Remove what was made for a while; what stays is left to the clean-up."""
+    """Remove what was made for a while; what stays, or could only be hidden, is left to the clean-up."""
     try:
-        erase(target, key)
+        return erase(target, key)
     except Stopped:
         raise
     except CloudyError:
         return False
-    return True
 
 
 def is_there(target: ObjectStore, key: str) -> bool:

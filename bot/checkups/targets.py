@@ -101,7 +101,7 @@ def _copied_parts(store: ObjectStore) -> str:
     if not able.copies_parts:
         raise Unjudged(f"the store makes no part of an object that it has: every file is sent whole, and {_LONG_PARTS}")
     lacks = {
-        f"it locks all that is written to it, so nothing can be made there for a while, and {_LONG_PARTS}": (
+        f"what is written to it cannot be removed for good (locked, or no right to versions), and {_LONG_PARTS}": (
             not able.locks_all
         ),
         "it does not say what it copied": able.copy_tells_crc,

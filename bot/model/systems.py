@@ -151,7 +151,7 @@ class Capabilities:
     copy_checks_etag: bool = False  # refuses to copy from an object with another etag
     equal_parts: bool = False  # takes parts of one length only, but for the last
     crc_by_part: bool = False  # it checks each part when it comes; the whole's is made of those that it lists
-    locks_all: bool = False  # the place locks all that is written to it, so that nothing can be made for a while only
+    locks_all: bool = False  # what is written there cannot be removed for good, so nothing can be made for a while
 
     @property
     def proof(self) -> str:
@@ -294,6 +294,8 @@ class RecoveryPoint:
     consistency: str
     size: int  # bytes of all files
     origin: str = ""  # name of the VM that its VM was cloned from
+    vmstore: str = ""  # that the VM was on; "": from before this was kept
+    installation: str = ""  # that made it; "": likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

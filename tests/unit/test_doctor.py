@@ -155,7 +155,7 @@ def test_a_clock_that_is_off_is_told_with_its_way() -> None:
             Capabilities(
                 checks_crc=True, copies_parts=True, copy_tells_crc=True, copy_checks_etag=True, locks_all=True
             ),
-            "it locks all that is written to it",
+            "what is written to it cannot be removed for good",
         ),
         (Capabilities(checks_crc=False, copies_parts=True, copy_checks_etag=True), "does not say what it copied"),
         (Capabilities(checks_crc=True, copies_parts=True, copy_tells_crc=True), "does not look whether the source"),

@@ -17,6 +17,7 @@ _BODY = bytearray(b"123456789")
 _CRC = 0xAE8B14860A799888
 _WRONG_CRC = _CRC ^ 1
 _ROOT = ".cloudy/probe-"
+_NO_VERSION = ("", "null")  # what is removed is gone at once (S3 User Guide, "Deleting from suspended buckets")
 
 
 def probe(bucket: Bucket) -> Capabilities:
@@ -45,8 +46,19 @@ def _probe(bucket: Bucket, root: str) -> Capabilities:
             copy_tells_crc=copying.copy_tells_crc,
             copy_checks_etag=copying.copy_checks_etag,
             equal_parts=copying.equal_parts,
-            locks_all=bucket.locks_all(),
+            locks_all=bucket.locks_all() or _keeps(bucket, f"{root}/whole"),
         )
+
+
+def _keeps(bucket: Bucket, key: str) -> bool:
+    """Whether what is written there cannot be removed for good, for a lock that may not be asked, or lack of rights."""
+    version = bucket.head(key).version_id
+    try:
+        for each in bucket.everything(key):
+            bucket.delete(each.key, each.version_id)
+    except DeniedError:
+        return version not in _NO_VERSION
+    return False
 
 
 def _remove_left(bucket: Bucket) -> None:

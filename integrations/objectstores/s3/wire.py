@@ -270,7 +270,7 @@ class Bucket:
         return f"{rule.get('Mode')}, {span}"
 
     def locks_all(self) -> bool:
-        """Whether the bucket itself locks all that is written to it. False also where it may not be asked."""
+        """Whether the bucket says that it locks all that is written to it. False also where it may not be asked."""
         try:
             return "DefaultRetention" in self._object_lock().get("Rule", {})
         except PermanentError:
