@@ -5,7 +5,7 @@ from functools import partial
 from threading import Lock
 
 from bot.checksum import crc64, to_hex, whole
-from bot.desk import BaseLost, Desk
+from bot.desk import CopyFailed, Desk
 from bot.errors import IntegrityError, MissingError
 from bot.lenient import listed, or_lost
 from bot.model import Content, CopySource, ObjectInfo, Part, PartDone, PartSource, Upload
@@ -35,6 +35,11 @@ class Assembly:
     def crc64(self) -> int:
         """Of all that is there."""
         return _crc(self._parts())
+
+    @property
+    def size(self) -> int:
+        """Of all that is there, in bytes."""
+        return sum(part.length for part in self._parts())
 
     def begin(self, size: int = 0) -> None:
         """Go on with what journal and store agree on, or open an upload. size: the object's; 0: not known yet."""
@@ -82,26 +87,24 @@ class Assembly:
         return True
 
     def put(self, part: Part, body: Content, value: int) -> None:
-        """Send a part. BaseLost: the object was made of others."""
+        """Send a part. CopyFailed: the object was made of others."""
         send = partial(self._target.put_part, self._open_upload(), part.number, body, crc64=value)
         self._record(part, self._desk.ask(self._target, send), value)
 
     def copy(self, part: Part, source: CopySource, value: int) -> None:
-        """Have a part copied. BaseLost: it cannot be, or the store says that it copied other bytes.
+        """Have a part copied. CopyFailed: it cannot be, or the store says that it copied other bytes.
 
         Where it does not say what it copied, what it copied from is read; a segment is not, since it was checked when
         it was made, and what is made of it is.
         """
         make = partial(self._target.copy_part, self._open_upload(), part.number, source, crc64=value)
-        copied = self._desk.ask(self._target, partial(or_lost, make, source.key))
+        copied = self._desk.ask(self._target, partial(or_lost, make, part.source, source.key))
         found = copied.crc64
         if found is None:
-            found = value if part.source is PartSource.SEGMENT else self._read_back(source)
+            found = value if part.source is PartSource.SEGMENT else self._read_back(part.source, source)
         if found != value:
-            raise BaseLost(
-                f"{source.key} has other bytes at {source.offset} than it should: CRC-64 {to_hex(found)}, "
-                f"not {to_hex(value)}. It is damaged, and so is what it belongs to."
-            )
+            words = f"{self._other_bytes(part, source)}: CRC-64 {to_hex(found)}, not {to_hex(value)}."
+            raise CopyFailed(words, part.source, source.key, is_damaged=True)
         self._record(part, copied.etag, value)
 
     def close(self, count: int) -> bool:
@@ -136,7 +139,8 @@ class Assembly:
 
     def _open_upload(self) -> Upload:
         if self._upload is None:
-            raise BaseLost(f"{self.key} was made of other parts before a crash.")
+            words = f"{self.key} was made of other parts before a crash."
+            raise CopyFailed(words, PartSource.SEGMENT, self.key)
         return self._upload
 
     def _open(self) -> Upload:
@@ -170,12 +174,20 @@ class Assembly:
         size = sum(part.length for part in parts)
         return self._target.complete_upload(upload, parts, size=size, crc64=_crc(parts), metadata=self._desk.metadata)
 
-    def _read_back(self, source: CopySource) -> int:
+    def _other_bytes(self, part: Part, source: CopySource) -> str:
+        """What is said of a copy that came out wrong. Only a recovery point's object is somebody's data."""
+        if part.source is PartSource.COPY:
+            return f"{source.key} is damaged, and so is what it belongs to: it has other bytes at {source.offset}"
+        if part.source is PartSource.ZERO:
+            return f"{source.key} was copied as something else than zeros"
+        return f"a temporary object of {self._path}, {source.key}, was copied as other bytes than it has"
+
+    def _read_back(self, kind: PartSource, source: CopySource) -> int:
         """The CRC of what was copied from."""
         value = 0
         for at in range(0, source.length, _READ_BACK):
             get = partial(self._target.get, source.key, source.offset + at, min(_READ_BACK, source.length - at))
-            value = crc64(self._desk.ask(self._target, partial(or_lost, get, source.key)), value)
+            value = crc64(self._desk.ask(self._target, partial(or_lost, get, kind, source.key)), value)
         return value
 
 

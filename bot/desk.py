@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from bot.losses import Loss, Losses
 from bot.meter import Meter
-from bot.model import Carried, CopySource, ObjectInfo, PartDone, SourceFile, StoredFile, Upload
+from bot.model import Carried, CopySource, ObjectInfo, PartDone, PartSource, SourceFile, StoredFile, Upload
 from bot.ports import ObjectStore
 
 T = TypeVar("T")
@@ -59,6 +60,15 @@ class Journal(Protocol):
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """What `stored` was told of that key, if anything."""
 
+    def lost(self, target: str, key: str, loss: Loss) -> None:
+        """What was to be copied for the object of that key is no good; known also to a run that goes on later."""
+
+    def turned(self, target: str, key: str, turn: int) -> None:
+        """What was begun of it in the turns before that one is given up, and the parts are not there any more."""
+
+    def losses(self, target: str) -> Mapping[str, Losses]:
+        """What `lost` and `turned` were told, by key."""
+
 
 class GivenUp(Exception):  # noqa: N818 - no error of the transfer's
     """This target is out, the others go on."""
@@ -71,8 +81,18 @@ class Ask(Protocol):
         """Call, and give what it gave. GivenUp: it failed, now or before."""
 
 
-class BaseLost(Exception):  # noqa: N818 - no error: the file is sent in full instead
-    """What was to be copied from is not what it was recorded as: gone, archived, changed, or of other bytes."""
+class CopyFailed(Exception):  # noqa: N818 - no error: the file is sent once more, and copied from something else
+    """What was to be copied is gone, archived, changed, refused or of other bytes.
+
+    It is an object of a recovery point, the zeros, or what the file itself had there, such as a temporary object.
+    """
+
+    def __init__(self, words: str, source: PartSource, key: str, *, is_damaged: bool = False) -> None:
+        """source: COPY, ZERO or SEGMENT, in that order. is_damaged: it was copied, as other bytes."""
+        super().__init__(words)
+        self.source = source
+        self.key = key
+        self.is_damaged = is_damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +103,15 @@ class Desk:
     journal: Journal
     ask: Ask
     metadata: Mapping[str, str]
-    zeros: Callable[[ObjectStore, int], CopySource]  # so many of them at least, where they can be copied from
+    zeros: Callable[[ObjectStore, int, Callable[[CopySource], None]], None]  # has so many of them copied
     meter: Meter
+    agree: Callable[[SourceFile, int], None]  # IntegrityError: another pass over that file gave another CRC
 
     def note(
         self, target: ObjectStore, file: SourceFile, info: ObjectInfo, crc64: int, digests: str = ""
     ) -> StoredFile:
-        """A file is whole in a target, and its digests at that key: keep it."""
+        """A file is whole in a target, its digests at that key: keep it. IntegrityError: another target has others."""
+        self.agree(file, crc64)
         stored = StoredFile(
             path=f"{self.export}/{file.path}",
             name=file.name,

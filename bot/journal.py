@@ -1,12 +1,14 @@
 """The database as the actions see it: clean-up ledger, part ledger, catalogue, each call a unit of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
 
-from bot.codec import encode
+from bot.codec import decode, encode
 from bot.estimate import requests_of
 from bot.insist import insist
+from bot.losses import Loss, Losses
 from bot.model import (
     AuditEvent,
     Carried,
@@ -275,6 +277,34 @@ class DatabaseJournal(_View):
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         """The object, if it was whole before."""
         return self._stored(target).get(key)
+
+    def lost(self, target: str, key: str, loss: Loss) -> None:
+        """Written into the plan, which a run that goes on later has."""
+        self._write(lambda unit: self._keep_losses(unit, target, key, lambda known: known.plus(loss)))
+
+    def turned(self, target: str, key: str, turn: int) -> None:
+        """See the port."""
+
+        def write(unit: Unit) -> None:
+            unit.parts.forget(self._id, target, key)
+            self._keep_losses(unit, target, key, lambda known: replace(known, begun=turn))
+
+        self._write(write)
+
+    def losses(self, target: str) -> Mapping[str, Losses]:
+        """See the port."""
+        found = self._read(lambda unit: unit.transactions.find(self._id))
+        kept: Json = found.plan.get("losses", {}).get(target, {}) if found else {}
+        return {key: decode(Losses, each) for key, each in kept.items()}
+
+    def _keep_losses(self, unit: Unit, target: str, key: str, alter: Callable[[Losses], Losses]) -> None:
+        plan = unit.transactions.get(self._id).plan
+        everywhere: Json = plan.get("losses", {})
+        here: Json = everywhere.get(target, {})
+        known = decode(Losses, here.get(key, {}))
+        if (changed := alter(known)) != known:
+            everywhere = everywhere | {target: here | {key: encode(changed)}}
+            unit.transactions.update(self._id, plan=plan | {"losses": everywhere})
 
     def _stored(self, target: str) -> dict[str, StoredFile]:
         with self._lock:

@@ -3,19 +3,21 @@
 bot/transfer.py owns the threads. Windows come from one thread, in order; jobs are carried out by several.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from bot import digests
 from bot.assembly import Assembly
-from bot.checksum import crc64
+from bot.checksum import crc64, to_hex
 from bot.comparison import Comparison
-from bot.desk import BaseLost, Desk
+from bot.desk import CopyFailed, Desk
 from bot.errors import CloudyError, IntegrityError
 from bot.lenient import is_there, was_put
+from bot.losses import Loss, Losses
 from bot.model import (
     CopySource,
     ObjectInfo,
@@ -38,6 +40,8 @@ T = TypeVar("T")
 _END = Part(number=0, offset=0, length=0)  # stands for "make the object"
 _WORTH_DIGESTS = 1 << 20  # a smaller file is sent again sooner than looked up
 
+log = logging.getLogger(__name__)
+
 
 def is_worth_digests(file: SourceFile, target: ObjectStore) -> bool:
     """Whether a file may be copied from one day, and so be compared with."""
@@ -45,7 +49,7 @@ def is_worth_digests(file: SourceFile, target: ObjectStore) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Route:
     """How a file is to get to one target."""
 
     cut: Cutter
@@ -53,31 +57,29 @@ class Way:
     kept: int  # by which the next run is to compare: that of its digests
     is_small: bool  # of one window and one part at most
     comparison: Comparison  # with what there is already
-    is_full: bool = False  # nothing is copied, zeros neither: it went wrong before
-    turn: int = 0  # how often it went wrong
+    losses: Losses  # what went wrong before
 
 
 class Lane:
     """One file, one target. Small ones are written at once, others part by part in an upload."""
 
-    def __init__(self, target: ObjectStore, file: SourceFile, number: int, *, way: Way, desk: Desk) -> None:
+    def __init__(self, target: ObjectStore, file: SourceFile, number: int, *, route: Route, desk: Desk) -> None:
         """number: the file's position in the manifest."""
         self.target = target
         self.file = file
         self.stored: StoredFile | None = None
-        self.lost = ""  # why a base was no good, in words
-        self.lost_from = ""  # its key; "": it was no base but the zeros
+        self.is_lost = False  # something of it could not be copied: it is to be sent once more
         self.number = number
-        self._cut = way.cut
-        self._comparison = way.comparison
-        self._small: list[Part] | None = [] if way.is_small else None  # its parts, all known before the first is sent
+        self._cut = route.cut
+        self._comparison = route.comparison
+        self._small: list[Part] | None = [] if route.is_small else None  # its parts, all known before the first is sent
         self._desk = desk
         self._windows: deque[Window] = deque()  # whose bytes may still be needed
-        self._is_full = way.is_full
+        self._losses, turn = route.losses, route.losses.turn
         self._object = Assembly(target, file.key, desk, path=file.path)
-        name = f"{number}-{way.turn}" if way.turn else str(number)  # a late copy of the turn before must not meet it
+        name = f"{number}-{turn}" if turn else str(number)  # a late copy of the turn before must not meet it
         self._segments = Segments(target, desk, transaction=file.key.partition("/")[0], file=name, path=file.path)
-        self._grain, self._kept = way.grain, way.kept
+        self._grain, self._kept = route.grain, route.kept
         self._is_at_once = False
         self._count = 0  # parts of the object so far
 
@@ -94,12 +96,17 @@ class Lane:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be sent."""
-        return self.stored is not None or bool(self.lost)
+        return self.stored is not None or self.is_lost
 
     def begin(self) -> None:
         """Find what the target has already, open an upload where one is needed for sure."""
         self.stored = self._desk.journal.is_stored(self.target.name, self.file.key)
-        if self.stored is None and self._small is None:
+        if self.stored is not None:
+            return
+        if self._losses.begun < self._losses.turn:  # nothing that was copied into it is to be taken for sent
+            self._object.give_up()
+            self._desk.journal.turned(self.target.name, self.file.key, self._losses.turn)
+        if self._small is None:
             self._resume()
 
     def see(self, window: Window) -> list["Job"]:
@@ -143,7 +150,7 @@ class Lane:
             return []
         value = seen[self._grain].crc64(part.offset, part.length)
         if self._is_at_once:
-            self.give_up_upload()
+            self._object.give_up()
             with pieces_of(windows, part.offset, part.length) as body:
                 put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
                 self._keep(lambda: self._desk.ask(self.target, put), value, seen)
@@ -151,10 +158,8 @@ class Lane:
             return []
         try:
             return self._carried_out(part, windows, value, seen)
-        except BaseLost as why:
-            if self._is_full:
-                self._desk.ask(self.target, partial(_fail, why))
-            self.lost, self.lost_from = str(why), part.base
+        except CopyFailed as why:
+            self._lose(why)
             return []
 
     def _carried_out(self, part: Part, windows: Sequence[Window], value: int, seen: Sights) -> list["Job"]:
@@ -170,9 +175,15 @@ class Lane:
             self._complete(seen)
         return []
 
-    def give_up_upload(self) -> None:
-        """One that was begun for copies that turned out to be impossible."""
-        self._object.give_up()
+    def _lose(self, why: CopyFailed) -> None:
+        """Keep it first of all, so that a run that goes on after a pause or a crash avoids it from the start."""
+        self.is_lost = True
+        loss = Loss(turn=self._losses.turn, source=why.source, key=why.key, words=str(why))
+        self._desk.journal.lost(self.target.name, self.file.key, loss)
+        facts = {"action": "lost", "target": self.target.name, "object": self.file.key, "error": loss.words}
+        log.warning("not copied, the file is sent once more", extra=facts)
+        if self._losses.is_last:
+            self._desk.ask(self.target, partial(_fail, why))
 
     def _runs(self, window: Window) -> Iterator[Run]:
         """What stretches of the window are: changed, in a base, or zero."""
@@ -180,7 +191,7 @@ class Lane:
         places = self._comparison.places(first, grains)
         for position, grain in enumerate(grains, start=first):
             base, offset = places.get(position, (None, 0))
-            is_zero = grain.is_zero and not self._is_full
+            is_zero = grain.is_zero and self._losses.copies_zeros
             state = RunState.ZERO if is_zero else RunState.UNCHANGED if base else RunState.CHANGED
             if now.length and (state, base) == now[1:3] and (base is None or offset == now.offset + now.length):
                 now = now._replace(length=now.length + grain.length)
@@ -227,6 +238,8 @@ class Lane:
         if part.source is PartSource.UPLOAD:
             with pieces_of(windows, part.offset, part.length) as body:
                 assembly.put(part, body, value)
+        elif part.source is PartSource.ZERO:
+            self._desk.zeros(self.target, part.length, lambda source: assembly.copy(part, source, value))
         else:
             assembly.copy(part, self._source(part), value)
         self._desk.meter.arrived(self.target.name, part)
@@ -240,8 +253,6 @@ class Lane:
         self._segments.remove(part.segment)
 
     def _source(self, part: Part) -> CopySource:
-        if part.source is PartSource.ZERO:
-            return replace(self._desk.zeros(self.target, part.length), offset=0, length=part.length)
         etag, version = self._comparison.copied_from(part.base)
         return CopySource(key=part.base, offset=part.base_offset, length=part.length, etag=etag, version_id=version)
 
@@ -254,6 +265,14 @@ class Lane:
             self._note(made, self._object.crc64, key if has_digests else "")
 
     def _complete(self, seen: Sights) -> None:
+        """IntegrityError: the parts are not what was read, whatever each of them is by itself."""
+        value, made = seen[self._grain].crc64(0, self.file.size), self._object
+        if (made.size, made.crc64) != (self.file.size, value):
+            raise IntegrityError(
+                f"The parts of {self.file.path} in target {self.target.name} are {made.size} bytes with the CRC-64 "
+                f"{to_hex(made.crc64)}; {self.file.size} with {to_hex(value)} were read: a fault of Cloudy's. "
+                "No recovery point is made of it; ask again, and report this."
+            )
         self._keep(self._object.make, self._object.crc64, seen)
 
     def _keep(self, make: Callable[[], ObjectInfo], value: int, seen: Sights) -> None:
@@ -299,7 +318,7 @@ def _parts(items: Sequence[Part | Segment]) -> list[Part]:
     return [item for item in items if isinstance(item, Part)]
 
 
-def _fail(why: BaseLost) -> None:
+def _fail(why: CopyFailed) -> None:
     """Nothing is left to be tried: it is the target's failure."""
     cause = why.__cause__
     raise cause if isinstance(cause, CloudyError) else IntegrityError(str(why))

@@ -6,7 +6,7 @@ They lie at .cloudy/segment/<transaction>/<position of the file>/<segment>, and 
 from functools import partial
 
 from bot.assembly import Assembly
-from bot.desk import BaseLost, Desk
+from bot.desk import CopyFailed, Desk
 from bot.ids import segment_key
 from bot.lenient import was_erased
 from bot.model import CopySource, Part, PartDone, PartSource, Segment
@@ -37,7 +37,7 @@ class Segments:
     def begin(self, part: Part, former: PartDone | None) -> bool:
         """Whether a part of a segment is needed; with the first one its upload is opened.
 
-        former: what the object has where the segment is to go. BaseLost is never raised here.
+        former: what the object has where the segment is to go. CopyFailed is never raised here.
         """
         segment = self._open.get(part.segment)
         if segment is None:
@@ -60,10 +60,11 @@ class Segments:
         return found.part if found.assembly is None or found.assembly.close(found.count) else None
 
     def of(self, number: int) -> Assembly:
-        """Where parts of it go. BaseLost: it is no more in the making."""
+        """Where parts of it go. CopyFailed: it is no more in the making."""
         found = self._open.get(number)
         if found is None or found.assembly is None:
-            raise BaseLost(f"segment {number} of {self._path} is not what it was before a crash.")
+            words = f"segment {number} of {self._path} is not what it was before a crash."
+            raise CopyFailed(words, PartSource.SEGMENT, segment_key(*self._root, number))
         return found.assembly
 
     def whole(self, number: int) -> Part | None:

@@ -6,7 +6,7 @@ Retries are not here (bot/retry.py), nor is what to clean up: the journal is tol
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TypeVar
 
@@ -16,13 +16,15 @@ from bot.bundles import Bundles, Numbered, bundles
 from bot.comparison import Comparison
 from bot.desk import Desk, GivenUp, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
-from bot.grains import grain_for
-from bot.lane import Job, Lane, Way, is_worth_digests
+from bot.lane import Job, Lane, is_worth_digests
+from bot.losses import TURNS
 from bot.meter import Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
+from bot.passes import Passes
 from bot.ports import ObjectStore, Reader, Share
 from bot.reading import Window, windows
 from bot.reads import Reads
+from bot.routes import Compare, Routes
 from bot.seen import Seen, Sights
 from bot.senders import Senders
 from bot.starts import Starts
@@ -36,11 +38,6 @@ T = TypeVar("T")
 READERS = 2  # threads of one transfer that read ahead
 LOOK_AHEAD = 32 << 20  # bytes that the planner may leave undecided; a dozen of the smallest parts at least
 ALONE = 16  # windows of a transfer that shares no memory
-TRIES = 3  # of a file whose bases turn out to be no good; the last one is in full
-
-
-# What a file is compared with in a target, but for objects of these keys; called by one thread for each target.
-Compare = Callable[[ObjectStore, SourceFile, frozenset[str]], Comparison]
 
 
 def _nothing(_target: ObjectStore, _file: SourceFile, _avoided: frozenset[str]) -> Comparison:
@@ -68,7 +65,7 @@ class Sent:
     stored: Mapping[str, tuple[StoredFile, ...]]
     failed: Mapping[str, CloudyError]
     moved: Bytes  # by this call
-    lost: tuple[str, ...] = ()  # what could not be copied from and was sent in full, in words, with the target
+    lost: tuple[str, ...] = ()  # what could not be copied, so that more was sent: in words, with the target
 
 
 def send(
@@ -89,8 +86,7 @@ def send(
     Raises the first error where all targets fail; IntegrityError: a file is not what it was when it was listed.
     Repeat: safe; what the journal and the target agree on is neither read nor sent again.
     """
-    transfer = _Transfer(share, journal, settings, check, Meter(on_progress))
-    return transfer.run(files, targets)
+    return _Transfer(share, targets, journal, settings, check, Meter(on_progress)).run(files)
 
 
 class _Halted(Exception):  # noqa: N818 - never leaves this module
@@ -101,30 +97,33 @@ class _Transfer:
     """One call of `send`: files are read one after the other, and their parts sent by threads as they are decided."""
 
     def __init__(
-        self, share: Share, journal: Journal, settings: TransferSettings, check: Callable[[], None], meter: Meter
+        self,
+        share: Share,
+        targets: Sequence[ObjectStore],
+        journal: Journal,
+        settings: TransferSettings,
+        check: Callable[[], None],
+        meter: Meter,
     ) -> None:
         self._share = share
+        self._targets = targets
         self._settings = settings
         self._arena = settings.arena or Arena(ALONE)
         self._check = check
         self._meter = meter
-        self._targets: Sequence[ObjectStore] = ()
         self._lanes: dict[tuple[str, str], Lane] = {}  # by target and file: the last one
-        self._avoided: dict[tuple[str, str], frozenset[str]] = {}  # by target and file: what turned out to be no base
-        self._in_full: set[tuple[str, str]] = set()  # nothing at all is copied
         self._failed: dict[str, CloudyError] = {}
-        self._lost: tuple[str, ...] = ()
         self._first: BaseException | None = None  # what ended the transfer
         self._halt = Event()
         self._state = Lock()
-        zeros = Zeros(journal, self._ask, settings.metadata)
-        self._desk = Desk(
-            export=share.export,
-            journal=journal,
-            ask=self._ask,
-            metadata=settings.metadata,
-            zeros=zeros.source,
-            meter=meter,
+        self._desk = self._new_desk(journal)
+        self._routes = Routes(
+            self._desk,
+            settings.compare,
+            window=self._arena.window,
+            grain=settings.grain,
+            part_bytes=settings.part_bytes,
+            look_ahead=LOOK_AHEAD,
         )
         self._bundles = Bundles(
             self._desk,
@@ -135,17 +134,27 @@ class _Transfer:
             carefully=self._carefully,
         )
 
-    def run(self, files: Sequence[SourceFile], targets: Sequence[ObjectStore]) -> Sent:
+    def _new_desk(self, journal: Journal) -> Desk:
+        return Desk(
+            export=self._share.export,
+            journal=journal,
+            ask=self._ask,
+            metadata=self._settings.metadata,
+            zeros=Zeros(journal, self._ask, self._settings.metadata).copied,
+            meter=self._meter,
+            agree=Passes(journal, [target.name for target in self._targets]).agree,
+        )
+
+    def run(self, files: Sequence[SourceFile]) -> Sent:
         """Send them all; every thread has ended when this returns or raises."""
-        self._targets = targets
-        self._meter.expect([target.name for target in targets], sum(file.size for file in files))
+        self._meter.expect([target.name for target in self._targets], sum(file.size for file in files))
         self._refuse_too_large(files)
         with suppress(_Halted):
             self._send_all(files)
         if self._first is not None:
             raise self._first
         stored = {target.name: self._stored_in(target, files) for target in self._alive()}
-        return Sent(stored=stored, failed=dict(self._failed), moved=self._meter.moved, lost=self._lost)
+        return Sent(stored=stored, failed=dict(self._failed), moved=self._meter.moved, lost=self._lost())
 
     def _send_all(self, files: Sequence[SourceFile]) -> None:
         """First with what the targets have; what they turn out not to have is avoided, and the file sent once more."""
@@ -160,19 +169,16 @@ class _Transfer:
             for lane in starts.late():
                 self._send_file(lane.file, [lane], readers, senders)
             senders.wait()
-            for left in reversed(range(1, TRIES)):
-                for lane in [lane for lane in self._lanes.values() if lane.lost and not self._is_given_up(lane.target)]:
-                    self._avoid(lane, is_last=left == 1)
+            for _ in range(1, TURNS):
+                lost = [each for each in self._lanes.values() if each.is_lost and not self._is_given_up(each.target)]
+                for lane in lost:
                     again = starts.lanes(lane.number, lane.file, [lane.target])
                     self._send_file(lane.file, again, readers, senders)
                 senders.wait()
 
-    def _avoid(self, lane: Lane, *, is_last: bool) -> None:
-        self._lost = tuple(dict.fromkeys([*self._lost, f"{lane.target.name}: {lane.lost}"]))
-        place = lane.target.name, lane.file.key
-        self._avoided[place] = self._avoided.get(place, frozenset()) | {lane.lost_from}
-        if is_last or not lane.lost_from:
-            self._in_full.add(place)
+    def _lost(self) -> tuple[str, ...]:
+        known = ((target.name, self._desk.journal.losses(target.name).values()) for target in self._targets)
+        return tuple(f"{name}: {loss.words}" for name, found in known for each in found for loss in each.losses)
 
     @contextmanager
     def _threads(self) -> Iterator[tuple[Executor, Senders, Executor]]:
@@ -184,7 +190,7 @@ class _Transfer:
             ThreadPoolExecutor(max(1, len(self._targets)), thread_name_prefix="open") as openers,
         ):
             try:
-                yield readers, Senders(senders, copiers, self._work), openers
+                yield readers, Senders(senders, copiers, self._work, most=2 * self._settings.copies), openers
             except _Halted:
                 raise
             except BaseException as error:
@@ -233,6 +239,8 @@ class _Transfer:
                             senders.submit(self._seen_by(lane, window), seen)
                     finally:
                         window.release()
+                    senders.keep_pace(lanes, self._go_on)
+            self._desk.agree(file, seen[grains[0]].crc64(0, file.size))
             for lane in lanes:
                 senders.submit(self._ended(lane), seen)
         finally:
@@ -245,11 +253,9 @@ class _Transfer:
     def _lane(self, number: int, file: SourceFile, target: ObjectStore) -> Lane | None:
         """None: the target has it already, or is given up."""
         try:
-            lane = Lane(target, file, number, way=self._way(file, target), desk=self._desk)
+            lane = Lane(target, file, number, route=self._routes.of(file, target), desk=self._desk)
             with self._state:
                 self._lanes[target.name, file.key] = lane
-            if (target.name, file.key) in self._avoided:
-                lane.give_up_upload()  # nothing that was copied into it is to be taken for sent
             lane.begin()
         except GivenUp:
             return None
@@ -257,38 +263,6 @@ class _Transfer:
             self._meter.found(target.name, file.size)
             return None
         return lane
-
-    def _way(self, file: SourceFile, target: ObjectStore) -> Way:
-        settings, is_full = self._settings, (target.name, file.key) in self._in_full
-        able = self._ask(target, target.capabilities)
-        comparison = self._comparison(file, target) if able.copies_parts and not is_full else Comparison()
-        kept = settings.grain or grain_for(file.size, target.limits.smallest, comparison.last)
-        grain = comparison.grain or kept
-        rules = replace(
-            plan.CutRules.of(target.limits, able, granule=grain),
-            upload=settings.part_bytes,
-            upload_most=settings.part_bytes,  # so that it lies in one window
-            window=LOOK_AHEAD,
-        )
-        return Way(
-            cut=plan.cutter(file.size, rules),
-            grain=grain,
-            kept=kept,
-            is_small=file.size <= min(self._arena.window, settings.part_bytes),
-            comparison=comparison,
-            is_full=is_full,
-            turn=len(self._avoided.get((target.name, file.key), ())),
-        )
-
-    def _comparison(self, file: SourceFile, target: ObjectStore) -> Comparison:
-        """What does not fit the windows, whoever wrote it, is no base."""
-        is_stored = self._desk.journal.is_stored(target.name, file.key) is not None
-        if is_stored or not is_worth_digests(file, target):
-            return Comparison()
-        avoided = self._avoided.get((target.name, file.key), frozenset())
-        comparison = self._settings.compare(target, file, avoided)
-        fits = not comparison.grain or not self._arena.window % comparison.grain
-        return comparison if fits else Comparison()
 
     def _least(self, file: SourceFile, lanes: Sequence[Lane]) -> int:
         """Windows without which a file could stand still, and two to read on."""

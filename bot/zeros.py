@@ -5,12 +5,13 @@ It lies at .cloudy/zero/<size>, is shared by all transactions and belongs to no 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import TypeVar
 
 from bot.checksum import crc64, whole
-from bot.desk import Ask, BaseLost, Journal
+from bot.desk import Ask, CopyFailed, Journal
 from bot.errors import MissingError
 from bot.lenient import or_lost
 from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
@@ -33,8 +34,24 @@ class Zeros:
         self._metadata = metadata
         self._known: dict[tuple[str, int], CopySource] = {}
 
-    def source(self, target: ObjectStore, length: int) -> CopySource:
-        """So many zeros at least, 5 GiB at most; made where they are not there yet. BaseLost: they cannot be had."""
+    def copied(self, target: ObjectStore, length: int, copy: Callable[[CopySource], None]) -> None:
+        """Have so many zeros copied, 5 GiB at most; made where they are not there yet.
+
+        What was removed meanwhile, by a rule of the bucket say, or is damaged is made anew and copied from once more.
+        CopyFailed: that came to nothing, too.
+        """
+        source: CopySource | None = None
+        try:
+            source = self._source(target, length)
+            copy(replace(source, length=length))
+        except CopyFailed as why:
+            if why.source is not PartSource.ZERO:
+                raise
+            self._forget(target, source, is_damaged=why.is_damaged)
+            copy(replace(self._source(target, length), length=length))
+
+    def _source(self, target: ObjectStore, length: int) -> CopySource:
+        """So many at least."""
         with self._alone(target):
             source = self._found(target, SIZES[0]) or self._put(target)
             for size in SIZES[1:]:
@@ -42,6 +59,15 @@ class Zeros:
                     break
                 source = self._found(target, size) or self._multiplied(target, source, size)
             return source
+
+    def _forget(self, target: ObjectStore, source: CopySource | None, *, is_damaged: bool) -> None:
+        """Look it up anew; what another thread has made in its place stays. None: it could not even be made."""
+        with self._alone(target):
+            for place, known in list(self._known.items()):
+                if place[0] == target.name and (source is None or known is source):
+                    del self._known[place]
+                    if is_damaged and source is not None:
+                        self._call(target, partial(target.delete, source.key))
 
     @contextmanager
     def _alone(self, target: ObjectStore) -> Iterator[None]:
@@ -80,7 +106,7 @@ class Zeros:
             parts = [self._copied(target, upload, at, source) for at in range(1, size // source.length + 1)]
             make = partial(target.complete_upload, upload, parts, size=size, crc64=_crc(size), metadata=self._metadata)
             made = self._keep(target, self._call(target, make))
-        except BaseLost:
+        except CopyFailed:
             self._call(target, partial(target.abort_upload, upload))
             self._journal.settled(target.name, key)
             raise
@@ -91,7 +117,9 @@ class Zeros:
         value = _crc(source.length)
         copied = self._call(target, partial(target.copy_part, upload, number, source, crc64=value))
         if copied.crc64 not in (None, value):
-            raise BaseLost(f"{source.key} is not all zeros: remove it, and it is made anew.")
+            self._known.pop((target.name, source.length), None)
+            self._call(target, partial(target.delete, source.key))
+            raise CopyFailed(f"{source.key} was not all zeros.", PartSource.ZERO, source.key)
         return PartDone(
             number=number,
             offset=(number - 1) * source.length,
@@ -103,7 +131,7 @@ class Zeros:
 
     def _call(self, target: ObjectStore, call: Callable[[], T]) -> T:
         """Zeros are no reason to give a target up: they can be sent."""
-        return self._ask(target, partial(or_lost, call, "The zero object"))
+        return self._ask(target, partial(or_lost, call, PartSource.ZERO, "The zero object"))
 
     def _keep(self, target: ObjectStore, info: ObjectInfo) -> CopySource:
         source = CopySource(key=info.key, offset=0, length=info.size, etag=info.etag, version_id=info.version_id)

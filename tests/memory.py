@@ -9,6 +9,7 @@ from threading import Lock
 
 from bot.checksum import crc64
 from bot.errors import ArchivedError, ChangedError, DeniedError, IntegrityError, MissingError, PermanentError
+from bot.losses import Loss, Losses
 from bot.model import (
     Capabilities,
     Carried,
@@ -470,6 +471,8 @@ class MemoryJournal:
         self.files: dict[tuple[str, str], StoredFile] = {}
         self.samples: dict[tuple[str, str], tuple[int, tuple[tuple[int, int], ...]]] = {}
         self.objects: set[tuple[str, str]] = set()  # temporary ones, to be removed
+        self._lock = Lock()
+        self.known_losses: dict[tuple[str, str], Losses] = {}
 
     def temporary(self, target: str, key: str, url: str) -> None:
         with self._watching("temporary"):
@@ -531,6 +534,20 @@ class MemoryJournal:
     def is_stored(self, target: str, key: str) -> StoredFile | None:
         with self._watching("is_stored"):
             return self.files.get((target, key))
+
+    def lost(self, target: str, key: str, loss: Loss) -> None:
+        with self._watching("lost"), self._lock:
+            self.known_losses[target, key] = self.known_losses.get((target, key), Losses()).plus(loss)
+
+    def turned(self, target: str, key: str, turn: int) -> None:
+        with self._watching("turned"), self._lock:
+            known = self.known_losses.get((target, key), Losses())
+            self.known_losses[target, key] = replace(known, begun=turn)
+            self.recorded.pop((target, key), None)
+
+    def losses(self, target: str) -> Mapping[str, Losses]:
+        with self._watching("losses"), self._lock:
+            return {key: each for (name, key), each in self.known_losses.items() if name == target}
 
     def _watching(self, call: str) -> "_Watching":
         return _Watching(self.watch, f"journal.{call}")

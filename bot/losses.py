@@ -1,0 +1,51 @@
+"""What of a file could not be copied in a target, and what the next turn does about it. Pure."""
+
+from dataclasses import dataclass, replace
+
+from bot.model import PartSource
+
+TURNS = 3  # of a file in a target, also over restarts; the last one copies nothing that lies there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A copy that could not be had, or came out as other bytes."""
+
+    turn: int  # in which it was found out; the first one is 0
+    source: PartSource  # COPY: an object of a recovery point; ZERO: zeros; SEGMENT: what the file itself had there
+    key: str  # of that object
+    words: str  # for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """All of them of one file in one target."""
+
+    losses: tuple[Loss, ...] = ()
+    begun: int = 0  # the turn that the parts are of that the target has
+
+    @property
+    def turn(self) -> int:
+        """The one that is to be made now."""
+        return max((loss.turn + 1 for loss in self.losses), default=0)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether what is lost now is the target's failure."""
+        return self.turn >= TURNS - 1
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """Objects that the file is not compared with any more."""
+        return frozenset(loss.key for loss in self.losses if loss.source is PartSource.COPY)
+
+    @property
+    def copies_zeros(self) -> bool:
+        """Whether zeros are still copied; they were tried twice before they count as lost."""
+        return not self.is_last and not any(loss.source is PartSource.ZERO for loss in self.losses)
+
+    def plus(self, loss: Loss) -> "Losses":
+        """One more; an object is told of once in a turn."""
+        known = {(each.turn, each.source, each.key) for each in self.losses}
+        is_known = (loss.turn, loss.source, loss.key) in known
+        return self if is_known else replace(self, losses=(*self.losses, loss))
