@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import pytest
 
@@ -23,9 +24,10 @@ from bot.fetch import Arrived
 from bot.grains import MIB
 from integrations.shares.path import open_path
 from tests.e2e.waiting import until
-from tests.memory import Crash, CrashAt, MemoryShare, MemoryStore, MemoryWriter, unwatched
+from tests.memory import Crash, CrashAt, MemoryReader, MemoryShare, MemoryStore, MemoryWriter, unwatched
 from tests.workflow.restored import FOLDER, GRAIN, WINDOW, Restore, stored
 
+T = TypeVar("T")
 DICE = random.Random(1)
 CONTENT = {
     "vm01/vm01-flat.vmdk": DICE.randbytes(700) + bytes(3000) + DICE.randbytes(1500) + bytes(64) + DICE.randbytes(77),
@@ -250,7 +252,7 @@ def test_stop_ends_it_and_what_was_safe_is_not_fetched_again(restore: Restore, m
 
 def test_a_store_that_fails_ends_it(restore: Restore) -> None:
     def watch(call: str) -> None:
-        if call == "s3.get_into" and len(restore.store.given) == 3:
+        if call == "s3.get_into" and len(restore.store.given) >= 3:
             raise TransientError("the network is down")
 
     restore.watch(watch)
@@ -317,6 +319,46 @@ def test_what_a_share_has_lost_before_it_was_safe_is_written_again(grain: int, m
         restore.run(threads=1)
 
 
+class Hanging(MemoryReader):
+    """A read that hangs is given up, and goes on to write into the memory that it was given, whenever it likes."""
+
+    late: ClassVar[list[memoryview]] = []
+
+    def read_steps(
+        self, offset: int, buffer: memoryview, step: int, look: Callable[[memoryview], T], on_hang: Callable[[], None]
+    ) -> list[T]:
+        on_hang()
+        self.late.append(memoryview(buffer))
+        return super().read_steps(offset, buffer, step, look, on_hang)
+
+
+class HangingShare(MemoryShare):
+    def open(self, path: str) -> MemoryReader:
+        return Hanging(self, path)
+
+
+@pytest.mark.parametrize("grain", [GRAIN, 0])
+def test_memory_that_a_read_that_hangs_may_still_write_into_is_used_for_nothing_else(grain: int) -> None:
+    restore = made(grain=grain)
+    killed_before(restore, "share.rename")
+    Hanging.late.clear()
+    hanging = HangingShare(shared(restore).files)
+    hanging.directories = shared(restore).directories
+    hanging.files["old"] = DICE.randbytes(9000)
+    restore.share = hanging
+
+    def giving(body: bytes) -> bytes:
+        for view in Hanging.late:
+            view[:] = bytes(len(view))
+        return body
+
+    restore.store.giving = giving
+    restore.run(older=dict.fromkeys(CONTENT, "old"), threads=1)
+    assert Hanging.late
+    del hanging.files["old"]
+    whole(restore)
+
+
 def test_an_archived_object_is_told_before_anything_is_made(restore: Restore) -> None:
     restore.store.archived.add(restore.files[1].key)
     with pytest.raises(ArchivedError, match="brought back"):
@@ -329,12 +371,12 @@ def test_an_archived_object_is_told_before_anything_is_made(restore: Restore) ->
 
 def test_an_object_that_is_replaced_meanwhile_is_noticed(restore: Restore) -> None:
     def watch(call: str) -> None:
-        if call == "s3.get_into done" and len(restore.store.given) == 2:
+        if call == "s3.get_into done" and len(restore.store.given) >= 2:
             restore.store.overwrite(restore.files[0].key, CONTENT[DISK][::-1])
 
     restore.watch(watch)
     with pytest.raises(ChangedError):
-        restore.run()
+        restore.run(threads=1)
     assert f"{FOLDER}/{DISK}" not in shared(restore).files
 
 
