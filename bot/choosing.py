@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from bot import asking, durations
-from bot.errors import AmbiguousName, NotFound, RequesterError
+from bot.errors import AmbiguousName, NotFound, RequesterError, UsageError
 from bot.model import RecoveryPoint, RestoreRequest, State
 from bot.store import Unit
 
@@ -32,7 +32,7 @@ class Chosen:
 def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
     """Find it in the catalogue. A VM of that name goes before a part of an id.
 
-    NotFound, AmbiguousName, UsageError: which one? RequesterError: there is none, or none so old.
+    NotFound, AmbiguousName: which one? RequesterError: there is none, or none so old.
     """
     points = () if request.what.casefold() == LAST else unit.points.named(request.what)
     if points:
@@ -127,9 +127,10 @@ def _of_id(unit: Unit, text: str) -> Sequence[RecoveryPoint]:
         return found
     try:
         transaction = asking.meant(unit, text)
-    except NotFound as error:
-        names = _near(unit, text) or error.suggestions
-        raise NotFound(f"There is no recovery point “{text}”, and none of a VM called so.", names) from error
+    except (NotFound, UsageError) as error:  # the latter: too short for a part of an id
+        names = _near(unit, text)
+        hint = f" Did you mean {', '.join(names)}?" if names else ""
+        raise NotFound(f"There is no recovery point “{text}”, and none of a VM called so.{hint}", names) from error
     made = str(transaction.request.get("point", "")) or transaction.id
     there = tuple(point for point in unit.points.containing(made) if point.transaction_id == made)
     if not there:
@@ -154,7 +155,7 @@ def _chosen(unit: Unit, points: Sequence[RecoveryPoint], passed: tuple[str, ...]
 
 def _vmstore(unit: Unit, point: RecoveryPoint) -> str:
     maker = unit.transactions.find(point.transaction_id)
-    return maker.vmstore if maker else ""
+    return maker.vmstore if maker else point.vmstore
 
 
 def _elsewhere(what: str, target: str, points: Sequence[RecoveryPoint]) -> RequesterError:

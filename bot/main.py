@@ -32,6 +32,8 @@ from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
 from bot.rate_settings import timetable
 from bot.reads import Reads
+from bot.rebuilding import Rebuilt, rebuild
+from bot.retry import retrying
 from bot.runner import TransferSettingsFor
 from bot.slots import Slots
 from bot.sockets import keep_sockets
@@ -116,6 +118,19 @@ def janitor_for(settings: Settings, db: Database, actor: Actor) -> Janitor:
     """The janitor as a person sends it; it may work beside a running bot."""
     settings.require_secrets(slack=False, vmstores=True, targets=True)
     return Janitor(db, ConfiguredSystems(settings), SystemClock(), installation=installation_id(db), actor=actor)
+
+
+def catalogued(settings: Settings, targets: Sequence[str]) -> tuple[tuple[Rebuilt, ...], str]:
+    """Make the catalogue again from these targets alone; with it this installation's id. It may work beside a bot."""
+    settings.require_secrets(targets=True)
+    systems, lock = ConfiguredSystems(settings), _lock(settings)
+    stores = [retrying(systems.target(name), SystemClock().sleep) for name in targets]
+    db = _prepare(settings) if lock.acquire() else _opened_once_ready(settings)
+    try:
+        return tuple(rebuild(db, store) for store in stores), installation_id(db)
+    finally:
+        db.close()
+        lock.release()
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:

@@ -208,6 +208,8 @@ def _know(
         consistency=consistency,
         size=sum(file.size for file in files),
         origin=origin,
+        vmstore=context.transaction.vmstore,
+        installation=context.installation,
     )
     context.catalogue.commit(point, files)
     return point

@@ -6,6 +6,7 @@ import typer
 
 from bot.cli import (
     audit,
+    catalog,
     config,
     demo,
     doctor,
@@ -49,6 +50,7 @@ app.command("doctor")(doctor.doctor)
 app.command("manifest")(manifest.manifest)
 app.command("orphans")(orphans.orphans)
 app.add_typer(audit.app, name="audit")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
 

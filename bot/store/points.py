@@ -28,6 +28,8 @@ class Points:
                 consistency=point.consistency,
                 size=point.size,
                 origin=point.origin,
+                vmstore=point.vmstore,
+                installation=point.installation,
             )
         )
         self._session.flush()
@@ -65,6 +67,13 @@ class Points:
         )
         return tuple(point_of(row) for row in rows)
 
+    def of_target(self, target: str) -> tuple[RecoveryPoint, ...]:
+        """Give those in a target, oldest first."""
+        rows = self._session.exec(
+            select(PointRow).where(PointRow.target == target).order_by(col(PointRow.transaction_id))
+        )
+        return tuple(point_of(row) for row in rows)
+
     def names(self) -> tuple[str, ...]:
         """Give the names of all VMs that have any."""
         return tuple(self._session.exec(select(PointRow.vm_name).distinct().order_by(col(PointRow.vm_name))))
@@ -99,4 +108,6 @@ def point_of(row: PointRow) -> RecoveryPoint:
         consistency=row.consistency,
         size=row.size,
         origin=row.origin,
+        vmstore=row.vmstore,
+        installation=row.installation,
     )

@@ -149,6 +149,8 @@ class PointRow(Table, table=True):
     consistency: str
     size: int = Field(sa_type=BigInteger)
     origin: str = Field(default="", index=True)  # name of the VM that its VM was cloned from
+    vmstore: str = ""
+    installation: str = ""
 
 
 class SampledRow(Table, table=True):

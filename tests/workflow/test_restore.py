@@ -1,5 +1,7 @@
 """Restoring a recovery point: one whole VM or none, through deaths, Stop and whatever refuses."""
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,14 +277,51 @@ def test_what_somebody_put_under_the_name_meanwhile_is_never_touched(tmp_path: P
     assert left(house) == []
 
 
+class Template:
+    """A house with a recovery point, of which there are as many copies as a test wants."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._house, _point = protected(folder)
+        self._house.db.close()
+        self._monkeypatch = monkeypatch
+
+    def ready(self, name: str) -> tuple[House, Transaction, Host]:
+        """A copy in which a restore is about to begin."""
+        folder = self._folder.parent / name
+        folder.mkdir()
+        shutil.copy(self._folder / "cloudy.db", folder / "cloudy.db")
+        house, old = House(folder), self._house.targets["s3"]
+        new = house.targets["s3"]
+        new.objects, new.etags, new.metadata = dict(old.objects), dict(old.etags), dict(old.metadata)
+        host = with_host(house, self._monkeypatch)
+        transaction = asked(house, is_on=True)
+        house.dispatch()
+        return house, transaction, host
+
+    def calls(self) -> list[str]:
+        """What a good run calls."""
+        house, transaction, _host = self.ready("good")
+        watch = CrashAt(10**9)
+        house.watch(watch)
+        house.engine.run_all()
+        assert house.read(transaction.id).state is State.SUCCEEDED
+        return watch.told
+
+
+@pytest.fixture
+def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Template:
+    return Template(tmp_path / "template", monkeypatch)
+
+
 @pytest.mark.slow
-def test_a_death_at_any_call_ends_with_one_whole_vm_registered_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = _calls_of_a_good_run(tmp_path / "first", monkeypatch)
+@pytest.mark.timeout(1200)
+def test_a_death_at_any_call_ends_with_one_whole_vm_registered_once(template: Template) -> None:
+    calls = template.calls()
     assert len(calls) > 40
     for nth in range(len(calls)):
-        house, transaction, host = _ready(tmp_path / str(nth), monkeypatch)
+        house, transaction, host = template.ready(str(nth))
         house.watch(CrashAt(nth))
         with pytest.raises(Crash) as death:
             house.engine.run_all()
@@ -298,54 +337,28 @@ def test_a_death_at_any_call_ends_with_one_whole_vm_registered_once(
 
 
 @pytest.mark.slow
-def test_a_death_at_any_call_and_a_stop_end_with_a_whole_vm_or_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = _calls_of_a_good_run(tmp_path / "first", monkeypatch)
+@pytest.mark.timeout(1200)
+def test_a_death_at_any_call_and_a_stop_end_with_a_whole_vm_or_none(template: Template) -> None:
+    calls = template.calls()
     seen = set()
     for nth in range(len(calls)):
-        house, transaction, host = _ready(tmp_path / str(nth), monkeypatch)
+        house, transaction, host = template.ready(str(nth))
         house.watch(CrashAt(nth))
         with pytest.raises(Crash) as death:
             house.engine.run_all()
-        house.watch(CrashAt(3))
         house.clock.sleep(5)
         house.service.stop(transaction.id, ALICE, request_key="stop")
-        for _ in range(100):  # and the next processes die, too
-            try:
-                house.engine.run_all()
-                break
-            except Crash:
-                house.watch(CrashAt(3))
-        else:
-            house.watch(lambda _call: None)
+        house.watch(CrashAt(nth % 9))  # and the next process dies, too
+        with suppress(Crash):
             house.engine.run_all()
+        house.watch(lambda _call: None)
+        house.engine.run_all()
         where = f"died at call {nth}, {death.value}"
         done = house.read(transaction.id)
         seen.add(done.state)
         is_there = done.state in (State.SUCCEEDED, State.PARTIAL)
         assert files_in(house, "vm01-restored") == (KEPT if is_there else {}), where
         assert len(known(host, "vm01-restored")) == is_there, where
-        house.watch(lambda _call: None)
         assert left(house) == [], where
         house.db.close()
     assert seen >= {State.STOPPED, State.PARTIAL}
-
-
-def _ready(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[House, Transaction, Host]:
-    folder.mkdir()
-    with monkeypatch.context():
-        house, _point = protected(folder)
-    host = with_host(house, monkeypatch)
-    transaction = asked(house, is_on=True)
-    house.dispatch()
-    return house, transaction, host
-
-
-def _calls_of_a_good_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    house, transaction, _host = _ready(folder, monkeypatch)
-    watch = CrashAt(10**9)
-    house.watch(watch)
-    house.engine.run_all()
-    assert house.read(transaction.id).state is State.SUCCEEDED
-    return watch.told

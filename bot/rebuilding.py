@@ -1,0 +1,95 @@
+"""The catalogue made again from a target alone: every manifest there is a recovery point, whoever made it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bot import manifest
+from bot.errors import IntegrityError, MissingError, OperatorError, RemoteError
+from bot.manifest import Manifest
+from bot.model import RecoveryPoint
+from bot.orphans import IDS_BEGIN, prefix_of
+from bot.ports import ObjectStore
+from bot.store import Database, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What a target has, and what became of it."""
+
+    target: str
+    added: tuple[RecoveryPoint, ...] = ()  # the catalogue did not have them
+    known: tuple[RecoveryPoint, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()  # (transaction id, why): damaged, or of a later format
+    lost: tuple[str, ...] = ()  # transaction ids that the catalogue has there, and the target has not
+
+    def foreign(self, installation: str) -> tuple[RecoveryPoint, ...]:
+        """Those that another installation made."""
+        return tuple(each for each in (*self.added, *self.known) if each.installation not in ("", installation))
+
+
+def rebuild(db: Database, store: ObjectStore, on_found: Callable[[int], None] = lambda _count: None) -> Rebuilt:
+    """Read every manifest of a target and keep it in the catalogue. Nothing is removed there. Repeating is safe.
+
+    on_found: told how many manifests were read. RemoteError: the target cannot be read.
+    """
+    added: list[RecoveryPoint] = []
+    known: list[RecoveryPoint] = []
+    unread: list[tuple[str, str]] = []
+    for count, prefix in enumerate(_prefixes(store), 1):
+        try:
+            point = _point(store.name, written := _read(store, prefix))
+        except MissingError:  # deleted since it was listed
+            continue
+        except RemoteError:
+            raise
+        except (IntegrityError, OperatorError) as error:
+            unread.append((prefix, error.message))
+            continue
+        with db.unit() as unit:
+            (known if _keep(unit, point, written) else added).append(point)
+        on_found(count)
+    there = {point.transaction_id for point in (*added, *known)} | {prefix for prefix, _ in unread}
+    with db.read() as unit:
+        lost = [each.transaction_id for each in unit.points.of_target(store.name) if each.transaction_id not in there]
+    return Rebuilt(
+        target=store.name, added=tuple(added), known=tuple(known), unread=tuple(unread), lost=tuple(sorted(lost))
+    )
+
+
+def _prefixes(store: ObjectStore) -> Iterator[str]:
+    for found in store.list(IDS_BEGIN):
+        prefix = prefix_of(found.key)
+        if prefix and found.key == manifest.key(prefix):
+            yield prefix
+
+
+def _read(store: ObjectStore, prefix: str) -> Manifest:
+    written = manifest.decode(store.get(manifest.key(prefix)))
+    if written.transaction_id != prefix:
+        raise IntegrityError(f"It is the manifest of {written.transaction_id}.")
+    return written
+
+
+def _point(target: str, written: Manifest) -> RecoveryPoint:
+    return RecoveryPoint(
+        transaction_id=written.transaction_id,
+        target=target,
+        vm_uuid=written.vm.uuid,
+        vm_name=written.vm.name,
+        manifest_key=manifest.key(written.transaction_id),
+        taken_at=written.taken_at,
+        consistency=written.consistency,
+        size=written.size,
+        origin=written.vm.origin,
+        vmstore=written.vm.vmstore,
+        installation=written.installation,
+    )
+
+
+def _keep(unit: Unit, point: RecoveryPoint, written: Manifest) -> bool:
+    """Whether it was known before."""
+    is_known = unit.points.get(point.transaction_id, point.target) is not None
+    unit.points.put(point)
+    for file in written.files:
+        unit.files.put(point.transaction_id, point.target, file)
+    return is_known
