@@ -46,6 +46,11 @@ class _View:
     def _keep(self, *changes: Change) -> None:
         insist(lambda: self._db.keep(changes), self._clock)
 
+    def _forget_parts(self, tx_id: str, target: str) -> None:
+        """In slices, so that nobody has to wait long: a disk of 10 TiB has 650,000."""
+        while self._write(lambda unit: unit.parts.forget_some(tx_id, target)):
+            pass
+
     def _read(self, look: Callable[[Unit], T]) -> T:
         def once() -> T:
             with self._db.read() as unit:
@@ -94,9 +99,10 @@ class DatabaseLedger(_View):
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(resource.name, resource.system)
                 unit.samples.forget(resource.name, resource.system)
-                unit.parts.forget_all(resource.name, resource.system)
             self._on_release(unit, resource)
 
+        if resource.kind is ResourceKind.OBJECTS:
+            self._forget_parts(resource.name, resource.system)
         self._write(write)
 
     def keep(self, resources: Sequence[Resource], what: Json) -> None:
@@ -126,16 +132,17 @@ class DatabaseCatalogue(_View):
     def commit(self, point: RecoveryPoint, files: Sequence[StoredFile]) -> None:
         """See the port."""
 
-        def write(unit: Unit) -> None:
+        def write(unit: Unit) -> bool:
             unit.points.put(point)
             for file in files:
                 unit.files.put(self._id, point.target, file)
             self._count(unit, point.target, files)
             unit.samples.replace(point)
-            unit.parts.forget_all(self._id, point.target)
             unit.ledger.release(self._id, ResourceKind.OBJECTS, point.target, self._id)
+            return unit.parts.forget_some(self._id, point.target)
 
-        self._write(write)
+        if self._write(write):
+            self._forget_parts(self._id, point.target)
 
     def _count(self, unit: Unit, target: str, files: Sequence[StoredFile]) -> None:
         """Keep how many requests it took, for the estimates of later runs; told again, the first count stays."""
@@ -221,13 +228,9 @@ class DatabaseJournal(_View):
         self._write(lambda unit: unit.ledger.register(resource))
 
     def removed(self, target: str, key: str) -> None:
-        """Nothing of it is to be cleaned up any more."""
-
-        def write(unit: Unit) -> None:
-            for kind in (ResourceKind.UPLOAD, ResourceKind.OBJECT):
-                unit.ledger.release(self._id, kind, target, key)
-
-        self._write(write)
+        """Nothing of it is to be cleaned up any more. A large disk has thousands: no row of them stays."""
+        kinds = (ResourceKind.UPLOAD, ResourceKind.OBJECT)
+        self._keep(*(change.forgotten(self._id, kind, target, key) for kind in kinds))
         self._promised().discard((target, key))
 
     def may_be_open(self, target: str, key: str) -> bool:
@@ -262,8 +265,9 @@ class DatabaseJournal(_View):
 
     def stored(self, target: str, file: StoredFile) -> None:
         """The object is whole; its upload needs no abort any more."""
-        self._keep(change.file(self._id, target, file), self._released(target, file.key))
-        self._promised().discard((target, file.key))
+        promised, place = self._promised(), (target, file.key)
+        self._keep(change.file(self._id, target, file), *([self._released(*place)] if place in promised else []))
+        promised.discard(place)
         self._stored(target)[file.key] = file
 
     def settled(self, target: str, key: str) -> None:

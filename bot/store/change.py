@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, update
+from sqlalchemy import Executable, bindparam, delete, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from bot.model import PartDone, ResourceKind, StoredFile
@@ -61,6 +61,11 @@ def released(tx_id: str, kind: ResourceKind, system: str, name: str, at: datetim
     return Change(_RELEASED, {"of": tx_id, "a": kind.value, "on": system, "named": name, "at": at})
 
 
+def forgotten(tx_id: str, kind: ResourceKind, system: str, name: str) -> Change:
+    """A thing of which there are many is gone, and nobody will ask for it: the ledger needs no row of it."""
+    return Change(_FORGOTTEN, {"of": tx_id, "a": kind.value, "on": system, "named": name})
+
+
 def _put(row: type[Table]) -> Insert:
     """Keep a row; one of that primary key is replaced."""
     table = Table.metadata.tables[str(row.__tablename__)]
@@ -71,14 +76,13 @@ def _put(row: type[Table]) -> Insert:
 
 _PART, _FILE = _put(PartRow), _put(FileRow)
 _RESOURCES = Table.metadata.tables[str(ResourceRow.__tablename__)].c
-_RELEASED = (
-    update(_RESOURCES.name.table)
-    .where(
-        _RESOURCES.transaction_id == bindparam("of"),
-        _RESOURCES.kind == bindparam("a"),
-        _RESOURCES.system == bindparam("on"),
-        _RESOURCES.name == bindparam("named"),
-        _RESOURCES.released_at.is_(None),
-    )
-    .values(released_at=bindparam("at"))
+_OF_ONE = (
+    _RESOURCES.transaction_id == bindparam("of"),
+    _RESOURCES.kind == bindparam("a"),
+    _RESOURCES.system == bindparam("on"),
+    _RESOURCES.name == bindparam("named"),
 )
+_RELEASED = (
+    update(_RESOURCES.name.table).where(*_OF_ONE, _RESOURCES.released_at.is_(None)).values(released_at=bindparam("at"))
+)
+_FORGOTTEN = delete(_RESOURCES.name.table).where(*_OF_ONE)

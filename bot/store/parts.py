@@ -1,11 +1,13 @@
 """The part ledger: which parts of which object a store has, so that an upload goes on where it ended."""
 
-from sqlalchemy import distinct, func
+from sqlalchemy import Integer, distinct, func, literal_column
 from sqlmodel import Session, col, delete, select
 
 from bot.model import Carried, PartDone, PartSource
 from bot.store import change
 from bot.store.rows import PartRow
+
+SLICE = 5_000  # rows that are removed at once: some 20 ms, and others may write in between
 
 
 class Parts:
@@ -57,7 +59,19 @@ class Parts:
 
     def forget_all(self, tx_id: str, target: str) -> None:
         """Remove all parts of a transaction in a target; repeating is safe."""
-        self._session.exec(delete(PartRow).where(col(PartRow.transaction_id) == tx_id, col(PartRow.target) == target))
+        while self.forget_some(tx_id, target):
+            pass
+
+    def forget_some(self, tx_id: str, target: str) -> bool:
+        """Remove as many of them as nobody has to wait for; True: there may be more. Repeating is safe."""
+        some = (
+            select(literal_column("rowid", Integer))
+            .select_from(PartRow)
+            .where(PartRow.transaction_id == tx_id, PartRow.target == target)
+            .limit(SLICE)
+        )
+        gone = self._session.execute(delete(PartRow).where(literal_column("rowid").in_(some)))
+        return int(getattr(gone, "rowcount", 0)) == SLICE
 
 
 def _part(row: PartRow) -> PartDone:

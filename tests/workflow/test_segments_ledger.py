@@ -7,6 +7,7 @@ import pytest
 from bot import transfer
 from bot.errors import PermanentError
 from bot.model import PartLimits, ResourceKind, State
+from bot.store import parts
 from tests.memory import Crash, CrashAt
 from tests.workflow.house import ALICE, DISK, PART, House
 
@@ -39,8 +40,44 @@ def test_a_protection_through_segments_leaves_nothing_and_tells_the_bytes_once(t
     assert done.bytes.copied == 0
     assert done.bytes.sent == done.bytes.read
     assert any(body == DISK for body in house.targets["s3"].objects.values())
+    with house.db.read() as unit:  # nor in the database: a large disk has thousands of them
+        assert not unit.ledger.ever(ResourceKind.OBJECT)
+        assert not [name for _, name in unit.ledger.ever(ResourceKind.UPLOAD) if name.startswith(TEMPORARY)]
+        assert unit.parts.tally(done.id, "s3") == (0, 0)
+
+
+def test_every_temporary_object_is_promised_before_it_is_begun(tmp_path: Path) -> None:
+    house, promised = house_in(tmp_path), list[bool]()
+
+    def look(call: str) -> None:
+        if call == "s3.complete_upload":
+            with house.db.read() as unit:
+                opened = {key for key, _ in list(house.targets["s3"].uploads.values())}
+                names = {each.name for each in unit.ledger.open() if each.kind is ResourceKind.OBJECT}
+            promised.append({key for key in opened if key.startswith(TEMPORARY)} <= names)
+
+    house.watch(look)
+    house.protect()
+    assert promised
+    assert all(promised)
+
+
+def test_many_parts_are_forgotten_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "SLICE", 2)
+    house, slices = house_in(tmp_path), list[bool]()
+    forget = parts.Parts.forget_some
+
+    def watched(self: parts.Parts, tx_id: str, target: str) -> bool:
+        slices.append(forget(self, tx_id, target))
+        return slices[-1]
+
+    monkeypatch.setattr(parts.Parts, "forget_some", watched)
+    done = house.protect()
+    assert slices.count(True) > 3
+    assert slices[-1] is False
     with house.db.read() as unit:
-        assert {name for _, name in unit.ledger.ever(ResourceKind.OBJECT)} >= joined(house)
+        assert unit.parts.tally(done.id, "s3") == (0, 0)
+        assert unit.transactions.get(done.id).plan["requests"]["s3"]
 
 
 def calls(folder: Path) -> int:
