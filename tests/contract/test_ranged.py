@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import StandardBlobTier
 
+from bot import digests
+from bot.checksum import crc64
 from bot.errors import (
     ArchivedError,
     ChangedError,
@@ -18,15 +20,20 @@ from bot.errors import (
     Stopped,
     TransientError,
 )
+from bot.fetch import FetchSettings, fetch
+from bot.model import StoredFile
 from bot.ports import ObjectStore
 from bot.throttle import heed, heeding
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3.options import read_options
 from integrations.objectstores.s3.ranged import RangedBucket
 from integrations.objectstores.s3.store import S3Store
+from integrations.shares.path import open_path
 from tests import azurite, peers
 from tests.contract.s3_script import Call, Scripted, header, refusal, scripted
 from tests.contract.test_objectstore import Place, opening, place, put, store  # noqa: F401 - fixtures
+from tests.memory import MemoryJournal
+from tests.unit.test_digests import made
 
 MIB = 1 << 20
 BODY = bytes(range(256)) * 10
@@ -54,6 +61,38 @@ def test_much_is_read_at_once_and_into_the_middle_of_a_buffer(store: ObjectStore
     assert memory[5 : 8 * MIB + 5] == body[MIB + 77 : 9 * MIB + 77]
     assert memory[:5] == b"\7" * 5
     assert not memory[8 * MIB + 5 :].strip(b"\7")
+
+
+def test_a_file_comes_back_from_each_store_to_a_real_folder_with_its_holes(
+    store: ObjectStore,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    body = os.urandom(2 * MIB) + bytes(20 * MIB) + os.urandom(MIB + 77)
+    put(store, "run/disk", body)
+    put(store, "run/blocks/0", digests.encode(made(body, MIB, "run/disk")))
+    file = StoredFile(
+        path="/tintri/disk",
+        name="disk",
+        key="run/disk",
+        size=len(body),
+        crc64=crc64(body),
+        etag="",
+        digests="run/blocks/0",
+    )
+    done = fetch(
+        [file],
+        source=store,
+        share=open_path(f"path:{tmp_path}", export="/tintri"),
+        directory="new",
+        journal=MemoryJournal(),
+        settings=FetchSettings(),
+        check=lambda: None,
+        on_progress=lambda _arrived: None,
+    )
+    path = tmp_path / "new" / "disk"
+    assert path.read_bytes() == body
+    assert path.stat().st_blocks * 512 <= 4 * MIB
+    assert (done.moved.fetched, done.moved.zero) == (3 * MIB + 77, 20 * MIB)
 
 
 def test_what_is_not_there_cannot_be_read(store: ObjectStore) -> None:  # noqa: F811

@@ -71,6 +71,13 @@ def test_what_a_guest_forged_to_have_the_crc_of_zeros_is_no_zero_and_no_match() 
     assert not made(bytes(64), 64).is_same(0, looked_at)
 
 
+def test_more_grains_than_a_file_can_have_are_refused_before_memory_is_made_for_them() -> None:
+    kept = digests.encode(made(b"abcdefgh", 2))
+    assert len(digests.decode(kept, most=4)) == 4
+    with pytest.raises(IntegrityError, match="too many"):
+        digests.decode(kept, most=3)
+
+
 @given(contents, st.integers(1, 9))
 def test_what_is_written_is_read_again(content: bytes, grain: int) -> None:
     kept = made(content, grain, "tx/ü\n")
