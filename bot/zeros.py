@@ -61,13 +61,15 @@ class Zeros:
             return source
 
     def _forget(self, target: ObjectStore, source: CopySource | None, *, is_damaged: bool) -> None:
-        """Look it up anew; what another thread has made in its place stays. None: it could not even be made."""
+        """Look all of them up anew, unless another thread has done so since. None: it could not even be made."""
         with self._alone(target):
-            for place, known in list(self._known.items()):
-                if place[0] == target.name and (source is None or known is source):
-                    del self._known[place]
-                    if is_damaged and source is not None:
-                        self._call(target, partial(target.delete, source.key))
+            known = {place: each for place, each in list(self._known.items()) if place[0] == target.name}
+            if source is not None and all(each is not source for each in known.values()):
+                return
+            for place in known:
+                del self._known[place]
+            if source is not None and is_damaged:
+                self._call(target, partial(target.delete, source.key))
 
     @contextmanager
     def _alone(self, target: ObjectStore) -> Iterator[None]:

@@ -10,11 +10,11 @@ import pytest
 
 from bot import lane, starts
 from bot.comparison import Comparison
-from bot.errors import PermanentError, Stopped, TransientError
+from bot.errors import IntegrityError, PermanentError, Stopped, TransientError
 from bot.model import SourceFile
 from tests.memory import Crash, CrashAt, MemoryStore, Watch, unwatched
 from tests.unit.test_comparison import former
-from tests.workflow.test_transfer import CONTENT, FILES, GRAIN, Run, expected, no_thread_is_left
+from tests.workflow.test_transfer import CONTENT, DISK, FILES, GRAIN, Run, expected, no_thread_is_left
 
 __all__ = ["no_thread_is_left"]
 
@@ -169,3 +169,56 @@ def test_a_target_that_fails_late_is_given_up_alone() -> None:
     good.watch = run.journal.watch = done_with(good, wait.go.set)
     assert set(run.send().failed) == {"late"}
     assert {file.key: CONTENT[file.path] for file in FILES} == good.objects
+
+
+def test_a_late_target_that_got_other_bytes_than_the_others_is_told() -> None:
+    """The clone changes between the two reads, and keeps its length."""
+    good, late = MemoryStore("good"), MemoryStore("late")
+    run, wait = Run(good, late), Late("late.begin_upload")
+    late.watch = wait
+
+    def change() -> None:
+        run.share.files[DISK.path] = flipped(CONTENT[DISK.path])
+        wait.go.set()
+
+    good.watch = run.journal.watch = done_with(good, change)
+    with pytest.raises(IntegrityError, match=r"flat\.vmdk changed while it was sent"):
+        run.send()
+    assert DISK.key not in late.objects
+
+
+def test_a_target_that_gets_its_files_after_a_restart_gets_what_the_others_have() -> None:
+    good, other = MemoryStore("good"), MemoryStore("other")
+    run = Run(good, other)
+
+    def fail(told: str) -> None:
+        if told == "other.begin_upload":
+            raise TransientError("nobody answers", system="other")
+
+    other.watch = fail
+    assert set(run.send().failed) == {"other"}
+    other.watch = unwatched
+    run.share.files[DISK.path] = flipped(CONTENT[DISK.path])
+    with pytest.raises(IntegrityError, match="changed while it was sent"):
+        run.send()
+    assert DISK.key not in other.objects
+
+
+def test_a_small_file_that_changes_between_two_targets_is_told() -> None:
+    good, other = MemoryStore("good"), MemoryStore("other")
+    run = Run(good, other)
+
+    def fail(told: str) -> None:
+        if told == "other.put":
+            raise TransientError("nobody answers", system="other")
+
+    other.watch = fail
+    assert set(run.send().failed) == {"other"}
+    other.watch = unwatched
+    run.share.files[FILES[1].path] = flipped(CONTENT[FILES[1].path])
+    with pytest.raises(IntegrityError, match="changed while it was sent"):
+        run.send()
+
+
+def flipped(body: bytes) -> bytes:
+    return bytes([body[0] ^ 1]) + body[1:]

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +12,7 @@ from bot import transfer, zeros
 from bot.arena import Arena
 from bot.checksum import crc64
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, TransientError
+from bot.lane import Lane
 from bot.meter import Meter
 from bot.model import (
     Bytes,
@@ -25,6 +26,7 @@ from bot.model import (
     SourceFile,
     Upload,
 )
+from bot.senders import Senders
 from bot.transfer import Sent, TransferSettings, send
 from bot.undoing import abort, erase
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
@@ -234,6 +236,55 @@ def test_a_segment_that_cannot_become_a_part_is_sent_once_more(wrong: Callable[[
     assert sent.moved.sent >= len(CONTENT)
     run.clean_up()
     run.is_right()
+
+
+@pytest.mark.parametrize("wrong", [None, flipped])
+def test_a_segment_that_is_lost_once_costs_no_zeros(wrong: Callable[[bytes], bytes] | None) -> None:
+    """What it is compared with stays as it was: only what lies there is begun anew."""
+    store = Refusing("s3", limits=replace(LIMITS, most=110, largest_object=77_000))
+    store.refuses, store.wrong = 1, wrong
+    data = [random.Random(number).randbytes(100) for number in range(60)]
+    run = Run(store, content=b"".join(each + bytes(900) for each in data))
+    sent = run.send()
+    run.clean_up()
+    run.is_right()
+    [told] = sent.lost
+    assert TEMPORARY in told
+    assert "so is what it belongs to" not in told
+    assert sent.moved.sent < 2 * 60 * 100 + 500
+    assert {key.split("/")[3] for key in run.joined()} == {"0-1"} | ({"0"} if wrong else set())
+
+
+def test_where_the_store_copies_slowly_few_temporary_objects_stand_at_once() -> None:
+    """Nothing is copied as long as the share is read; when the reader waits for that, copies go on."""
+    store = MemoryStore("s3", limits=replace(LIMITS, most=110, largest_object=77_000))
+    content = b"".join(random.Random(number).randbytes(100) + bytes(300) for number in range(150))
+    run, waits, most = Run(store, content=content), threading.Event(), 0
+
+    def watch(call: str) -> None:
+        nonlocal most
+        if call == "s3.copy_part":
+            assert waits.wait(30)
+        opened = {key for key, _ in list(store.uploads.values()) if key.startswith(TEMPORARY)}
+        most = max(most, len(opened | {key for key in list(store.objects) if key.startswith(TEMPORARY)}))
+
+    store.watch = watch
+    keep_pace = Senders.keep_pace
+
+    def waiting(senders: Senders, lanes: Sequence[Lane], check: Callable[[], None]) -> None:
+        def told() -> None:
+            waits.set()
+            check()
+
+        keep_pace(senders, lanes, told)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Senders, "keep_pace", waiting)
+        run.send()
+    store.watch = unwatched
+    run.is_right()
+    assert len(run.joined()) > 60
+    assert most < 40
 
 
 @pytest.mark.parametrize(("wrong", "error"), [(None, DeniedError), (flipped, IntegrityError)])

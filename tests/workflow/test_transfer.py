@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot import plan
 from bot.arena import Arena
 from bot.checksum import crc64
 from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError, PermanentError, Stopped, TransientError
 from bot.lane import Job, Lane
 from bot.meter import Moved
-from bot.model import Bytes, Capabilities, Carried, PartLimits, SourceFile, StoredFile
+from bot.model import Bytes, Capabilities, Carried, Part, PartLimits, Segment, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send, verify
 from tests.e2e.waiting import until
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
@@ -493,6 +494,28 @@ def test_a_file_whose_parts_are_all_there_already_is_made() -> None:
         run.watch(unwatched)
         [stored] = run.send([file]).stored["s3"]
         assert run.targets[0].objects[stored.key] == content[file.path]
+
+
+class Forgetful:
+    """A plan that leaves the end of the file out."""
+
+    def __init__(self, right: plan.Cutter) -> None:
+        self._right = right
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._right, name)
+
+    def finish(self) -> Sequence[Part | Segment]:
+        return self._right.finish()[:-1]
+
+
+def test_parts_that_are_not_the_file_make_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    cutter = plan.cutter
+    monkeypatch.setattr(plan, "cutter", lambda size, rules: Forgetful(cutter(size, rules)))
+    run = Run()
+    with pytest.raises(IntegrityError, match=r"5000 bytes .* 5123 with .*: a fault of Cloudy's"):
+        run.send()
+    assert DISK.key not in run.targets[0].objects
 
 
 def test_what_was_not_made_though_nothing_failed_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
