@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlmodel import Session, col, delete, func, select
 
 from bot.model import RecoveryPoint, Sample, StoredFile
@@ -11,12 +11,15 @@ from bot.store.files import file_of
 from bot.store.rows import FileRow, PointRow, SampledRow, SampleRow
 
 _MOST_HITS, _MOST_OBJECTS = 1024, 16  # of one answer
-
+_IN_TARGET = text("+sampled_objects.target = :asked")  # the plus: no index, else all of the target were looked through
 
 _OF_FILE = (
     (col(FileRow.transaction_id) == col(SampledRow.transaction_id))
     & (col(FileRow.target) == col(SampledRow.target))
     & (col(FileRow.key) == col(SampledRow.key))
+)
+_OF_POINT = (col(PointRow.transaction_id) == col(SampledRow.transaction_id)) & (
+    col(PointRow.target) == col(SampledRow.target)
 )
 
 
@@ -53,18 +56,17 @@ class Samples:
         return found or 0
 
     def find(self, target: str, marks: Sequence[int]) -> tuple[Sample, ...]:
-        """Where grains with these marks lie; the object that has the most of them first, the newest among equals.
-
-        In two questions: SQLite would begin a join with all objects of the target.
-        """
+        """Where grains with these marks lie; the object that has the most of them first, the newest among equals."""
         hits = self._session.exec(
             select(SampleRow.object, SampleRow.mark, SampleRow.position)
-            .where(col(SampleRow.mark).in_(marks))
+            .join(SampledRow, col(SampledRow.id) == col(SampleRow.object))
+            .join(PointRow, _OF_POINT)
+            .where(col(SampleRow.mark).in_(marks), _IN_TARGET.bindparams(asked=target))
             .order_by(col(SampleRow.object).desc())
             .limit(_MOST_HITS)
         ).all()
         count = Counter(number for number, _, _ in hits)
-        files = self._files(target, [number for number, _ in count.most_common(_MOST_OBJECTS)])
+        files = self._files([number for number, _ in count.most_common(_MOST_OBJECTS)])
         return tuple(
             Sample(point=files[number][0], file=files[number][1], mark=mark, position=position)
             for number, _ in count.most_common(_MOST_OBJECTS)
@@ -73,19 +75,14 @@ class Samples:
             if at == number
         )
 
-    def _files(self, target: str, numbers: Sequence[int]) -> dict[int | None, tuple[str, StoredFile]]:
-        """Transaction and file of those that belong to a recovery point."""
+    def _files(self, numbers: Sequence[int]) -> dict[int | None, tuple[str, StoredFile]]:
+        """Transaction and file of these."""
         if not numbers:
             return {}
         rows = self._session.exec(
             select(SampledRow, FileRow)
             .join(FileRow, _OF_FILE)
-            .join(
-                PointRow,
-                (col(PointRow.transaction_id) == col(SampledRow.transaction_id))
-                & (col(PointRow.target) == col(SampledRow.target)),
-            )
-            .where(col(SampledRow.id).in_(numbers), SampledRow.target == target, FileRow.digests != "")
+            .where(col(SampledRow.id).in_(numbers), FileRow.digests != "")
         )
         return {row.id: (row.transaction_id, file_of(file)) for row, file in rows}
 
