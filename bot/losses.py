@@ -1,10 +1,12 @@
 """What of a file could not be copied in a target, and what the next turn does about it. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bot.model import PartSource
+from bot.model import Json, PartSource
 
 TURNS = 3  # of a file in a target, also over restarts; the last one copies nothing that lies there
+_MOST_SAID = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +51,21 @@ class Losses:
         known = {(each.turn, each.source, each.key) for each in self.losses}
         is_known = (loss.turn, loss.source, loss.key) in known
         return self if is_known else replace(self, losses=(*self.losses, loss))
+
+
+def told(target: str, losses: Mapping[str, Losses]) -> tuple[str, ...]:
+    """For people: what of all files of a transaction could not be copied in that target."""
+    return tuple(f"{target}: {loss.words}" for each in losses.values() for loss in each.losses)
+
+
+def said(plan: Json) -> str:
+    """The same of all targets, by the plan of a transaction, in one line; "": nothing was lost."""
+    everywhere: Json = plan.get("losses", {})
+    words = [
+        f"{target}: {loss['words'].rstrip('.')}"
+        for target, files in everywhere.items()
+        for each in files.values()
+        for loss in each["losses"]
+    ]
+    more = [f"and {len(words) - _MOST_SAID} more"] if len(words) > _MOST_SAID else []
+    return "; ".join([*words[:_MOST_SAID], *more])

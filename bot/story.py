@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from bot import estimated, keeping
+from bot.losses import said
 from bot.model import Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.purposes.purpose import failed_step, refusal
@@ -259,7 +260,7 @@ def receipt(transaction: Transaction, steps: Sequence[Step]) -> Json:
         "state": transaction.state.value,
         "level": _LEVELS.get(transaction.state, "error"),
         "headline": ending(transaction),
-        "facts": _facts(transaction, steps) if reached else [],
+        "facts": _facts(transaction, steps) if reached else _losses(transaction),
         "why": f"{failure.step}: {failure.what}" if failure else "",
         "undone": [] if reached or purpose_of(transaction).removes_a_point else removed_in(steps),
         "left_behind": list(transaction.left_behind),
@@ -273,6 +274,12 @@ def _receipt_buttons(transaction: Transaction) -> tuple[str, ...]:
     if transaction.state in (State.SUCCEEDED, State.PARTIAL):
         return purpose.buttons
     return ("retry",) if transaction.state is State.FAILED and purpose.can_retry else ()
+
+
+def _losses(transaction: Transaction) -> list[list[str]]:
+    """What was found to be damaged or gone is told whatever became of the run."""
+    lost = said(transaction.plan)
+    return [["Not copied", lost]] if lost else []
 
 
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> list[list[str]]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TypeVar
 
-from bot import plan
+from bot import losses, plan
 from bot.arena import MOST, Arena
 from bot.bundles import Bundles, Numbered, bundles
 from bot.comparison import Comparison
 from bot.desk import Desk, GivenUp, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.lane import Job, Lane, is_worth_digests
-from bot.losses import TURNS
 from bot.meter import Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
 from bot.passes import Passes
@@ -169,7 +168,7 @@ class _Transfer:
             for lane in starts.late():
                 self._send_file(lane.file, [lane], readers, senders)
             senders.wait()
-            for _ in range(1, TURNS):
+            for _ in range(1, losses.TURNS):
                 lost = [each for each in self._lanes.values() if each.is_lost and not self._is_given_up(each.target)]
                 for lane in lost:
                     again = starts.lanes(lane.number, lane.file, [lane.target])
@@ -177,8 +176,8 @@ class _Transfer:
                 senders.wait()
 
     def _lost(self) -> tuple[str, ...]:
-        known = ((target.name, self._desk.journal.losses(target.name).values()) for target in self._targets)
-        return tuple(f"{name}: {loss.words}" for name, found in known for each in found for loss in each.losses)
+        names = [target.name for target in self._targets]
+        return tuple(words for name in names for words in losses.told(name, self._desk.journal.losses(name)))
 
     @contextmanager
     def _threads(self) -> Iterator[tuple[Executor, Senders, Executor]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bot import estimated, keeping
+from bot.losses import said
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import moved_text, size_text
@@ -75,6 +76,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         *facts,
         *_checksums(steps),
         ["Moved", moved_text(transaction.bytes)],
+        ["Not copied", said(transaction.plan)],
         ["Estimated", estimated.beside_fact(transaction)],
         ["Costs", estimated.costs(transaction)],
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],

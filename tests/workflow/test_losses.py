@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from bot import zeros
-from bot.errors import DeniedError, IntegrityError, MissingError, Paused
+from bot.errors import DeniedError, IntegrityError, MissingError, Paused, PermanentError
 from bot.journal import DatabaseJournal
 from bot.lane import Job, Lane
 from bot.losses import TURNS, Loss, Losses
-from bot.model import CopySource, Part, PartCopied, PartLimits, PartSource, Upload
+from bot.model import CopySource, Part, PartCopied, PartLimits, PartSource, State, Transaction, Upload
 from bot.seen import Sights
 from bot.senders import Senders
 from bot.undoing import abort
 from tests.memory import Crash, CrashAt, MemoryStore, unwatched
 from tests.workflow.house import House
+from tests.workflow.test_upload_window import Window
 from tests.workflow.test_worlds import DISK, FIRST, PART, SECOND, World, small
 
 __all__ = ["small"]
@@ -265,6 +266,59 @@ def test_what_is_lost_is_in_the_plan_of_the_run_and_the_parts_of_the_turns_befor
     journal.turned("s3", KEY, 1)
     assert journal.losses("s3")[KEY].begun == 1
     assert journal.losses("other") == {}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A VM that was protected once; from now on all that is copied comes out wrong."""
+    house = House(tmp_path)
+    assert house.protect(key="first").state is State.SUCCEEDED
+    house.targets["s3"].copying = flipped
+    return house
+
+
+def receipt(house: House, transaction: Transaction) -> dict[str, str]:
+    with house.db.read() as unit:
+        message = unit.outbox.get(f"{transaction.id}:receipt")
+    assert message is not None
+    return dict(message.view["facts"])
+
+
+def test_the_receipt_tells_of_a_damaged_recovery_point(house: House) -> None:
+    done = house.protect(key="second")
+    assert done.state is State.SUCCEEDED
+    assert "is damaged, and so is what it belongs to" in receipt(house, done)["Not copied"]
+
+
+def test_the_receipt_of_a_run_that_failed_tells_of_it_too(house: House) -> None:
+    def watch(call: str) -> None:
+        if call == "s3.put_part":
+            raise PermanentError("no room", system="s3")
+
+    house.targets["s3"].watch = watch
+    done = house.protect(key="second")
+    assert done.state is State.FAILED
+    assert "damaged" in receipt(house, done)["Not copied"]
+
+
+def test_it_is_told_once_though_the_hours_end_after_it_was_found(house: House) -> None:
+    window, found = Window(house), list[str]()
+
+    def watch(call: str) -> None:
+        if call == "s3.copy_part done" and not found:
+            found.append(call)
+            window.shut()
+
+    house.targets["s3"].watch = watch
+    asked = house.protect(key="second")
+    assert found
+    assert asked.state is State.QUEUED
+    window.pass_by()
+    house.dispatch()
+    house.engine.run_all()
+    done = house.read(asked.id)
+    assert done.state is State.SUCCEEDED
+    assert receipt(house, done)["Not copied"].count("flat.vmdk is damaged") == 1
 
 
 def test_the_last_turn_copies_nothing() -> None:
