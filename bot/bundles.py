@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
+from itertools import accumulate
+from threading import Condition
 from typing import NamedTuple
 
 from bot.arena import Arena
@@ -18,6 +20,8 @@ from bot.ports import ObjectStore, Reader
 from bot.reading import Room, Window, must_fit, pieces_of
 from bot.senders import Senders
 
+AHEAD = 2  # bundles on their way at once
+_LOOK_S = 0.5  # how soon a Stop is heard
 Numbered = tuple[int, SourceFile]  # with the file's position in the manifest
 Wanted = tuple[SourceFile, Sequence[ObjectStore]]  # with the targets that it is sent to
 
@@ -47,6 +51,24 @@ class Placed(NamedTuple):
     offset: int
 
 
+class _Bundle:
+    """Small files that lie in one window, one behind the other, and those who need it."""
+
+    def __init__(self, files: Sequence[Wanted], room: Room, size: int) -> None:
+        self.room = room
+        self.window = Window(room, 0, size, {})
+        self.threads = 1
+        ends = accumulate(file.size for file, _ in files)
+        self._queue = deque(Placed(file, to, end - file.size) for (file, to), end in zip(files, ends, strict=True))
+
+    def next(self) -> Placed | None:
+        """The next one that nobody has."""
+        try:
+            return self._queue.popleft()
+        except IndexError:
+            return None
+
+
 class Bundles:
     """Sends small files. Begun by one thread; the rest happens in those that send."""
 
@@ -67,28 +89,54 @@ class Bundles:
         self._check = check
         self._is_out = is_out
         self._carefully = carefully
+        self._count = 0  # bundles on their way
+        self._changed = Condition()
 
     def begin(self, files: Sequence[Wanted], senders: Senders, threads: int) -> None:
-        """Have them sent by so many threads, as far as they are not there; returns as soon as there is memory for them,
-        at most one window's.
-        """
+        """Have them sent by so many threads, as far as they are not there. Returns when all have a place in memory."""
         wanted = [(file, missing) for file, targets in files if (missing := self._missing(file, targets))]
         if not wanted:
             return
-        queue = deque(_placed(wanted))
-        size = sum(file.size for file, _ in wanted)
+        self._wait()
+        bundle = self._placed(wanted)
+        try:
+            for _ in range(min(threads, len(wanted))):
+                self._joined(bundle)
+                senders.begin(partial(self._work, bundle))
+        finally:
+            self._left(bundle)
+
+    def _wait(self) -> None:
+        """Until there are few on their way."""
+        with self._changed:
+            while not self._changed.wait_for(lambda: self._count < AHEAD, _LOOK_S):
+                self._check()
+
+    def _placed(self, files: Sequence[Wanted]) -> "_Bundle":
+        """With memory; joined by whoever begins it."""
+        size = sum(file.size for file, _ in files)
         lease = self._arena.lease(self._check, 1, max(1, size))
         try:
-            room = Room(lease, lease.take(self._check))
+            bundle = _Bundle(files, Room(lease, lease.take(self._check)), size)
         finally:
             lease.close()
-        window = Window(room, 0, size, {})
-        try:
-            for _ in range(min(threads, len(queue))):
-                window.hold()
-                senders.begin(partial(self._work, queue, window, room))
-        finally:
-            window.release()
+        with self._changed:
+            self._count += 1
+        return bundle
+
+    def _joined(self, bundle: "_Bundle") -> None:
+        with self._changed:
+            bundle.threads += 1
+
+    def _left(self, bundle: "_Bundle") -> None:
+        """The last one gives the memory back."""
+        with self._changed:
+            bundle.threads -= 1
+            is_over = not bundle.threads
+            self._count -= is_over
+            self._changed.notify_all()
+        if is_over:
+            bundle.window.release()
 
     def _missing(self, file: SourceFile, targets: Sequence[ObjectStore]) -> list[ObjectStore]:
         """Those that do not have it yet."""
@@ -100,55 +148,40 @@ class Bundles:
                 self._desk.meter.found(target.name, file.size)
         return missing
 
-    def _work(self, queue: deque[Placed], window: Window, room: Room) -> None:
+    def _work(self, bundle: "_Bundle") -> None:
         try:
-            self._carefully(partial(self._send_all, queue, window, room))
+            self._carefully(partial(self._send_all, bundle))
         finally:
-            window.release()
+            self._left(bundle)
 
-    def _send_all(self, queue: deque[Placed], window: Window, room: Room) -> None:
+    def _send_all(self, bundle: "_Bundle") -> None:
         """One of the threads: the next one that no other has, until there is none."""
-        while (placed := _next(queue)) is not None:
-            self._send(placed, window, room)
+        while (placed := bundle.next()) is not None:
+            self._send(placed, bundle)
 
-    def _send(self, placed: Placed, window: Window, room: Room) -> None:
+    def _send(self, placed: Placed, bundle: "_Bundle") -> None:
         targets = [target for target in placed.targets if not self._is_out(target)]
         if not targets:
             return
-        value = self._read(placed, window, room)
+        value = self._read(placed, bundle)
         for target in targets:
             with suppress(GivenUp):
-                self._put(placed, target, window, value)
+                self._put(placed, target, bundle, value)
 
-    def _read(self, placed: Placed, window: Window, room: Room) -> int:
+    def _read(self, placed: Placed, bundle: "_Bundle") -> int:
         """Its bytes come into the window; gives their CRC."""
         file = placed.file
-        with closing(self._opened(file)) as reader, window.bytes_of(placed.offset, file.size) as view:
+        with closing(self._opened(file)) as reader, bundle.window.bytes_of(placed.offset, file.size) as view:
             must_fit(reader, file)
-            seen = reader.read_steps(0, view, max(1, file.size), crc64, room.lose)
+            seen = reader.read_steps(0, view, max(1, file.size), crc64, bundle.room.lose)
         self._desk.meter.read(file.size)
         return seen[0] if seen else crc64(b"")
 
-    def _put(self, placed: Placed, target: ObjectStore, window: Window, value: int) -> None:
+    def _put(self, placed: Placed, target: ObjectStore, bundle: "_Bundle", value: int) -> None:
         file, desk = placed.file, self._desk
         Assembly(target, file.key, desk, path=file.path).give_up()  # begun before a crash, by other settings
-        with pieces_of([window], placed.offset, file.size) as body:
+        with pieces_of([bundle.window], placed.offset, file.size) as body:
             put = partial(target.put, file.key, body, crc64=value, metadata=desk.metadata)
             info = desk.ask(target, put)
         desk.note(target, file, info, value)
         desk.meter.arrived(target.name, Part(number=1, offset=0, length=file.size))
-
-
-def _next(queue: deque[Placed]) -> Placed | None:
-    try:
-        return queue.popleft()
-    except IndexError:
-        return None
-
-
-def _placed(files: Sequence[Wanted]) -> Iterator[Placed]:
-    """One behind the other."""
-    offset = 0
-    for file, targets in files:
-        yield Placed(file, targets, offset)
-        offset += file.size

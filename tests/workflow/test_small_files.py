@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from bot.arena import Arena
-from bot.bundles import bundles
+from bot.bundles import AHEAD, bundles
 from bot.clock import SystemClock
 from bot.comparison import Comparison
 from bot.errors import IntegrityError, PermanentError, Stopped, TransientError
@@ -137,6 +137,20 @@ def test_they_get_through_when_there_is_but_one_window() -> None:
     run.arena = Arena(1, window=500)
     run.send()
     assert whole(run.targets[0])
+
+
+def test_few_windows_are_taken_however_many_there_are() -> None:
+    run, most = Run(window=60), list[int]()
+    run.arena = Arena(100, window=60)
+
+    def watch(told: str) -> None:
+        if told == "s3.put":
+            most.append(len(run.arena._leases))
+
+    run.watch(watch)
+    run.send()
+    assert whole(run.targets[0])
+    assert max(most) <= AHEAD
 
 
 def test_nothing_is_looked_up_for_them() -> None:
