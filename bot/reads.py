@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.ports import Reader
+from bot.retry import beneath
 from bot.slots import Slots
 from bot.throttle import Throttle, heed, heeding
 
@@ -19,8 +20,11 @@ class Reads:
     throttle: Throttle
 
     def of(self, reader: Reader, check: Callable[[], None]) -> Reader:
-        """The reader, within these limits; check may raise, and is called while a read waits."""
-        return _Bounded(reader, self, check)
+        """The reader, within these limits; check may raise, and is called while a read waits for room.
+
+        Below what tries again: a read that failed holds no room while it waits to be tried again.
+        """
+        return beneath(reader, lambda below: _Bounded(below, self, check))
 
 
 class _Bounded(Reader):

@@ -73,6 +73,11 @@ def retrying(
     return cast(T, _Retrying(port, pause, patience or Patience(), once, long, on_wait))
 
 
+def beneath(port: T, wrap: Callable[[T], T]) -> T:
+    """Wrap what a retrying port asks, so that the waits between the tries are outside; any other port itself."""
+    return cast(T, port.beneath(wrap)) if isinstance(port, _Retrying) else wrap(port)
+
+
 class _Retrying:
     """Looks like the port that it wraps."""
 
@@ -91,6 +96,10 @@ class _Retrying:
         self._once = once
         self._long = long
         self._on_wait = on_wait
+
+    def beneath(self, wrap: Callable[[Any], Any]) -> "_Retrying":
+        """See the function."""
+        return _Retrying(wrap(self._port), self._pause, self._patience, self._once, self._long, self._on_wait)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._port, name)

@@ -104,6 +104,28 @@ def test_without_a_rate_a_window_is_read_in_one_call() -> None:
     assert share.open_readers == 0
 
 
+def test_a_read_that_waits_to_be_tried_again_holds_no_room() -> None:
+    slots, free, failed = Slots(1), list[bool](), list[str]()
+
+    def fail_once(call: str) -> None:
+        if call == "share.read_into" and not failed:
+            failed.append(call)
+            raise TransientError("hiccup")
+
+    def pause(_seconds: float) -> None:
+        with slots.taken(stopped):
+            free.append(True)
+
+    def stopped() -> None:
+        raise AssertionError("no room")
+
+    share = retrying(MemoryShare(CONTENT, watch=fail_once), pause)
+    store = MemoryStore("s3")
+    transfer((store,), reads=Reads(slots, Throttle(lambda _: None, FakeClock())), share=share)
+    assert free == [True]
+    expected(store)
+
+
 def test_transfers_to_the_same_two_targets_do_not_wait_for_each_other_for_ever() -> None:
     lines = {"s3": Line(uploads=Slots(1)), "other": Line(uploads=Slots(1))}
     pairs = [
