@@ -79,6 +79,11 @@ def key(transaction_id: str, number: int) -> str:
     return f"{transaction_id}/blocks/{number}"
 
 
+def longest(grains: int) -> int:
+    """Bytes that a digest object of so many grains has at most; what does not deflate gets a little longer."""
+    return _LONGEST_HEAD + grains * _EACH * 1001 // 1000
+
+
 def encode(digests: Digests) -> bytes:
     """Write them down; the same digests give the same bytes."""
     head = {

@@ -44,6 +44,11 @@ def grain_bytes(size: int, smallest_part: int) -> int:
     return grain
 
 
+def most_grains(size: int) -> int:
+    """So many a file of that size has at most, whoever chose its grain."""
+    return max(_MANY, -(-size // _COARSE))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """How much of a file had changed since the recovery point before, in how many stretches, as that grain shows it."""
