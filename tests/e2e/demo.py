@@ -173,6 +173,13 @@ class Demo:
 
     def snapshots(self, vmstore: str = "vmstore") -> list[Json]:
         """All snapshots of a VMstore, asked from its REST API."""
+        return self._listed(vmstore, "snapshot")
+
+    def vms(self, vmstore: str = "vmstore") -> list[Json]:
+        """All live VMs of a VMstore, asked from its REST API."""
+        return self._listed(vmstore, "vm?live=TRUE")
+
+    def _listed(self, vmstore: str, what: str) -> list[Json]:
         told = self.world["vmstores"][vmstore]
         session = requests.Session()
         session.trust_env, session.verify = False, str(self.data / told["ca"])
@@ -182,7 +189,7 @@ class Demo:
             "password": told["password"],
         }
         session.post(f"{told['url']}/api/v310/session/login", json=login, timeout=30).raise_for_status()
-        answer = session.get(f"{told['url']}/api/v310/snapshot", timeout=30)
+        answer = session.get(f"{told['url']}/api/v310/{what}", timeout=30)
         answer.raise_for_status()
         found: list[Json] = answer.json()["items"]
         return found
