@@ -21,7 +21,7 @@ T = TypeVar("T")
 Buffer = bytes | memoryview
 ENCRYPTED = 112 << 10  # bytes at a time: less costs more calls, from 128 KiB on malloc asks the system for each
 _CLEAR = 1 << 20
-_TAKEN = 64 << 10
+_TAKEN, _MUCH = 64 << 10, 256 << 10
 _AT_END = (ssl.SSLZeroReturnError, ssl.SSLEOFError)
 
 
@@ -145,6 +145,7 @@ class TlsPipe(Pipe):
         """ssl.SSLError: the other side is not trusted."""
         super().__init__(line, silence_s)
         self._coming, self._going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._room = bytearray()  # for what comes where much does
         self._tls = context.wrap_bio(self._coming, self._going, server_hostname=host)
         self._through(self._tls.do_handshake)
 
@@ -175,12 +176,22 @@ class TlsPipe(Pipe):
             return b""
 
     def _take_into(self, buffer: memoryview) -> int:
-        size = len(buffer)
+        """All that is here already, since each record alone would cost more than the deciphering of it."""
+        tls, size, done = self._tls, len(buffer), 0
+        self._room = self._room or bytearray(_MUCH)
         try:
-            return 0 if self._has_ended else int(self._through(lambda: self._tls.read(size, buffer)))
+            while done < size and not self._has_ended:
+                try:
+                    done += int(tls.read(size - done, buffer[done:]))
+                except ssl.SSLWantReadError:
+                    if done:
+                        break
+                    self._flush()
+                    with memoryview(self._room) as room:
+                        self._feed(room[: super()._take_into(room)])
         except _AT_END:
             self._has_ended = True
-            return 0
+        return done
 
     def _is_silent(self) -> bool:
         """What comes may be for TLS alone: new keys, tickets."""
@@ -208,7 +219,7 @@ class TlsPipe(Pipe):
                 self._flush()
                 return done
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: Buffer) -> None:
         if data:
             self._coming.write(data)
         else:
