@@ -108,6 +108,11 @@ class HypervisorSettings(Section):
     domain_type: Literal["kvm", "qemu"] | None = Field(
         default=None, description='of libvirt: domain_type = "kvm", or "qemu" for a host without it'
     )
+    host: str | None = Field(default=None, description='of vsphere: the host for restored VMs, host = "esx1"')
+    resource_pool: str | None = Field(
+        default=None, description='of vsphere: the pool for restored VMs, resource_pool = "restored"'
+    )
+    folder: str | None = Field(default=None, description='of vsphere: the folder for restored VMs, folder = "restored"')
 
     @property
     def needs_password(self) -> bool:

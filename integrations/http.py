@@ -69,11 +69,20 @@ class HttpSession:
     """
 
     def __init__(
-        self, url: str, *, system: str, ca: Path | None = None, connect_s: float = 5.0, read_s: float = 30.0
+        self,
+        url: str,
+        *,
+        system: str,
+        ca: Path | None = None,
+        connect_s: float = 5.0,
+        read_s: float = 30.0,
+        largest: int | None = None,
     ) -> None:
+        """largest: bytes of an answer, where one could be without end; of more a PermanentError is made."""
         self.url = _checked(url, system)
         self._system = system
         self._ca = ca
+        self._largest = largest
         self._timeout = (connect_s, read_s)
         self._total_s = connect_s + 2 * read_s  # for a server that sends a few bytes now and then
         self._session = requests.Session()
@@ -98,7 +107,8 @@ class HttpSession:
     ) -> Answer:
         """Send one request and give whatever came back, refusals too.
 
-        operation: what it is for, in words ("list VMs"); it stands in the error.
+        operation: what it is for, in words ("list VMs"); it stands in the error. body: bytes go as they are, all else
+        as JSON.
         Raises TransientError: not reached, or too slow. PermanentError: TLS or the address is wrong.
         """
         failure: RemoteError
@@ -127,12 +137,12 @@ class HttpSession:
             self.url + path,
             params=params,
             headers={"Accept": "application/json", "Content-Type": "application/json", **(headers or {})},
-            data=None if body is None else json.dumps(body),
+            data=body if body is None or isinstance(body, bytes) else json.dumps(body),
             timeout=self._timeout,
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = b"".join(_chunks(response.raw, deadline))
+            content = b"".join(_chunks(response.raw, deadline, self._largest))
             return Answer(response.status_code, response.headers, content)
 
     def _failure(self, error: Exception, operation: str) -> RemoteError:
@@ -149,6 +159,8 @@ class HttpSession:
             if isinstance(tls, _RESTARTING):
                 return TransientError, f"{self.url} broke off while TLS began."
             return PermanentError, self._tls_words(tls)
+        if isinstance(error, _TooLong):
+            return PermanentError, f"{self.url} answers with more than {self._largest} bytes."
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
             return TransientError, f"{self.url} did not answer in time."
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
@@ -202,9 +214,17 @@ def _checked(url: str, system: str) -> str:
     return url.rstrip("/")
 
 
-def _chunks(raw: urllib3.HTTPResponse, deadline: float) -> Iterator[bytes]:
+class _TooLong(OSError):  # noqa: N818 - reads as what it says
+    """More came than was asked for."""
+
+
+def _chunks(raw: urllib3.HTTPResponse, deadline: float, largest: int | None) -> Iterator[bytes]:
+    size = 0
     while chunk := raw.read1(_CHUNK, decode_content=True):
         yield chunk
+        size += len(chunk)
+        if largest is not None and size > largest:
+            raise _TooLong
         if time.monotonic() > deadline:
             raise TimeoutError
 

@@ -31,4 +31,5 @@ def _from_extra(kind: str, *libraries: str) -> Opener:
 
 OPENERS: Mapping[str, Opener] = {
     "libvirt": _from_extra("libvirt", "libvirt", "libvirt_qemu"),
+    "vsphere": _from_extra("vsphere", "pyVmomi"),
 }

@@ -14,9 +14,14 @@ from integrations.hypervisors import OPENERS
 from tests.contract.hypervisor_world import HypervisorWorld
 from tests.contract.memory_world import MemoryWorld
 from tests.libvirt_world import LibvirtWorld
+from tests.vsphere_world import VsphereWorld
 
 LABEL = "20261123T142233Z-7f3k9q"
-WORLDS: dict[str, Callable[[Path], HypervisorWorld]] = {"memory": MemoryWorld, "libvirt": LibvirtWorld}
+WORLDS: dict[str, Callable[[Path], HypervisorWorld]] = {
+    "memory": MemoryWorld,
+    "libvirt": LibvirtWorld,
+    "vsphere": VsphereWorld,
+}
 
 
 @pytest.fixture(params=["memory", *sorted(OPENERS)])

@@ -1,0 +1,70 @@
+"""Starts and stops VMs, and answers the one question that a restored VM asks."""
+
+from contextlib import suppress
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from integrations.hypervisors.vsphere import definition, inventory
+from integrations.hypervisors.vsphere.connection import Session
+
+_GONE = vmodl.fault.ManagedObjectNotFound
+_ASKED = ("msg.uuid.", "moved or copied")
+_ANSWERS = {"keep": ("move",), "create": ("copied", "copy")}  # in the words of the choices
+
+
+class Asks(ValueError):  # noqa: N818 - reads as what it says
+    """A VM waits for an answer that a person must give."""
+
+
+def start(session: Session, vm: Any) -> None:
+    """On already is fine. Asks: it waits for somebody. Faults of vSphere's, and TimeoutError."""
+    if session.one(vm, "runtime.powerState").get("runtime.powerState") == "poweredOn":
+        return
+    _answer(session, vm)  # of a start before this one
+    try:
+        session.result(vm.PowerOnVM_Task(), on_wait=lambda: _answer(session, vm))
+    except vim.fault.InvalidPowerState as fault:
+        if fault.existingState != "poweredOn":
+            raise
+
+
+def stop(session: Session, vm: Any) -> None:
+    """At once; off already, or gone, is fine."""
+    try:
+        if session.one(vm, "runtime.powerState").get("runtime.powerState") != "poweredOff":
+            session.result(vm.PowerOffVM_Task())
+    except vim.fault.InvalidPowerState as fault:
+        if fault.existingState != "poweredOff":
+            raise
+    except _GONE:
+        return
+
+
+def forget(session: Session, vm: Any) -> None:
+    """Stop and unregister it; gone already is fine. Its files stay."""
+    stop(session, vm)
+    with suppress(_GONE):
+        vm.UnregisterVM()
+
+
+def _answer(session: Session, vm: Any) -> None:
+    """Say "moved" of the same VM and "copied" of another one, where a VM of ours asks for that."""
+    asked = session.one(vm, "runtime.question").get("runtime.question")
+    if asked is None:
+        return
+    said = " ".join([str(asked.text), *(f"{each.id} {each.text}" for each in asked.message or ())])
+    extra = inventory.extra_of(session, vm)
+    choice = _choice(asked, extra.get(definition.ACTION, "create"))
+    if not extra.get(definition.LABEL) or choice is None or not any(each in said.lower() for each in _ASKED):
+        raise Asks(str(asked.text).strip())
+    with suppress(vim.fault.ConcurrentAccess, vmodl.fault.InvalidArgument):  # somebody else has answered
+        vm.AnswerVM(asked.id, choice)
+
+
+def _choice(asked: Any, action: str) -> str | None:
+    for each in asked.choice.choiceInfo:
+        words = f"{each.label} {each.summary}".lower().replace("_", "")
+        if any(answer in words for answer in _ANSWERS.get(action, ())):
+            return str(each.key)
+    return None

@@ -1,0 +1,156 @@
+// The vCenter simulator of govmomi as a counterpart of the tests, with a key pair that can be verified. Beyond the
+// library's, a VM of it asks "moved or copied?" at its next start once its extraConfig holds test.question, and does not
+// start while the file that test.needs names is not there.
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+type wrapper struct{ self types.ManagedObjectReference }
+
+func (w *wrapper) Reference() types.ManagedObjectReference           { return w.self }
+func (w *wrapper) UpdateObject(mo.Reference, []types.PropertyChange) {}
+func (w *wrapper) RemoveObject(types.ManagedObjectReference)         {}
+func (w *wrapper) PutObject(item mo.Reference) {
+	if vm, ok := item.(*simulator.VirtualMachine); ok {
+		vm.GuestHeartbeatStatus = types.ManagedEntityStatusGray
+		simulator.Map.Put((*machine)(unsafe.Pointer(vm)))
+	}
+}
+
+// The same memory with more methods: the simulator looks for an object's properties in its first field, by value.
+type machine struct{ simulator.VirtualMachine }
+
+var (
+	lock    sync.Mutex
+	waiting = map[types.ManagedObjectReference]func(string){}
+)
+
+func (m *machine) extra(key string) string {
+	found := ""
+	for _, each := range m.Config.ExtraConfig {
+		if option := each.GetOptionValue(); option.Key == key {
+			found = fmt.Sprint(option.Value)
+		}
+	}
+	return found
+}
+
+func (m *machine) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
+	if needed := m.extra("test.needs"); needed != "" {
+		if _, err := os.Stat(needed); err != nil {
+			return task(m, func() types.BaseMethodFault {
+				return &types.FileNotFound{FileFault: types.FileFault{File: needed}}
+			})
+		}
+	}
+	kind := m.extra("test.question")
+	if kind == "" {
+		return m.VirtualMachine.PowerOnVMTask(ctx, req)
+	}
+	return m.ask(ctx, req, kind)
+}
+
+// The task stays queued until the question is answered.
+func (m *machine) ask(ctx *simulator.Context, req *types.PowerOnVM_Task, kind string) soap.HasFault {
+	choices := []types.BaseElementDescription{}
+	for key, label := range []string{"button.cancel", "button.uuid.movedTheVM", "button.uuid.copiedTheVM"} {
+		choices = append(choices, &types.ElementDescription{
+			Description: types.Description{Label: label, Summary: label}, Key: fmt.Sprint(key)})
+	}
+	simulator.Map.Update(&m.VirtualMachine, []types.PropertyChange{{Name: "runtime.question", Val: types.VirtualMachineQuestionInfo{
+		Id: "1", Text: kind + ": this virtual machine might have been moved or copied.",
+		Choice:  types.ChoiceOption{ChoiceInfo: choices},
+		Message: []types.VirtualMachineMessage{{Id: kind, Text: "moved or copied?"}},
+	}}})
+	started := simulator.CreateTask(m, "powerOn", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		m.VirtualMachine.PowerOnVMTask(ctx, req)
+		return nil, nil
+	})
+	lock.Lock()
+	waiting[m.Self] = func(answer string) {
+		simulator.Map.Update(&m.VirtualMachine, []types.PropertyChange{
+			{Name: "runtime.question", Val: nil},
+			{Name: "config.alternateGuestName", Val: "answered " + answer},
+		})
+		m.Config.ExtraConfig = append(m.Config.ExtraConfig, &types.OptionValue{Key: "test.question", Value: ""})
+		started.Run()
+	}
+	lock.Unlock()
+	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: started.Reference()}}
+}
+
+func (m *machine) AnswerVM(req *types.AnswerVM) soap.HasFault {
+	lock.Lock()
+	answered := waiting[m.Self]
+	delete(waiting, m.Self)
+	lock.Unlock()
+	if answered == nil || req.QuestionId != "1" {
+		return &methods.AnswerVMBody{Fault_: simulator.Fault("", &types.InvalidArgument{InvalidProperty: "questionId"})}
+	}
+	answered(req.AnswerChoice)
+	return &methods.AnswerVMBody{Res: &types.AnswerVMResponse{}}
+}
+
+func task(m *machine, fails func() types.BaseMethodFault) soap.HasFault {
+	made := simulator.CreateTask(m, "powerOn", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		return nil, fails()
+	})
+	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: made.Run()}}
+}
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "host and port")
+	cert := flag.String("cert", "", "PEM file")
+	key := flag.String("key", "", "PEM file")
+	user := flag.String("user", "", "who may log in, with the password in VCSIM_PASSWORD")
+	flag.Parse()
+
+	pair, err := tls.LoadX509KeyPair(*cert, *key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	model := simulator.VPX()
+	model.Datacenter, model.Cluster, model.ClusterHost, model.Host, model.Machine, model.Datastore = 1, 1, 1, 1, 0, 1
+	if err := model.Create(); err != nil {
+		log.Fatal(err)
+	}
+	simulator.Map.AddHandler(&wrapper{types.ManagedObjectReference{Type: "Wrapper", Value: "wrapper"}})
+	model.Service.Listen = &url.URL{Host: *listen, User: url.UserPassword(*user, os.Getenv("VCSIM_PASSWORD"))}
+	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	server := model.Service.NewServer()
+	inner := server.Config.Handler
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The library gives files to anybody.
+		if _, err := r.Cookie("vmware_soap_session"); err != nil && strings.HasPrefix(r.URL.Path, "/folder/") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	fmt.Println("ready", server.URL.Host)
+
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	<-ended
+	server.Close()
+	model.Remove()
+}
