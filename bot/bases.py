@@ -6,6 +6,7 @@ what was read, and whatever is wrong with a base means that more is sent.
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -37,6 +38,9 @@ class Index(Protocol):
     def pin(self, target: str, point: str) -> bool:
         """Note that it is copied from, so that nobody deletes it meanwhile; False: somebody is about to."""
 
+    def unpin(self, target: str, point: str) -> None:
+        """It turned out not to be copied from. Repeating is safe."""
+
 
 class Bases:
     """What the files of one transaction are compared with. One thread asks for each target."""
@@ -46,6 +50,7 @@ class Bases:
         self._points = points
         self._index = index
         self._kept: dict[tuple[str, str], tuple[StoredFile, ...]] = {}  # files with digests, by target and point
+        self._used = {(target, point) for target, each in points.items() for point in each}  # these stay pinned
 
     def compare(self, target: ObjectStore, file: SourceFile, avoided: Collection[str]) -> Comparison:
         """What one file is compared with, but for objects of these keys. What cannot be used is left out, and logged.
@@ -102,6 +107,14 @@ class Bases:
         known = WeakValueDictionary({former.base.key: former for former in formers})
         useless, asked = set(avoided), set[int]()
 
+        def look(sample: Sample, position: int, wanted: Mapping[int, Grain]) -> Way | None:
+            former = known.get(sample.file.key) or self._former(target, sample.point, sample.file)
+            if former is None:
+                return None
+            known[former.base.key] = former
+            way = Way(former, sample.position - position)
+            return way if way.hits(wanted) else None
+
         def search(wanted: Mapping[int, Grain]) -> Way | None:
             asked.update(islice(wanted, max(0, _EARLY - len(asked))))
             worth = (position for position in wanted if position in asked or is_chosen(wanted[position].digest))
@@ -109,18 +122,26 @@ class Bases:
             for sample in index.find(target.name, list(positions)) if positions else ():
                 if sample.file.key in useless:
                     continue
-                former = known.get(sample.file.key)
-                if former is None and index.pin(target.name, sample.point):
-                    former = self._former(target, sample.point, sample.file)
-                if former is not None:
-                    known[former.base.key] = former
-                    way = Way(former, sample.position - positions[sample.mark])
-                    if way.hits(wanted):
+                with self._pinned(index, target, sample.point) as is_pinned:
+                    way = look(sample, positions[sample.mark], wanted) if is_pinned else None
+                    if way is not None:
+                        self._used.add((target.name, sample.point))
                         return way
                 useless.add(sample.file.key)
             return None
 
         return search
+
+    @contextmanager
+    def _pinned(self, index: Index, target: ObjectStore, point: str) -> Iterator[bool]:
+        """Whether it can be looked at; if it is not used by the end, it may be deleted again."""
+        place = target.name, point
+        is_pinned = place in self._used or index.pin(*place)
+        try:
+            yield is_pinned
+        finally:
+            if is_pinned and place not in self._used:
+                index.unpin(*place)
 
 
 def _alike(file: SourceFile, files: Sequence[StoredFile]) -> Iterator[StoredFile]:

@@ -196,6 +196,19 @@ class DatabaseIndex(_View):
 
         return self._write(write)
 
+    def unpin(self, target: str, point: str) -> None:
+        """Taken out of the plan again."""
+
+        def write(unit: Unit) -> None:
+            plan = unit.transactions.get(self._id).plan
+            others: Json = plan.get("others", {})
+            left = others | {target: [each for each in others.get(target, ()) if each != point]}
+            kept = {name: points for name, points in left.items() if points}
+            rest = {name: said for name, said in plan.items() if name != "others"}
+            unit.transactions.update(self._id, plan=rest | ({"others": kept} if kept else {}))
+
+        self._write(write)
+
 
 class DatabaseJournal(_View):
     """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal).

@@ -580,6 +580,9 @@ class MemoryIndex:
         self.pinned.append(point)
         return True
 
+    def unpin(self, target: str, point: str) -> None:
+        self.pinned.remove(point)
+
 
 class _Watching:
     """Tells the watch before and after a call that went well."""

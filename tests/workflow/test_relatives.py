@@ -183,6 +183,19 @@ def test_what_a_run_copies_from_is_not_deleted_meanwhile(house: House, tells_ori
     assert held(house, again, "vm1") == cloned(1)
 
 
+def test_what_the_index_found_and_nothing_could_be_read_of_may_be_deleted(house: House) -> None:
+    template = protect(house, "template")
+    for key in house.targets["s3"].objects:
+        if key.startswith(f"{template.id}/blocks/"):
+            house.targets["s3"].objects[key] = b"garbled"
+    put(house, "vm1", cloned(1))
+    transaction = waiting(house, "vm1")
+    assert "others" not in transaction.plan
+    delete(house, template)
+    house.engine.run_all()
+    assert held(house, house.read(transaction.id), "vm1") == cloned(1)
+
+
 def test_what_is_about_to_be_deleted_is_not_copied_from(house: House) -> None:
     template = protect(house, "template")
     asked = house.service.delete(template.id, ALICE, request_key="delete", place=OPS)
