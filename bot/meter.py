@@ -1,10 +1,13 @@
 """How far a transfer is."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 from bot.model import Bytes, Carried, Part, PartSource
+
+TELL_S = 0.1  # how often it is told; telling costs as much as sending a few KiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +20,13 @@ class Moved:
 
 
 class Meter:
-    """Counts bytes over all threads and tells of them, one at a time."""
+    """Counts bytes over all threads and tells of them, one at a time, every now and then and at the end."""
 
-    def __init__(self, on_progress: Callable[[Moved], None]) -> None:
+    def __init__(self, on_progress: Callable[[Moved], None], now: Callable[[], float] = time.monotonic) -> None:
         self._on_progress = on_progress
+        self._now = now
+        self._told_at = float("-inf")
+        self._is_told = True
         self._read = 0
         self._by: dict[str, dict[PartSource, int]] = {}  # by target, also such as are given up
         self._each = 0
@@ -66,8 +72,19 @@ class Meter:
             self._done[target] = min(self._each, self._done[target] + size)
         self._tell()
 
-    def _tell(self) -> None:
+    def close(self) -> None:
+        """Tell what was not told yet. Repeating is safe."""
+        with self._lock:
+            if not self._is_told:
+                self._tell(at_once=True)
+
+    def _tell(self, *, at_once: bool = False) -> None:
         done, total = sum(self._done.values()), self._each * len(self._done)
+        now = self._now()
+        self._is_told = at_once or done == total or abs(now - self._told_at) >= TELL_S
+        if not self._is_told:
+            return
+        self._told_at = now
         self._on_progress(Moved(bytes=self.moved, done=done, total=total))
 
 

@@ -148,7 +148,7 @@ class _Transfer:
         """Send them all; every thread has ended when this returns or raises."""
         self._meter.expect([target.name for target in self._targets], sum(file.size for file in files))
         self._refuse_too_large(files)
-        with suppress(_Halted):
+        with closing(self._meter), suppress(_Halted):
             self._send_all(files)
         if self._first is not None:
             raise self._first
