@@ -100,13 +100,16 @@ def cost_a_month(price: Price, size: int) -> float | None:
     return None if price.storage is None else size / GIB * price.storage
 
 
-def requests_of(parts: int, objects: int, files: int, digests: int, *, has_base: bool) -> Requests:
-    """The requests that made a recovery point. objects: of the files those made of parts; digests: digest objects.
+def requests_of(parts: int, objects: int, files: int, digests: int, *, temporary: int = 0, has_base: bool) -> Requests:
+    """The requests that made a recovery point. objects: those made of parts; of them `temporary` became parts, and the
+    others are files. digests: digest objects.
 
-    Each object of parts is begun and completed, each other written at once; each file is asked for once to verify it.
+    Each object of parts is begun and completed, each other written at once, what is temporary is removed; each file is
+    asked for once to verify it.
     """
+    at_once = files - (objects - temporary)
     return Requests(
-        writes=parts + 2 * objects + (files - objects) + digests + 1,
+        writes=parts + 2 * objects + temporary + at_once + digests + 1,
         reads=files + 2 + (2 * digests + 1 if has_base else 0),
     )
 

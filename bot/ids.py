@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 # Crockford's base32, lower case: no i, l, o, u, so that an id can be read aloud.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+SEGMENTS = ".cloudy/segment/"
 _ID = re.compile(rf"\d{{8}}T\d{{6}}Z-[{ALPHABET}]{{6}}")
 
 
@@ -32,4 +33,4 @@ def is_clone_directory(directory: str, transaction: str) -> bool:
 
 def segment_key(transaction: str, file: str, number: int) -> str:
     """Where the temporary object of a segment lies, relative to the target's prefix (bot/segments.py)."""
-    return f".cloudy/segment/{transaction}/{file}/{number}"
+    return f"{SEGMENTS}{transaction}/{file}/{number}"

@@ -150,10 +150,10 @@ class DatabaseCatalogue(_View):
         counted: Json = transaction.plan.get("requests", {}) if transaction else {}
         if transaction is None or target in counted:
             return
-        parts, objects = unit.parts.tally(self._id, target)
+        parts, objects, temporary = unit.parts.tally(self._id, target)
         digests = sum(bool(file.digests) for file in files)
         has_base = bool(transaction.plan.get("bases", {}).get(target))
-        made = requests_of(parts, objects, len(files), digests, has_base=has_base)
+        made = requests_of(parts, objects, len(files), digests, temporary=temporary, has_base=has_base)
         unit.transactions.update(self._id, plan=transaction.plan | {"requests": counted | {target: encode(made)}})
 
     def withdraw(self, point: str, target: str) -> None:

@@ -13,6 +13,7 @@ from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, S
 from bot.ids import is_clone_directory
 from bot.model import Json, Resource, ResourceKind, TaskState, Upload
 from bot.mounted import check_mounted
+from bot.orphans import prefix_of, segment_of
 from bot.ports import ObjectStore
 from bot.undoing import abort, erase
 
@@ -110,6 +111,12 @@ def _abort(context: Context, resource: Resource) -> bool:
 
 
 def _delete_object(context: Context, resource: Resource) -> bool:
+    if context.id not in (segment_of(resource.name), prefix_of(resource.name)):
+        raise PermanentError(
+            f"{resource.name} is no object of transaction {context.id}; Cloudy does not remove it.",
+            system=resource.system,
+            operation="remove object",
+        )
     erase(context.target(resource.system), resource.name)
     return True
 

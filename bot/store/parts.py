@@ -1,8 +1,9 @@
 """The part ledger: which parts of which object a store has, so that an upload goes on where it ended."""
 
-from sqlalchemy import Integer, distinct, func, literal_column
+from sqlalchemy import Integer, case, distinct, func, literal_column
 from sqlmodel import Session, col, delete, select
 
+from bot.ids import SEGMENTS
 from bot.model import Carried, PartDone, PartSource
 from bot.store import change
 from bot.store.rows import PartRow
@@ -41,13 +42,15 @@ class Parts:
         sent, copied, zero = (by.get(each.value, 0) for each in (PartSource.UPLOAD, PartSource.COPY, PartSource.ZERO))
         return Carried(sent=sent, copied=copied, zero=zero)
 
-    def tally(self, tx_id: str, target: str) -> tuple[int, int]:
-        """Count the parts of a transaction in a target, and the objects that they are of."""
-        query = select(func.count(), func.count(distinct(col(PartRow.key)))).where(
+    def tally(self, tx_id: str, target: str) -> tuple[int, int, int]:
+        """Count the parts of a transaction in a target, the objects that they are of, and those that were temporary."""
+        key = col(PartRow.key)
+        temporary = case((key.startswith(SEGMENTS), key))
+        query = select(func.count(), func.count(distinct(key)), func.count(distinct(temporary))).where(
             col(PartRow.transaction_id) == tx_id, col(PartRow.target) == target
         )
-        parts, objects = self._session.execute(query).one()
-        return int(parts), int(objects)
+        parts, objects, those = self._session.execute(query).one()
+        return int(parts), int(objects), int(those)
 
     def forget(self, tx_id: str, target: str, key: str) -> None:
         """Remove all parts of an object from the ledger; repeating is safe."""

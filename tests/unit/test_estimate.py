@@ -159,6 +159,15 @@ def test_requests_are_counted_from_what_was_made() -> None:
     assert requests_of(100, 2, 7, 2, has_base=True).reads == 14
 
 
+def test_segments_are_no_files_and_are_removed() -> None:
+    segments, alone = (
+        requests_of(100, 42, 7, 2, temporary=40, has_base=False),
+        requests_of(100, 2, 7, 2, has_base=False),
+    )
+    assert segments.writes == alone.writes + 3 * 40
+    assert segments.reads == alone.reads
+
+
 def test_runs_of_an_earlier_version_tell_of_their_only_target() -> None:
     old = Past(vm_uuid="u1", targets=("s3",), bytes=Bytes(read=GIB, sent=MIB), bases=frozenset({"s3"}))
     assert old.carried("s3") == Carried(sent=MIB)

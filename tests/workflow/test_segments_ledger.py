@@ -1,12 +1,14 @@
 """Temporary objects in the whole product: whatever ends a run, the ledger knows of them, and none stays."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from bot import transfer
+from bot.checksum import crc64
 from bot.errors import PermanentError
-from bot.model import PartLimits, ResourceKind, State
+from bot.model import PartLimits, Resource, ResourceKind, State
 from bot.store import parts
 from tests.memory import Crash, CrashAt
 from tests.workflow.house import ALICE, DISK, PART, House
@@ -43,7 +45,34 @@ def test_a_protection_through_segments_leaves_nothing_and_tells_the_bytes_once(t
     with house.db.read() as unit:  # nor in the database: a large disk has thousands of them
         assert not unit.ledger.ever(ResourceKind.OBJECT)
         assert not [name for _, name in unit.ledger.ever(ResourceKind.UPLOAD) if name.startswith(TEMPORARY)]
-        assert unit.parts.tally(done.id, "s3") == (0, 0)
+        assert unit.parts.tally(done.id, "s3") == (0, 0, 0)
+
+
+def test_the_requests_of_a_run_through_segments_are_those_that_were_made(tmp_path: Path) -> None:
+    house, asked = house_in(tmp_path), Counter[str]()
+    house.watch(lambda call: asked.update([call]))
+    done = house.protect()
+    kept = done.plan["requests"]["s3"]["writes"]
+    calls = ("put", "put_part", "copy_part", "begin_upload", "complete_upload", "delete")
+    zeros = sum(key.startswith(".cloudy/zero/") for key in house.targets["s3"].objects)
+    assert kept == sum(asked[f"s3.{call}"] for call in calls) - zeros
+
+
+@pytest.mark.parametrize("key", ["somebody/else", "{id}x/disk", ".cloudy/segment/20261123T120000Z-7f3k9q/0/1"])
+def test_an_object_of_somebody_else_is_never_removed_whatever_the_ledger_says(tmp_path: Path, key: str) -> None:
+    house = house_in(tmp_path)
+    store, transaction = house.targets["s3"], house.ask()
+    key = key.format(id=transaction.id)
+    store.put(key, b"bytes", crc64=crc64(b"bytes"), metadata={})
+    with house.db.unit() as unit:
+        unit.ledger.register(
+            Resource(transaction_id=transaction.id, kind=ResourceKind.OBJECT, system="s3", name=key, detail={})
+        )
+    house.dispatch()
+    house.engine.run_all()
+    done = house.read(transaction.id)
+    assert key in store.objects
+    assert f"{key} is no object of transaction {transaction.id}" in "".join(done.left_behind)
 
 
 def test_every_temporary_object_is_promised_before_it_is_begun(tmp_path: Path) -> None:
@@ -76,7 +105,7 @@ def test_many_parts_are_forgotten_in_slices(tmp_path: Path, monkeypatch: pytest.
     assert slices.count(True) > 3
     assert slices[-1] is False
     with house.db.read() as unit:
-        assert unit.parts.tally(done.id, "s3") == (0, 0)
+        assert unit.parts.tally(done.id, "s3") == (0, 0, 0)
         assert unit.transactions.get(done.id).plan["requests"]["s3"]
 
 
