@@ -108,7 +108,8 @@ def test_when_all_are_lost_everything_is_sent() -> None:
     world.store.copying = lambda body: body[:-1] + bytes([body[-1] ^ 1])
     sent = world.protect(SECOND, new, FIRST, THIRD)
     assert world.holds(SECOND) == new
-    assert len(sent.lost) == 2
+    assert 2 <= len(sent.lost) <= 4  # several may be found in one turn
+    assert any(FIRST in told or THIRD in told for told in sent.lost)
     assert sent.moved.sent >= len(new)
 
 
