@@ -280,8 +280,10 @@ def test_a_file_that_is_all_new_is_cut_as_for_a_plain_upload(profile: str, size:
 
 
 @pytest.mark.parametrize("rules", [S3, AZURE], ids=["s3", "azure"])
-@pytest.mark.parametrize("size", [10 * TIB, 48 * TIB])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [*((name, 10 * TIB) for name in NAMES), ("all changed", 48 * TIB), ("long changes everywhere", 48 * TIB)],
+)
 def test_large_disks_take_segments_where_parts_do_not_suffice(name: str, size: int, rules: CutRules) -> None:
     whole = segments = longest = 0
     for item in layout(size, pattern(name, size), rules):
