@@ -70,7 +70,7 @@ class Watchdog:
     def spare(self, body: bytearray) -> None:
         """Keep it for the next read; a few, since a part may be large and the share's readers have memory besides."""
         with self._lock:
-            self._spare = [*self._spare[1 - KEPT :], body]
+            self._spare = [*self._spare, body][-KEPT:]
 
 
 class _Threads:

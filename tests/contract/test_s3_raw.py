@@ -1,6 +1,7 @@
 """How bodies travel: over connections that are kept, opened anew where the store closed them, and never for ever."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.checksum import crc64
-from bot.errors import DeniedError, PermanentError, RemoteError, TransientError
+from bot.errors import DeniedError, IntegrityError, PermanentError, RemoteError, TransientError
 from integrations.objectstores.s3 import rawput, wire
 from integrations.objectstores.s3.options import read_options
 from integrations.objectstores.s3.wire import Bucket
@@ -176,6 +177,124 @@ def test_a_store_that_refuses_before_it_has_all_is_heard(
         with pytest.raises(kind):
             put(bucket)
         assert server.calls == [1, 2]  # what is left of the body would be taken for a request
+
+
+def test_a_store_that_is_content_before_it_has_all_is_not_believed(folder: Path | None) -> None:
+    heard = threading.Event()
+
+    def script(call: Call) -> None:
+        call.head()
+        call.body(MIB)
+        call.say(OK)
+        heard.wait(20)
+
+    with scripted(script, folder) as server:
+        with pytest.raises(TransientError, match="the store did not answer"):
+            put(bucket_at(server))
+        heard.set()
+
+
+@pytest.mark.parametrize("corked", [False, True], ids=["two calls", "at once"])
+def test_a_second_answer_is_not_taken_for_that_of_the_next_request(folder: Path | None, corked: bool) -> None:
+    both = threading.Event()
+
+    def script(call: Call) -> None:
+        call.request()
+        if call.number == 1:
+            call.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+            call.say(OK)
+            call.say(OK.replace(b"abc", b"stale"))
+            call.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+            both.set()
+            call.head()
+        else:
+            call.say(refusal(400, "BadDigest"))
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        assert put(bucket) == "abc"
+        assert both.wait(20)
+        with pytest.raises(IntegrityError):
+            put(bucket)
+        assert server.calls == [1, 2]
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_answer_that_is_not_the_last_is_passed_over(folder: Path | None, status: int) -> None:
+    interim = f"HTTP/1.1 {status} On\r\nLink: </>\r\n\r\n".encode()
+
+    def script(call: Call) -> None:
+        while call.request()[0]:
+            call.say(interim + interim)
+            call.say(OK)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        assert [put(bucket), put(bucket, number=2)] == ["abc", "abc"]
+        assert server.calls == [1]
+
+
+def test_what_a_store_says_before_it_has_all_does_not_end_the_sending(folder: Path | None) -> None:
+    """Byte by byte, so that it is also seen half."""
+    pause = threading.Event()
+
+    def script(call: Call) -> None:
+        head = call.head()
+        call.body(MIB)
+        for byte in b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nA: b\r\n\r\n":
+            call.say(bytes([byte]))
+            pause.wait(0.002)
+        assert len(call.body(length(head) - MIB)) == length(head) - MIB
+        call.say(OK)
+        well(call)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        assert [put(bucket), put(bucket, number=2)] == ["abc", "abc"]
+        assert server.calls == [1]
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", OK.replace(b"ETag", b"Other")])
+def test_a_part_whose_answer_has_no_etag_was_not_sent(folder: Path | None, said: bytes) -> None:
+    def script(call: Call) -> None:
+        call.request()
+        call.say(said)
+
+    with scripted(script, folder) as server:
+        bucket = bucket_at(server)
+        with pytest.raises(TransientError, match="does not say what it took") as caught:
+            put(bucket)
+        assert caught.value.code == wire.NO_WORD
+        with pytest.raises(TransientError, match="does not say what it took"):
+            bucket.put("run/small", b"small", crc64=None, metadata={})
+
+
+def test_of_an_answer_without_end_only_the_beginning_is_read(folder: Path | None) -> None:
+    over, sent = threading.Event(), list[int]()
+    without_end = re.sub(rb"Length: \d+", b"Length: 99000000", refusal(403, "AccessDenied"))
+
+    def script(call: Call) -> None:
+        call.request()
+        call.say(without_end)
+        while not over.is_set():
+            call.say(b" " * MIB)
+            sent.append(MIB)
+
+    with scripted(script, folder) as server:
+        with pytest.raises(DeniedError):
+            put(bucket_at(server))
+        over.set()
+        until(lambda: not server.open, "the connection was closed")
+    assert sum(sent) < 90 * MIB
+
+
+def test_a_refusal_that_is_cut_is_no_answer(folder: Path | None) -> None:
+    def script(call: Call) -> None:
+        call.request()
+        call.say(refusal(403, "AccessDenied")[:-10])
+
+    with scripted(script, folder) as server, pytest.raises(TransientError, match="the store did not answer"):
+        put(bucket_at(server))
 
 
 def test_a_refusal_after_all_was_sent_keeps_the_connection(folder: Path | None) -> None:

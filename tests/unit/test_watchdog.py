@@ -154,6 +154,19 @@ def test_a_thread_that_nobody_needs_ends_and_the_next_call_gets_another(
     assert watched.exists("vm01/a")
 
 
+def test_no_more_memory_is_kept_than_one_piece() -> None:
+    dog = Watchdog()
+    for length in range(1, 6):
+        dog.spare(bytearray(length))
+    kept = dog.memory(5)
+    dog.spare(kept)
+    assert dog.memory(5) is kept
+    last = [dog.memory(length) for length in range(1, 6)]
+    for body in last:
+        dog.spare(body)
+    assert not any(dog.memory(length) is body for length, body in enumerate(last[:-1], 1))
+
+
 def sum_of(piece: memoryview) -> int:
     return sum(piece)
 

@@ -128,6 +128,10 @@ class Asked:
         """Make the error for an answer that did not come, or not whole."""
         return self.passing(f"{self._what}: the store did not answer: {_QUERY.sub('', why)}")
 
+    def wordless(self, code: str) -> TransientError:
+        """Make the error for an answer that is good and does not say what was made."""
+        return self.passing(f"{self._what}: the store does not say what it took.", code=code)
+
     def failed(self, why: str, *, kind: type[RemoteError] = PermanentError) -> RemoteError:
         """Make the error for a request that could not be made at all."""
         return self.lasting(f"{self._what}: {why}", code="", kind=kind)

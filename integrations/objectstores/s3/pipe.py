@@ -6,14 +6,16 @@ the processor less, and ends sooner. Nothing waits longer than the other side ma
 
 import fcntl
 import io
+import re
 import select
 import socket
 import ssl
 import struct
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any, TypeVar
 from urllib.parse import SplitResult
 
@@ -22,6 +24,8 @@ Buffer = bytes | memoryview
 ENCRYPTED = 112 << 10  # bytes at a time: less costs more calls, from 128 KiB on malloc asks the system for each
 _CLEAR = 1 << 20
 _TAKEN, _MUCH = 64 << 10, 256 << 10
+_INTERIM, _END = re.compile(rb"HTTP/1\.\d 1"), b"\r\n\r\n"
+_STATUS, _FINAL = len(b"HTTP/1.1 1"), 200
 _AT_END = (ssl.SSLZeroReturnError, ssl.SSLEOFError)
 
 
@@ -61,14 +65,19 @@ class Pipe:
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Read it like a file; it stays open so long, since http.client closes it before it reads a last answer."""
         self._readers += 1
-        return io.BufferedReader(_Taken(self))
+        return _Reader(_Taken(self))
+
+    def give_back(self, data: bytes) -> None:
+        """What a reader took and did not need: nobody asked for it yet."""
+        self._taken = data + self._taken
 
     def is_open(self) -> bool:
         """Whether the other side, which was asked nothing, has neither hung up nor said anything."""
         try:
-            return not self._is_readable() or self._is_silent()
+            self._look()
         except OSError:
             return False
+        return not self._taken and not self._has_ended
 
     def close(self) -> None:
         """Hang up, when nobody reads any more."""
@@ -109,16 +118,19 @@ class Pipe:
                     raise Answered from None
 
     def _is_silent(self) -> bool:
-        """Look at what has come, without waiting: whether it says nothing to the caller."""
-        try:
-            self._taken += self._line.recv(_TAKEN)
-        except BlockingIOError:
-            return True
-        self._has_ended = not self._taken
-        return False
+        """Whether what has come says nothing to the caller; an interim answer does not, nor the beginning of one."""
+        self._look()
+        while (interim := _INTERIM.match(self._taken)) and (end := self._taken.find(_END)) >= 0:
+            self._taken = self._taken[end + len(_END) :]
+        is_begun = len(self._taken) < _STATUS or (interim is not None and len(self._taken) < _TAKEN)
+        return is_begun and not self._has_ended
 
-    def _is_readable(self) -> bool:
-        return bool(self._poll(select.POLLIN, 0))
+    def _look(self) -> None:
+        """Take what has come, without waiting."""
+        with suppress(BlockingIOError):
+            more = self._line.recv(_TAKEN)
+            self._taken += more
+            self._has_ended = not more
 
     def _wait(self, events: int) -> int:
         """Wait for it. What the system has taken from us and not yet brought over is on its way, too."""
@@ -193,16 +205,17 @@ class TlsPipe(Pipe):
             self._has_ended = True
         return done
 
-    def _is_silent(self) -> bool:
-        """What comes may be for TLS alone: new keys, tickets."""
+    def _look(self) -> None:
+        """What comes may be for TLS alone: new keys, tickets. What came before may not be deciphered yet."""
         try:
-            self._feed(self._line.recv(_TAKEN))
-            self._taken += self._tls.read(_TAKEN)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
+            with suppress(BlockingIOError):
+                self._feed(self._line.recv(_TAKEN))
+            while True:
+                self._taken += self._tls.read(_TAKEN)
+        except ssl.SSLWantReadError:
+            return
         except _AT_END:
             self._has_ended = True
-        return False
 
     def _through(self, step: Callable[[], T]) -> T:
         """Do a step of TLS, which may need what the other side says first."""
@@ -237,25 +250,58 @@ class TlsPipe(Pipe):
             return
 
 
+class _Reader(io.BufferedReader):
+    """Whatever it holds beyond what was asked of it is still there when it is closed."""
+
+    raw: "_Taken"
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.pause()
+            self.raw.pipe.give_back(self.peek())
+        super().close()
+
+
 class _Taken(io.RawIOBase):
     def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+        self.pipe = pipe
+        self._is_paused = False
+
+    def pause(self) -> None:
+        """Give nothing more."""
+        self._is_paused = True
 
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self._pipe.let_go()
+            self.pipe.let_go()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if self._is_paused:
+            return 0
         with memoryview(buffer) as view:
-            return self._pipe.recv_into(view.cast("B"))
+            return self.pipe.recv_into(view.cast("B"))
+
+
+class Answer(HTTPResponse):
+    """The last answer: what a server says before that it is still at work is none, whatever its status."""
+
+    def begin(self) -> None:
+        """See HTTPResponse, which passes over 100 alone."""
+        super().begin()
+        while self.status < _FINAL:
+            unread: Any = None
+            self.headers = self.msg = unread
+            super().begin()
 
 
 class Line(HTTPConnection):
     """Requests and answers over a pipe."""
+
+    response_class = Answer
 
     def __init__(
         self, host: str, port: int, context: ssl.SSLContext | None, *, connect_s: float, silence_s: float

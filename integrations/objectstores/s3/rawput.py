@@ -9,9 +9,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 IDLE_S = 10.0  # then a connection is closed; many a store closes it after 20 s
 KEPT = 64  # connections that nobody uses
-_REFUSED = 300
+_REFUSED, _MOST_SAID = 300, 64 << 10
 
 
 def send_raw(
@@ -180,12 +180,30 @@ def _asked(line: Line, request: AWSPreparedRequest, body: Body) -> tuple[HTTPRes
         was_wanted, broken = False, error
     try:
         answer = line.getresponse()
-        is_cut = answer.status < _REFUSED and answer.length is None and not answer.chunked
-        if is_cut:  # in its headers, which http.client does not mind: a good answer always says how long it is
-            raise HTTPException("the answer is not whole")
-        return answer, answer.read(), was_wanted
+        with closing(answer):
+            if answer.status < _REFUSED:
+                _believe(answer, was_wanted)
+            said, is_whole = _said(answer)
+        return answer, said, was_wanted and is_whole
     except (OSError, HTTPException) as error:
         raise broken or error from None
+
+
+def _believe(answer: HTTPResponse, was_wanted: bool) -> None:
+    """HTTPException: it is good, and cannot be."""
+    if not was_wanted:
+        raise HTTPException("the store took what it did not have whole")
+    if answer.length is None and not answer.chunked:
+        # cut in its headers, which http.client does not mind: a good answer always says how long it is
+        raise HTTPException("the answer is not whole")
+
+
+def _said(answer: HTTPResponse) -> tuple[bytes, bool]:
+    """As much of it as can be of use, and whether that is all. IncompleteRead: it was cut."""
+    said = answer.read(_MOST_SAID)
+    if answer.length and len(said) < _MOST_SAID:
+        raise IncompleteRead(said, answer.length)
+    return said, answer.isclosed()
 
 
 def _put(line: Line, request: AWSPreparedRequest, body: Body) -> None:

@@ -79,7 +79,8 @@ class Bucket:
                 **self._sum(body, crc64),
                 **self._made(key),
             )
-        return ObjectInfo(key=key, size=len(body), etag=etag_in(answer), crc64=crc_in(answer), metadata=metadata)
+        etag = self._etag_of("write", key, answer)
+        return ObjectInfo(key=key, size=len(body), etag=etag, crc64=crc_in(answer), metadata=metadata)
 
     def create(self, key: str, *, checked: bool, metadata: Mapping[str, str]) -> str:
         """Open a multipart upload and give its id; checked: by CRC-64/NVME of the whole object."""
@@ -105,7 +106,13 @@ class Bucket:
                 Body=sent,
                 **self._sum(body, crc64),
             )
-        return etag_in(answer)
+        return self._etag_of(f"send part {number}", key, answer)
+
+    def _etag_of(self, operation: str, key: str, answer: Mapping[str, Any]) -> str:
+        """TransientError: an answer that was cut, or one to something else, has none."""
+        if etag := etag_in(answer):
+            return etag
+        raise self.asked(operation, key).wordless(NO_WORD)
 
     def copy_part(self, key: str, upload_id: str, number: int, source: CopySource, *, checks_etag: bool) -> PartCopied:
         """Make a part of a range of an object; checks_etag: only of the one with that etag.
@@ -116,7 +123,8 @@ class Bucket:
         if source.version_id:
             place["VersionId"] = source.version_id
         condition: dict[str, Any] = {"CopySourceIfMatch": f'"{source.etag}"'} if checks_etag else {}
-        with self._asking(f"copy part {number} from {source.key} to", key):
+        operation = f"copy part {number} from {source.key} to"
+        with self._asking(operation, key):
             answer: Mapping[str, Any] = self._patient.upload_part_copy(
                 Bucket=self._bucket,
                 Key=self._root + key,
@@ -127,11 +135,7 @@ class Bucket:
                 **condition,
             )
         told = answer.get("CopyPartResult", {})
-        if not etag_in(told):
-            raise self.asked(f"copy part {number} to", key).passing(
-                f"Target {self.target}: the store does not say what it copied from {source.key}.", code=NO_WORD
-            )
-        return PartCopied(etag=etag_in(told), crc64=crc_in(told))
+        return PartCopied(etag=self._etag_of(operation, key, told), crc64=crc_in(told))
 
     def complete(
         self,
