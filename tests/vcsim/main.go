@@ -1,6 +1,7 @@
 // The vCenter simulator of govmomi as a counterpart of the tests, with a key pair that can be verified. Beyond the
 // library's, a VM of it asks "moved or copied?" at its next start once its extraConfig holds test.question, and does not
-// start while the file that test.needs names is not there.
+// start while the file that test.needs names is not there. Settings of Cloudy's own in a .vmx are shown as a real one is
+// believed to do it.
 package main
 
 import (
@@ -12,11 +13,14 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"unsafe"
 
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -71,22 +75,31 @@ func (m *machine) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Tas
 
 // The task stays queued until the question is answered.
 func (m *machine) ask(ctx *simulator.Context, req *types.PowerOnVM_Task, kind string) soap.HasFault {
+	text := kind + ": what now?"
+	if strings.HasPrefix(kind, "msg.uuid.") {
+		text = kind + ": this virtual machine might have been moved or copied."
+	}
 	choices := []types.BaseElementDescription{}
 	for key, label := range []string{"button.cancel", "button.uuid.movedTheVM", "button.uuid.copiedTheVM"} {
 		choices = append(choices, &types.ElementDescription{
 			Description: types.Description{Label: label, Summary: label}, Key: fmt.Sprint(key)})
 	}
 	simulator.Map.Update(&m.VirtualMachine, []types.PropertyChange{{Name: "runtime.question", Val: types.VirtualMachineQuestionInfo{
-		Id: "1", Text: kind + ": this virtual machine might have been moved or copied.",
+		Id: "1", Text: text,
 		Choice:  types.ChoiceOption{ChoiceInfo: choices},
-		Message: []types.VirtualMachineMessage{{Id: kind, Text: "moved or copied?"}},
+		Message: []types.VirtualMachineMessage{{Id: kind, Text: text}},
 	}}})
+	given := ""
 	started := simulator.CreateTask(m, "powerOn", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		if given == "0" {
+			return nil, &types.InvalidState{}
+		}
 		m.VirtualMachine.PowerOnVMTask(ctx, req)
 		return nil, nil
 	})
 	lock.Lock()
 	waiting[m.Self] = func(answer string) {
+		given = answer
 		simulator.Map.Update(&m.VirtualMachine, []types.PropertyChange{
 			{Name: "runtime.question", Val: nil},
 			{Name: "config.alternateGuestName", Val: "answered " + answer},
@@ -108,6 +121,37 @@ func (m *machine) AnswerVM(req *types.AnswerVM) soap.HasFault {
 	}
 	answered(req.AnswerChoice)
 	return &methods.AnswerVMBody{Res: &types.AnswerVMResponse{}}
+}
+
+// A folder whose VMs show what is Cloudy's in their .vmx.
+type folder struct{ simulator.Folder }
+
+var ours = regexp.MustCompile(`(?m)^(cloudy\.\w+|uuid\.action) = "([^"]*)"`)
+
+func (f *folder) RegisterVMTask(ctx *simulator.Context, req *types.RegisterVM_Task) soap.HasFault {
+	done := f.Folder.RegisterVMTask(ctx, req)
+	for _, each := range simulator.Map.All("VirtualMachine") {
+		vm, ok := each.(*machine)
+		if !ok || vm.Config == nil || vm.Config.Files.VmPathName != req.Path {
+			continue
+		}
+		text, _ := os.ReadFile(local(req.Path))
+		for _, found := range ours.FindAllStringSubmatch(string(text), -1) {
+			vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{Key: found[1], Value: found[2]})
+		}
+	}
+	return done
+}
+
+func local(name string) string {
+	var at object.DatastorePath
+	at.FromString(name)
+	for _, each := range simulator.Map.All("Datastore") {
+		if store := each.(*simulator.Datastore); store.Name == at.Datastore {
+			return path.Join(store.Info.GetDatastoreInfo().Url, at.Path)
+		}
+	}
+	return ""
 }
 
 func task(m *machine, fails func() types.BaseMethodFault) soap.HasFault {
@@ -134,6 +178,8 @@ func main() {
 		log.Fatal(err)
 	}
 	simulator.Map.AddHandler(&wrapper{types.ManagedObjectReference{Type: "Wrapper", Value: "wrapper"}})
+	center := simulator.Map.Any("Datacenter").(*simulator.Datacenter)
+	simulator.Map.Put((*folder)(unsafe.Pointer(simulator.Map.Get(center.VmFolder).(*simulator.Folder))))
 	model.Service.Listen = &url.URL{Host: *listen, User: url.UserPassword(*user, os.Getenv("VCSIM_PASSWORD"))}
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server := model.Service.NewServer()

@@ -10,7 +10,9 @@ from integrations.hypervisors.vsphere.connection import Session
 
 _GONE = vmodl.fault.ManagedObjectNotFound
 _ASKED = ("msg.uuid.", "moved or copied")
-_ANSWERS = {"keep": ("move",), "create": ("copied", "copy")}  # in the words of the choices
+_CANCEL = "cancel"
+# By what is meant: in the words of the choices.
+_ANSWERS = {"keep": ("move",), "create": ("copied", "copy"), _CANCEL: ("cancel", "abort")}
 
 
 class Asks(ValueError):  # noqa: N818 - reads as what it says
@@ -30,8 +32,9 @@ def start(session: Session, vm: Any) -> None:
 
 
 def stop(session: Session, vm: Any) -> None:
-    """At once; off already, or gone, is fine."""
+    """At once; off already, or gone, is fine. One that is ours does not wait for an answer any more."""
     try:
+        _give_up(session, vm)
         if session.one(vm, "runtime.powerState").get("runtime.powerState") != "poweredOff":
             session.result(vm.PowerOffVM_Task())
     except vim.fault.InvalidPowerState as fault:
@@ -62,9 +65,19 @@ def _answer(session: Session, vm: Any) -> None:
         vm.AnswerVM(asked.id, choice)
 
 
-def _choice(asked: Any, action: str) -> str | None:
+def _give_up(session: Session, vm: Any) -> None:
+    asked = session.one(vm, "runtime.question").get("runtime.question")
+    if asked is None:
+        return
+    choice = _choice(asked, _CANCEL)
+    if choice is not None and inventory.extra_of(session, vm).get(definition.LABEL):
+        with suppress(vim.fault.ConcurrentAccess, vmodl.fault.InvalidArgument):
+            vm.AnswerVM(asked.id, choice)
+
+
+def _choice(asked: Any, meant: str) -> str | None:
     for each in asked.choice.choiceInfo:
         words = f"{each.label} {each.summary}".lower().replace("_", "")
-        if any(answer in words for answer in _ANSWERS.get(action, ())):
+        if any(answer in words for answer in _ANSWERS.get(meant, ())):
             return str(each.key)
     return None

@@ -52,8 +52,17 @@ class Registering:
         self._check_networks(source, wanted, networks)
         if vm is None:
             notes = self._adapt(source, file, wanted)
-            vm = self._session.result(folder.RegisterVM_Task(path, self._spec.name, False, pool, host))
+            vm = self._register(path, folder, pool, host)
         return self._set_right(vm, source, wanted, networks, notes)
+
+    def _register(self, path: str, folder: Any, pool: Any, host: Any) -> Any:
+        try:
+            return self._session.result(folder.RegisterVM_Task(path, self._spec.name, False, pool, host))
+        except vim.fault.AlreadyExists:  # by an attempt with the same label, since the .vmx is ours
+            vm = self._at(path)
+            if vm is None:
+                raise
+            return vm
 
     def _source(self) -> tuple[vmx.Vmx, str]:
         """What the VM is made of, and where on the datastore the .vmx is or will be."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+_LINE_END = re.compile(r"\r?\n|\r")
 _ESCAPED = re.compile(r"\|([0-9A-Fa-f]{2})")
 _TO_ESCAPE = re.compile(r'["|\x00-\x1f\x7f]')
 _NAMED = re.compile(rb'^\s*\.?encoding\s*=\s*"?([A-Za-z0-9_.:-]{1,40})', re.MULTILINE | re.IGNORECASE)
@@ -104,7 +105,7 @@ def decode(data: bytes) -> str:
 def parse(text: str) -> Vmx:
     """All settings; lines that are none are left out."""
     settings: dict[str, Setting] = {}
-    for line in text.splitlines():
+    for line in _LINE_END.split(text):
         key, equals, value = (part.strip() for part in line.partition("="))
         if equals and key and not key.startswith("#") and not re.search(r"\s", key):
             plain = value[1:].partition('"')[0] if value.startswith('"') else value
@@ -114,8 +115,9 @@ def parse(text: str) -> Vmx:
 
 def without_secrets(text: str) -> str:
     """The text without the lines that may hold one: what tools tell the guest, passwords of screens, keys."""
-    kept = [line for line in text.splitlines() if not _SECRET.fullmatch(line.partition("=")[0].strip().lower())]
-    return "".join(f"{line}\n" for line in kept)
+    lines = _LINE_END.split(text.rstrip("\r\n"))
+    kept = [line for line in lines if not _SECRET.fullmatch(line.partition("=")[0].strip().lower())]
+    return "".join(f"{line}\n" for line in kept if text)
 
 
 def _order(slot: str) -> tuple[int, int, int]:
