@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from bot import digests, manifest
 from bot.comparison import ROOM, Comparison, Former, Search, Way, bytes_of
 from bot.errors import ArchivedError, CloudyError, IntegrityError, MissingError, Stopped
-from bot.grains import Grain, most_grains
+from bot.grains import LARGEST, Grain, most_grains
 from bot.model import Sample, SourceFile, StoredFile
 from bot.ports import ObjectStore
 from bot.samples import is_chosen, mark
@@ -67,6 +67,8 @@ class Bases:
             if len(formers) == MOST:
                 break
         grain = self._index.grain(target.name, file.size) if self._index else None
+        if grain is not None and grain > LARGEST:
+            grain = 0  # of an object that is none to compare with either
         search = None if grain is None else self._search(target, avoided, formers)
         return Comparison(formers, search, grain or 0)
 
@@ -158,6 +160,8 @@ def _read(target: ObjectStore, stored: StoredFile) -> Former:
         raise IntegrityError(f"{stored.key} is not what its manifest says.")
     most = most_grains(stored.size)  # whoever wrote them, they take no more memory than our own
     read = digests.decode(target.get(stored.digests, 0, digests.longest(most)), most=most)
+    if read.grain > LARGEST:
+        raise IntegrityError(f"{stored.digests} has grains of {read.grain} bytes, which would want too much memory.")
     if (read.key, read.size) != (stored.key, stored.size):
         raise IntegrityError(f"{stored.digests} has the digests of another object.")
     if info.size < target.limits.smallest_source:

@@ -15,7 +15,7 @@ from bot.checksum import crc64
 
 DIGEST_BYTES = 16
 MIB = 1 << 20
-SMALLEST, LARGEST = 64 << 10, 16 * MIB  # powers of two between
+SMALLEST, LARGEST = 64 << 10, 8 * MIB  # powers of two between; by a larger one a file would need more windows
 
 _FINE, _USUAL, _COARSE = 256 << 10, MIB, 8 * MIB
 _MANY = 1 << 20  # of one file: what is kept of each lies in memory

@@ -1,14 +1,24 @@
 """The grain follows what the runs of a disk show, and comes to rest; it never outgrows memory."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.arena import MOST, WINDOW
 from bot.digests import Digests, decode, encode
 from bot.errors import IntegrityError
 from bot.grains import LARGEST, MIB, SMALLEST, Changes, grain_bytes, grain_for
+from bot.model import PartLimits
+from bot.plan import CutRules, cutter
+from bot.transfer import LOOK_AHEAD
 
 KIB, GIB = 1 << 10, 1 << 30
+S3_LIMITS = PartLimits()
+AZURE_LIMITS = PartLimits(
+    smallest=1, largest=4000 * MIB, most=50_000, largest_object=50_000 * 4000 * MIB, smallest_source=1
+)
 AZURE, S3 = 1, 5 * MIB
 sizes = st.integers(0, 48 << 40)
 floors = st.sampled_from([AZURE, S3])
@@ -72,6 +82,17 @@ def test_short_changes_make_it_finer_and_long_ones_coarser(length: int, floor: i
     for _ in range(3):
         grain = grain_for(40 * GIB, floor, seen_by(grain, length, 500))
     assert grain == expected
+
+
+@given(st.integers(1, 48 << 40), st.sampled_from([S3_LIMITS, AZURE_LIMITS]), st.booleans())
+def test_by_any_of_them_a_file_fits_into_the_windows_that_one_may_have(
+    size: int, limits: PartLimits, is_long: bool
+) -> None:
+    grain = grain_bytes(size, limits.smallest)
+    last = seen_by(grain, 100 * grain, 1000) if is_long else None
+    rules = CutRules(limits=limits, granule=grain_for(size, limits.smallest, last), window=LOOK_AHEAD)
+    cut = cutter(size, replace(rules, upload_most=rules.upload))
+    assert -(-cut.needs // WINDOW) + 2 <= MOST
 
 
 def test_the_digest_object_keeps_what_changed() -> None:

@@ -11,7 +11,7 @@ from bot import digests, manifest
 from bot.bases import Bases
 from bot.checksum import crc64, to_hex
 from bot.digests import Digests
-from bot.grains import grain_of, most_grains
+from bot.grains import LARGEST, grain_of, most_grains
 from bot.model import Actor, Disk, SourceFile, StoredFile
 from tests.memory import MemoryStore
 
@@ -68,6 +68,15 @@ def test_a_grain_that_nobody_would_take_is_refused_before_anything_is_inflated(
     with caplog.at_level(logging.WARNING, logger="bot.bases"):
         assert not compared(store(forged(size, grain, bytes(100))))
     assert "too many" in str([vars(record).get("error") for record in caplog.records])
+
+
+def test_a_grain_that_would_want_more_memory_than_a_file_may_have_is_not_compared_by(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = digests.packed([grain_of(memoryview(bytearray(DISK)))])
+    with caplog.at_level(logging.WARNING, logger="bot.bases"):
+        assert not compared(store(forged(len(DISK), 2 * LARGEST, body)))
+    assert "too much memory" in str([vars(record).get("error") for record in caplog.records])
 
 
 def test_of_a_digest_object_of_any_length_no_more_is_read_than_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:

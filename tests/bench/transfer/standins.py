@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from bot.errors import MissingError, PermanentError
@@ -54,13 +55,19 @@ def nothing() -> ObjectStore:
     return cast(ObjectStore, Nothing())
 
 
+@lru_cache(maxsize=1)
+def pool() -> memoryview:
+    """What huge disks are made of. To be asked before the memory is measured, for it is not Cloudy's."""
+    return memoryview(os.urandom(_POOL))
+
+
 class _HugeReader(Reader):
     """Gives bytes of a pool, nowhere zero, until it has given so many; then it fails, and the run ends."""
 
     def __init__(self, size: int, most: int) -> None:
         self.size = size
         self._left = most
-        self._pool = memoryview(os.urandom(_POOL))
+        self._pool = pool()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         self._left -= len(buffer)

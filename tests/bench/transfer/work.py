@@ -30,7 +30,7 @@ from bot.workflow import load as workflow_text
 from tests.bench.transfer.job import EXPORT, VMSTORE, Job
 from tests.bench.transfer.measuring import held_bytes, peak_bytes
 from tests.bench.transfer.profile import Profile
-from tests.bench.transfer.standins import NOTHING, huge, nothing
+from tests.bench.transfer.standins import NOTHING, huge, nothing, pool
 
 
 class _Systems(ConfiguredSystems):
@@ -40,6 +40,8 @@ class _Systems(ConfiguredSystems):
         super().__init__(settings)
         self._job = job
         self._nothing = nothing()
+        if job.huge:
+            pool()
 
     def target(self, name: str) -> ObjectStore:
         return self._nothing if name == NOTHING else super().target(name)
