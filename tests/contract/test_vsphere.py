@@ -313,6 +313,8 @@ def test_moved_or_copied_is_answered_by_what_the_vm_is(world: VsphereWorld, keep
     hypervisor.power_on(made.id)
     assert world.vcenter.vm(made.id).runtime.powerState == "poweredOn"
     assert world.vcenter.vm(made.id).config.alternateGuestName == f"answered {answer}"
+    told = {each.key: each.value for each in world.vcenter.vm(made.id).config.extraConfig}
+    assert told["uuid.action"] == ""  # its later starts are none of Cloudy's
 
 
 def test_other_questions_and_those_of_other_vms_are_for_people(world: VsphereWorld) -> None:

@@ -52,6 +52,13 @@ class Session:
         """Properties of one object; what it does not have, or we may not see, is left out."""
         return next((found for _, found in self._collect(what, type(what), paths, [])), {})
 
+    def property(self, what: Any, path: str) -> Any:
+        """One property that every such object has. NoPermission: we may not see it."""
+        found = self.one(what, path).get(path)
+        if found is None:
+            raise vim.fault.NoPermission(object=what, privilegeId="System.Read")
+        return found
+
     def of(self, what: Any, path: str, kind: Any, *paths: str) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Properties of all objects of the kind that a property of `what` names."""
         way = _QUERY.TraversalSpec(name="way", type=type(what), path=path, skip=False)

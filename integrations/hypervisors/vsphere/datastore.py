@@ -79,11 +79,11 @@ class Datastore:
 
     def missing(self, directory: str, files: Collection[str]) -> tuple[str, ...]:
         """Those of the files below the directory that a host does not see; those that hosts never list are not told."""
-        told = self._session.one(self.store, "browser")
+        browser = self._session.property(self.store, "browser")
         spec = vim.host.DatastoreBrowser.SearchSpec(
             matchPattern=["*"], details=vim.host.DatastoreBrowser.FileInfo.Details(fileSize=True)
         )
-        task = told["browser"].SearchDatastoreSubFolders_Task(self.path(directory), spec)
+        task = browser.SearchDatastoreSubFolders_Task(self.path(directory), spec)
         try:
             folders = self._session.result(task)
         except vim.fault.FileNotFound:

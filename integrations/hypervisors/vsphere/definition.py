@@ -14,7 +14,8 @@ from integrations.hypervisors.vsphere import rules
 from integrations.hypervisors.vsphere.vmx import Vmx
 
 LABEL = "cloudy.label"  # the setting that carries the label; a host shows it in the VM's extraConfig
-ACTION = "uuid.action"  # spares the question "moved or copied?": "keep" or "create"
+IDENTITY = "cloudy.identity"  # "keep": the same VM; "create": another one
+ACTION = "uuid.action"  # spares the question "moved or copied?": likewise
 _BY_CLOUDY = "Restored by Cloudy: "
 _EMPTY_DRIVE = {
     "deviceType": "cdrom-raw", "clientDevice": "TRUE", "fileName": "emptyBackingString", "startConnected": "FALSE",
@@ -150,7 +151,8 @@ def _card(made: Vmx, card: str, network: str, wanted: Wanted) -> list[str]:
 
 
 def _identity(made: Vmx, wanted: Wanted) -> None:
-    made.set(ACTION, "keep" if wanted.keeps_identity else "create")
+    for key in (IDENTITY, ACTION):
+        made.set(key, "keep" if wanted.keeps_identity else "create")
     if not wanted.keeps_identity:
         made.drop("uuid.bios")
         made.drop("vc.uuid")

@@ -143,17 +143,18 @@ class VsphereHypervisor:
         return vm
 
     def _known(self, session: Session, store: Datastore, vm: Vm) -> dict[str, Any] | None:
-        """What is told of the VM whose disks are the given ones; by the name alone where no disk of it is known."""
+        """What is told of the VM whose disks are the given ones; by the name alone where no disk of it is known.
+
+        Looked at are those of its name, and those whose .vmx lies beside one of the disks.
+        """
         disks = {disk.path for disk in vm.disks}
         folders = {posixpath.dirname(path) for path in disks}
-        rest = []
+        near = []
         for each, told in inventory.on(session, store, "name", "config.files.vmPathName"):
             folder = posixpath.dirname(store.inside(str(told.get("config.files.vmPathName", ""))))
-            is_near = words.plain_name(str(told.get("name", ""))) == vm.name or folder in folders
-            rest.append((not is_near, each))
-        for is_far, each in sorted(rest, key=lambda found: found[0]):
-            if is_far and not disks:
-                break
+            if words.plain_name(str(told.get("name", ""))) == vm.name or folder in folders:
+                near.append(each)
+        for each in near:
             with suppress(vmodl.fault.ManagedObjectNotFound):  # gone meanwhile
                 known = session.one(each, *words.SHAPE)
                 if self._is_of(known, disks, store, vm.name):

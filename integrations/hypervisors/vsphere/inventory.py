@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from bot.model import Registered
 from integrations.hypervisors.vsphere import definition, words
@@ -33,7 +34,11 @@ def by_name(session: Session, name: str) -> tuple[Registered, ...]:
     """All VMs of exactly that name."""
     everything = session.below(session.content.rootFolder, vim.VirtualMachine, "name")
     named = [vm for vm, found in everything if words.plain_name(str(found.get("name", ""))) == name]
-    return tuple(told(session, vm) for vm in sorted(named, key=id_of))
+    found = []
+    for vm in sorted(named, key=id_of):
+        with suppress(vmodl.fault.ManagedObjectNotFound):  # gone meanwhile
+            found.append(told(session, vm))
+    return tuple(found)
 
 
 def on(session: Session, datastore: Datastore | None, *paths: str) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -76,11 +81,11 @@ def place_for(session: Session, datastore: Datastore, options: Mapping[str, str]
     """
     hosts = _hosts(session, datastore)
     pool = _pool(session, datastore, options.get("resource_pool", ""))
-    owner = session.one(pool, "owner")["owner"] if pool is not None else None
+    owner = session.property(pool, "owner") if pool is not None else None
     wanted = options.get("host", "")
     for name, host, parent in sorted(hosts, key=lambda each: each[0]):
         if wanted in ("", name) and (owner is None or owner == parent):
-            own = pool if pool is not None else session.one(parent, "resourcePool")["resourcePool"]
+            own = pool if pool is not None else session.property(parent, "resourcePool")
             return _folder(session, datastore, options.get("folder", "")), own, host
     known = ", ".join(sorted(name for name, _, _ in hosts)) or "none"
     raise NotFound(
@@ -96,7 +101,7 @@ def _hosts(session: Session, datastore: Datastore) -> list[tuple[str, Any, Any]]
     for host, known in session.below(datastore.center, vim.HostSystem, *paths):
         is_ready = known.get("runtime.connectionState") == "connected" and not known.get("runtime.inMaintenanceMode")
         has_it = datastore.store in (known.get("datastore") or ())
-        if is_ready and has_it:
+        if is_ready and has_it and "parent" in known:
             found.append((str(known.get("name", "")), host, known["parent"]))
     return found
 
@@ -108,7 +113,7 @@ def _pool(session: Session, datastore: Datastore, name: str) -> Any:
 def _folder(session: Session, datastore: Datastore, name: str) -> Any:
     if name:
         return _named(session, datastore, vim.Folder, name, "folder")
-    return session.one(datastore.center, "vmFolder")["vmFolder"]
+    return session.property(datastore.center, "vmFolder")
 
 
 def _named(session: Session, datastore: Datastore, kind: Any, name: str, setting: str) -> Any:

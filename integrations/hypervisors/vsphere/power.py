@@ -7,6 +7,7 @@ from pyVmomi import vim, vmodl
 
 from integrations.hypervisors.vsphere import definition, inventory
 from integrations.hypervisors.vsphere.connection import Session
+from integrations.hypervisors.vsphere.failures import RAISED
 
 _GONE = vmodl.fault.ManagedObjectNotFound
 _ASKED = ("msg.uuid.", "moved or copied")
@@ -29,6 +30,7 @@ def start(session: Session, vm: Any) -> None:
     except vim.fault.InvalidPowerState as fault:
         if fault.existingState != "poweredOn":
             raise
+    _settle(session, vm)
 
 
 def stop(session: Session, vm: Any) -> None:
@@ -58,11 +60,20 @@ def _answer(session: Session, vm: Any) -> None:
         return
     said = " ".join([str(asked.text), *(f"{each.id} {each.text}" for each in asked.message or ())])
     extra = inventory.extra_of(session, vm)
-    choice = _choice(asked, extra.get(definition.ACTION, "create"))
+    choice = _choice(asked, extra.get(definition.IDENTITY, ""))
     if not extra.get(definition.LABEL) or choice is None or not any(each in said.lower() for each in _ASKED):
         raise Asks(str(asked.text).strip())
     with suppress(vim.fault.ConcurrentAccess, vmodl.fault.InvalidArgument):  # somebody else has answered
         vm.AnswerVM(asked.id, choice)
+
+
+def _settle(session: Session, vm: Any) -> None:
+    """Take the action back that was for its first start: later ones elsewhere would change its uuid each time."""
+    extra = inventory.extra_of(session, vm)
+    if extra.get(definition.LABEL) and extra.get(definition.ACTION):
+        off = vim.option.OptionValue(key=definition.ACTION, value="")
+        with suppress(*RAISED, TimeoutError):  # it runs, which is what was asked for
+            session.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[off])))
 
 
 def _give_up(session: Session, vm: Any) -> None:

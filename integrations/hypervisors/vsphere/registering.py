@@ -140,7 +140,7 @@ class Registering:
         known = self._session.one(vm, "name", "config.uuid", "config.annotation", "config.hardware.device")
         change = vim.vm.ConfigSpec(deviceChange=self._cards(known, wanted, networks))
         extra, mine = inventory.extra_of(self._session, vm), {definition.LABEL: self._label}
-        mine[definition.ACTION] = "keep" if wanted.keeps_identity else "create"
+        mine[definition.IDENTITY] = "keep" if wanted.keeps_identity else "create"
         change.extraConfig = [
             vim.option.OptionValue(key=key, value=value) for key, value in mine.items() if extra.get(key) != value
         ]
@@ -173,16 +173,17 @@ class Registering:
     def _backing(self, network: Any) -> Any:
         kinds = vim.vm.device.VirtualEthernetCard
         if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
-            group = self._session.one(network, "key", "config.distributedVirtualSwitch")
-            switch = self._session.one(group["config.distributedVirtualSwitch"], "uuid")
-            port = vim.dvs.PortConnection(portgroupKey=group["key"], switchUuid=switch["uuid"])
+            switch = self._session.property(network, "config.distributedVirtualSwitch")
+            port = vim.dvs.PortConnection(
+                portgroupKey=self._session.property(network, "key"), switchUuid=self._session.property(switch, "uuid")
+            )
             return kinds.DistributedVirtualPortBackingInfo(port=port)
         if isinstance(network, vim.OpaqueNetwork):
-            told = self._session.one(network, "summary")["summary"]
+            told = self._session.property(network, "summary")
             return kinds.OpaqueNetworkBackingInfo(
                 opaqueNetworkId=told.opaqueNetworkId, opaqueNetworkType=told.opaqueNetworkType
             )
-        name = self._session.one(network, "name")["name"]
+        name = self._session.property(network, "name")
         return kinds.NetworkBackingInfo(deviceName=words.plain_name(name), network=network)
 
     def _at(self, path: str) -> Any:
