@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, Registered] = {
     "vmstore.find": Registered(
         vmstore.find,
         {"vmstore": "text", "vm_uuid": "text"},
-        {"vm": "record", "vm_uuid": "text", "disks": "list"},
+        {"vm": "record", "vm_uuid": "text", "disks": "list", "shape": "record", "missed": "text"},
     ),
     "vmstore.snapshot": Registered(
         vmstore.snapshot,
@@ -49,7 +49,7 @@ ACTIONS: Mapping[str, Registered] = {
     ),
     "objects.verify": Registered(
         objects.verify,
-        {"stored": "record", "vm": "record", "snapshot": "record", "skipped": "list"},
+        {"stored": "record", "vm": "record", "shape": "record", "snapshot": "record", "skipped": "list"},
         {"points": "list", "failed": "record", "proof": "record", "manifests": "record"},
     ),
     "points.check": Registered(

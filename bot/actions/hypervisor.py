@@ -2,12 +2,25 @@
 
 from bot.actions.context import Context
 from bot.actions.restoring import manifest_of, share_of
-from bot.errors import PermanentError
-from bot.model import Json, RegisterSpec, Resource, ResourceKind
+from bot.errors import CloudyError, PermanentError, Stopped
+from bot.model import Json, RegisterSpec, Resource, ResourceKind, Vm, VmShape
 from bot.ports import Hypervisor
 
 ALIVE_S = 300.0  # how long a VM may take from its start to the first sign of life
 POLL_S = 2.0
+
+
+def shape_of(context: Context, vmstore: str, vm: Vm) -> tuple[VmShape | None, str]:
+    """What a VM is made of, by its hypervisor; None, with the reason, where that cannot be had. Stopped passes."""
+    host = context.hypervisor(vmstore)
+    if host is None:
+        return None, ""
+    try:
+        return host.shape(vm), ""
+    except Stopped:
+        raise
+    except CloudyError as error:
+        return None, error.message
 
 
 def register(context: Context, inputs: Json) -> Json:

@@ -22,6 +22,7 @@ from bot.model import (
     SourceFile,
     StoredFile,
     Vm,
+    VmShape,
 )
 from bot.ports import ObjectStore
 from bot.transfer import send
@@ -250,6 +251,7 @@ def _manifest(context: Context, inputs: Json, target: ObjectStore, files: tuple[
             hypervisor=vm.hypervisor,
             disks=vm.disks,
             origin=vm.origin,
+            shape=decode(VmShape, shape) if (shape := inputs.get("shape")) else None,  # older runs have none
         ),
         snapshot_uuid=taken.uuid,
         target=target.url,

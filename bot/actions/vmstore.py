@@ -1,6 +1,7 @@
 """What is asked of the VMstore: check, connect, find, snapshot, clone, disconnect."""
 
 from bot.actions.context import Context
+from bot.actions.hypervisor import shape_of
 from bot.codec import encode
 from bot.errors import MissingError, PermanentError, RemoteError, TransientError
 from bot.ids import clone_directory
@@ -39,7 +40,10 @@ def connect(context: Context, inputs: Json) -> Json:
 
 
 def find(context: Context, inputs: Json) -> Json:
-    """Look the VM up again by uuid: its name may have gone to another VM since the plan was made."""
+    """Look the VM up again by uuid: its name may have gone to another VM since the plan was made.
+
+    What its hypervisor says of it is a help for a restore: where it cannot be had, `missed` says why.
+    """
     store, uuid = inputs["vmstore"], inputs["vm_uuid"]
     try:
         vm = context.session(store).get_vm(uuid)
@@ -51,7 +55,14 @@ def find(context: Context, inputs: Json) -> Json:
             operation=error.operation,
             code=error.code,
         ) from error
-    return {"vm": encode(vm), "vm_uuid": vm.uuid, "disks": encode(vm.disks)}
+    shape, missed = shape_of(context, store, vm)
+    return {
+        "vm": encode(vm),
+        "vm_uuid": vm.uuid,
+        "disks": encode(vm.disks),
+        "shape": {} if shape is None else encode(shape),
+        "missed": missed,
+    }
 
 
 def snapshot(context: Context, inputs: Json) -> Json:

@@ -24,8 +24,16 @@ def _consistency(step: Step) -> str:
 _DISKS = (".vmdk", ".vhd", ".vhdx", ".avhdx", ".qcow2", ".img", ".raw")  # how files of disks end
 _MOST_DISKS = 3  # whose checksums are told one by one
 
+
+def _shape(step: Step) -> str:
+    """What is not known of the VM, and would help to restore it."""
+    missed = str(step.outputs.get("missed", ""))
+    return f"its hypervisor did not tell what it is made of: {missed}" if missed else ""
+
+
 _NOTES: Mapping[str, Callable[[Step], str]] = {
     "check": lambda step: f"{step.outputs.get('product', '')} {step.outputs.get('api_version', '')}".strip(),
+    "find": _shape,
     "snapshot": _consistency,
     "clone": lambda step: f"/{step.outputs.get('directory', '')}",
     "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",

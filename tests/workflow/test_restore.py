@@ -2,12 +2,11 @@
 
 import shutil
 from contextlib import suppress
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bot import manifest
 from bot.errors import PermanentError, RequesterError
 from bot.janitor import Janitor
 from bot.model import Json, Registered, RestoreRequest, State, Transaction
@@ -25,20 +24,19 @@ def protected(folder: Path, targets: tuple[str, ...] = ("s3",)) -> tuple[House, 
     return house, point
 
 
-def with_host(house: House, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A hypervisor, and what it said of the VM when that was protected."""
+def with_host(house: House) -> Host:
+    """A hypervisor that runs the VM; it is asked what that is made of when it is protected."""
     host = Host(house.share)
-    host.keep("vm01", ("vm01/vm01-flat.vmdk",))
-    shape = next(iter(host.machines.values())).shape
-    decode = manifest.decode
-
-    def shaped(content: bytes) -> manifest.Manifest:
-        written = decode(content)
-        return replace(written, vm=replace(written.vm, shape=shape))
-
-    monkeypatch.setattr(manifest, "decode", shaped)
+    host.keep("vm01", ("vm01/vm01.vmdk",))
     house.systems.host = host
     return host
+
+
+def protected_with_host(folder: Path) -> tuple[House, Host]:
+    house = House(folder)
+    host = with_host(house)
+    assert house.protect().state is State.SUCCEEDED
+    return house, host
 
 
 def asked(house: House, what: str = "vm01", *, key: str = "r", **more: object) -> Transaction:
@@ -163,11 +161,8 @@ def test_power_on_without_a_hypervisor_is_refused(tmp_path: Path) -> None:
     assert "no hypervisor" in notice(house, done)
 
 
-def test_with_a_hypervisor_it_is_registered_off_and_started_only_if_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house, _point = protected(tmp_path)
-    host = with_host(house, monkeypatch)
+def test_with_a_hypervisor_it_is_registered_off_and_started_only_if_asked(tmp_path: Path) -> None:
+    house, host = protected_with_host(tmp_path)
     assert restored(house, key="1").state is State.SUCCEEDED
     assert [(each.name, each.is_on) for each in known(host, "vm01-restored")] == [("vm01-restored", False)]
     done = restored(house, key="2", name="started", is_on=True)
@@ -176,9 +171,63 @@ def test_with_a_hypervisor_it_is_registered_off_and_started_only_if_asked(
     assert dict(view(house, done, "receipt")["facts"])["Sign of life"].startswith("agent")
 
 
-def test_one_that_shows_no_sign_of_life_stays_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hypervisor_that_does_not_answer_or_know_the_vm_spoils_no_protection(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.systems.host = Host(house.share)
+    done = house.protect()
+    assert done.state is State.SUCCEEDED
+    told = {task["id"]: task["note"] for task in view(house, done, "plan")["tasks"]}
+    assert "does not know vm01" in told["find"]
+
+
+def test_a_download_that_fails_is_held_and_a_retry_goes_on_with_it(tmp_path: Path) -> None:
     house, _point = protected(tmp_path)
-    host = with_host(house, monkeypatch)
+    house.hold = timedelta(hours=1)
+    transaction = asked(house)
+    house.dispatch()
+    gets: list[str] = []
+
+    def refuse(call: str) -> None:
+        if call.endswith("get_into done"):
+            gets.append(call)
+            if len(gets) == 8:
+                raise PermanentError("AccessDenied", system="s3")
+
+    house.watch(refuse)
+    house.engine.run_all()
+    held = house.read(transaction.id)
+    assert held.state is State.HELD
+    assert "What was fetched is kept until" in view(house, held, "receipt")["held"]
+    house.service.again.retry(transaction.id, ALICE, request_key="again", place=OPS)
+    house.dispatch()
+    house.engine.run_all()
+    done = house.read(transaction.id)
+    assert done.state is State.SUCCEEDED
+    assert files_in(house, "vm01-restored") == KEPT
+    assert left(house) == []
+
+
+def test_what_failed_and_was_removed_is_asked_for_anew(tmp_path: Path) -> None:
+    house, _point = protected(tmp_path)
+
+    def refuse(call: str) -> None:
+        if call.endswith("get_into"):
+            raise PermanentError("AccessDenied", system="s3")
+
+    house.watch(refuse)
+    failed = restored(house, name="mine")
+    house.watch(lambda _call: None)
+    assert failed.state is State.FAILED
+    assert view(house, failed, "receipt")["buttons"] == ["retry", "audit"]
+    anew = house.service.again.retry(failed.id, ALICE, request_key="again", place=OPS)
+    house.dispatch()
+    house.engine.run_all()
+    assert house.read(anew.id).state is State.SUCCEEDED
+    assert files_in(house, "mine") == KEPT
+
+
+def test_one_that_shows_no_sign_of_life_stays_and_that_is_said(tmp_path: Path) -> None:
+    house, host = protected_with_host(tmp_path)
     host.never_lives = True
     done = restored(house, is_on=True)
     assert done.state is State.PARTIAL
@@ -190,11 +239,8 @@ def test_one_that_shows_no_sign_of_life_stays_and_that_is_said(tmp_path: Path, m
         house.service.again.retry(done.id, ALICE, request_key="again", place=OPS)
 
 
-def test_a_registration_that_is_refused_leaves_neither_files_nor_a_vm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house, _point = protected(tmp_path)
-    host = with_host(house, monkeypatch)
+def test_a_registration_that_is_refused_leaves_neither_files_nor_a_vm(tmp_path: Path) -> None:
+    house, host = protected_with_host(tmp_path)
 
     def refuse(call: str) -> None:
         if call == "hypervisor.register_vm done":
@@ -209,11 +255,8 @@ def test_a_registration_that_is_refused_leaves_neither_files_nor_a_vm(
     assert "vm01 is not restored: Register failed" in view(house, done, "receipt")["headline"]
 
 
-def test_files_of_a_vm_that_could_not_be_unregistered_are_left_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house, _point = protected(tmp_path)
-    host = with_host(house, monkeypatch)
+def test_files_of_a_vm_that_could_not_be_unregistered_are_left_and_told(tmp_path: Path) -> None:
+    house, host = protected_with_host(tmp_path)
 
     def refuse(call: str) -> None:
         if call in ("hypervisor.register_vm done", "hypervisor.unregister"):
@@ -236,9 +279,8 @@ def test_files_of_a_vm_that_could_not_be_unregistered_are_left_and_told(
     "call",
     ["get_into", "write_from", "flush", "rename", "register_vm", "register_vm done"],
 )
-def test_stop_before_the_record_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    house, _point = protected(tmp_path)
-    host = with_host(house, monkeypatch)
+def test_stop_before_the_record_leaves_nothing(tmp_path: Path, call: str) -> None:
+    house, host = protected_with_host(tmp_path)
     transaction = asked(house, is_on=True)
     house.dispatch()
     heard: list[str] = []
@@ -280,12 +322,11 @@ def test_what_somebody_put_under_the_name_meanwhile_is_never_touched(tmp_path: P
 class Template:
     """A house with a recovery point, of which there are as many copies as a test wants."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._folder = folder
-        self._house, _point = protected(folder)
+        self._house, _host = protected_with_host(folder)
         self._house.db.close()
-        self._monkeypatch = monkeypatch
 
     def ready(self, name: str) -> tuple[House, Transaction, Host]:
         """A copy in which a restore is about to begin."""
@@ -295,7 +336,7 @@ class Template:
         house, old = House(folder), self._house.targets["s3"]
         new = house.targets["s3"]
         new.objects, new.etags, new.metadata = dict(old.objects), dict(old.etags), dict(old.metadata)
-        host = with_host(house, self._monkeypatch)
+        host = with_host(house)
         transaction = asked(house, is_on=True)
         house.dispatch()
         return house, transaction, host
@@ -311,8 +352,8 @@ class Template:
 
 
 @pytest.fixture
-def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Template:
-    return Template(tmp_path / "template", monkeypatch)
+def template(tmp_path: Path) -> Template:
+    return Template(tmp_path / "template")
 
 
 @pytest.mark.slow
