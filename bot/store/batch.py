@@ -1,11 +1,10 @@
 """Changes of several threads, kept by one commit: whoever may write first writes those of all who wait."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import CloudyError
 from bot.store.change import Change
@@ -55,7 +54,7 @@ class Batch:
 def _is_kept(everybody: Sequence[Waiting], write: Write) -> bool:
     try:
         write([change for each in everybody for change in each.changes])
-    except (CloudyError, SQLAlchemyError):
+    except (CloudyError, sqlite3.Error):
         return False  # whoever it was for is told when it tries alone
     for each in everybody:
         each.is_kept = True

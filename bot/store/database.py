@@ -9,11 +9,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
@@ -31,6 +32,7 @@ _CLOCK = SystemClock()
 _CACHE = "cache_size=-256"  # KiB; the system's cache has the file besides
 _WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _CACHE)
 _READING = ("query_only=ON", _CACHE)
+_BEGIN = "BEGIN IMMEDIATE"
 _READERS = 32
 _KEPT = 8  # of them, when they are idle; so that a process has as many files open as it ever will at rest
 _UNKEPT = "Nothing was kept of what was being done."
@@ -53,7 +55,7 @@ class Database:
         self._clock = clock
         self._writing = threading.Lock()
         self._batch = Batch()
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE", pragmas=_WRITING, kept=1, most=1)
+        self._writer = _engine(path, begin=_BEGIN, pragmas=_WRITING, kept=1, most=1)
         self._reader = _engine(path, begin="BEGIN", pragmas=_READING, kept=_KEPT, most=_READERS)
 
     @classmethod
@@ -104,7 +106,7 @@ class Database:
         Waits for other writers at most wait_s (None: the database's busy_timeout_s), then BusyError. Units do not nest.
         """
         with self._turn(wait_s) as left_s, _in_words(self.path), self._writer.connect() as connection:
-            _wait_at_most(connection, left_s())
+            _wait_at_most(connection.connection, left_s())
             with Session(connection, expire_on_commit=False) as session:
                 session.connection()  # begins, so that the lock is held before anything is read
                 yield Unit(session, self._clock, self._audit_key)
@@ -121,12 +123,13 @@ class Database:
             self._batch.keep(mine, partial(self._make, left_s))
 
     def _make(self, left_s: Callable[[], float], changes: Sequence[Change]) -> None:
-        with _in_words(self.path), self._writer.connect() as connection:
-            _wait_at_most(connection, left_s())
+        with _in_words(self.path), closing(self._writer.raw_connection()) as pooled:
+            raw = _wait_at_most(pooled, left_s())
+            raw.execute(_BEGIN)
             for change in changes:
-                connection.execute(change.statement, change.values)
+                raw.execute(change.statement, change.values)
             crossings.cross("database.commit:before")
-            connection.commit()
+            raw.commit()
             crossings.cross("database.commit:after")
 
     @contextmanager
@@ -148,7 +151,7 @@ class Database:
         """Read one state of everything, whoever writes meanwhile; writing in it fails."""
         crossings.cross("database.read:before")
         with _in_words(self.path), self._reader.connect() as connection:
-            _wait_at_most(connection, self._busy_timeout_s)
+            _wait_at_most(connection.connection, self._busy_timeout_s)
             with Session(connection, expire_on_commit=False) as session:
                 yield Unit(session, self._clock, self._audit_key)
         crossings.cross("database.read:after")
@@ -180,10 +183,11 @@ def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], kept: int, most
     return engine
 
 
-def _wait_at_most(connection: Connection, seconds: float) -> None:
-    raw = connection.connection.driver_connection
-    if raw is not None:
-        raw.execute(f"PRAGMA busy_timeout={max(0, round(seconds * 1000))}")
+def _wait_at_most(pooled: PoolProxiedConnection, seconds: float) -> sqlite3.Connection:
+    """Have it wait so long for other processes; gives the driver's own connection."""
+    raw = cast(sqlite3.Connection, pooled.driver_connection)
+    raw.execute(f"PRAGMA busy_timeout={max(0, round(seconds * 1000))}")
+    return raw
 
 
 @contextmanager

@@ -16,7 +16,7 @@ class Files:
     def put(self, tx_id: str, target: str, file: StoredFile) -> None:
         """Keep a file; one of that key is replaced."""
         put = change.file(tx_id, target, file)
-        self._session.execute(put.statement, put.values)
+        self._session.connection().exec_driver_sql(put.statement, put.values)
 
     def of(self, tx_id: str, target: str) -> tuple[StoredFile, ...]:
         """Give the files in order of path."""

@@ -20,7 +20,7 @@ class Parts:
     def put(self, tx_id: str, target: str, key: str, part: PartDone) -> None:
         """Keep a part; one of that number is replaced."""
         put = change.part(tx_id, target, key, part)
-        self._session.execute(put.statement, put.values)
+        self._session.connection().exec_driver_sql(put.statement, put.values)
 
     def of(self, tx_id: str, target: str, key: str) -> dict[int, PartDone]:
         """Give the parts by number, in order."""

@@ -4,11 +4,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
+from bot import crossings
 from bot.errors import BusyError
 from bot.model import PartDone, Resource, ResourceKind, StoredFile
 from bot.store import Database, change
@@ -40,10 +41,16 @@ def numbers(db: Database) -> set[int]:
         return {number for (number,) in other.execute("SELECT number FROM parts")}
 
 
-def commits(db: Database) -> list[str]:
+def at_each_commit(monkeypatch: pytest.MonkeyPatch, then: Callable[[int], None]) -> None:
+    """Call it before each, with how many it is."""
     told: list[str] = []
-    event.listen(db._writer, "commit", lambda _connection: told.append("commit"))
-    return told
+
+    def cross(point: str) -> None:
+        if point == "database.commit:before":
+            told.append(point)
+            then(len(told))
+
+    monkeypatch.setattr(crossings, "cross", cross)
 
 
 def test_what_is_kept_reads_as_if_it_were_put_in_a_unit(db: Database) -> None:
@@ -63,6 +70,19 @@ def test_a_promise_is_released_once_and_one_that_there_is_not_is_nothing(db: Dat
     with db.read() as unit:
         assert unit.ledger.get(*upload) is None
         assert unit.ledger.open(ID) == ()
+
+
+def test_a_time_stands_there_as_if_a_unit_had_written_it(db: Database) -> None:
+    kinds = (ResourceKind.CLONE, ResourceKind.SNAPSHOT)
+    with db.unit() as unit:
+        for kind in kinds:
+            unit.ledger.register(Resource(transaction_id=ID, kind=kind, system="vmstore", name=ID))
+        unit.ledger.release(ID, ResourceKind.CLONE, "vmstore", ID)
+    with closing(sqlite3.connect(db.path)) as other:
+        (by_unit,) = other.execute("SELECT released_at FROM resources WHERE kind = 'clone'").fetchone()
+        db.keep([change.released(ID, ResourceKind.SNAPSHOT, "vmstore", ID, datetime.fromisoformat(by_unit))])
+        (by_change,) = other.execute("SELECT released_at FROM resources WHERE kind = 'snapshot'").fetchone()
+    assert by_change == by_unit
 
 
 def held(db: Database, works: Sequence[Callable[[], None]]) -> list[BaseException | None]:
@@ -93,12 +113,13 @@ def keeping(db: Database, number: int, transaction: str = ID) -> Callable[[], No
     return keep
 
 
-def test_those_who_come_at_the_same_time_share_one_commit(db: Database) -> None:
-    told = commits(db)
+def test_those_who_come_at_the_same_time_share_one_commit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    at_each_commit(monkeypatch, told.append)
     ends = held(db, [keeping(db, number) for number in range(1, 9)])
     assert ends == [None] * 8
     assert numbers(db) == set(range(1, 9))
-    assert len(told) == 2  # of the one that kept them waiting, and theirs
+    assert told == [1, 2]  # of the one that kept them waiting, and theirs
 
 
 def test_one_that_cannot_be_kept_is_told_alone_and_the_others_are_kept(db: Database) -> None:
@@ -115,15 +136,12 @@ def test_nothing_of_one_that_fails_is_kept(db: Database) -> None:
     assert numbers(db) == set()
 
 
-def test_whoever_dies_while_it_keeps_for_all_takes_nobody_along(db: Database) -> None:
-    told: list[str] = []
-
-    def die(_connection: object) -> None:
-        told.append("commit")
-        if len(told) == 2:  # after that of the one that kept them waiting
+def test_whoever_dies_while_it_keeps_for_all_takes_nobody_along(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(commit: int) -> None:
+        if commit == 2:  # after that of the one that kept them waiting
             raise Crash("commit")
 
-    event.listen(db._writer, "commit", die)
+    at_each_commit(monkeypatch, die)
     ends = held(db, [keeping(db, number) for number in (1, 2, 3)])
     assert sorted(type(end).__name__ for end in ends) == ["Crash", "NoneType", "NoneType"]
     assert len(numbers(db)) == 2
