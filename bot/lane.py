@@ -178,9 +178,10 @@ class Lane:
     def _lose(self, why: CopyFailed) -> None:
         """Keep it first of all, so that a run that goes on after a pause or a crash avoids it from the start."""
         self.is_lost = True
-        loss = Loss(turn=self._losses.turn, source=why.source, key=why.key, words=str(why))
+        turn, words = self._losses.turn, str(why)
+        loss = Loss(turn=turn, source=why.source, key=why.key, words=words, is_damaged=why.is_damaged)
         self._desk.journal.lost(self.target.name, self.file.key, loss)
-        facts = {"action": "lost", "target": self.target.name, "object": self.file.key, "error": loss.words}
+        facts = {"action": "lost", "target": self.target.name, "object": self.file.key, "error": words}
         log.warning("not copied, the file is sent once more", extra=facts)
         if self._losses.is_last:
             self._desk.ask(self.target, partial(_fail, why))

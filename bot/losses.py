@@ -17,6 +17,7 @@ class Loss:
     source: PartSource  # COPY: an object of a recovery point; ZERO: zeros; SEGMENT: what the file itself had there
     key: str  # of that object
     words: str  # for people
+    is_damaged: bool = False  # it was copied, as other bytes; else nothing was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,14 @@ class Losses:
         return not self.is_last and not any(loss.source is PartSource.ZERO for loss in self.losses)
 
     def plus(self, loss: Loss) -> "Losses":
-        """One more; an object is told of once in a turn."""
-        known = {(each.turn, each.source, each.key) for each in self.losses}
-        is_known = (loss.turn, loss.source, loss.key) in known
-        return self if is_known else replace(self, losses=(*self.losses, loss))
+        """One more. An object is told of once in a turn, and of its damage rather than of anything else."""
+        place = loss.turn, loss.source, loss.key
+        known = next((each for each in self.losses if (each.turn, each.source, each.key) == place), None)
+        if known is None:
+            return replace(self, losses=(*self.losses, loss))
+        if known.is_damaged or not loss.is_damaged:
+            return self
+        return replace(self, losses=tuple(loss if each is known else each for each in self.losses))
 
 
 def told(target: str, losses: Mapping[str, Losses]) -> tuple[str, ...]:

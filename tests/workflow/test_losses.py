@@ -328,6 +328,15 @@ def test_the_last_turn_copies_nothing() -> None:
     assert known.avoided == frozenset()
 
 
+def test_of_an_object_its_damage_is_told_rather_than_that_it_could_not_be_copied() -> None:
+    refused = Loss(turn=0, source=PartSource.COPY, key=BASE, words="it cannot be copied from")
+    damaged = replace(refused, words="it is damaged", is_damaged=True)
+    assert Losses().plus(refused).plus(damaged).losses == (damaged,)
+    assert Losses().plus(damaged).plus(refused).losses == (damaged,)
+    later = replace(refused, turn=1)
+    assert Losses().plus(damaged).plus(later).losses == (damaged, later)
+
+
 def of_source(source: PartSource, number: int) -> Part:
     return Part(number=number, offset=0, length=1, source=source)
 
