@@ -25,9 +25,12 @@ def of(transaction: Transaction) -> Estimate | None:
 
 
 def requests_of(transaction: Transaction) -> dict[str, Requests]:
-    """The requests that made its recovery points, by target; {}: nobody counted them."""
-    told: Json = transaction.plan.get("requests", {})
-    return {target: decode(Requests, each) for target, each in told.items()}
+    """The requests that made its recovery points, by target; {}: nobody counted them, or nobody can read them."""
+    told: Json = transaction.plan.get("requests") or {}
+    try:
+        return {target: decode(Requests, each) for target, each in told.items()}
+    except (ValidationError, AttributeError):
+        return {}
 
 
 def line(estimate: Estimate) -> str:
@@ -65,6 +68,8 @@ def price(estimate: Estimate) -> str:
     listed = sorted({each.listed for each in estimate.prices.values() if each.listed})
     if told and listed:
         told += f"; list price ({'; '.join(listed)})"
+    if bare := sorted(name for name, each in estimate.prices.items() if each.storage is None):
+        told += f"{'; ' if told else ''}storage price unknown for {' and '.join(bare)}"
     if estimate.unpriced:
         names = " and ".join(estimate.unpriced)
         told += f"{'; ' if told else ''}unknown for {names}: no prices are configured"

@@ -1,6 +1,7 @@
 """Hours of the week at a place: when something may be done, and how much of it then. Pure."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -47,12 +48,25 @@ class Hours:
         return min((each for each in begins if each > at and self.are_on(each)), default=None)
 
     def _begins(self, today: date) -> Iterator[datetime]:
-        """When spans begin in the days to come; where clocks are set back, also the second time."""
+        """When spans begin in the days to come; where clocks are set back, also the second time.
+
+        A time that is left out as clocks are set forward begins when they are.
+        """
         for ahead in range(_AHEAD):
             for span in self.spans:
-                for fold in (0, 1):
-                    at = time(*divmod(span.begins, 60), fold=fold)
-                    yield datetime.combine(today + timedelta(days=ahead), at, self.zone).astimezone(UTC)
+                at = datetime.combine(today + timedelta(days=ahead), time(*divmod(span.begins, 60)), self.zone)
+                first, second = at.astimezone(UTC), at.replace(fold=1).astimezone(UTC)
+                yield first
+                yield self._change(second, first) if second < first else second
+
+    def _change(self, before: datetime, after: datetime) -> datetime:
+        """The minute between them at which the clocks are set."""
+        offset = after.astimezone(self.zone).utcoffset()
+
+        def is_over(minute: int) -> bool:
+            return (before + timedelta(minutes=minute)).astimezone(self.zone).utcoffset() == offset
+
+        return before + timedelta(minutes=bisect_left(range(_DAY_MIN), True, key=is_over))
 
 
 @dataclass(frozen=True, slots=True)

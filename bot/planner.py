@@ -219,8 +219,12 @@ class Planner:
     ) -> Estimate:
         sizes = Sizes(disks=len(vm.disks), used=vm.used_bytes, provisioned=vm.provisioned_bytes)
         limits = {name: self._systems.target(name).limits for name in transaction.targets}
-        with self._db.read() as unit:
-            return foresee(unit, vm.uuid, sizes, bases=bases, others=others, limits=limits, prices=self._prices)
+        try:
+            with self._db.read() as unit:
+                return foresee(unit, vm.uuid, sizes, bases=bases, others=others, limits=limits, prices=self._prices)
+        except Exception:  # what is only told must not keep a VM from being protected
+            log.exception("no estimate of %s (%s)", vm.name, vm.uuid)
+            return Estimate(rests_on="it could not be made, see the log")
 
     def _estimates(self, transaction: Transaction, vm: Vm, facts: Json, foreseen: Estimate) -> Json:
         """Told as words, so that none of it voids an approval; but for how much is at stake."""

@@ -1,5 +1,6 @@
 """The systems of cloudy.toml: a part of the composition root, the one that knows the adapters."""
 
+import os
 import threading
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,6 +34,7 @@ _OURS = {
     "price_gib_month",
     "prices",
 }  # of a target; the rest is the adapter's
+_ELSEWHERE = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # where boto3 then finds another server than AWS
 _SLOWEST_PART = 128 << 10  # bytes a second; a store takes a part of which nothing comes for long for a broken one
 
 
@@ -197,6 +199,7 @@ def prices_of(settings: Settings) -> Prices:
 
 def _price(target: TargetSettings) -> Price | None:
     scheme, said = target.url.partition(":")[0], target.prices
-    listed = list_price(scheme, target.storage_class or "", has_endpoint=bool(target.endpoint))
+    has_endpoint = bool(target.endpoint or (scheme == "s3" and any(map(os.environ.get, _ELSEWHERE))))
+    listed = list_price(scheme, target.storage_class or "", has_endpoint=has_endpoint)
     storage = target.price_gib_month if said.storage is None else said.storage
     return settled(listed, storage=storage, write=said.write, read=said.read, currency=said.currency)

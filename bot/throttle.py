@@ -18,20 +18,27 @@ class Ration:
     """Bytes that may pass: a bucket of tokens, which may go into debt for one piece after the other. Pure.
 
     In any stretch of t seconds no more pass than rate * t + burst, if each piece waits as long as it is told.
+    It counts seconds: where the rate falls, what passed before costs no more than it did; where it rises, less.
     """
 
     def __init__(self, at: float) -> None:
         """at: seconds of any clock; one that is set back gives nothing."""
         self._at = at
-        self._tokens: float | None = None  # None: as many as a burst has
+        self._saved = BURST_S  # seconds; below 0: a debt
+        self._rate = 0.0
 
     def take(self, at: float, size: int, rate: float) -> float:
         """Take so many bytes at this rate (bytes a second), and give how many seconds they have to wait."""
-        burst = rate * BURST_S
-        tokens = burst if self._tokens is None else self._tokens + max(0.0, at - self._at) * rate
-        self._at = at
-        self._tokens = min(burst, tokens) - size
-        return max(0.0, -self._tokens / rate)
+        if self._saved < 0 and rate > self._rate:
+            self._saved *= self._rate / rate
+        saved = min(BURST_S, self._saved + max(0.0, at - self._at))
+        self._at, self._rate = at, rate
+        self._saved = saved - size / rate
+        return max(0.0, -self._saved)
+
+    def forgive(self) -> None:
+        """There is no rate: nothing is owed any more."""
+        self._saved = max(0.0, self._saved)
 
 
 class Throttle:
@@ -53,11 +60,17 @@ class Throttle:
         with self._lock:
             now = self._clock.now()
             rate = self._rate(now)
-            left = self._ration.take(now.timestamp(), size, rate) if rate else 0.0
+            if rate is None:
+                self._ration.forgive()
+                return
+            left = self._ration.take(now.timestamp(), size, rate)
         while left > 0:
             heed()
             self._clock.sleep(min(left, LOOK_S))
             left -= LOOK_S
+            if (anew := self._rate(self._clock.now())) is None:
+                return
+            left, rate = left * rate / max(rate, anew), max(rate, anew)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class PastRuns:
             select(*_COLUMNS).where(*ended, *where).order_by(col(TransactionRow.number).desc()).limit(limit)
         ).all()
         seconds = self._seconds([row.id for row in rows])
-        return tuple(_past(row, seconds.get(row.id, {})) for row in rows)
+        found = (_past(row, seconds.get(row.id, {})) for row in rows)
+        return tuple(past for past in found if past is not None)
 
     def _seconds(self, ids: Sequence[str]) -> dict[str, dict[str, float]]:
         steps = self._session.execute(
@@ -56,13 +57,17 @@ _COLUMNS: tuple[Any, ...] = (
 )
 
 
-def _past(row: Any, seconds: Mapping[str, float]) -> Past:
-    return Past(
-        vm_uuid=row.vm_uuid,
-        targets=tuple(row.targets),
-        bytes=bytes_of(row.bytes),
-        size=int(row.plan.get("provisioned_bytes", 0)),
-        bases=frozenset(name for name, point in row.plan.get("bases", {}).items() if point),
-        requests={name: decode(Requests, each) for name, each in row.plan.get("requests", {}).items()},
-        seconds=seconds,
-    )
+def _past(row: Any, seconds: Mapping[str, float]) -> Past | None:
+    """None: this version cannot read it; an estimate does without."""
+    try:
+        return Past(
+            vm_uuid=row.vm_uuid,
+            targets=tuple(row.targets),
+            bytes=bytes_of(row.bytes),
+            size=int(row.plan.get("provisioned_bytes") or 0),
+            bases=frozenset(name for name, point in (row.plan.get("bases") or {}).items() if point),
+            requests={name: decode(Requests, each) for name, each in (row.plan.get("requests") or {}).items()},
+            seconds=seconds,
+        )
+    except (ValueError, TypeError, AttributeError):  # pydantic's ValidationError is a ValueError
+        return None

@@ -95,6 +95,11 @@ def test_what_is_unknown_is_said_as_unknown() -> None:
     assert estimated.price(replace(UNKNOWN, unpriced=())) == "unknown: the size is not known"
 
 
+def test_of_a_target_whose_requests_alone_have_a_price_the_rest_is_said_to_be_unknown() -> None:
+    told = estimated.price(replace(KNOWN, month=(), month_in_all=(), prices={"s3": Price(write=0.005)}))
+    assert told.endswith(", once; storage price unknown for s3")
+
+
 def test_a_list_price_is_called_one() -> None:
     listed = replace(KNOWN, prices={"s3": Price(storage=0.023, listed="AWS, S3 Standard, us-east-1, 2026-11")})
     assert "list price (AWS, S3 Standard, us-east-1, 2026-11)" in estimated.price(listed)
@@ -151,6 +156,11 @@ def test_json_has_guesses_and_facts() -> None:
 
 def test_what_an_unknown_version_kept_is_no_estimate() -> None:
     assert estimated.of(replace(ended(None), plan={"estimate": {"rests": "on nothing"}})) is None
+
+
+@pytest.mark.parametrize("kept", [{"s3": {"writes": None}}, {"s3": 5}, [], None, ["s3"]])
+def test_counts_that_an_unknown_version_kept_are_none(kept: object) -> None:
+    assert estimated.requests_of(replace(ended(KNOWN), plan={"requests": kept})) == {}
 
 
 def test_numbers_are_told_as_roughly_as_they_are_known() -> None:

@@ -91,3 +91,13 @@ def test_a_mistake_in_a_price_is_told_with_its_key_and_cure(tmp_path: Path, line
     (problem,) = found.value.problems
     assert problem.startswith("cloudy.toml: targets.s3.prices.")
     assert words in problem
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_where_the_environment_leads_to_another_server_there_is_no_list_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    told = config.load(written(tmp_path, "[targets.aws]", 'url = "s3://bucket"'))
+    assert prices_of(told).of("aws") is not None
+    monkeypatch.setenv(name, "https://s3.example.com")
+    assert prices_of(told).of("aws") is None

@@ -91,6 +91,24 @@ def test_the_rate_is_that_of_the_hour_and_without_one_nothing_waits() -> None:
     assert sum(clock.slept) == pytest.approx(2)
 
 
+def test_what_passed_at_a_high_rate_is_not_waited_for_at_a_low_one() -> None:
+    ration = Ration(0.0)
+    assert ration.take(0.0, 1_250_000, 1_000_000) == pytest.approx(1)
+    assert ration.take(0.0, 100, 100) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("later", "slept_s"), [(None, 10), (1000, 100), (10, 1000)])
+def test_a_wait_ends_sooner_where_the_rate_rises_meanwhile(later: int | None, slept_s: float) -> None:
+    clock = OwnClock()
+    begun = clock.at
+    throttle = Throttle(lambda at: 100 if at - begun < timedelta(seconds=10) else later, clock)
+    throttle(25 + 100 * 1000 if later != 1000 else 25 + 100 * 910)
+    assert sum(clock.slept) == pytest.approx(slept_s)
+    if later is None:
+        throttle(1 << 40)
+        assert sum(clock.slept) == pytest.approx(slept_s)
+
+
 def test_all_threads_share_it() -> None:
     clock, lock = OwnClock(), threading.Lock()
     given_s: list[float] = []

@@ -1,9 +1,13 @@
 """Estimates from planning to the receipt: kept with the transaction, bound by nobody, told beside the fact."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from bot import estimated
+import pytest
+
+from bot import estimated, planner
 from bot.cli.common import summary
 from bot.model import ApprovalState, Price, State
 from bot.planner import Planner
@@ -42,6 +46,36 @@ def test_a_second_protection_is_estimated_by_the_first_and_its_receipt_tells_bot
     assert list(told).index("estimate") == list(told).index("bytes") + 1
     assert told["estimate"]["sent"]["likely"] == told["bytes"]["sent"]
     assert told["estimate"]["fact"]["requests"] > 0
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '{"requests": {"s3": {"writes": null}}}',
+        '{"bases": null, "requests": null}',
+        '{"provisioned_bytes": "much"}',
+        "[]",
+    ],
+)
+def test_history_that_nobody_can_read_refuses_no_protection(tmp_path: Path, plan: str) -> None:
+    house = House(tmp_path)
+    first = house.protect(key="a")
+    with closing(sqlite3.connect(tmp_path / "cloudy.db")) as database, database:
+        database.execute("update transactions set plan = ? where id = ?", (plan, first.id))
+    with house.db.read() as unit:
+        assert len(unit.past.of_vm(first.vm_uuid)) == (1 if "bases" in plan else 0)
+
+
+def test_an_estimate_that_cannot_be_made_refuses_no_protection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(planner, "foresee", fail)
+    made = House(tmp_path).protect(key="a")
+    assert made.state is State.SUCCEEDED
+    assert "no estimate of" in caplog.text
 
 
 def test_details_tell_what_was_estimated_also_after_the_end(tmp_path: Path) -> None:
