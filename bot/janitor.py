@@ -31,7 +31,16 @@ T = TypeVar("T")
 EVERY_S = 3600.0
 JANITOR = Actor(id="janitor", name="janitor", source="worker")
 # Files before the snapshot that they were cloned from, as in the clean-up.
-_ORDER = (Kind.UPLOAD, Kind.OBJECTS, Kind.TEMPORARY, Kind.PROBE, Kind.SHARE_PROBE, Kind.CLONE, Kind.SNAPSHOT)
+_ORDER = (
+    Kind.UPLOAD,
+    Kind.OBJECTS,
+    Kind.TEMPORARY,
+    Kind.PROBE,
+    Kind.SHARE_PROBE,
+    Kind.FOLDER,
+    Kind.CLONE,
+    Kind.SNAPSHOT,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +214,7 @@ class Janitor:
             installations=frozenset({self._installation}),
             known=unit.transactions.ids(),
             living=frozenset(transaction.id for transaction in unit.transactions.active()),
-            made=unit.ledger.ever(ResourceKind.CLONE),
+            made=unit.ledger.ever(ResourceKind.CLONE) | unit.ledger.ever(ResourceKind.FOLDER),
             promised=frozenset((each.kind, each.system, each.name) for each in unit.ledger.open()),
         )
 

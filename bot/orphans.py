@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bot.ids import is_transaction_id
 from bot.model import Entry, ObjectInfo, ResourceKind, Snapshot, Upload
+from bot.placing import OURS
 
 SNAPSHOT_WORDS = " Cloudy "  # what every description of ours contains
 IDS_BEGIN = "2"  # every transaction id, until the year 3000: so that a large bucket is not listed whole
@@ -38,6 +39,7 @@ class Kind(StrEnum):
     TEMPORARY = "temporary object"
     PROBE = "probe objects"
     SHARE_PROBE = "probe directory"
+    FOLDER = "folder of a restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class House:
     installations: frozenset[str]
     known: frozenset[str] = frozenset()  # transactions
     living: frozenset[str] = frozenset()  # those that have not ended
-    made: frozenset[tuple[str, str]] = frozenset()  # (VMstore, directory) of all clones that ever stood in the ledger
+    made: frozenset[tuple[str, str]] = frozenset()  # (VMstore, directory) of all that ever stood in the ledger
     promised: frozenset[tuple[ResourceKind, str, str]] = frozenset()  # (kind, system, name)
     used: frozenset[tuple[str, str]] = frozenset()
 
@@ -88,6 +90,7 @@ _IN_LEDGER = {
     Kind.TEMPORARY: ResourceKind.OBJECT,
     Kind.CLONE: ResourceKind.CLONE,
     Kind.SNAPSHOT: ResourceKind.SNAPSHOT,
+    Kind.FOLDER: ResourceKind.FOLDER,
 }
 
 
@@ -112,7 +115,7 @@ def is_orphan(orphan: Orphan, house: House) -> bool:
     """Whether it is an orphan at all: not of a living transaction, not a VM's folder, not in the ledger."""
     if orphan.transaction_id in house.living:
         return False
-    if orphan.kind is Kind.CLONE and (orphan.system, orphan.name) in house.used:
+    if orphan.kind in (Kind.CLONE, Kind.FOLDER) and (orphan.system, orphan.name) in house.used:
         return False
     promised = _IN_LEDGER.get(orphan.kind)
     return promised is None or (promised, orphan.system, orphan.name) not in house.promised
@@ -139,7 +142,7 @@ def age(orphan: Orphan, now: datetime) -> timedelta | None:
 
 
 def _is_known(orphan: Orphan, house: House) -> bool:
-    if orphan.kind is Kind.CLONE:  # a folder of that name may also be a person's
+    if orphan.kind in (Kind.CLONE, Kind.FOLDER):  # a folder of that name may also be a person's
         return (orphan.system, orphan.name) in house.made
     return orphan.kind in (Kind.UPLOAD, Kind.TEMPORARY) and orphan.transaction_id in house.known
 
@@ -171,7 +174,10 @@ def of_snapshots(vmstore: str, snapshots: Sequence[Snapshot]) -> tuple[Orphan, .
 
 
 def of_directories(vmstore: str, entries: Sequence[Entry], snapshots: Sequence[Orphan]) -> tuple[Orphan, ...]:
-    """Directories of the export named as clones are; a snapshot of the same transaction tells who made it."""
+    """Directories of the export named as clones are, and as files are that are being restored.
+
+    Of a clone a snapshot of the same transaction tells who made it.
+    """
     makers = {one.transaction_id: one.installation for one in snapshots}
     found = []
     for entry in entries:
@@ -183,6 +189,8 @@ def of_directories(vmstore: str, entries: Sequence[Entry], snapshots: Sequence[O
         elif entry.is_dir and (probe := _SHARE_PROBE.fullmatch(entry.path)):
             one = Orphan(kind=Kind.SHARE_PROBE, system=vmstore, name=entry.path, made_at=_time(probe[1]))
             found.append(one)
+        elif entry.is_dir and entry.path.startswith(OURS) and begun_at(of := entry.path.removeprefix(OURS)):
+            found.append(Orphan(kind=Kind.FOLDER, system=vmstore, name=entry.path, transaction_id=of))
     return tuple(found)
 
 

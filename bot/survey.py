@@ -95,10 +95,11 @@ class Survey:
             session.delete_snapshot(orphan.snapshot_uuid)
 
     def _remove_directory(self, orphan: Orphan) -> None:
-        share = self.cleanup_share(orphan.system)
+        find = self.restore_share if orphan.kind is Kind.FOLDER else self.cleanup_share
+        share = find(orphan.system)
         if share is None:
             raise _stays(orphan, 'this VMstore is configured with cleanup = "manual"')
-        if orphan.kind is Kind.CLONE:
+        if orphan.kind in (Kind.CLONE, Kind.FOLDER):
             with self._session(orphan.system) as session:
                 _check_unused(orphan, session)
         if not share.exists(orphan.name) and self.share(orphan.system).exists(orphan.name):
@@ -119,7 +120,7 @@ class Survey:
         """The way to remove it without Cloudy."""
         if orphan.kind is Kind.SNAPSHOT:
             return f"delete the snapshot {orphan.snapshot_uuid} in the VMstore's UI"
-        if orphan.kind in (Kind.CLONE, Kind.SHARE_PROBE):
+        if orphan.kind in (Kind.CLONE, Kind.SHARE_PROBE, Kind.FOLDER):
             export = self._systems.share(orphan.system).export.rstrip("/")
             return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable"
         where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
@@ -171,6 +172,7 @@ _REMOVE: dict[Kind, Callable[[Survey, Orphan], None]] = {
     Kind.PROBE: Survey._remove_objects,  # noqa: SLF001
     Kind.CLONE: Survey._remove_directory,  # noqa: SLF001
     Kind.SHARE_PROBE: Survey._remove_directory,  # noqa: SLF001
+    Kind.FOLDER: Survey._remove_directory,  # noqa: SLF001
     Kind.SNAPSHOT: Survey._remove_snapshot,  # noqa: SLF001
 }
 

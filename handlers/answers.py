@@ -7,10 +7,11 @@ from bot import estimated, keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
 from bot.model import Approval, Choice, Failure, Step, StepState, StoredFile, Transaction
 from bot.opinions import Opinion
+from bot.purposes import purpose_of
 from bot.speed import Pace, progress_text
 from bot.status import Status
 from bot.story import asked as asked_for
-from bot.story import moved_text, size_text
+from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
 from handlers.origin import is_direct
 from handlers.parse import USAGES
@@ -178,7 +179,7 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
         ("Note", transaction.note),
         ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Ended at", f"{transaction.ended_at:%Y-%m-%d %H:%M:%S} UTC" if transaction.ended_at else ""),
-        ("Moved", moved_text(moved) if moved.read else ""),
+        ("Moved", purpose_of(transaction).moved(moved) if moved.read else ""),
         ("Estimate", estimated.moves(foreseen) if foreseen else ""),
         ("Price", estimated.price(foreseen) if foreseen else ""),
         ("Stop asked by", transaction.stop_asked_by),

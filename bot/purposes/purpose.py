@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.model import Json, State, Step, Transaction
-from bot.words import duration_text
+from bot.model import Bytes, Json, State, Step, Transaction
+from bot.words import duration_text, moved_text
 
 Facts = list[list[str]]
 
@@ -31,6 +31,7 @@ class Purpose:
     removes_a_point: bool = False  # its end tells from which targets that is gone
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step
+    moved: Callable[[Bytes], str] = moved_text
     heads: Callable[[Transaction], Facts] | None = None  # of the message in the channel; None: VM and targets
     kept: str = "The clone and what was sent are kept"  # while it is held
     not_again: str = "What was sent is not sent again."  # by a Retry

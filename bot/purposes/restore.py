@@ -45,8 +45,7 @@ def _reached(steps: Sequence[Step]) -> bool:
 
 
 def _fetched(step: Step) -> str:
-    fetched, zero = step.outputs.get("fetched", 0), step.outputs.get("zero", 0)
-    return f"{size_text(fetched)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
+    return _moved(Bytes(read=step.outputs.get("fetched", 0), zero=step.outputs.get("zero", 0)))
 
 
 def _checked(step: Step) -> str:
@@ -105,17 +104,19 @@ def _usable(transaction: Transaction, steps: Sequence[Step]) -> str:
     return duration_text((last.ended_at - transaction.created_at).total_seconds()) if last.ended_at else ""
 
 
+def _moved(moved: Bytes) -> str:
+    return f"{size_text(moved.read)} fetched" + (f", {size_text(moved.zero)} zeros never fetched" if moved.zero else "")
+
+
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
-    moved: Bytes = transaction.bytes
     hand = outputs_of(steps, "register").get("by_hand", "")
     sign = outputs_of(steps, "alive")
-    zero = f", {size_text(moved.zero)} zeros never fetched" if moved.zero else ""
     return [
         ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
         ["Read from", str(transaction.settled.get("target", ""))],
         ["Lies in", _place(steps)],
         ["Files", _NOTES["point"](step_of(steps, "point"))],
-        ["Moved", f"{size_text(moved.read)} fetched{zero}"],
+        ["Moved", _moved(transaction.bytes)],
         ["Proof", _checked(step_of(steps, "verify"))],
         ["Mind", "; ".join(map(str, outputs_of(steps, "download").get("notes", [])))],
         ["Registered", "" if hand else _registered(step_of(steps, "register"))],
@@ -155,6 +156,7 @@ PURPOSE = Purpose(
     },
     reached=_reached,
     heads=_heads,
+    moved=_moved,
     kept="What was fetched is kept",
     not_again="What was fetched is not fetched again.",
     notes=_NOTES,

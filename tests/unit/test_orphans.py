@@ -1,5 +1,6 @@
 """What carries our label, whose it is, and whether it may go: the rules alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -214,3 +215,16 @@ def test_of_what_nothing_tells_the_age_it_is_too_young() -> None:
 
 def test_the_alphabet_of_ids_is_what_it_was() -> None:
     assert not set("ilou") & set(ALPHABET)
+
+
+def test_files_of_a_restore_are_ours_only_if_this_database_made_them() -> None:
+    name = f".cloudy-{ID}"
+    entries = [Entry(path=name, is_dir=True), Entry(path=f"{name}x", is_dir=True), Entry(path=f"{name}", size=1)]
+    [one] = orphans.of_directories("x", entries, ())
+    assert (one.kind, one.name, one.transaction_id) == (Kind.FOLDER, name, ID)
+    assert orphans.fate(one, OURS, now=LATER) is Fate.UNKNOWN
+    made = replace(OURS, made=frozenset({("x", name)}))
+    assert orphans.fate(one, made, now=LATER) is Fate.OURS
+    assert orphans.fate(one, made, now=BEGUN) is Fate.YOUNG
+    assert not orphans.is_orphan(one, replace(made, promised=frozenset({(ResourceKind.FOLDER, "x", name)})))
+    assert not orphans.is_orphan(one, replace(made, living=frozenset({ID})))
