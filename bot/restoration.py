@@ -297,5 +297,7 @@ def _notes(source: _Source, place: _Place) -> Iterator[str]:
         yield "how much of it is zeros is not known for all files: the estimate is their size"
     if source.locked_until:
         yield f"the recovery point is locked in {source.target} until {source.locked_until:%Y-%m-%d %H:%M} UTC"
+    if place.host is not None and source.written.vm.shape is None:
+        yield f"the recovery point does not tell what the VM was made of: {place.host.name} may refuse to register it"
     if place.host is None:
         yield f"{place.vmstore} has no hypervisor in the configuration: the VM is to be registered by hand"
