@@ -28,8 +28,9 @@ class Body:
 
     def __init__(self, content: Content, pace: Pace = at_once) -> None:
         self._views = tuple(views_of(content))
-        self._pieces = [view[at : at + _PIECE] for view in self._views for at in range(0, len(view), _PIECE)]
-        *self._starts, self._size = accumulate(map(len, self._pieces), initial=0)
+        # Cut when they are read: a piece of its own would stay valid when the content's memory is another's already.
+        self._cuts = [(view, at) for view in self._views for at in range(0, len(view), _PIECE)]
+        *self._starts, self._size = accumulate((min(_PIECE, len(view) - at) for view, at in self._cuts), initial=0)
         self._at = 0
         self._pace = pace
 
@@ -50,9 +51,10 @@ class Body:
         if self._at >= self._size:
             return memoryview(b"")
         number = bisect_right(self._starts, self._at) - 1
-        piece = self._pieces[number][self._at - self._starts[number] :]
-        if size < 0 and number + 1 < len(self._pieces):
-            piece = memoryview(b"".join([piece, *self._pieces[number + 1 :]]))
+        view, at = self._cuts[number]
+        piece = view[at + self._at - self._starts[number] : at + _PIECE]
+        if size < 0 and number + 1 < len(self._cuts):
+            piece = memoryview(b"".join([piece, *(view[at : at + _PIECE] for view, at in self._cuts[number + 1 :])]))
         self._at += len(piece)
         self._pace(len(piece))
         return piece

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -97,21 +97,28 @@ class Scripted:
 
 
 @contextmanager
-def scripted(script: Script, folder: Path | None = None) -> Iterator[Scripted]:
-    """Serve; with a folder for its certificate: over TLS."""
+def scripted(
+    script: Script, folder: Path | None = None, tune: Callable[[Path, ssl.SSLContext], str] | None = None
+) -> Iterator[Scripted]:
+    """Serve; with a folder for its certificate: over TLS. tune: sets another one, or other rules; gives who signed."""
     context = None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)  # a line keeps little on its way
         server = Scripted(listening.getsockname()[1])
         if folder is not None:
-            server.ca, key = papers(folder)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(server.ca, key)
+            server.ca = (tune or _usual)(folder, context)
         threading.Thread(target=_serve, args=(listening, context, script, server), daemon=True).start()
         try:
             yield server
         finally:
             listening.shutdown(socket.SHUT_RDWR)
+
+
+def _usual(folder: Path, context: ssl.SSLContext) -> str:
+    pem, key = papers(folder)
+    context.load_cert_chain(pem, key)
+    return pem
 
 
 def _serve(listening: socket.socket, context: ssl.SSLContext | None, script: Script, server: Scripted) -> None:
@@ -135,20 +142,26 @@ def _play(call: Call, context: ssl.SSLContext | None, script: Script, server: Sc
             server.open.discard(call.number)
 
 
-def papers(folder: Path, name: str = "store") -> tuple[str, str]:
-    """A certificate of 127.0.0.1 that signs itself, and its key."""
+_USUAL = (x509.IPAddress(ip_address("127.0.0.1")),)
+
+
+def papers(
+    folder: Path, name: str = "store", others: Sequence[x509.GeneralName] = _USUAL, days: int = 1
+) -> tuple[str, str]:
+    """A certificate of 127.0.0.1 that signs itself, and its key; days: it is good so long, or over since then."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    if others:
+        made = made.add_extension(x509.SubjectAlternativeName(others), critical=False)
+    signed = made.sign(key, hashes.SHA256())
     pem = serialization.Encoding.PEM
     plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(pem))
+    (folder / f"{name}.pem").write_bytes(signed.public_bytes(pem))
     (folder / f"{name}.key").write_bytes(plain)
     return str(folder / f"{name}.pem"), str(folder / f"{name}.key")

@@ -2,16 +2,24 @@
 
 import re
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from bot.checksum import crc64
-from bot.errors import DeniedError, IntegrityError, PermanentError, RemoteError, TransientError
+from bot.errors import ConfigError, DeniedError, IntegrityError, PermanentError, RemoteError, TransientError
+from bot.model import Pieces
+from integrations.objectstores.body import Body
 from integrations.objectstores.s3 import rawput, wire
+from integrations.objectstores.s3.answers import crc_in
+from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.options import read_options
 from integrations.objectstores.s3.wire import Bucket
 from tests.contract.s3_script import OK, Call, Scripted, header, length, papers, refusal, scripted
@@ -383,6 +391,112 @@ def test_a_store_of_another_name_gets_nothing(tmp_path: Path) -> None:
             put(bucket_at(server, endpoint=endpoint))
 
 
+def both_ways(bucket: Bucket) -> list[Exception | str]:
+    """What comes of a part, which goes past boto3, and of what boto3 sends."""
+    found: list[Exception | str] = []
+    asks: tuple[Callable[[], str], ...] = (
+        lambda: put(bucket, bytearray(9)),
+        lambda: bucket.create("run/disk", checked=False, metadata={}),
+    )
+    for ask in asks:
+        try:
+            found.append(ask())
+        except RemoteError as error:
+            found.append(error)
+    return found
+
+
+def opened(call: Call) -> None:
+    body = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+    head = call.head()
+    call.body(length(head) if head.startswith("PUT") else 0)
+    is_part = "partNumber" in head
+    call.say(OK if is_part else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+def named_only(folder: Path, context: ssl.SSLContext) -> str:
+    pem, key = papers(folder, "localhost", ())
+    context.load_cert_chain(pem, key)
+    return pem
+
+
+def of_another(folder: Path, context: ssl.SSLContext) -> str:
+    pem, key = papers(folder, "store", (x509.IPAddress(ip_address("127.0.0.2")),))
+    context.load_cert_chain(pem, key)
+    return pem
+
+
+def of_yesterday(folder: Path, context: ssl.SSLContext) -> str:
+    pem, key = papers(folder, days=-1)
+    context.load_cert_chain(pem, key)
+    return pem
+
+
+def of_the_past(folder: Path, context: ssl.SSLContext) -> str:
+    pem, key = papers(folder)
+    context.load_cert_chain(pem, key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    return pem
+
+
+def test_a_certificate_with_a_common_name_alone_is_good_for_parts_where_it_is_for_boto3(tmp_path: Path) -> None:
+    with scripted(opened, tmp_path, named_only) as server:
+        assert both_ways(bucket_at(server, endpoint=f"https://localhost:{server.port}")) == ["abc", "u"]
+
+
+@pytest.mark.parametrize(
+    ("tune", "advice"),
+    [
+        (of_another, "correct the target's endpoint"),
+        (of_yesterday, "Renew the store's certificate"),
+        (of_the_past, "must speak TLS 1.2 or newer"),
+    ],
+)
+def test_what_tls_refuses_lasts_and_says_what_to_do(
+    tmp_path: Path, tune: Callable[[Path, ssl.SSLContext], str], advice: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with scripted(opened, tmp_path, tune) as server:
+            found = both_ways(bucket_at(server))
+    assert [type(each) for each in found] == [PermanentError, PermanentError]
+    assert all(advice in str(each) and "?" not in str(each) for each in found)
+
+
+@pytest.mark.parametrize("where", ["ca", "AWS_CA_BUNDLE"])
+def test_a_file_without_certificates_is_told_when_the_target_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("not a certificate")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(garbage)) if where != "ca" else None
+    with pytest.raises(ConfigError, match=r"no certificates can be read from .*garbage.pem"):
+        bucket_at(Scripted(1), endpoint="https://127.0.0.1:1", ca=str(garbage) if where == "ca" else "")
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_file_of_certificates_that_went_away_is_told_and_not_waited_for(tmp_path: Path, is_gone: bool) -> None:
+    with scripted(opened, tmp_path) as server:
+        bucket = bucket_at(server)
+        Path(server.ca).unlink() if is_gone else Path(server.ca).write_text("not a certificate any more")
+        found = both_ways(bucket)
+    assert [type(each) for each in found] == [PermanentError, PermanentError]
+    assert all("Correct the file of certificates" in str(each) for each in found)
+
+
+@pytest.mark.parametrize("told", ["\N{SUPERSCRIPT TWO}", "soon", "-3"])
+def test_a_wait_that_is_no_number_is_none(told: str) -> None:
+    error = Asked("cloud", "s3://b", "write", "k").refused("SlowDown", "", 503, {"retry-after": told})
+    assert isinstance(error, TransientError)
+    assert error.wait_s is None
+
+
+@pytest.mark.parametrize("told", ["AAA", "%%%%", "\N{SUPERSCRIPT TWO}"])
+def test_a_crc_that_is_none_was_not_told(told: str) -> None:
+    assert crc_in({"ChecksumCRC64NVME": told}) is None
+
+
 def test_the_authorities_of_the_environment_count_where_the_target_names_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,8 +577,9 @@ def test_no_more_idle_connections_are_kept_than_may_be(monkeypatch: pytest.Monke
 class Clocked:
     """A store whose clock is hours from ours."""
 
-    def __init__(self, ahead: timedelta) -> None:
-        self.ahead = ahead
+    def __init__(self, ahead: timedelta, zone: str = "GMT") -> None:
+        self.ahead, self.zone = ahead, zone
+        self.shift = timedelta() if zone == "GMT" else timedelta(hours=int(zone[:3]))
         self.times: list[str] = []
 
     @property
@@ -476,7 +591,7 @@ class Clocked:
             signed = header(asked[0], "x-amz-date")
             self.times.append(signed)
             at = datetime.strptime(signed, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            date = f"Date: {self.now:%a, %d %b %Y %H:%M:%S} GMT\r\n"
+            date = f"Date: {self.now + self.shift:%a, %d %b %Y %H:%M:%S} {self.zone}\r\n"
             is_near = abs(at - self.now) < timedelta(minutes=15)
             assert header(asked[0], "authorization").split("/")[1] == signed[:8]
             call.say(OK if is_near else refusal(403, "RequestTimeTooSkewed", date))
@@ -497,6 +612,14 @@ def test_where_this_clock_is_wrong_the_store_s_is_taken(clocked: tuple[Clocked, 
     assert len(store.times) == 3  # learned once
     bucket.abort("run/disk", "upload-1")  # what boto3 sends knows it too
     assert len(store.times) == 4
+
+
+@pytest.mark.parametrize("zone", ["+0700", "-0800", "-0000"])
+def test_the_store_s_time_is_taken_by_its_zone(zone: str) -> None:
+    store = Clocked(timedelta(hours=3), zone)
+    with scripted(store.play) as server:
+        assert put(bucket_at(server), bytearray(9)) == "abc"
+    assert len(store.times) == 2
 
 
 def test_a_store_that_refuses_our_time_and_has_the_same_is_believed() -> None:
@@ -535,6 +658,16 @@ def test_keys_that_were_renewed_sign_the_next_part(tmp_path: Path, monkeypatch: 
         put(bucket, number=2)
     assert tokens[0] != tokens[1]
     assert all(re.fullmatch(r"token-\d+", token) for token in tokens)
+
+
+def test_what_was_released_cannot_be_sent_any_more() -> None:
+    memory = bytearray(b"of one" * MIB)
+    pieces = Pieces([memoryview(memory)[:MIB], memoryview(memory)[MIB:]])
+    body = Body(pieces)
+    assert bytes(body.read(1)) == bytes(memory[: 256 << 10])
+    pieces.release()
+    with pytest.raises(ValueError, match="released"):
+        body.read(1)
 
 
 def test_no_secret_is_told_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:

@@ -154,4 +154,4 @@ def _judge(code: str, status: int) -> tuple[type[CloudyError], str]:
 
 def _wait(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("Retry-After", "")
-    return float(asked) if asked.isdigit() else None
+    return float(asked) if asked.isdecimal() else None

@@ -51,7 +51,10 @@ def crc_in(answer: Mapping[str, Any]) -> int | None:
     text = str(answer.get("ChecksumCRC64NVME", ""))
     if not text or "-" in text or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
-    return int.from_bytes(base64.b64decode(text), "big")
+    try:
+        return int.from_bytes(base64.b64decode(text, validate=True), "big")
+    except ValueError:  # it is no base64, so nobody told a CRC
+        return None
 
 
 def etag_in(answer: Mapping[str, Any]) -> str:

@@ -134,7 +134,7 @@ class Asked:
 
     def failed(self, why: str, *, kind: type[RemoteError] = PermanentError) -> RemoteError:
         """Make the error for a request that could not be made at all."""
-        return self.lasting(f"{self._what}: {why}", code="", kind=kind)
+        return self.lasting(f"{self._what}: {_QUERY.sub('', why)}", code="", kind=kind)
 
     def wrong(self, why: str) -> IntegrityError:
         """Make the error for an answer that does not fit what was sent."""
@@ -170,4 +170,4 @@ def _region(headers: Mapping[str, str]) -> str:
 
 def _wait(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("retry-after", "")
-    return float(asked) if asked.isdigit() else None
+    return float(asked) if asked.isdecimal() else None

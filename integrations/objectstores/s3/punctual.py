@@ -5,7 +5,7 @@ correct it by themselves.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,8 @@ def _skew(headers: Mapping[str, str]) -> timedelta | None:
         told = parsedate_to_datetime(headers["Date"])
     except (KeyError, ValueError, TypeError):  # it does not tell the time
         return None
+    if told.tzinfo:  # none where the date says -0000, which is UTC, too
+        told = told.astimezone(UTC)
     return told.replace(tzinfo=None) - get_current_datetime().replace(tzinfo=None)
 
 

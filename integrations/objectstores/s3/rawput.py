@@ -4,7 +4,6 @@ It is asked just before boto3 would send a request itself (botocore's event `bef
 a proxy it is not asked at all, and boto3 sends.
 """
 
-import os
 import ssl
 import threading
 import time
@@ -15,7 +14,6 @@ from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -24,12 +22,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from botocore.httpsession import where
 from botocore.utils import get_environ_proxies
 
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3.options import S3Options
 from integrations.objectstores.s3.pipe import Answered, Line
+from integrations.objectstores.s3.trust import trusting
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -45,18 +43,9 @@ def send_raw(
     """Send the bodies of a client from now on, but where a proxy is on the way."""
     if options.proxy or get_environ_proxies(client.meta.endpoint_url).get(urlsplit(client.meta.endpoint_url).scheme):
         return
-    raw = (way or RawPut)(partial(_trusting, options), connect_s=connect_s, silence_s=silence_s)
+    raw = (way or RawPut)(partial(trusting, options), connect_s=connect_s, silence_s=silence_s)
     events: Any = client.meta.events
     events.register("before-send.s3", raw.send)
-
-
-def _trusting(options: S3Options) -> ssl.SSLContext:
-    """Trust those that boto3 trusts. OSError: the file cannot be read."""
-    known = botocore.session.Session(profile=options.profile or None).get_config_variable("ca_bundle")
-    context = ssl.create_default_context(cafile=options.ca or known or os.environ.get("REQUESTS_CA_BUNDLE") or where())
-    context.hostname_checks_common_name = False
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class RawPut:

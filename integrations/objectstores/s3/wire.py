@@ -32,6 +32,7 @@ from integrations.objectstores.s3.metadata import encode_metadata
 from integrations.objectstores.s3.options import S3Options
 from integrations.objectstores.s3.punctual import attend
 from integrations.objectstores.s3.rawput import send_raw
+from integrations.objectstores.s3.trust import check_authorities, untrusted
 
 _HELPERS = ".cloudy/"
 _SMALL = 1 << 20  # bytes whose MD5 costs nothing to speak of
@@ -56,6 +57,7 @@ class Bucket:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         try:
+            check_authorities(options)
             session = open_session(options)
             self._client = open_client(session, options, read_s=_READ_S)
             self._patient = open_client(session, options, read_s=_LONG_READ_S)
@@ -382,7 +384,7 @@ class Bucket:
         except _NO_LOGIN as error:
             raise asked.failed(f"{error} Log in anew: aws sso login.", kind=DeniedError) from error
         except SSLError as error:
-            raise _untrusted(asked, error) from error
+            raise untrusted(asked, error) from error
         except (NoConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise asked.unreachable(str(error)) from error
         except BotoCoreError as error:
@@ -392,9 +394,3 @@ class Bucket:
 _UNHEARD_OF = ("NotImplemented", "MethodNotAllowed", "501", "405")  # of stores that keep no versions at all
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "404", *_UNHEARD_OF)
 _WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
-
-
-def _untrusted(asked: Asked, error: SSLError) -> Exception:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return asked.failed(f"{error}. Set the target's ca to a file with the certificate of its authority.")
-    return asked.unreachable(str(error))
