@@ -22,8 +22,14 @@ class Moved:
 class Meter:
     """Counts bytes over all threads and tells of them, one at a time, every now and then and at the end."""
 
-    def __init__(self, on_progress: Callable[[Moved], None], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        on_progress: Callable[[Moved], None],
+        tell_s: float = TELL_S,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._on_progress = on_progress
+        self._tell_s = tell_s
         self._now = now
         self._told_at = float("-inf")
         self._is_told = True
@@ -81,7 +87,7 @@ class Meter:
     def _tell(self, *, at_once: bool = False) -> None:
         done, total = sum(self._done.values()), self._each * len(self._done)
         now = self._now()
-        self._is_told = at_once or done == total or abs(now - self._told_at) >= TELL_S
+        self._is_told = at_once or done == total or abs(now - self._told_at) >= self._tell_s
         if not self._is_told:
             return
         self._told_at = now

@@ -17,7 +17,7 @@ from bot.comparison import Comparison
 from bot.desk import Desk, GivenUp, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
 from bot.lane import Job, Lane, is_worth_digests
-from bot.meter import Meter, Moved
+from bot.meter import TELL_S, Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
 from bot.passes import Passes
 from bot.ports import ObjectStore, Reader, Share
@@ -54,6 +54,7 @@ class TransferSettings:
     compare: Compare = _nothing
     metadata: Mapping[str, str] = field(default_factory=dict)  # of every object
     copies: int = 16  # threads that wait for copies made by the store
+    tell_s: float = TELL_S  # how often progress is told; 0: at each step
     reads: Reads | None = None  # the VMstore's limits, shared by all transfers; None: none
 
 
@@ -85,7 +86,7 @@ def send(
     Raises the first error where all targets fail; IntegrityError: a file is not what it was when it was listed.
     Repeat: safe; what the journal and the target agree on is neither read nor sent again.
     """
-    return _Transfer(share, targets, journal, settings, check, Meter(on_progress)).run(files)
+    return _Transfer(share, targets, journal, settings, check, Meter(on_progress, settings.tell_s)).run(files)
 
 
 class _Halted(Exception):  # noqa: N818 - never leaves this module

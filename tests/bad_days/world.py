@@ -105,7 +105,7 @@ class World:
         """A new process: nothing in memory of the ones before."""
 
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
-            return TransferSettings(threads=2, part_bytes=5 << 20)
+            return TransferSettings(threads=2, part_bytes=5 << 20, tell_s=0)
 
         return Runner(
             self.db,

@@ -20,7 +20,7 @@ def arrive(meter: Meter, size: int) -> None:
 
 def test_many_small_steps_are_told_together_and_the_end_at_once() -> None:
     told, clock = list[Moved](), Clock()
-    meter = Meter(told.append, clock)
+    meter = Meter(told.append, now=clock)
     meter.expect(["s3"], 100)
     for _ in range(50):
         meter.read(1)
@@ -36,7 +36,7 @@ def test_many_small_steps_are_told_together_and_the_end_at_once() -> None:
 
 def test_what_was_not_told_yet_is_told_at_the_end_and_nothing_twice() -> None:
     told, clock = list[Moved](), Clock()
-    meter = Meter(told.append, clock)
+    meter = Meter(told.append, now=clock)
     meter.expect(["s3"], 100)
     meter.read(10)
     arrive(meter, 10)
@@ -47,7 +47,7 @@ def test_what_was_not_told_yet_is_told_at_the_end_and_nothing_twice() -> None:
 
 def test_a_clock_that_is_set_back_delays_nothing() -> None:
     told, clock = list[Moved](), Clock()
-    meter = Meter(told.append, clock)
+    meter = Meter(told.append, now=clock)
     meter.expect(["s3"], 100)
     meter.read(1)
     clock.at -= 1000

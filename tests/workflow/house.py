@@ -159,7 +159,7 @@ class House:
         """A new process: nothing in memory of the ones before."""
 
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
-            return TransferSettings(threads=1, grain=PART, part_bytes=PART, arena=Arena(8, window=PART))
+            return TransferSettings(threads=1, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), tell_s=0)
 
         return Runner(
             self.db,

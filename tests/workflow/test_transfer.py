@@ -60,7 +60,7 @@ class Run:
 
     def settings(self) -> TransferSettings:
         arena = Arena(8, window=PART)
-        return TransferSettings(threads=self.threads, grain=GRAIN, part_bytes=PART, arena=arena, metadata=WHO)
+        return TransferSettings(threads=self.threads, grain=GRAIN, part_bytes=PART, arena=arena, metadata=WHO, tell_s=0)
 
     def watch(self, watch: Watch) -> None:
         self.share.watch = self.journal.watch = watch
