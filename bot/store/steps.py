@@ -53,7 +53,10 @@ class Steps:
         outputs: Json | None = None,
         failure: Failure | None = None,
     ) -> None:
-        """Mark its end; told again in the same state, the first end counts. A skipped step has no end, nor one that waits. MissingError."""
+        """Mark its end; told again in the same state, the first end counts. MissingError.
+
+        A skipped step has no end, nor one that waits.
+        """
         row = self._row(tx_id, step_id)
         if row.state != state.value or row.ended_at is None:
             row.ended_at = None if state in (StepState.SKIPPED, StepState.PENDING) else self._clock.now()

@@ -12,7 +12,7 @@ from handlers.parse import Verb
     ("text", "request_"),
     [
         ("vm01", RestoreRequest(what="vm01")),
-        ("7f3k9q to vmstore2 as vm01-restored", RestoreRequest(what="7f3k9q", vmstore="vmstore2", name="vm01-restored")),
+        ("7f3k9q to vmstore2 as vm01-2", RestoreRequest(what="7f3k9q", vmstore="vmstore2", name="vm01-2")),
         ("vm01 POWER on", RestoreRequest(what="vm01", is_on=True)),
         ("vm01 at 2026-11-01 14:30 from s3", RestoreRequest(what="vm01", at="2026-11-01 14:30", target="s3")),
         ("app server 03 as app 4 at 7d power on to x", RestoreRequest(
