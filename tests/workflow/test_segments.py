@@ -233,7 +233,7 @@ def test_a_segment_that_cannot_become_a_part_is_sent_once_more(wrong: Callable[[
     run = Run(store)
     sent = run.send()
     assert sent.lost
-    assert sent.moved.sent >= len(CONTENT)
+    assert sent.moved.sent > len(CONTENT) - 900  # all but the zeros, and what the first turn had sent
     run.clean_up()
     run.is_right()
 
