@@ -6,8 +6,10 @@ from collections.abc import Callable
 from bot.errors import IntegrityError, RemoteError
 from bot.ports import Reader
 from integrations.shares.descriptor import Descriptor
+from integrations.shares.holes import Holes
 
 Failure = Callable[[OSError, str, str], RemoteError]  # what an error means, in which operation on which path
+_ZEROS = bytes(1 << 20)
 
 
 class PathReader(Reader):
@@ -18,10 +20,14 @@ class PathReader(Reader):
         self._failure = failure
         self._path = path
         self._descriptor = Descriptor(descriptor, path)
+        self._holes = Holes()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill the buffer, however many reads that takes."""
+        """Fill the buffer, however many reads that takes; a hole takes none."""
         with self._descriptor.held("read") as descriptor:
+            if self._holes.covers(descriptor, offset, buffer.nbytes):
+                _clear(buffer)
+                return
             done = 0
             while done < buffer.nbytes:
                 got = self._read(descriptor, buffer[done:], offset + done)
@@ -72,3 +78,9 @@ class PathWriter:
     def close(self) -> None:
         """Let go of the file; writes under way end well first."""
         self._descriptor.close()
+
+
+def _clear(buffer: memoryview) -> None:
+    for at in range(0, buffer.nbytes, len(_ZEROS)):
+        with buffer[at : at + len(_ZEROS)] as piece:
+            piece[:] = _ZEROS[: piece.nbytes]
