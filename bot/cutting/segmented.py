@@ -90,6 +90,7 @@ class Segmented:
     def _will_do(self) -> bool:
         """Whether the parts suffice if all until the next check needs as many as it can, and then segments come."""
         after = -(-(self._size - self._fed) // self._longest)
+        self._stream.catch_up()
         return self._stream.spent + self._check // self._lengths.floor + 4 + after + 2 <= self._most
 
     def _next_segment(self) -> None:

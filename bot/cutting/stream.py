@@ -60,6 +60,15 @@ class Stream:
         """How many parts there are when all that is undecided becomes as many as it can."""
         return self._writer.number - 1 + 4 + 2 * len(self._chain)
 
+    def catch_up(self) -> None:
+        """Tell the writer all that is certain, so that `spent` does not depend on how the runs were split."""
+        if self._chain.is_open and self._solid:
+            self._chain.pour(self._solid)
+            self._solid = 0
+        if self._is_wall and self._length:
+            self._chain.grow(self._length)
+            self._length = 0
+
     def feed(self, run: Run) -> Sequence[Part]:
         """The parts that are decided by this."""
         length, state, base, offset = run

@@ -170,6 +170,16 @@ FEW = {
 }
 
 
+def test_where_segments_begin_does_not_hang_on_how_the_runs_were_split() -> None:
+    base = Base("t1/a.vmdk", 1 << 60)
+    zeros, changes = [Run(1, ZERO), Run(6, ZERO), Run(14, ZERO)], [Run(13, CHANGED), Run(14, CHANGED)]
+    runs = [*zeros, *changes, Run(3, UNCHANGED, base, 48), Run(2, ZERO), Run(14, ZERO), Run(8, CHANGED)] * 7
+    rules, size = FEW["parts, then segments"], size_of(runs)
+    whole = cut_all(cutter(size, rules), runs)
+    for grain in (1, 2, 3, 5, 7):
+        assert cut_all(cutter(size, rules), list(grains(runs, grain))) == whole
+
+
 @pytest.mark.parametrize("rules", FEW.values(), ids=FEW.keys())
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
