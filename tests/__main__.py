@@ -1,6 +1,7 @@
 """`python -m tests`: every check of the house, then every test; exit status 0 only if all pass.
 
-Arguments go to pytest (`python -m tests -m "not slow"`; `-n 0` runs one test after the other).
+Arguments go to pytest (`python -m tests -m "not slow"`; `-n 0` runs one test after the other). Without
+`-m` those marked long are left out; `-m long` runs them, `-m ""` all.
 """
 
 import os
@@ -24,7 +25,8 @@ def main(arguments: list[str]) -> int:
     """Run everything, also after a check has failed, so that one run tells all."""
     failed = [name for name, command in CHECKS if not _passes(name, command)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    pytest = [sys.executable, "-m", "pytest", *AT_ONCE, *arguments]
+    chosen = [] if "-m" in arguments else ["-m", "not long"]
+    pytest = [sys.executable, "-m", "pytest", *AT_ONCE, *chosen, *arguments]
     tests = subprocess.run(pytest, cwd=HERE, env=environment, check=False)
     for name in failed:
         print(f"NOT {name}")

@@ -76,7 +76,9 @@ def moto() -> Iterator[S3Peer]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        peer = S3Peer(endpoint=f"http://{host}:{port}", checks_crc=False, misses_uploads=False)
+        # All of moto's servers in one process have the same buckets.
+        bucket = f"peer-bucket-{os.urandom(4).hex()}"
+        peer = S3Peer(endpoint=f"http://{host}:{port}", bucket=bucket, checks_crc=False, misses_uploads=False)
         peer.client.create_bucket(Bucket=peer.bucket)
         yield peer
     finally:

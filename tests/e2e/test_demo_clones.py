@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.demo import LEFT_OUT, Demo
 from tests.e2e.test_demo import play
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(400)]
 
 CLONES = 3
 LINES = [

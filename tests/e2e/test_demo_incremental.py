@@ -59,7 +59,7 @@ def protect(demo: Demo, vm: str, targets: tuple[str, ...]) -> Run:
     return Run(told=told, wire=wire())
 
 
-@pytest.fixture(scope="module", params=["s3", "azure", "s3 and azure"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("azure", marks=pytest.mark.long), "s3 and azure"])
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     targets = tuple(request.param.split(" and "))
     if "azure" in targets:

@@ -377,6 +377,7 @@ def test_a_death_at_any_call_ends_with_one_whole_vm_registered_once(template: Te
         house.db.close()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_death_at_any_call_and_a_stop_end_with_a_whole_vm_or_none(template: Template) -> None:

@@ -173,6 +173,7 @@ def test_a_stop_while_it_is_paused_removes_all_at_once(house: House) -> None:
     assert house.left() == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_death_anywhere_around_the_pause_changes_nothing(tmp_path: Path) -> None:
     nth = 0
