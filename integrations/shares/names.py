@@ -1,4 +1,4 @@
-"""Paths inside an export, and what is said of them, for shares that speak to a server themselves."""
+"""Paths inside an export, what is said of them, and the addresses of shares that speak to a server themselves."""
 
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit

@@ -22,6 +22,7 @@ from integrations.shares import nfs_failures as failures
 from integrations.shares.line import Broken, KeptFile, Line
 from integrations.shares.names import address, full, parts_of, refused
 from integrations.shares.nfs_files import NfsReader, NfsWriter
+from integrations.shares.walking import walk
 
 R = TypeVar("R")
 _EXAMPLE = "nfs://vmstore-data.example.com/tintri?version=3"
@@ -109,14 +110,7 @@ class NfsShare:
 
     def walk(self, directory: str) -> tuple[Entry, ...]:
         """All files below it, sorted; what vanishes meanwhile is left out."""
-        waiting, files = list(self.list(directory)), []
-        while waiting:
-            entry = waiting.pop()
-            if entry.is_dir:
-                waiting += self._list_if_there(entry.path)
-            else:
-                files.append(entry)
-        return tuple(sorted(files, key=lambda entry: entry.path))
+        return walk(self.list, directory)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory; a link is refused."""
@@ -250,12 +244,6 @@ class NfsShare:
         self._no_link(path, found)
         if found.type is not FileType.FILE:
             raise PermanentError(f"{full(path, self.export)} is not a file.", system="share", operation=operation)
-
-    def _list_if_there(self, directory: str) -> tuple[Entry, ...]:
-        try:
-            return self.list(directory)
-        except MissingError:
-            return ()
 
     def _make(self, client: Client, path: str) -> None:
         found = _status(client, self._at(path))

@@ -19,7 +19,9 @@ from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import writing
 from integrations.shares.identity import Identity
+from integrations.shares.names import full, parts_of, refused
 from integrations.shares.path_files import PathReader, PathWriter
+from integrations.shares.walking import walk
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -72,14 +74,7 @@ class PathShare:
 
     def walk(self, directory: str) -> tuple[Entry, ...]:
         """All files below it, sorted; what vanishes meanwhile is left out."""
-        waiting, files = list(self.list(directory)), []
-        while waiting:
-            entry = waiting.pop()
-            if entry.is_dir:
-                waiting += self._list_if_there(entry.path)
-            else:
-                files.append(entry)
-        return tuple(sorted(files, key=lambda entry: entry.path))
+        return walk(self.list, directory)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory. A share that is not mounted is an error, not a no."""
@@ -190,17 +185,8 @@ class PathShare:
                         continue
                     yield Entry(path=path, size=size)
 
-    def _list_if_there(self, directory: str) -> tuple[Entry, ...]:
-        try:
-            return self.list(directory)
-        except MissingError:
-            return ()
-
     def _parts(self, path: str) -> tuple[str, ...]:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
-            raise self._refused(path, "it would leave the export")
-        return parts
+        return parts_of(path, self.export)
 
     def _real_root(self) -> Path:
         return Path(os.path.realpath(self._root, strict=True))
@@ -232,10 +218,10 @@ class PathShare:
         )
 
     def _refused(self, path: str, why: str) -> PermanentError:
-        return PermanentError(f"{path!r} on {self.export} is refused: {why}.", system="share", operation="check path")
+        return refused(path, self.export, why)
 
     def _full(self, path: str) -> str:
-        return f"{self.export.rstrip('/')}/{path}"
+        return full(path, self.export)
 
     @contextmanager
     def _told(self, operation: str, path: str) -> Iterator[None]:

@@ -22,6 +22,7 @@ from integrations.shares.line import KeptFile, Line
 from integrations.shares.names import address, full, parts_of, refused
 from integrations.shares.smb_files import SmbFile, SmbReader, SmbWriter
 from integrations.shares.smb_wire import READ, WRITE, Found, Place, SmbSession, found_of
+from integrations.shares.walking import walk
 
 R = TypeVar("R")
 _EXAMPLE = "smb://cloudy@vmstore-data.example.com/share"
@@ -79,14 +80,7 @@ class SmbShare:
 
     def walk(self, directory: str) -> tuple[Entry, ...]:
         """All files below it, sorted; what vanishes meanwhile is left out."""
-        waiting, files = list(self.list(directory)), []
-        while waiting:
-            entry = waiting.pop()
-            if entry.is_dir:
-                waiting += self._list_if_there(entry.path)
-            else:
-                files.append(entry)
-        return tuple(sorted(files, key=lambda entry: entry.path))
+        return walk(self.list, directory)
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory; a link is refused."""
@@ -210,12 +204,6 @@ class SmbShare:
     def _no_link(self, path: str, found: Found) -> None:
         if found.is_link:
             raise refused(path, self.export, "it is, or lies behind, a link")
-
-    def _list_if_there(self, directory: str) -> tuple[Entry, ...]:
-        try:
-            return self.list(directory)
-        except MissingError:
-            return ()
 
 
 def _entry(inside: tuple[str, ...], item: Found) -> Entry:
