@@ -39,9 +39,10 @@ class Holes:
             if data >= offset:  # less: the file is shorter than that, which the read will say
                 self._data = (data, os.lseek(descriptor, data, os.SEEK_HOLE))
             return False
-        self._is_believed = _is_empty(descriptor, offset, data)
-        if self._is_believed:
+        if _is_empty(descriptor, offset, data):
             self._hole = (offset, data)
+        else:
+            self._is_believed = False  # for good: another thread may be looking at another hole
         return self._is_believed
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import IntegrityError
 from bot.ports import Share
-from integrations.shares import OPENERS
+from integrations.shares import OPENERS, holes
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -124,3 +124,22 @@ def test_a_sparse_file_that_ends_early_is_not_taken_for_a_hole(share: Share, tmp
         with pytest.raises(IntegrityError, match="shorter than announced"):
             reader.read_into(offset, memoryview(bytearray(2 * MIB)))
     reader.close()
+
+
+def test_what_was_found_to_lie_once_is_not_believed_again_by_another_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "disk", 8 * MIB, {4 * MIB: b"x" * 4096})
+    known, asked = holes.Holes(), []
+
+    def empty(descriptor: int, begin: int, _end: int) -> bool:
+        asked.append(begin)
+        if begin == 0:  # while the first hole is looked at, somebody else finds that the second is none
+            assert not known.covers(descriptor, 5 * MIB, MIB)
+        return begin == 0
+
+    monkeypatch.setattr(holes, "_is_empty", empty)
+    with (tmp_path / "disk").open("rb") as file:
+        assert not known.covers(file.fileno(), 0, MIB)
+        assert not known.covers(file.fileno(), MIB, MIB)
+    assert asked == [0, 5 * MIB]
