@@ -5,8 +5,17 @@ ext4, xfs, btrfs and NFS 4.2 tell them; NFS 3 and 4.1, which a VMstore speaks, t
 
 import errno
 import os
+from typing import NamedTuple
 
 _SAMPLE = 4096  # bytes that are read at both ends of a hole and in the middle, before it is believed
+
+
+class _Known(NamedTuple):
+    """The last stretches of each kind that were told, from and to, of a file that has not changed since."""
+
+    version: tuple[int, int] = (0, 0)  # its size, and when it was last written
+    hole: tuple[int, int] = (0, 0)
+    data: tuple[int, int] = (0, 0)
 
 
 class Holes:
@@ -16,34 +25,38 @@ class Holes:
     """
 
     def __init__(self) -> None:
-        self._hole = self._data = (0, 0)  # the last stretches of each kind that were told: from, to
+        self._known = _Known()
         self._is_believed = True
 
     def covers(self, descriptor: int, offset: int, length: int) -> bool:
         """Whether so many bytes, from offset on, lie in one hole."""
         if not self._is_believed:
             return False
-        if self._hole[0] <= offset and offset + length <= self._hole[1]:
-            return True
-        if self._data[0] <= offset < self._data[1]:
-            return False
         try:
-            return self._asked(descriptor, offset, length)
+            return self._is_hole(descriptor, offset, length)
         except OSError:  # it tells nothing, or reading fails, and then the read itself will say how
             self._is_believed = False
             return False
 
-    def _asked(self, descriptor: int, offset: int, length: int) -> bool:
+    def _is_hole(self, descriptor: int, offset: int, length: int) -> bool:
+        status = os.fstat(descriptor)
+        version = (status.st_size, status.st_mtime_ns)
+        if offset + length > status.st_size:
+            return False  # the file is shorter than that, which the read will say
+        known = self._known if self._known.version == version else _Known(version=version)
+        if known.hole[0] <= offset and offset + length <= known.hole[1]:
+            return True
+        if known.data[0] <= offset < known.data[1]:
+            return False
         data = _next_data(descriptor, offset)
         if data < offset + length:
-            if data >= offset:  # less: the file is shorter than that, which the read will say
-                self._data = (data, os.lseek(descriptor, data, os.SEEK_HOLE))
-            return False
-        if _is_empty(descriptor, offset, data):
-            self._hole = (offset, data)
+            self._known = known._replace(data=(data, os.lseek(descriptor, data, os.SEEK_HOLE)))
+        elif _is_empty(descriptor, offset, data):
+            self._known = known._replace(hole=(offset, data))
+            return self._is_believed
         else:
             self._is_believed = False  # for good: another thread may be looking at another hole
-        return self._is_believed
+        return False
 
 
 def _next_data(descriptor: int, offset: int) -> int:

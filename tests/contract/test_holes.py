@@ -126,6 +126,22 @@ def test_a_sparse_file_that_ends_early_is_not_taken_for_a_hole(share: Share, tmp
     reader.close()
 
 
+def test_a_hole_is_not_remembered_of_a_file_that_was_cut_or_written_since(share: Share, tmp_path: Path) -> None:
+    written(tmp_path / "disk", 8 * MIB, {})
+    reader = share.open("disk")
+    content = bytearray(MIB)
+    reader.read_into(0, memoryview(content))
+    with (tmp_path / "disk").open("r+b") as file:
+        file.seek(2 * MIB)
+        file.write(b"x" * 4096)
+    reader.read_into(2 * MIB, memoryview(content))
+    assert content[:5] == b"xxxxx"
+    os.truncate(tmp_path / "disk", 3 * MIB)
+    with pytest.raises(IntegrityError, match="shorter than announced"):
+        reader.read_into(4 * MIB, memoryview(content))
+    reader.close()
+
+
 def test_what_was_found_to_lie_once_is_not_believed_again_by_another_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
