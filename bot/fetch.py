@@ -143,6 +143,8 @@ class _Fetch:
             self._check()
             known, why = recall(self._source, file, self._window)
             self._notes += [why] if why else []
+            self._check()
+            landing.open(is_known=known is not None)
             self._fill(landing, info, known, arrivals)
         finally:
             with suppress(CloudyError):  # whatever ended it is told

@@ -22,6 +22,7 @@ _HOLE = 64 << 10  # zeros of so many bytes are not written
 _WRITE = 4 << 20  # bytes of a call
 _BEGUN = 0  # number of the row that says that the file is ours, and which turn of it counts
 _OPENING, _OPEN = "opening", "open"  # in that row: what lies there is not ours for sure; it is
+_KNOWN, _UNKNOWN = "known", "unknown"  # there too: whether each grain was checked before it was written
 
 
 class Record(Protocol):
@@ -61,6 +62,8 @@ class Landing:
         self._record = record
         self._check = check
         self._label = f"restore:{source}"
+        self._state = ""  # how far a process before this one came
+        self._kind = ""  # of what it wrote
         self._turn = 1  # rows of others count for nothing
         self._path = place if is_in_place else place + PART  # until it is whole
         self._writer: Writer | None = None
@@ -71,33 +74,43 @@ class Landing:
         self._lock, self._flushing = Lock(), Lock()
 
     def begin(self) -> bool:
-        """Open it for writing; True: it is there already, and checked. PermanentError: another file has its name."""
+        """Whether it is there already, and whole. PermanentError: another file has its name."""
         rows = dict(self._record.parts(self._label, self.place))
-        state, self._turn = self._begun(rows.pop(_BEGUN, None))
-        if not self.is_in_place:
-            if self._share.exists(self.place):
-                self._refuse_unless(state == _OPEN, self.place)
-                if self._is_whole():
-                    return True
-                self._share.rename(self.place, self._path)
-                state = _OPENING
-            elif not state:
-                self._refuse_unless(not self._share.exists(self._path), self._path)
-        if state == _OPEN:
-            self.is_resumed = True
-            turn = str(self._turn)
-            self._safe = {Stretch(row.offset, row.length): row.crc64 for row in rows.values() if row.etag == turn}
-        else:
-            self._start_anew()
-        self._writer = self._share.create(self._path, self.file.size)
+        self._state, self._turn, self._kind = self._begun(rows.pop(_BEGUN, None))
+        turn = str(self._turn)
+        self._safe = {Stretch(row.offset, row.length): row.crc64 for row in rows.values() if row.etag == turn}
+        if self.is_in_place:
+            return False
+        if self._share.exists(self.place):
+            self._refuse_unless(self._state == _OPEN, self.place)
+            if self._is_whole():
+                return True
+            self._share.rename(self.place, self._path)
+            self._state = _OPENING
+        elif not self._state:
+            self._refuse_unless(not self._share.exists(self._path), self._path)
         return False
 
-    def _begun(self, row: PartDone | None) -> tuple[str, int]:
+    def open(self, *, is_known: bool) -> None:
+        """Open it for writing. is_known: each grain is checked before it is written.
+
+        Where that was otherwise before, it begins anew: unchecked bytes may lie where nobody would look again.
+        """
+        kind = _KNOWN if is_known else _UNKNOWN
+        if self._state == _OPEN and self._kind == kind:
+            self.is_resumed = True
+        else:
+            self._safe, self._kind = {}, kind
+            self._start_anew()
+        self._writer = self._share.create(self._path, self.file.size)
+
+    def _begun(self, row: PartDone | None) -> tuple[str, int, str]:
         """How far a process before this one came with just this file; "": with another one, or there was none."""
         if row is None:
-            return "", 0
-        state, _, turn = row.etag.partition(" ")
-        return (state if (row.length, row.crc64) == (self.file.size, self.file.crc64) else _OPENING), int(turn)
+            return "", 0, ""
+        state, turn, kind = (*row.etag.split(" "), "")[:3]  # of an earlier Cloudy: without a kind
+        is_same = (row.length, row.crc64) == (self.file.size, self.file.crc64)
+        return state if is_same else _OPENING, int(turn), kind
 
     def _refuse_unless(self, is_ours: bool, path: str) -> None:
         if not is_ours:
@@ -116,7 +129,7 @@ class Landing:
         self._note_state(_OPEN)
 
     def _note_state(self, state: str) -> None:
-        size, value, turn = self.file.size, self.file.crc64, f"{state} {self._turn}"
+        size, value, turn = self.file.size, self.file.crc64, f"{state} {self._turn} {self._kind}"
         self._note(PartDone(number=_BEGUN, offset=0, length=size, etag=turn, crc64=value))
 
     def _is_whole(self) -> bool:
