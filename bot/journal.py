@@ -185,7 +185,7 @@ class DatabaseIndex(_View):
         """Written into the plan: a run that goes on after a crash begins with what it copied from before."""
 
         def write(unit: Unit) -> bool:
-            if any(other.request.get("point") == point for other in unit.transactions.active()):
+            if point in unit.transactions.going():
                 return False
             plan = unit.transactions.get(self._id).plan
             others = plan.get("others", {})

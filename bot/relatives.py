@@ -14,7 +14,7 @@ MOST = 3  # recovery points in one target; each costs reading its digests for ev
 
 def bases(unit: Unit, vm_uuid: str, targets: Sequence[str]) -> dict[str, str]:
     """By target the newest recovery point of the VM that is not about to be deleted."""
-    going = _going(unit)
+    going = unit.transactions.going()
     newest_last = [point for point in reversed(unit.points.of_vm(vm_uuid)) if point.transaction_id not in going]
     newest = {point.target: point.transaction_id for point in newest_last}
     return {target: newest[target] for target in targets if target in newest}
@@ -22,7 +22,7 @@ def bases(unit: Unit, vm_uuid: str, targets: Sequence[str]) -> dict[str, str]:
 
 def others(unit: Unit, vm: Vm, targets: Sequence[str]) -> dict[str, list[str]]:
     """By target the newest recovery points of relatives, one of each; of these targets, where there are any."""
-    going = _going(unit)
+    going = unit.transactions.going()
     points = [point for point in unit.points.related(vm.name, vm.origin) if point.transaction_id not in going]
     found = {target: _newest([point for point in points if point.target == target], vm.uuid) for target in targets}
     return {target: ids for target, ids in found.items() if ids}
@@ -35,10 +35,6 @@ def copies_from(transaction: Transaction, point: str) -> bool:
         return not transaction.state.is_final
     used = {*plan.get("bases", {}).values(), *(each for ids in plan.get("others", {}).values() for each in ids)}
     return transaction.state in (State.QUEUED, State.RUNNING, State.HELD) and point in used
-
-
-def _going(unit: Unit) -> set[str]:
-    return {str(other.request.get("point", "")) for other in unit.transactions.active()}
 
 
 def _newest(points: Sequence[RecoveryPoint], vm_uuid: str) -> list[str]:

@@ -15,6 +15,7 @@ from bot.store.rows import TransactionRow
 
 _SHORTEST_PART = 4  # characters of an id that may stand for it
 _MOST_CANDIDATES = 10
+_DELETES = "delete"  # the workflow that removes a recovery point
 _ACTIVE = tuple(state.value for state in State if not state.is_final)
 
 
@@ -93,6 +94,15 @@ class Transactions:
             select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
         )
         return tuple(_transaction(row) for row in rows)
+
+    def going(self) -> frozenset[str]:
+        """Give the recovery points that are about to be deleted."""
+        plans = self._session.exec(
+            select(TransactionRow.plan).where(
+                col(TransactionRow.state).in_(_ACTIVE), TransactionRow.workflow == _DELETES
+            )
+        )
+        return frozenset(str(plan.get("request", {}).get("point", "")) for plan in plans)
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot import lane, zeros
-from bot.model import Choice, State, Transaction
+from bot.journal import DatabaseIndex
+from bot.model import Choice, RestoreRequest, State, Transaction
 from tests.memory import Crash
 from tests.workflow.house import ALICE, OPS, House, unwatched
 from tests.workflow.test_delete import BOB, POLICY
@@ -208,6 +209,24 @@ def test_what_is_about_to_be_deleted_is_not_copied_from(house: House) -> None:
     approve(house, asked)
     assert house.read(asked.id).state is State.SUCCEEDED
     assert share_sent(house.read(transaction.id)) > 0.4
+
+
+def read_again(house: House, point: Transaction, how: str) -> Transaction:
+    """Somebody wants that recovery point, and is not done."""
+    if how == "verify":
+        return house.service.verify(point.id, ALICE, request_key="v", place=OPS)
+    return house.service.restores.restore(RestoreRequest(what=point.id), ALICE, request_key="r", place=OPS)
+
+
+@pytest.mark.parametrize("how", ["verify", "restore"])
+def test_what_is_only_read_meanwhile_is_copied_from(house: House, how: str) -> None:
+    template = protect(house, "template")
+    reads = read_again(house, template, how)
+    assert not reads.state.is_final
+    again = house.ask(vm="template", key="again")
+    house.look()
+    assert house.read(again.id).plan["bases"] == {"s3": template.id}
+    assert DatabaseIndex(house.db, house.clock, again.id).pin("s3", template.id)
 
 
 def test_when_one_base_is_lost_the_others_do(house: House) -> None:
