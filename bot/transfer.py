@@ -28,14 +28,13 @@ from bot.seen import Seen, Sights
 from bot.senders import Senders
 from bot.starts import Starts
 from bot.throttle import heeding
-from bot.verifying import verify
 from bot.zeros import Zeros
 
-__all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send", "verify"]
+__all__ = ["Journal", "Moved", "Sent", "TransferSettings", "send"]
 
 T = TypeVar("T")
 READERS = 2  # threads of one transfer that read ahead
-LOOK_AHEAD = 32 << 20  # bytes that the planner may leave undecided; a dozen of the smallest parts at least
+LOOK_AHEAD = 32 << 20  # bytes that the planner may leave undecided; or nine of the smallest parts, where those are more
 ALONE = 16  # windows of a transfer that shares no memory
 
 

@@ -26,7 +26,7 @@ from bot.model import (
 )
 from bot.ports import ObjectStore
 from bot.transfer import send
-from bot.transfer import verify as verify_file
+from bot.verifying import verify as verify_file
 
 
 def upload(context: Context, inputs: Json) -> Json:

@@ -9,7 +9,7 @@ from bot.checksum import crc64, to_hex
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
 from bot.model import Bytes, Json, ObjectVersion, ResourceKind, StoredFile
 from bot.ports import ObjectStore
-from bot.transfer import verify as verify_file
+from bot.verifying import verify as verify_file
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MOST_TOLD = 5  # objects that are named, of those that are not as they should be

@@ -5,7 +5,6 @@ from sqlmodel import Session, col, delete, select
 
 from bot.ids import SEGMENTS
 from bot.model import Carried, PartDone, PartSource
-from bot.store import change
 from bot.store.rows import PartRow
 
 SLICE = 5_000  # rows that are removed at once: some 20 ms, and others may write in between
@@ -16,11 +15,6 @@ class Parts:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    def put(self, tx_id: str, target: str, key: str, part: PartDone) -> None:
-        """Keep a part; one of that number is replaced."""
-        put = change.part(tx_id, target, key, part)
-        self._session.connection().exec_driver_sql(put.statement, put.values)
 
     def of(self, tx_id: str, target: str, key: str) -> dict[int, PartDone]:
         """Give the parts by number, in order."""

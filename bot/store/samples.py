@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import insert, text
-from sqlmodel import Session, col, delete, func, select
+from sqlmodel import Session, col, delete, select
 
 from bot.model import RecoveryPoint, Sample, StoredFile
 from bot.store.files import file_of
@@ -96,10 +96,6 @@ class Samples:
     def forget(self, tx_id: str, target: str) -> None:
         """Remove all of a transaction in a target; repeating is safe."""
         self._forget(SampledRow.transaction_id == tx_id, SampledRow.target == target)
-
-    def size(self) -> int:
-        """Samples of all objects."""
-        return self._session.exec(select(func.count()).select_from(SampleRow)).one()
 
     def _forget(self, *where: object) -> None:
         ids = select(SampledRow.id).where(*where)  # type: ignore[arg-type]

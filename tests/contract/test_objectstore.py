@@ -13,7 +13,8 @@ from bot.checksum import crc64, whole
 from bot.errors import IntegrityError, MissingError, RemoteError
 from bot.model import ObjectInfo, PartDone, SourceFile, StoredFile, Upload
 from bot.ports import ObjectStore
-from bot.transfer import Sent, TransferSettings, verify
+from bot.transfer import Sent, TransferSettings
+from bot.verifying import verify
 from integrations.objectstores import OPENERS
 from tests import azurite, peers
 from tests.memory import Crash, MemoryJournal, MemoryShare, MemoryStore, unwatched

@@ -22,7 +22,8 @@ from bot.checksum import crc64
 from bot.errors import CloudyError, IntegrityError
 from bot.model import Actor, CopySource, Disk, SourceFile, StoredFile
 from bot.ports import ObjectStore
-from bot.transfer import Sent, TransferSettings, send, verify
+from bot.transfer import Sent, TransferSettings, send
+from bot.verifying import verify
 from integrations.objectstores import OPENERS
 from tests import azurite, peers
 from tests.azurite import AzurePeer

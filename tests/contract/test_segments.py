@@ -10,8 +10,9 @@ from bot import transfer, zeros
 from bot.arena import Arena
 from bot.model import SourceFile
 from bot.ports import ObjectStore
-from bot.transfer import Sent, TransferSettings, send, verify
+from bot.transfer import Sent, TransferSettings, send
 from bot.undoing import abort, erase
+from bot.verifying import verify
 from integrations.objectstores import OPENERS
 from tests import peers
 from tests.contract import test_objectstore as contract

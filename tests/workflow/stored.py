@@ -1,7 +1,8 @@
 """A database of its own for each test, and a transaction to put into it."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,3 +60,9 @@ def kept(db: Database, *transactions: Transaction) -> None:
     with db.unit() as u:
         for tx in transactions:
             u.transactions.insert(tx)
+
+
+def samples(db: Database) -> int:
+    """How many grains the index has."""
+    with closing(sqlite3.connect(db.path)) as raw:
+        return int(raw.execute("SELECT count(*) FROM samples").fetchone()[0])

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from bot.errors import MissingError
 from bot.model import Message, PartDone, PartSource, RecoveryPoint, Resource, ResourceKind, StoredFile
-from bot.store import Database
+from bot.store import Database, change
 from tests.workflow.stored import ID, NOON, asked, kept, opened
 
 
@@ -74,10 +74,9 @@ def test_parts_are_replaced_by_number_and_keep_the_largest_crc(db: Database) -> 
     kept(db, asked())
     one = PartDone(number=1, offset=0, length=2**33, etag="a", crc64=2**64 - 1, source=PartSource.COPY)
     two = PartDone(number=2, offset=2**33, length=5, etag="b", crc64=0)
+    db.keep([change.part(ID, "s3", "k", part) for part in (two, one, replace(two, etag="c"))])
+    db.keep([change.part(ID, "s3", "other", one)])
     with db.unit() as u:
-        for part in (two, one, replace(two, etag="c")):
-            u.parts.put(ID, "s3", "k", part)
-        u.parts.put(ID, "s3", "other", one)
         assert list(u.parts.of(ID, "s3", "k").items()) == [(1, one), (2, replace(two, etag="c"))]
         u.parts.forget(ID, "s3", "k")
         assert u.parts.of(ID, "s3", "k") == {}

@@ -10,6 +10,7 @@ from bot.journal import DatabaseIndex
 from bot.model import Choice, RestoreRequest, State, Transaction
 from tests.memory import Crash
 from tests.workflow.house import ALICE, OPS, House, unwatched
+from tests.workflow.stored import samples
 from tests.workflow.test_delete import BOB, POLICY
 
 GRAIN, GRAINS = 64, 300  # of a disk, in the house's grain
@@ -244,19 +245,15 @@ def test_when_one_base_is_lost_the_others_do(house: House) -> None:
 
 
 def test_the_index_has_only_the_newest_recovery_point_of_each_vm(house: House) -> None:
-    def known() -> int:
-        with house.db.read() as unit:
-            return unit.samples.size()
-
     first = protect(house, "template")
-    size = known()
+    size = samples(house.db)
     assert 16 <= size <= 2 * 16 + 10
     second = protect(house, "template")
-    assert known() == size
+    assert samples(house.db) == size
     delete(house, first)
-    assert known() == size
+    assert samples(house.db) == size
     delete(house, second)
-    assert known() == 0
+    assert samples(house.db) == 0
 
 
 def test_the_manifest_and_the_catalogue_tell_the_origin(house: House) -> None:

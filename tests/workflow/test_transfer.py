@@ -15,7 +15,8 @@ from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError,
 from bot.lane import Job, Lane
 from bot.meter import Moved
 from bot.model import Bytes, Capabilities, Carried, Part, PartLimits, Segment, SourceFile, StoredFile
-from bot.transfer import Sent, TransferSettings, send, verify
+from bot.transfer import Sent, TransferSettings, send
+from bot.verifying import verify
 from tests.e2e.waiting import until
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, Watch, unwatched
 

@@ -11,8 +11,9 @@ from bot import bases, digests, lane, manifest, transfer, zeros
 from bot.arena import Arena
 from bot.errors import DeniedError, IntegrityError
 from bot.model import Actor, Bytes, Carried, Disk, PartLimits, SourceFile, StoredFile
-from bot.transfer import Sent, TransferSettings, send, verify
+from bot.transfer import Sent, TransferSettings, send
 from bot.undoing import abort, erase
+from bot.verifying import verify
 from tests.memory import Crash, CrashAt, MemoryJournal, MemoryShare, MemoryStore, unwatched
 from tests.unit.test_digests import made
 

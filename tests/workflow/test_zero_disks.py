@@ -6,9 +6,8 @@ import pytest
 
 from bot import lane, zeros
 from bot.model import State, Transaction
-from bot.store import Database
 from tests.workflow.house import House
-from tests.workflow.stored import opened
+from tests.workflow.stored import opened, samples
 
 GRAIN = 64
 EMPTY = bytes(GRAIN * 300)
@@ -27,11 +26,6 @@ def house(tmp_path: Path) -> House:
         if path.endswith("-flat.vmdk"):
             house.share.files[path] = EMPTY
     return house
-
-
-def samples(db: Database) -> int:
-    with db.read() as unit:
-        return unit.samples.size()
 
 
 def held(house: House, done: Transaction) -> list[bytes]:
