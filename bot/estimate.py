@@ -12,7 +12,7 @@ from bot.model import Cost, Estimate, Guess, PartLimits, Past, Price, Requests
 
 GIB = 1 << 30
 RECENT = 7  # runs that are looked at
-PART = 16 << 20  # bytes of an uploaded part, where nobody says otherwise
+PART = 16 << 20  # bytes of an uploaded part; a target's part_mib is ignored
 UPLOAD = "upload"  # the step whose time goes with the bytes
 _SMALL = 6  # files that a VM has beside its disks, about
 _OF_A_DISK = 3  # requests that write beside its parts: begin, complete, digests

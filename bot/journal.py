@@ -211,7 +211,7 @@ class DatabaseIndex(_View):
 
 
 class DatabaseJournal(_View):
-    """Which parts have arrived, so that a killed upload goes on where it was (port: bot.transfer.Journal).
+    """Which parts have arrived, so that a killed upload goes on where it was (port: bot.desk.Journal).
 
     One for each attempt of a step: what is asked for each file is read once, since nobody else changes it meanwhile.
     """

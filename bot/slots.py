@@ -1,4 +1,7 @@
-"""How many parts may be on their way to one target at once, over all transactions of this process."""
+"""How many requests of one kind may be under way at once, over all transactions of this process.
+
+Those that bring bytes to or from a target, those by which it copies its own, and reads of all VMstores.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ LONGEST_REST_S = 60.0
 
 
 class Slots:
-    """Room for `most` parts; memory and connections of a target are bounded by it, whatever the number of runs.
+    """Room for `most` requests; memory and connections are bounded by it, whatever the number of runs.
 
     There is less room at first, and after the target wanted less (bot/flow.py).
     """
