@@ -3,19 +3,21 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from bot import reading
 from bot.arena import Arena
 from bot.errors import Stopped, TransientError
 from bot.lines import Line
-from bot.ports import ObjectStore
+from bot.ports import ObjectStore, Reader
 from bot.reads import Reads
 from bot.retry import Patience, retrying
 from bot.slots import Slots
 from bot.throttle import Throttle, heedful
 from bot.transfer import TransferSettings, send
-from tests.memory import MemoryJournal, MemoryShare, MemoryStore
+from tests.memory import MemoryJournal, MemoryReader, MemoryShare, MemoryStore
 from tests.workflow.house import FakeClock
 from tests.workflow.test_transfer import CONTENT, FILES, PART, WHO, expected
 
@@ -45,6 +47,7 @@ def transfer(
     check: Callable[[], None] = lambda: None,
     reads: Reads | None = None,
     share: MemoryShare | None = None,
+    grain: int = PART,
 ) -> None:
     send(
         FILES,
@@ -52,7 +55,7 @@ def transfer(
         targets=stores,
         journal=MemoryJournal(),
         settings=TransferSettings(
-            threads=4, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), metadata=WHO, reads=reads
+            threads=4, grain=grain, part_bytes=PART, arena=Arena(8, window=PART), metadata=WHO, reads=reads
         ),
         check=check,
         on_progress=lambda _: None,
@@ -94,13 +97,20 @@ def test_no_more_is_read_at_once_than_the_vmstore_allows_and_not_faster(most: in
     assert (clock.now() - begun).total_seconds() >= 3 - 0.25 - 0.01  # all three, but for the first burst
 
 
-def test_without_a_rate_a_window_is_read_in_one_call() -> None:
-    calls: list[str] = []
-    share = MemoryShare(CONTENT, watch=calls.append)
-    store = MemoryStore("s3")
-    transfer((store,), reads=Reads(Slots(2), Throttle(lambda _: None, FakeClock())), share=share)
+def test_without_a_rate_a_window_is_read_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def read_steps(reader: Reader, offset: int, buffer: memoryview, *more: Any) -> list[object]:
+        lengths.append(buffer.nbytes)
+        return Reader.read_steps(reader, offset, buffer, *more)
+
+    monkeypatch.setattr(MemoryReader, "read_steps", read_steps)
+    monkeypatch.setattr(reading, "MIB", PART // 4)
+    share, store = MemoryShare(CONTENT), MemoryStore("s3")
+    transfer((store,), reads=Reads(Slots(2), Throttle(lambda _: None, FakeClock())), share=share, grain=PART // 4)
     expected(store)
-    assert "share.read_into" in calls
+    disk, *small = (len(content) for content in CONTENT.values() if content)
+    assert sorted(lengths) == sorted([*[PART] * (disk // PART), disk % PART, *small])
     assert share.open_readers == 0
 
 
