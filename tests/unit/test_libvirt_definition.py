@@ -174,6 +174,33 @@ def test_cards_are_connected_only_where_that_is_asked_for() -> None:
         made(is_connected=True)
 
 
+def test_a_manifest_connects_no_card_to_a_bridge_or_to_the_hosts_own_address() -> None:
+    text = DOMAIN.replace("<interface type='network'", "<interface type='user'")
+    for card in made(text, is_connected=True)[0].iterfind("devices/interface"):
+        link = card.find("link")
+        assert (card.get("type"), card.find("source")) == ("user", None)
+        assert link is not None
+        assert link.attrib == {"state": "down"}
+
+
+def test_firmware_is_never_written_to() -> None:
+    loader = made(DOMAIN.replace("<loader readonly='yes'", "<loader readonly='no'"))[0].find("os/loader")
+    assert loader is not None
+    assert loader.get("readonly") == "yes"
+
+
+def test_a_guest_that_dies_writes_nothing_to_the_hosts_disk() -> None:
+    text = DOMAIN.replace("<on_crash>destroy", "<on_crash>coredump-restart")
+    text = text.replace("<memballoon", "<watchdog model='i6300esb' action='dump'/><memballoon")
+    root, notes = made(text)
+    watchdog = root.find("devices/watchdog")
+    assert root.find("on_crash") is None
+    assert watchdog is not None
+    assert watchdog.attrib == {"model": "i6300esb"}
+    assert {"left out: on_crash", "left out: watchdog@action"} <= set(notes)
+    assert made()[0].findtext("on_crash") == "destroy"
+
+
 def test_an_emulated_processor_is_asked_for_nothing_that_only_a_real_one_has() -> None:
     root, notes = made(domain_type="qemu")
     cpu = root.find("cpu")

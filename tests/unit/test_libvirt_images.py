@@ -107,6 +107,25 @@ def test_a_vmdk_that_wants_other_files_is_refused(head: bytes) -> None:
         examine("vmdk", head)
 
 
+def sparse(capacity: int, inner: bytes = b"") -> bytes:
+    head = struct.pack("<4sIIQQQQ", b"KDMV", 1, 3, capacity, 128, 1, 20).ljust(512, b"\0")
+    return head + inner.ljust(20 * 512, b"\0")
+
+
+def test_a_sparse_extent_of_a_vmdk_is_looked_into() -> None:
+    top = descriptor('RW 2048 SPARSE "x.vmdk"')
+    assert chain_of("d.vmdk", "vmdk", {"d.vmdk": top, "x.vmdk": sparse(2048)}) == (("d.vmdk", "vmdk"),)
+    for bad in (sparse(0, descriptor('RW 2048 FLAT "/etc/shadow" 0')), descriptor(), b"KDMV", b"COWD", b""):
+        with pytest.raises(BadImage, match="no sparse extent"):
+            chain_of("d.vmdk", "vmdk", {"d.vmdk": top, "x.vmdk": bad})
+
+
+@pytest.mark.parametrize("kind", ["VMFSSPARSE", "SESPARSE", "VMFSRDM", "flat", "ZERO"])
+def test_extents_of_other_kinds_are_refused(kind: str) -> None:
+    with pytest.raises(BadImage, match="of the kind"):
+        examine("vmdk", descriptor(f'RW 2048 {kind} "x.vmdk"'))
+
+
 def test_a_chain_is_followed_to_its_end() -> None:
     heads = {"top": qcow2(b"middle"), "middle": qcow2(b"base", b"raw"), "base": b"anything"}
     assert chain_of("top", "qcow2", heads) == (("top", "qcow2"), ("middle", "qcow2"), ("base", "raw"))

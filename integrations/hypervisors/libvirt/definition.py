@@ -135,6 +135,7 @@ class _Adapting:
         if loader is not None and path.startswith(_FIRMWARES) and ".." not in path:
             kept = self._taken.copy(loader, Rule(frozenset({"readonly", "type", "secure"})), made, "os/loader")
             kept.text = path
+            kept.set("readonly", "yes")  # the host's own file, for all of its VMs
         else:
             made.set("firmware", "efi")
         variables = old.find("nvram")
@@ -186,7 +187,7 @@ class _Adapting:
         card.set("type", kind)
         if place:
             SubElement(card, "source", {kind: name})
-        if not self._wanted.is_connected or (place is None and old.get("type") != "user"):
+        if not self._wanted.is_connected or place is None:  # by "user" it would speak with the host's own address
             SubElement(card, "link", {"state": "down"})
             self._notes.append(f"not connected: network card {mac.get('address', '') if mac is not None else ''}")
 
@@ -194,9 +195,8 @@ class _Adapting:
         """Where a card goes, as (type, name of the source); None: nowhere. NoDefinition: no such network here."""
         wanted = self._wanted
         here = wanted.networks.get(was, was)
-        if here.startswith("bridge:"):
-            is_meant = wanted.is_connected or was in wanted.networks
-            return ("bridge", here.removeprefix("bridge:")) if is_meant else None
+        if here.startswith("bridge:"):  # a manifest does not choose among the host's bridges, people do
+            return ("bridge", here.removeprefix("bridge:")) if was in wanted.networks else None
         if here in wanted.known_networks:
             return "network", here
         if not here or ":" in here or not wanted.is_connected:

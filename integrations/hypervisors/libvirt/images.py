@@ -6,7 +6,7 @@ to the guest. Formats: QEMU's docs/interop/qcow2.txt; VMware's "Virtual Disk For
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 HEAD = 64 << 10  # bytes to be read of each image
@@ -14,9 +14,11 @@ _QCOW2 = b"QFI\xfb"
 _SPARSE_VMDK = b"KDMV"
 _EXTERNAL_DATA = 1 << 2  # incompatible feature: the data are in another file
 _BACKING_FORMAT = 0xE2792ACA
-_EXTENT = re.compile(r'^[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]+\d+[ \t]+\w+[ \t]+"([^"\r\n]*)"', re.MULTILINE)
+_EXTENT = re.compile(r'^[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]+\d+[ \t]+(\w+)[ \t]+"([^"\r\n]*)"', re.MULTILINE)
 _ANY_EXTENT = re.compile(r"^\s*(?:RW|RDONLY|NOACCESS)\b", re.MULTILINE | re.IGNORECASE)
 _PARENT = re.compile(r"^[ \t]*parentCID[ \t]*=[ \t]*([0-9a-f]{8})", re.MULTILINE | re.IGNORECASE)
+_BARE = ("FLAT", "VMFS")  # kinds of extents that are bytes and nothing else
+_SPARSE = "SPARSE"
 _PLAIN = re.compile(r"[^/\\:\0]+")
 FORMATS = ("raw", "qcow2", "vmdk")  # those that libvirt starts a VM from, and that are looked into here
 
@@ -32,6 +34,7 @@ class Image:
     backing: str = ""
     backing_format: str = ""
     extents: tuple[str, ...] = ()
+    looked_into: frozenset[str] = frozenset()  # those of the extents that QEMU reads as images
 
 
 def examine(form: str, head: bytes) -> Image:
@@ -57,6 +60,8 @@ def chain_of(name: str, form: str, heads: Mapping[str, bytes]) -> tuple[tuple[st
         for extent in image.extents:
             if extent not in heads:
                 raise BadImage(f"it wants the file {extent}, which is not among the restored ones")
+            if extent in image.looked_into:
+                _must_be_itself(extent, heads[extent])
         chain.append((name, form))
         name, form = image.backing, image.backing_format
     return tuple(chain)
@@ -112,12 +117,26 @@ def _vmdk(head: bytes) -> Image:
     parent = _PARENT.search(words)
     if parent and parent[1].lower() != "ffffffff":
         raise BadImage("it is a VMware snapshot's delta, which KVM does not run from; consolidate it")
-    names = _EXTENT.findall(words)
-    if len(names) != len(_ANY_EXTENT.findall(words)):
+    extents = _EXTENT.findall(words)
+    if len(extents) != len(_ANY_EXTENT.findall(words)):
         raise BadImage("its descriptor has a line that is not understood")
     if head[:4] == _SPARSE_VMDK:  # its one extent is itself, whatever it is called there
         return Image()
-    return Image(extents=tuple(_plain(name.encode()) for name in names))
+    return _of_extents(extents)
+
+
+def _of_extents(extents: Sequence[tuple[str, str]]) -> Image:
+    for kind, name in extents:
+        if kind not in (*_BARE, _SPARSE):
+            raise BadImage(f"its extent {name!r} is of the kind {kind}, which KVM does not run from")
+    sparse = frozenset(name for kind, name in extents if kind == _SPARSE)
+    return Image(extents=tuple(_plain(name.encode()) for _, name in extents), looked_into=sparse)
+
+
+def _must_be_itself(name: str, head: bytes) -> None:
+    """A sparse extent of no capacity is to QEMU a descriptor, whose own extents lie anywhere (block/vmdk.c)."""
+    if head[:4] != _SPARSE_VMDK or len(head) < 44 or not struct.unpack_from("<Q", head, 12)[0]:
+        raise BadImage(f"its extent {name!r} is no sparse extent, which it should be")
 
 
 def _plain(name: bytes) -> str:

@@ -20,6 +20,13 @@ class Rule:
     attributes: frozenset[str] = frozenset()
     children: Mapping[str, "Rule"] = field(default_factory=dict)
     has_text: bool = False
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)  # all that an attribute may be; "": the text
+
+    def takes(self, name: str, value: str) -> bool:
+        """Whether an attribute, or the text by the name "", may be so."""
+        if name in self.values:
+            return value in self.values[name]
+        return bool((_ZONE if name == "timezone" else _SAFE).fullmatch(value))
 
 
 def _rule(attributes: str = "", **children: Rule) -> Rule:
@@ -28,6 +35,10 @@ def _rule(attributes: str = "", **children: Rule) -> Rule:
 
 def _text(attributes: str = "") -> Rule:
     return Rule(frozenset(attributes.split()), {}, True)
+
+
+def _one_of(*values: str) -> Rule:
+    return Rule(frozenset(), {}, True, {"": frozenset(values)})
 
 
 # Of the host, and made anew by libvirt: nobody misses them.
@@ -95,9 +106,10 @@ DOMAIN: Mapping[str, Rule] = {
     "cpu": _CPU,
     "features": _FEATURES,
     "clock": _rule("offset adjustment basis timezone", timer=_TIMER),
-    "on_poweroff": _text(),
-    "on_reboot": _text(),
-    "on_crash": _text(),
+    # Not the ones that write the guest's memory to the host's disk.
+    "on_poweroff": _one_of("destroy", "restart", "preserve", "rename-restart"),
+    "on_reboot": _one_of("destroy", "restart", "preserve", "rename-restart"),
+    "on_crash": _one_of("destroy", "restart", "preserve", "rename-restart"),
     "pm": _rule("", **{"suspend-to-mem": _rule("enabled"), "suspend-to-disk": _rule("enabled")}),
 }
 
@@ -121,7 +133,11 @@ DEVICES: Mapping[str, Rule] = {
     "video": _rule("", model=_rule("type ram vram vram64 vgamem heads primary"), address=_ADDRESS),
     "sound": _rule("model", codec=_rule("type"), address=_ADDRESS),
     "memballoon": _rule("model autodeflate freePageReporting", stats=_rule("period"), address=_ADDRESS),
-    "watchdog": _rule("model action", address=_ADDRESS),
+    "watchdog": Rule(
+        frozenset({"model", "action"}),
+        {"address": _ADDRESS},
+        values={"action": frozenset({"reset", "shutdown", "poweroff", "pause", "none", "inject-nmi"})},
+    ),
     "panic": _rule("model", address=_ADDRESS),
     "hub": _rule("type", address=_ADDRESS),
     "iommu": _rule("model", driver=_rule("intremap caching_mode eim iotlb aw_bits")),
@@ -161,12 +177,16 @@ class Taken:
         """Add a copy of what the rule takes to the parent."""
         made = SubElement(parent, source.tag)
         for name, value in source.attrib.items():
-            if name in rule.attributes and (_ZONE if name == "timezone" else _SAFE).fullmatch(value):
+            if name in rule.attributes and rule.takes(name, value):
                 made.set(name, value)
             else:
                 self.leave(f"{where}@{name}")
-        if rule.has_text and _SAFE.fullmatch((source.text or "").strip()):
-            made.text = (source.text or "").strip()
+        text = (source.text or "").strip()
+        if rule.has_text and rule.takes("", text):
+            made.text = text
+        elif "" in rule.values:  # without a word in it, it would mean nothing
+            parent.remove(made)
+            self.leave(where)
         for child in source:
             if child.tag in rule.children:
                 self.copy(child, rule.children[child.tag], made, f"{where}/{child.tag}")
