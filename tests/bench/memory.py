@@ -1,6 +1,5 @@
 """How much memory the bot needs to protect a 2 GiB disk: `python -m tests.bench.memory`; exit status 1 over 300 MB."""
 
-import re
 import sys
 import tempfile
 import time
@@ -12,20 +11,12 @@ from integrations.simulators.demo.script import ScriptError, parse_all
 from integrations.simulators.demo.transcript import Transcript
 from integrations.simulators.demo.world import World
 from integrations.simulators.vmstore import sample_vms
+from tests.bench.transfer.measuring import peak_bytes
 
 DISK_BYTES = 2 << 30
 DATA_BYTES = 512 << 20
 LIMIT_BYTES = 300 * 10**6
 SCRIPT = ("alice> /protect big01 to s3", "wait done 300", 'expect "big01 is protected"')
-
-
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process had in RAM at once (VmHWM, proc(5))."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    if found is None:
-        raise RuntimeError(f"/proc/{pid}/status has no VmHWM")
-    return int(found[1]) * 1024
 
 
 def measure(folder: Path) -> tuple[int, float]:
@@ -38,7 +29,10 @@ def measure(folder: Path) -> tuple[int, float]:
         began, player = time.monotonic(), Player(world, transcript)
         for numbered in parse_all(SCRIPT):
             numbered.line.play(player)
-        return peak_bytes(world.bot.pid), time.monotonic() - began
+        peak = peak_bytes(world.bot.pid)
+        if not peak:
+            raise RuntimeError("the bot has ended")
+        return peak, time.monotonic() - began
     finally:
         transcript.close()
         world.stop()

@@ -22,7 +22,7 @@ from tests.bench.restore import peers
 from tests.bench.restore.cases import CASES, Bench
 from tests.bench.restore.verdicts import judged, measured
 from tests.bench.transfer import table
-from tests.bench.transfer.__main__ import _machine, _several
+from tests.bench.transfer.__main__ import machine, several
 from tests.bench.transfer.peers import default_folder
 from tests.bench.transfer.places import Places
 from tests.bench.transfer.servers import AbsentError
@@ -34,9 +34,9 @@ _PLACES = ("sink", "real")
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = argparse.ArgumentParser(prog="python -m tests.bench.restore", description=__doc__)
-    options.add_argument("--rows", type=_several, default=tuple(CASES), help=f"some of {','.join(CASES)}")
-    options.add_argument("--clients", type=_several, default=peers.NAMES, help="peers, or none: --clients=")
-    options.add_argument("--places", type=_several, default=_PLACES, help=f"some of {','.join(_PLACES)}")
+    options.add_argument("--rows", type=several, default=tuple(CASES), help=f"some of {','.join(CASES)}")
+    options.add_argument("--clients", type=several, default=peers.NAMES, help="peers, or none: --clients=")
+    options.add_argument("--places", type=several, default=_PLACES, help=f"some of {','.join(_PLACES)}")
     options.add_argument("--scale", type=float, default=1.0, help="of all sizes; 0.05 with --times 1 takes two minutes")
     options.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
     options.add_argument("--folder", type=Path, help="where the files are made; 10 GB free, for all of it")
@@ -63,7 +63,7 @@ def _measure(chosen: argparse.Namespace, folder: Path, into: Path) -> tuple[Benc
     others = peers.Fetchers(chosen.peers, chosen.clients)
     facts: dict[str, Any] = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": _machine(),
+        "machine": machine(),
         "load_before": os.getloadavg(),
         "scale": chosen.scale,
         "times": chosen.times,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from integrations.simulators.demo.children import environment
 from tests.bench.transfer.measuring import Figures, Span, run
-from tests.bench.transfer.peers import Peers, _trust, _variables
+from tests.bench.transfer.peers import Peers, trust, variables
 from tests.bench.transfer.servers import Place
 
 NAMES = ("s5cmd", "aws", "rclone")
@@ -26,7 +26,7 @@ class Fetchers(Peers):
 
     def fetch(self, name: str, way: Way, folder: Path, start: tuple[float, float]) -> Figures:
         """Fetch it. ClientError: it did not."""
-        env = environment(_variables(folder) | _trust(name, way.place))
+        env = environment(variables(folder) | trust(name, way.place))
         span = Span(way.place.pids, way.place.given)
         wall, cpu, peak = run(self._fetching(name, way), env=env, folder=folder)
         found = span.end(wall=wall, cpu=cpu)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tests.bench.transfer.table import _table
+from tests.bench.transfer.table import table
 from tests.bench.transfer.verdicts import CLOUDY, GIB, MIB, Record, Results, Verdict, size_text
 
 _SPARSE, _FULL = 5.0, 1 / 1.1
@@ -39,7 +39,7 @@ def _verdict(ours: Record, what: str, value: str, aim: str, is_reached: bool) ->
 
 def measured(results: Results) -> str:
     """All medians."""
-    return _table(_HEAD, [_row(record) for record in results.all.values()])
+    return table(_HEAD, [_row(record) for record in results.all.values()])
 
 
 def _row(record: Record) -> Sequence[str]:

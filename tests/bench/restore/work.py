@@ -30,7 +30,7 @@ from bot.watchdog import Watchdog
 from tests.bench.transfer.job import VMSTORE, Job
 from tests.bench.transfer.measuring import held_bytes, peak_bytes
 from tests.bench.transfer.profile import Profile
-from tests.bench.transfer.work import _cpu, _read_bytes, _tell
+from tests.bench.transfer.work import read_bytes, tell, used_cpu
 
 
 def _go_on() -> None:
@@ -91,22 +91,22 @@ def main(folder: Path) -> int:
     share_pools()
     work = _Work(folder, job)
     settle()
-    _tell({"start_cpu": _cpu()})
+    tell({"start_cpu": used_cpu()})
     if not sys.stdin.readline():
         return 1  # whoever wanted it has gone
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
     profile = Profile() if job.profile else None
     if profile is not None:
         profile.start()
-    idle, cpu, read_before, began = held_bytes("self"), _cpu(), _read_bytes(), time.monotonic()
+    idle, cpu, read_before, began = held_bytes("self"), used_cpu(), read_bytes(), time.monotonic()
     outcome, why, told = "ok", "", {}
     try:
         moved = work.fetch().moved
         told = {"fetched": moved.fetched, "zero": moved.zero, "local": moved.local}
     except CloudyError as error:
         outcome, why = "failed", error.message
-    wall, cpu, peak = time.monotonic() - began, _cpu() - cpu, peak_bytes("self") - idle
-    _tell(
+    wall, cpu, peak = time.monotonic() - began, used_cpu() - cpu, peak_bytes("self") - idle
+    tell(
         {
             "outcome": outcome,
             "why": why,
@@ -116,7 +116,7 @@ def main(folder: Path) -> int:
             "wall": wall,
             "cpu": cpu,
             "peak": peak,
-            "read": _read_bytes() - read_before,
+            "read": read_bytes() - read_before,
             "profile": profile.stop() if profile is not None else [],
         }
     )

@@ -27,9 +27,9 @@ from tests.bench.transfer.verdicts import CLOUDY, Results, judged
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = argparse.ArgumentParser(prog="python -m tests.bench.transfer", description=__doc__)
-    options.add_argument("--rows", type=_several, default=tuple(CASES), help=f"some of {','.join(CASES)}")
-    options.add_argument("--clients", type=_several, default=tuple(peers.PACKAGES), help="peers, or none: --clients=")
-    options.add_argument("--places", type=_several, default=NAMES, help=f"some of {','.join(NAMES)}")
+    options.add_argument("--rows", type=several, default=tuple(CASES), help=f"some of {','.join(CASES)}")
+    options.add_argument("--clients", type=several, default=tuple(peers.PACKAGES), help="peers, or none: --clients=")
+    options.add_argument("--places", type=several, default=NAMES, help=f"some of {','.join(NAMES)}")
     options.add_argument(
         "--scale", type=float, default=1.0, help="of all sizes; 0.03 with --times 1 takes three minutes"
     )
@@ -45,11 +45,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return chosen
 
 
-def _several(text: str) -> tuple[str, ...]:
+def several(text: str) -> tuple[str, ...]:
+    """A list with commas."""
     return tuple(filter(None, text.split(",")))
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -65,7 +67,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> tuple[Bench, dict[str,
     others = peers.Peers(chosen.peers, chosen.clients)
     facts: dict[str, Any] = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": _machine(),
+        "machine": machine(),
         "load_before": os.getloadavg(),
         "scale": chosen.scale,
         "times": chosen.times,

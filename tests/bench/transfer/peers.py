@@ -76,13 +76,13 @@ class Peers:
 
     def start_up(self, name: str, folder: Path, times: int) -> tuple[float, float]:
         """Seconds, and seconds of CPU, that the program needs before it does anything."""
-        env = environment(_variables(folder))
+        env = environment(variables(folder))
         found = [run(self._start(name), env=env, folder=folder)[:2] for _ in range(times)]
         return median(wall for wall, _ in found), median(cpu for _, cpu in found)
 
     def send(self, name: str, errand: Errand, folder: Path, start: tuple[float, float]) -> Figures:
         """Send a file, or a folder's files. ClientError: it did not."""
-        command, env = self._command(name, errand), environment(_variables(folder) | _trust(name, errand.place))
+        command, env = self._command(name, errand), environment(variables(folder) | trust(name, errand.place))
         span = Span(errand.place.pids, errand.place.wire)
         wall, cpu, peak = run(command, env=env, folder=folder)
         found = span.end(wall=wall, cpu=cpu)
@@ -115,7 +115,8 @@ class Peers:
         return [program, "copy" if is_folder else "copyto", source, to, *settings]
 
 
-def _variables(folder: Path) -> dict[str, str]:
+def variables(folder: Path) -> dict[str, str]:
+    """The environment of every peer."""
     return {
         "HOME": str(folder),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -126,7 +127,7 @@ def _variables(folder: Path) -> dict[str, str]:
     }
 
 
-def _trust(name: str, place: Place) -> dict[str, str]:
+def trust(name: str, place: Place) -> dict[str, str]:
     """rclone is told in another way, and older ones refuse this."""
     return {"AWS_CA_BUNDLE": place.ca} if place.ca and name != "rclone" else {}
 

@@ -10,20 +10,20 @@ from tests.bench.transfer.verdicts import GIB, MIB, Record, Results, Verdict, si
 def measured(results: Results) -> str:
     """All medians."""
     head = "| case | to | client | size | wall s | CPU s | CPU s/GiB | memory MiB | sent MiB | foreign cores |"
-    return _table(head, [_row(record) for record in results.all.values()])
+    return table(head, [_row(record) for record in results.all.values()])
 
 
 def aims(verdicts: Sequence[Verdict]) -> str:
     """What was to be reached."""
     head = "| case | to | what | is | aim | reached |"
     rows = [[v.case, v.place, v.what, v.value, v.aim, "yes" if v.is_reached else "**no**"] for v in verdicts]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def starts(by: Mapping[str, tuple[float, float]]) -> str:
     """What starting each program costs, which is in no other figure."""
     rows = [[name, f"{wall:.2f}", f"{cpu:.2f}"] for name, (wall, cpu) in by.items()]
-    return _table("| client | start s | CPU s |", rows)
+    return table("| client | start s | CPU s |", rows)
 
 
 def profiles(results: Results) -> str:
@@ -62,6 +62,7 @@ def _row(record: Record) -> list[str]:
     ]
 
 
-def _table(head: str, rows: Sequence[Sequence[str]]) -> str:
+def table(head: str, rows: Sequence[Sequence[str]]) -> str:
+    """In Markdown."""
     line = "|" + "---|" * (head.count("|") - 1)
     return "\n".join([head, line, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -119,17 +119,19 @@ class _Work:
             unit.steps.prepare(transaction.id, [(step["id"], step["title"]) for step in frozen["step"]])
 
 
-def _cpu() -> float:
+def used_cpu() -> float:
+    """Seconds that this process worked so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def _read_bytes() -> int:
+def read_bytes() -> int:
     """What all reading calls of this process gave, those of sockets not among them (rchar, proc(5))."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
-def _tell(said: Mapping[str, Any]) -> None:
+def tell(said: Mapping[str, Any]) -> None:
+    """In a line of its own, to whoever began this process."""
     print(json.dumps(said), flush=True)
 
 
@@ -141,22 +143,22 @@ def main(folder: Path) -> int:
     share_pools()
     work = _Work(folder, job)
     settle()
-    _tell({"start_cpu": _cpu()})
+    tell({"start_cpu": used_cpu()})
     if not sys.stdin.readline():
         return 1  # whoever wanted it has gone
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (proc(5))
     profile = Profile() if job.profile else None
     if profile is not None:
         profile.start()
-    idle, cpu, read_before, began = held_bytes("self"), _cpu(), _read_bytes(), time.monotonic()
+    idle, cpu, read_before, began = held_bytes("self"), used_cpu(), read_bytes(), time.monotonic()
     done = work.upload()
-    wall, cpu, peak = time.monotonic() - began, _cpu() - cpu, peak_bytes("self") - idle
-    read_bytes = _read_bytes() - read_before
+    wall, cpu, peak = time.monotonic() - began, used_cpu() - cpu, peak_bytes("self") - idle
+    read = read_bytes() - read_before
     places = profile.stop() if profile is not None else []
     outputs = done["outputs"]
     if job.commit and done["outcome"] == "ok":
         done = work.verify(outputs["stored"])
-    _tell(
+    tell(
         {
             "outcome": done["outcome"],
             "why": work.why(),
@@ -166,7 +168,7 @@ def main(folder: Path) -> int:
             "wall": wall,
             "cpu": cpu,
             "peak": peak,
-            "read": read_bytes,
+            "read": read,
             "profile": places,
         }
     )
