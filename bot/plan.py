@@ -1,6 +1,6 @@
 """Arithmetic of parts: how a file is cut so that a store takes it, and as little as possible is sent. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from bot.cutting.segmented import Segmented
 from bot.cutting.stream import Stream
 from bot.cutting.writer import Lengths, Writer
 from bot.errors import OperatorError
-from bot.model import Capabilities, Part, PartLimits, PartSource, Run, Segment
+from bot.model import Capabilities, Part, PartLimits, Run, Segment
 
 MIB = 1 << 20
 
@@ -63,55 +63,6 @@ class Cutter(Protocol):
         """The rest. ValueError: the runs were not as long as the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What a plan comes to: bytes and requests by kind."""
-
-    sent: int = 0
-    copied: int = 0
-    zero: int = 0
-    uploads: int = 0
-    copies: int = 0
-    zeros: int = 0
-    segments: int = 0  # each is begun, completed, copied and removed
-
-    @property
-    def requests(self) -> int:
-        """All that the store is asked, without retries; one part alone that is sent is put at once."""
-        parts = self.uploads + self.copies + self.zeros
-        frame = 0 if parts == self.uploads <= 1 else 2
-        return max(1, parts) + frame + 4 * self.segments
-
-
-def layout(size: int, runs: Iterable[Run], rules: CutRules) -> Iterator[Part | Segment]:
-    """The whole plan of a file whose runs are known. Errors as of `cutter`."""
-    cut = cutter(size, rules)
-    for run in runs:
-        yield from cut.feed(run)
-    yield from cut.finish()
-
-
-def tally(items: Iterable[Part | Segment]) -> Tally:
-    """Sums up a plan, or a piece of it."""
-    length, count, segments = dict.fromkeys(PartSource, 0), dict.fromkeys(PartSource, 0), 0
-    for item in items:
-        if isinstance(item, Segment):
-            segments += 1
-        else:
-            length[item.source] += item.length
-            count[item.source] += 1
-    upload, copy, zero = PartSource.UPLOAD, PartSource.COPY, PartSource.ZERO
-    return Tally(
-        sent=length[upload],
-        copied=length[copy],
-        zero=length[zero],
-        uploads=count[upload],
-        copies=count[copy],
-        zeros=count[zero],
-        segments=segments,
-    )
-
-
 def cutter(size: int, rules: CutRules) -> Cutter:
     """What cuts a file of `size` bytes so that the fewest bytes are sent, and then the fewest requests made.
 
@@ -151,14 +102,6 @@ def _segment(size: int, rules: CutRules) -> int:
         if size <= length * (limits.most - 1):
             break
     return length
-
-
-def longest_zero(size: int, rules: CutRules) -> int:
-    """How long the object of zeros must be for any plan of a file of that size."""
-    largest = rules.limits.largest
-    if size <= (rules.limits.most - 1) * rules.limits.smallest:
-        return min(size, largest, 2 * max(rules.limits.copy_wanted, rules.limits.smallest, rules.upload))
-    return min(size, largest)
 
 
 def _stream(size: int, rules: CutRules, lengths: Lengths, budget: Budget | None = None) -> Stream:

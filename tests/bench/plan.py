@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from bot.model import Base, PartLimits, Run, RunState
-from bot.plan import MIB, CutRules, layout, tally
+from bot.plan import MIB, CutRules
+from tests.unit.cuts import layout, tally
 
 TIB = 1 << 40
 GRAIN = 4 * MIB

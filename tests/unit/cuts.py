@@ -1,15 +1,65 @@
 """What tests of cuts share: random runs, an oracle that tries every cut, and what must hold of any plan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
 from bot.model import Base, Part, PartSource, Run, RunState, Segment
-from bot.plan import CutRules, Cutter
+from bot.plan import CutRules, Cutter, cutter
 
 CHANGED, UNCHANGED, ZERO = RunState.CHANGED, RunState.UNCHANGED, RunState.ZERO
 BIG, OTHER, TINY = Base("t1/a.vmdk", 1 << 60), Base("t0/b.vmdk", 1 << 60), Base("t1/tiny", 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a plan comes to: bytes and requests by kind."""
+
+    sent: int = 0
+    copied: int = 0
+    zero: int = 0
+    uploads: int = 0
+    copies: int = 0
+    zeros: int = 0
+    segments: int = 0  # each is begun, completed, copied and removed
+
+    @property
+    def requests(self) -> int:
+        """All that the store is asked, without retries; one part alone that is sent is put at once."""
+        parts = self.uploads + self.copies + self.zeros
+        frame = 0 if parts == self.uploads <= 1 else 2
+        return max(1, parts) + frame + 4 * self.segments
+
+
+def layout(size: int, runs: Iterable[Run], rules: CutRules) -> Iterator[Part | Segment]:
+    """The whole plan of a file whose runs are known. Errors as of `cutter`."""
+    cut = cutter(size, rules)
+    for run in runs:
+        yield from cut.feed(run)
+    yield from cut.finish()
+
+
+def tally(items: Iterable[Part | Segment]) -> Tally:
+    """Sums up a plan, or a piece of it."""
+    length, count, segments = dict.fromkeys(PartSource, 0), dict.fromkeys(PartSource, 0), 0
+    for item in items:
+        if isinstance(item, Segment):
+            segments += 1
+        else:
+            length[item.source] += item.length
+            count[item.source] += 1
+    upload, copy, zero = PartSource.UPLOAD, PartSource.COPY, PartSource.ZERO
+    return Tally(
+        sent=length[upload],
+        copied=length[copy],
+        zero=length[zero],
+        uploads=count[upload],
+        copies=count[copy],
+        zeros=count[zero],
+        segments=segments,
+    )
 
 
 def bytewise(runs: Sequence[Run]) -> Iterator[tuple[RunState, Base | None, int]]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bot.errors import OperatorError
 from bot.grains import grain_bytes
 from bot.model import Base, Capabilities, Part, PartLimits, PartSource, Run, Segment
-from bot.plan import MIB, CutRules, Cutter, Tally, cutter, layout, longest_zero, parts, tally
+from bot.plan import MIB, CutRules, Cutter, cutter, parts
+from bot.zeros import SIZES as ZEROS
 from tests.unit.cuts import (
     BIG,
     CHANGED,
@@ -19,13 +20,16 @@ from tests.unit.cuts import (
     TINY,
     UNCHANGED,
     ZERO,
+    Tally,
     chains,
     check,
     cut_all,
     gaps_within,
     grains,
+    layout,
     oracle,
     some_runs,
+    tally,
 )
 
 GIB, TIB = 1 << 30, 1 << 40
@@ -405,7 +409,7 @@ def test_a_tally_tells_bytes_and_requests() -> None:
 def test_the_object_of_zeros_is_long_enough(size: int) -> None:
     for rules in (S3, AZURE):
         zeros = list(layout(size, [Run(size, ZERO)], rules))
-        assert max(part.length for part in zeros) <= longest_zero(size, rules)
+        assert max(part.length for part in zeros) <= ZEROS[-1]
 
 
 def test_rules_are_made_of_what_a_store_can() -> None:

@@ -10,9 +10,9 @@ from bot.cutting.equal import Equal
 from bot.errors import OperatorError
 from bot.grains import grain_bytes
 from bot.model import PartLimits, Run, Segment
-from bot.plan import CutRules, cutter, layout
+from bot.plan import CutRules, cutter
 from bot.seen import Seen
-from tests.unit.cuts import BIG, CHANGED, UNCHANGED, ZERO
+from tests.unit.cuts import BIG, CHANGED, UNCHANGED, ZERO, layout
 from tests.unit.test_cutting import PROFILES
 
 MIB, TIB = 1 << 20, 1 << 40
