@@ -372,6 +372,9 @@ class Systems(Protocol):
     def restore_share(self, vmstore: str) -> Share | None:
         """The writable share that restores write through: of its own, or `cleanup_share`; None: there is neither."""
 
+    def restore_address(self, vmstore: str) -> str:
+        """The URL of that share, as it is configured; "": there is none."""
+
     @property
     def hypervisor_names(self) -> tuple[str, ...]:
         """In the order of the configuration."""
@@ -381,6 +384,9 @@ class Systems(Protocol):
 
     def hypervisor_of(self, vmstore: str) -> Hypervisor | None:
         """The hypervisor that runs a VMstore's VMs; None: the configuration names none. The same object each time."""
+
+    def hypervisor_address(self, vmstore: str) -> str:
+        """Which one that is, where, and how it sees the export, in words; "": there is none."""
 
     def target(self, name: str) -> ObjectStore:
         """The object store behind a target's name; the same object each time."""

@@ -189,8 +189,7 @@ class Runner:
         self, transaction: Transaction, attempt: int, guard: Guard, progress: Progress, *, long: Collection[str]
     ) -> Context:
         """long: the calls of a target that an outage of minutes is waited out for; none while cleaning up."""
-        db, tid = self._db, transaction.id
-        systems = self._systems
+        db, systems, tid = self._db, self._systems, transaction.id
 
         def watched(share: Share | None, name: str) -> Share | None:
             return None if share is None else self._watched(share, name, guard)
@@ -208,7 +207,9 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=lambda name: watched(systems.cleanup_share(name), name),
             restore_share=lambda name: watched(systems.restore_share(name), name),
+            restore_address=systems.restore_address,
             hypervisor=lambda name: self._hypervisor(name, guard),
+            hypervisor_address=systems.hypervisor_address,
             target=lambda name: retrying(
                 heedful(self._target(transaction, name), guard.check), guard.pause, long=long, on_wait=on_wait
             ),

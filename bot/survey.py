@@ -11,6 +11,7 @@ from functools import partial
 
 from bot import manifest, orphans
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.folders import used
 from bot.model import ObjectInfo
 from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
@@ -67,9 +68,9 @@ class Survey:
             check_mounted(share, name, "share")
             entries = share.list("")
             directories = orphans.of_directories(name, entries, snapshots)
-            used = frozenset(_used(name, session)) if directories else frozenset()
+            living = frozenset((name, folder) for folder in used(session)) if directories else frozenset()
         sized = tuple(replace(each, size=_size(share, each.name)) for each in directories)
-        return Seen(orphans=(*sized, *snapshots), used=used)
+        return Seen(orphans=(*sized, *snapshots), used=living)
 
     def _target(self, name: str) -> Seen:
         store = self._store(name)
@@ -95,15 +96,18 @@ class Survey:
             session.delete_snapshot(orphan.snapshot_uuid)
 
     def _remove_directory(self, orphan: Orphan) -> None:
-        find = self.restore_share if orphan.kind is Kind.FOLDER else self.cleanup_share
-        share = find(orphan.system)
+        is_restored = orphan.kind is Kind.FOLDER
+        share = (self.restore_share if is_restored else self.cleanup_share)(orphan.system)
+        if share is None and is_restored:
+            raise _stays(orphan, "this VMstore has no `restore_share`, a writable way to its files")
         if share is None:
             raise _stays(orphan, 'this VMstore is configured with cleanup = "manual"')
         if orphan.kind in (Kind.CLONE, Kind.FOLDER):
             with self._session(orphan.system) as session:
                 _check_unused(orphan, session)
         if not share.exists(orphan.name) and self.share(orphan.system).exists(orphan.name):
-            raise _stays(orphan, "`cleanup_share` does not show it, and `share` does: is the export mounted at both?")
+            way = "restore_share" if is_restored else "cleanup_share"
+            raise _stays(orphan, f"`{way}` does not show it, and `share` does: is the export mounted at both?")
         share.remove_tree(orphan.name)
 
     def _remove_objects(self, orphan: Orphan) -> None:
@@ -184,12 +188,8 @@ def _check_unused(orphan: Orphan, session: VMstore) -> None:
             system=orphan.system,
             operation="remove clone",
         )
-    if (orphan.system, orphan.name) in set(_used(orphan.system, session)):
+    if orphan.name in set(used(session)):
         raise _stays(orphan, "a living VM has its files there by now")
-
-
-def _used(vmstore: str, session: VMstore) -> Iterator[tuple[str, str]]:
-    return ((vmstore, vm.subdir.strip("/").partition("/")[0]) for vm in session.list_vms())
 
 
 def _makers(store: ObjectStore, group: list[ObjectInfo]) -> list[str]:

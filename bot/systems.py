@@ -91,6 +91,11 @@ class ConfiguredSystems:
             return self.cleanup_share(vmstore)
         return self._open_share(vmstore, "restore_share", found.restore_share)
 
+    def restore_address(self, vmstore: str) -> str:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        return found.restore_share or found.cleanup_share or ""
+
     @property
     def hypervisor_names(self) -> tuple[str, ...]:
         """See the port."""
@@ -104,6 +109,12 @@ class ConfiguredSystems:
         """See the port."""
         found = self._vmstore(vmstore)
         return self._open_hypervisor(found.hypervisor, vmstore, found.datastore or "") if found.hypervisor else None
+
+    def hypervisor_address(self, vmstore: str) -> str:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        known = self._settings.hypervisors.get(found.hypervisor) if found.hypervisor else None
+        return f"{found.hypervisor} at {known.url}, which sees the export as {found.datastore}" if known else ""
 
     def _open_hypervisor(self, name: str, vmstore: str, datastore: str) -> Hypervisor:
         if name not in self._settings.hypervisors:

@@ -120,6 +120,7 @@ class MemoryShare:
     def __init__(self, files: Mapping[str, bytes], *, watch: Watch = unwatched, writable: bool = True) -> None:
         self.files = dict(files)
         self.directories: set[str] = set()  # that were made, and may be empty
+        self.moved: set[str] = set()  # names that were given to something that was there
         self.watch = watch
         self.writable = writable
         self.reads: list[tuple[str, int, int]] = []
@@ -197,6 +198,7 @@ class MemoryShare:
             if self.exists(new):
                 raise PermanentError(f"{new} is there already")
             with self._lock:
+                self.moved.add(new)
                 self.files = {_moved(one, path, new): content for one, content in self.files.items()}
                 self.directories = {_moved(one, path, new) for one in self.directories}
 

@@ -38,14 +38,16 @@ class Array:
     fails_clones: str = ""
     overlooked: frozenset[str] = frozenset()  # names that its own filter does not find
     origins: dict[str, str] = field(default_factory=dict)  # what VMs were cloned from, by their names
+    registered: set[str] = field(default_factory=set)  # restored folders that somebody has registered by hand
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: Lock = field(default_factory=Lock)
 
     def vms(self) -> dict[str, Vm]:
-        """Each top-level directory with a .vmx is a VM, unless it is a clone."""
+        """Each top-level directory with a .vmx is a VM, unless it is a clone or was restored and not registered."""
         tops = {path.split("/")[0] for path in self.share.files if path.endswith(".vmx")}
         clones = {clone.directory for clone in self.clones.values()}
-        return {f"FS-VIM-{top}": self._vm(top) for top in sorted(tops - clones)}
+        restored = {top for top in tops if top.startswith(".cloudy-") or top in self.share.moved} - self.registered
+        return {f"FS-VIM-{top}": self._vm(top) for top in sorted(tops - clones - restored)}
 
     def _vm(self, name: str) -> Vm:
         flats = sorted(path for path in self.share.files if path.startswith(f"{name}/") and path.endswith("-flat.vmdk"))

@@ -264,7 +264,10 @@ def _cure(context: Context, resource: Resource) -> str:
 def _way(context: Context, resource: Resource) -> str:
     if resource.kind in (ResourceKind.CLONE, ResourceKind.FOLDER):
         export = context.share(resource.system).export.rstrip("/")
-        return f"rm -r '{export}/{_lies_in(resource)}' on a client that mounts the export writable."
+        by_hand = f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."
+        if placed := resource.detail.get("placed"):
+            by_hand += f" If it is called '{export}/{placed}': only when nothing but the restored files is in there."
+        return by_hand
     if resource.kind is ResourceKind.SNAPSHOT:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
     if resource.kind is ResourceKind.REGISTRATION:

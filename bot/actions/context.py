@@ -61,7 +61,9 @@ class Context:
     share: Callable[[str], Share]
     cleanup_share: Callable[[str], Share | None]
     restore_share: Callable[[str], Share | None]
+    restore_address: Callable[[str], str]  # the URL of that one, by the configuration
     hypervisor: Callable[[str], Hypervisor | None]  # that runs a VMstore's VMs
+    hypervisor_address: Callable[[str], str]  # which one that is, in words
     target: Callable[[str], ObjectStore]
     ledger: Ledger
     catalogue: Catalogue

@@ -1,8 +1,9 @@
 """What is asked of the hypervisor of a VMstore: register a restored VM, start it, see that it lives, take it back."""
 
 from bot.actions.context import Context
-from bot.actions.restoring import manifest_of, share_of
+from bot.actions.restoring import folder_of, manifest_of, share_of
 from bot.errors import CloudyError, PermanentError, Stopped
+from bot.folders import check_place
 from bot.model import Json, RegisterSpec, Resource, ResourceKind, Vm, VmShape
 from bot.ports import Hypervisor
 
@@ -31,12 +32,15 @@ def register(context: Context, inputs: Json) -> Json:
     store, name = inputs["vmstore"], inputs["name"]
     written = manifest_of(context, inputs)
     files = tuple(f"{name}/{file.name}" for file in written.files)
-    host = context.hypervisor(store)
+    host, address = context.hypervisor(store), context.hypervisor_address(store)
+    for begun in context.ledger.open(ResourceKind.REGISTRATION):
+        check_place(begun.detail.get("address"), address, "the hypervisor", begun)
     if host is None:
         export = share_of(context, store).export.rstrip("/")
         return {"vm_id": "", "by_hand": f"{export}/{_definition(name, files)}", "notes": []}
     context.check()
-    context.ledger.register(ResourceKind.REGISTRATION, store, context.id)
+    context.ledger.register(ResourceKind.REGISTRATION, store, context.id, address=address)
+    context.ledger.describe(ResourceKind.FOLDER, store, folder_of(context.id), is_registered=True)
     spec = RegisterSpec(name=name, directory=name, files=files, shape=written.vm.shape)
     made = host.register_vm(context.id, spec)
     context.ledger.describe(ResourceKind.REGISTRATION, store, context.id, vm_id=made.id)
@@ -76,13 +80,18 @@ def prove_alive(context: Context, inputs: Json) -> Json:
 
 
 def unregister(context: Context, resource: Resource) -> bool:
-    """Take back the registration of this transaction; the files stay. PermanentError: no hypervisor to ask."""
+    """Take back the registration of this transaction; the files stay.
+
+    PermanentError: there is no hypervisor to ask, or another one by now, which would not know the VM.
+    """
     if resource.name != context.id:
         raise PermanentError(
             f"{resource.name} is no registration of transaction {context.id}.",
             system=resource.system,
             operation="unregister",
         )
+    address = context.hypervisor_address(resource.system)
+    check_place(resource.detail.get("address"), address, "the hypervisor", resource)
     host = _host(context, resource.system)
     if (found := host.registered(context.id)) is not None:
         host.unregister(found.id)

@@ -10,6 +10,7 @@ from bot.actions.points import read_manifest
 from bot.checksum import crc64, to_hex
 from bot.errors import AmbiguousName, ChangedError, ConfigError, IntegrityError, NotFound, PermanentError
 from bot.fetch import Arrived, FetchSettings, fetch
+from bot.folders import check_ours, check_place, check_unused, content_of
 from bot.manifest import Manifest
 from bot.model import Bytes, Json, Resource, ResourceKind, StoredFile
 from bot.mounted import check_mounted
@@ -17,6 +18,7 @@ from bot.placing import OURS, safe_places
 from bot.ports import Share
 from bot.words import size_text
 
+_REMOVE = "remove folder"
 _READ_BACK = 16 << 20  # bytes of a file that is read back once more; of a larger one each block was checked as it came
 
 
@@ -115,7 +117,10 @@ def download(context: Context, inputs: Json) -> Json:
     files, folder = manifest_of(context, inputs).files, folder_of(context.id)
     settings = context.transfer_settings([source])
     context.check()
-    context.ledger.register(ResourceKind.FOLDER, store, folder, source=source)
+    content = content_of((file.name, file.size) for file in files)
+    address = context.restore_address(store)
+    context.ledger.register(ResourceKind.FOLDER, store, folder, source=source, address=address, **content)
+    share = _same_share(context, store)
     former = context.transaction.bytes
 
     def moved(arrived: Arrived) -> Bytes:
@@ -129,7 +134,7 @@ def download(context: Context, inputs: Json) -> Json:
     fetched = fetch(
         files,
         source=context.target(source),
-        share=share_of(context, store),
+        share=share,
         directory=folder,
         journal=context.journal,
         settings=FetchSettings(threads=settings.threads, arena=settings.arena, reads=settings.reads),
@@ -146,7 +151,7 @@ def verify(context: Context, inputs: Json) -> Json:
 
     Repeat: safe, it only reads. IntegrityError names the files that are not as they must be.
     """
-    share, folder = share_of(context, inputs["vmstore"]), folder_of(context.id)
+    share, folder = _same_share(context, inputs["vmstore"]), folder_of(context.id)
     wanted = {f"{folder}/{file.name}": file for file in manifest_of(context, inputs).files}
     found = {entry.path: entry.size for entry in share.walk(folder)}
     bad = [path for path, file in wanted.items() if found.get(path) != file.size]
@@ -176,30 +181,48 @@ def _crc(share: Share, path: str, file: StoredFile) -> int:
 def place(context: Context, inputs: Json) -> Json:
     """Give the folder its name. Repeat: safe; nothing that is there already is replaced. PermanentError: something is.
 
-    The ledger knows which name before it is given, so that the folder is found again under either.
+    The ledger knows which name before it is given, so that the folder is found again under either; it forgets it again
+    where the name was not given, since then whatever is called so is somebody else's.
     """
     store, name = inputs["vmstore"], inputs["name"]
-    share, folder = share_of(context, store), folder_of(context.id)
+    share, folder = _same_share(context, store), folder_of(context.id)
     context.check()
     if share.exists(folder):
         if share.exists(name):
             raise _taken(store, f"a folder called {name}")
         context.ledger.describe(ResourceKind.FOLDER, store, folder, placed=name)
         try:
-            share.rename(folder, name)
+            _rename(share, folder, name)
         except PermanentError:
-            if share.exists(folder) or not share.exists(name):  # else the answer to a call that did it was lost
-                raise
-    elif not _is_placed(context, store, name) or not share.exists(name):
+            context.ledger.describe(ResourceKind.FOLDER, store, folder, placed="")
+            raise
+    elif (promised := _placed(context, store, name)) is None or not share.exists(name):
         raise PermanentError(f"{folder} is not there any more.", system="share", operation="place")
+    else:
+        check_ours(share, name, promised, "place")
     return {"directory": name, "path": f"{share.export.rstrip('/')}/{name}"}
 
 
-def _is_placed(context: Context, vmstore: str, name: str) -> bool:
-    return any(
-        each.system == vmstore and each.detail.get("placed") == name
-        for each in context.ledger.open(ResourceKind.FOLDER)
-    )
+def _rename(share: Share, folder: str, new: str) -> None:
+    try:
+        share.rename(folder, new)
+    except PermanentError:
+        if share.exists(folder) or not share.exists(new):  # else the answer to a call that did it was lost
+            raise
+
+
+def _placed(context: Context, vmstore: str, name: str) -> Resource | None:
+    """The ledger's entry of a folder that was to have that name."""
+    found = (each for each in context.ledger.open(ResourceKind.FOLDER) if each.system == vmstore)
+    return next((each for each in found if each.detail.get("placed") == name), None)
+
+
+def _same_share(context: Context, vmstore: str) -> Share:
+    """The share, as long as it is the one that the folder was begun on. PermanentError."""
+    for begun in context.ledger.open(ResourceKind.FOLDER):
+        if begun.system == vmstore:
+            check_place(begun.detail.get("address"), context.restore_address(vmstore), "`restore_share`", begun)
+    return share_of(context, vmstore)
 
 
 def record(context: Context, inputs: Json) -> Json:
@@ -220,26 +243,44 @@ def record(context: Context, inputs: Json) -> Json:
 def remove_folder(context: Context, resource: Resource) -> bool:
     """Remove what a restore wrote. One that has its place gets its first name again before: half a VM never has a VM's.
 
-    PermanentError: it is none of this transaction, or a VM of these files is registered still.
+    PermanentError: it is none of this transaction, something else lies there by now, a VM of these files is registered
+    still, or the share is another one by now.
     """
     if resource.name != folder_of(context.id):
         raise PermanentError(
             f"{resource.name} is no folder of transaction {context.id}; Cloudy does not remove it.",
             system=resource.system,
-            operation="remove folder",
+            operation=_REMOVE,
         )
     if context.ledger.open(ResourceKind.REGISTRATION):
         raise PermanentError(
             "the VM of these files is still registered, and goes first.",
             system=resource.system,
-            operation="remove folder",
+            operation=_REMOVE,
         )
-    share, placed = share_of(context, resource.system), str(resource.detail.get("placed", ""))
-    if placed and not share.exists(resource.name) and share.exists(placed):
-        share.rename(placed, resource.name)
-    if placed:
-        context.ledger.describe(resource.kind, resource.system, resource.name, placed="")
+    share, placed = _same_share(context, resource.system), str(resource.detail.get("placed", ""))
     if not share.exists(resource.name):
         check_mounted(share, resource.system, "restore_share")
+        if not placed or not share.exists(placed):
+            return True
+        check_ours(share, placed, resource, _REMOVE)
+        _check_unused(context, resource.system, placed)
+        _rename(share, placed, resource.name)
+    else:
+        check_unused(context.session(resource.system), resource.system, resource.name, _REMOVE)
+    if placed:  # it has its first name again
+        context.ledger.describe(resource.kind, resource.system, resource.name, placed="")
     share.remove_tree(resource.name)
     return True
+
+
+def _check_unused(context: Context, vmstore: str, name: str) -> None:
+    """PermanentError: a VM of that name or in that folder lives; not this restore's, whose registration went first."""
+    check_unused(context.session(vmstore), vmstore, name, _REMOVE)
+    host = context.hypervisor(vmstore)
+    if host is not None and host.find(name):
+        raise PermanentError(
+            f"{host.name} has a VM called {name}, which Cloudy did not register: unregister it first.",
+            system=vmstore,
+            operation=_REMOVE,
+        )

@@ -66,6 +66,8 @@ class MemorySystems:
         self._can_clean = can_clean
         self.opens: Callable[[datetime], datetime | None] = lambda at: at
         self.host: Host | None = None  # what runs the VMstore's VMs
+        self.restore_url = "memory://export"
+        self.datastore = "export"
 
     @property
     def vmstore_names(self) -> tuple[str, ...]:
@@ -89,6 +91,12 @@ class MemorySystems:
 
     def restore_share(self, vmstore: str) -> Share | None:
         return self.cleanup_share(vmstore)
+
+    def restore_address(self, vmstore: str) -> str:
+        return self.restore_url
+
+    def hypervisor_address(self, vmstore: str) -> str:
+        return "" if self.host is None else f"{self.host.name}, {self.datastore}"
 
     @property
     def hypervisor_names(self) -> tuple[str, ...]:

@@ -72,6 +72,12 @@ class Outside:
     cleanup_share = share
     restore_share = share
 
+    def restore_address(self, vmstore: str) -> str:
+        return f"path:{self._simulator.export}"
+
+    def hypervisor_address(self, vmstore: str) -> str:
+        return ""
+
     def hypervisor(self, name: str) -> Hypervisor:
         raise NotFound(name)
 
