@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Lock
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from bot.meter import TELL_S, Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
 from bot.passes import Passes
 from bot.ports import ObjectStore, Reader, Share
-from bot.reading import Window, windows
+from bot.reading import windows
 from bot.reads import Reads
 from bot.routes import Compare, Routes
 from bot.seen import Seen, Sights
@@ -235,13 +236,13 @@ class _Transfer:
                         for grain in grains:
                             seen[grain].add(window.grains[grain])
                         for lane in lanes:
-                            senders.submit(self._seen_by(lane, window), seen)
+                            senders.submit(self._jobs(lane, partial(lane.see, window)), seen)
                     finally:
                         window.release()
                     senders.keep_pace(lanes, self._go_on)
             self._desk.agree(file, seen[grains[0]].crc64(0, file.size))
             for lane in lanes:
-                senders.submit(self._ended(lane), seen)
+                senders.submit(self._jobs(lane, lane.end), seen)
         finally:
             for lane in lanes:
                 lane.drop()
@@ -269,23 +270,13 @@ class _Transfer:
         needed = -(-max(lane.needs for lane in lanes) // window) + 2
         return max(1, min(needed, -(-file.size // window)))
 
-    def _seen_by(self, lane: Lane, window: Window) -> list[Job]:
-        if lane.is_over or self._is_given_up(lane.target):
-            lane.drop()
-            return []
-        try:
-            return lane.see(window)
-        except GivenUp:  # while the upload of a segment was opened
-            lane.drop()
-            return []
-
-    def _ended(self, lane: Lane) -> list[Job]:
-        if lane.is_over or self._is_given_up(lane.target):
-            return []
-        try:
-            return lane.end()
-        except GivenUp:
-            return []
+    def _jobs(self, lane: Lane, tell: Callable[[], list[Job]]) -> list[Job]:
+        """What follows from what the lane is told; nothing where it goes on no more."""
+        if not lane.is_over and not self._is_given_up(lane.target):
+            with suppress(GivenUp):  # while an upload was opened
+                return tell()
+        lane.drop()
+        return []
 
     def _work(self, job: Job, seen: Sights) -> list[Job]:
         """Do one part; gives what follows."""
