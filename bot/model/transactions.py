@@ -46,6 +46,10 @@ class RestoreRequest:
     target: str = ""  # "": the first one that has it and is good
     at: str = ""  # of a VM: the newest recovery point before that time, as bot.durations reads it; "": the newest
     is_on: bool = False  # started at the end
+    is_over_original: bool = False  # the VM itself is put back in place; then `confirmed` is needed
+    confirmed: str = ""  # the VM's name, as it was typed for that
+    is_off_allowed: bool = False  # over the original: it may be powered off for it
+    via: str = ""  # "snapshot": the one that the VMstore still has; "target"; "": what fits best, with the reason
 
 
 class State(StrEnum):
