@@ -1,9 +1,11 @@
 """Which recovery point a restore is of: the one that is named, or a VM's newest good one. Part of other units."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from itertools import chain, takewhile
 
 from bot import asking, durations
 from bot.errors import AmbiguousName, NotFound, RequesterError, UsageError
@@ -11,8 +13,10 @@ from bot.model import RecoveryPoint, RestoreRequest, State
 from bot.store import Unit
 
 LAST = "last"
+_ABOUT = ("verify", "delete")  # workflows that tell whether a recovery point is good
 _SHORTEST_PART = 4  # characters of an id that may stand for it
-_MOST_RUNS = 500  # of a VM, that are looked through for what its verifications found
+_MOST_RUNS = 5_000  # verifications and deletions of a VM, that are looked through for what they found
+_CLOCK = re.compile(r"[0-9]{2}(?P<minute>:?[0-9]{2}(?P<second>:?[0-9]{2}(?P<part>[.,][0-9]+)?)?)?")
 _UNKNOWN = "a VMstore that this database does not know"
 
 
@@ -36,7 +40,7 @@ def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
     """
     points = () if request.what.casefold() == LAST else unit.points.named(request.what)
     if points:
-        return _newest(unit, points, request, _latest(request.at, now))
+        return _newest(unit, points, request, _end(request.at, now))
     if request.at:
         raise NotFound(f"There is no recovery point of a VM called {request.what}.", _near(unit, request.what))
     found = _of_id(unit, request.what)
@@ -46,8 +50,8 @@ def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
     return _chosen(unit, there)
 
 
-def _latest(text: str, now: datetime) -> datetime | None:
-    """The time until which a recovery point may be taken; of a mere day its end. RequesterError."""
+def _end(text: str, now: datetime) -> datetime | None:
+    """The time before which a recovery point has to be taken; of a day, an hour or a minute its end. RequesterError."""
     if not text:
         return None
     try:
@@ -59,31 +63,46 @@ def _latest(text: str, now: datetime) -> datetime | None:
 
 def _moment(text: str, now: datetime) -> datetime:
     if " " in text or "T" in text:
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text) + _span(re.split("[ T]", text)[1])
         return at.replace(tzinfo=now.tzinfo) if at.tzinfo is None else at
     at = durations.since(text, now)
-    return at + timedelta(days=1) if text[:4].isdigit() and "-" in text else at
+    return at + (timedelta(days=1) if text[:4].isdigit() and "-" in text else timedelta(microseconds=1))
 
 
-def _newest(unit: Unit, points: Sequence[RecoveryPoint], request: RestoreRequest, latest: datetime | None) -> Chosen:
+def _span(clock: str) -> timedelta:
+    """How long the time of day lasts that was written: 14:30 is all of that minute, as times are shown."""
+    found = _CLOCK.match(clock)
+    if found is None or found["part"]:
+        return timedelta(microseconds=1)
+    if found["second"]:
+        return timedelta(seconds=1)
+    return timedelta(minutes=1) if found["minute"] else timedelta(hours=1)
+
+
+def _newest(unit: Unit, points: Sequence[RecoveryPoint], request: RestoreRequest, end: datetime | None) -> Chosen:
+    _demand_one_vm(unit, points, request.what)
     here = [point for point in points if request.target in ("", point.target)]
     if not here:
         raise _elsewhere(request.what, request.target, points)
-    in_time = [point for point in here if latest is None or point.taken_at <= latest]
+    in_time = [point for point in here if end is None or point.taken_at < end]
     if not in_time:
         oldest = here[-1]
         raise RequesterError(
             f"{request.what} has no recovery point so old: the oldest is of {_at(oldest)} ({oldest.transaction_id})."
         )
-    _demand_one_vm(unit, in_time, request.what)
-    unfit = _unfit(unit, in_time[0].vm_name)
+    unfit = _unfit(unit, {point.vm_name for point in in_time})
     passed = {each.transaction_id: unfit[each.transaction_id] for each in in_time if each.transaction_id in unfit}
     good = [point for point in in_time if point.transaction_id not in unfit]
     if not good:
         raise RequesterError(f"No recovery point of {request.what} is good: {'; '.join(passed.values())}.")
     newest = good[0].transaction_id
-    newer = tuple(why for each, why in passed.items() if each > newest)
+    newer = tuple(passed[each] for each in dict.fromkeys(point.transaction_id for point in _until(in_time, newest)))
     return _chosen(unit, [point for point in good if point.transaction_id == newest], newer)
+
+
+def _until(points: Iterable[RecoveryPoint], transaction_id: str) -> Iterable[RecoveryPoint]:
+    """Those that stand before that one."""
+    return takewhile(lambda point: point.transaction_id != transaction_id, points)
 
 
 def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> None:
@@ -102,11 +121,15 @@ def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> No
         )
 
 
-def _unfit(unit: Unit, vm: str) -> dict[str, str]:
-    """Recovery points that are not to be restored from, with the reason: the last look at it says so, or it goes."""
+def _unfit(unit: Unit, names: Iterable[str]) -> dict[str, str]:
+    """Recovery points that are not to be restored from, with the reason: the last look at it says so, or it goes.
+
+    names: all that the VM had; a run keeps the one that it had then.
+    """
     unfit: dict[str, str] = {}
     looked: set[str] = set()
-    for run in unit.transactions.list(vm=vm, limit=_MOST_RUNS):
+    about = (unit.transactions.list(vm=name, workflows=_ABOUT, limit=_MOST_RUNS) for name in names)
+    for run in chain.from_iterable(about):
         point = str(run.request.get("point", ""))
         if run.workflow == "delete" and not run.state.is_final:
             unfit.setdefault(point, f"{point} is about to be deleted by {run.id}")

@@ -91,7 +91,7 @@ class Planner:
     def has_moved(self, transaction: Transaction) -> bool:
         """Whether a target is elsewhere by now than when this was approved; asks nothing remote."""
         try:
-            return bool(transaction.addresses) and transaction.addresses != self._addresses(transaction)
+            return any(self._systems.target(name).address != was for name, was in transaction.addresses.items())
         except CloudyError:  # it is not in the configuration any more
             return True
 
@@ -168,7 +168,8 @@ class Planner:
 
     def _return(self, transaction: Transaction) -> Planned:
         """See bot/restoration.py."""
-        found = self._restorations.plan(transaction, self._addresses(transaction))
+        known = [name for name in transaction.targets if name in self._systems.target_names]
+        found = self._restorations.plan(transaction, {name: self._systems.target(name).address for name in known})
         return Planned(
             vm=found.vm,
             vmstore=found.vmstore,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot import manifest
-from bot.errors import IntegrityError, MissingError, OperatorError, RemoteError
+from bot.errors import IntegrityError, MissingError, OperatorError, TransientError
 from bot.manifest import Manifest
 from bot.model import RecoveryPoint
 from bot.orphans import IDS_BEGIN, prefix_of
@@ -19,7 +19,7 @@ class Rebuilt:
     target: str
     added: tuple[RecoveryPoint, ...] = ()  # the catalogue did not have them
     known: tuple[RecoveryPoint, ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()  # (transaction id, why): damaged, or of a later format
+    unread: tuple[tuple[str, str], ...] = ()  # (transaction id, why): damaged, of a later format, denied, archived
     lost: tuple[str, ...] = ()  # transaction ids that the catalogue has there, and the target has not
 
     def foreign(self, installation: str) -> tuple[RecoveryPoint, ...]:
@@ -30,7 +30,8 @@ class Rebuilt:
 def rebuild(db: Database, store: ObjectStore, on_found: Callable[[int], None] = lambda _count: None) -> Rebuilt:
     """Read every manifest of a target and keep it in the catalogue. Nothing is removed there. Repeating is safe.
 
-    on_found: told how many manifests were read. RemoteError: the target cannot be read.
+    on_found: told how many manifests were read. TransientError: the target does not answer. PermanentError: it
+    cannot be listed.
     """
     added: list[RecoveryPoint] = []
     known: list[RecoveryPoint] = []
@@ -40,7 +41,7 @@ def rebuild(db: Database, store: ObjectStore, on_found: Callable[[int], None] = 
             point = _point(store.name, written := _read(store, prefix))
         except MissingError:  # deleted since it was listed
             continue
-        except RemoteError:
+        except TransientError:
             raise
         except (IntegrityError, OperatorError) as error:
             unread.append((prefix, error.message))

@@ -70,7 +70,12 @@ class Transactions:
         return _transaction((exact or found)[0])
 
     def list(
-        self, *, states: Collection[State] | None = None, vm: str | None = None, limit: int = 50
+        self,
+        *,
+        states: Collection[State] | None = None,
+        vm: str | None = None,
+        workflows: Collection[str] = (),
+        limit: int = 50,
     ) -> tuple[Transaction, ...]:
         """Give the newest first."""
         query = select(TransactionRow).order_by(col(TransactionRow.number).desc()).limit(limit)
@@ -78,6 +83,8 @@ class Transactions:
             query = query.where(col(TransactionRow.state).in_([state.value for state in states]))
         if vm is not None:
             query = query.where(TransactionRow.vm == vm)
+        if workflows:
+            query = query.where(col(TransactionRow.workflow).in_(workflows))
         return tuple(_transaction(row) for row in self._session.exec(query))
 
     def outline(self, limit: int) -> tuple[Transaction, ...]:

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import AmbiguousName, NotAllowed, NotFound, RequesterError
-from bot.model import Actor, RecoveryPoint, RestoreRequest, State, Transaction
+from bot.errors import (
+    AmbiguousName,
+    ArchivedError,
+    DeniedError,
+    NotAllowed,
+    NotFound,
+    RemoteError,
+    RequesterError,
+    TransientError,
+)
+from bot.model import Actor, Failure, RecoveryPoint, RestoreRequest, State, Transaction
 from bot.policy import Operation, Policy, Role, Rule
 from bot.rebuilding import rebuild
 from tests.workflow.house import ALICE, OPS, VM01, House
@@ -60,6 +69,84 @@ def test_of_a_vm_it_is_the_newest_before_the_time(tmp_path: Path) -> None:
         chosen(house, "vm01", at="2026-10-01")
     with pytest.raises(RequesterError, match="is no time"):
         chosen(house, "vm01", at="yesterday")
+
+
+def test_a_time_is_all_of_the_minute_or_day_that_was_said_and_nothing_of_the_next(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    (early, late) = points_on(house, 1, 2)
+    with house.db.unit() as unit:
+        unit.points.put(replace(early, taken_at=datetime(2026, 11, 1, 14, 30, 59, 999999, tzinfo=UTC)))
+        unit.points.put(replace(late, taken_at=datetime(2026, 11, 2, tzinfo=UTC)))
+    for at in ("2026-11-01 14:30", "2026-11-01T14:30", "2026-11-01 14", "2026-11-01 14:30:59", "2026-11-01"):
+        assert chosen(house, "vm01", at=at) == early.transaction_id, at
+    for at in ("2026-11-01 14:29", "2026-11-01 14:30:58", "2026-11-01 14:30:59.9", "2026-11-01 16:30+02:01"):
+        with pytest.raises(RequesterError, match="oldest is of"):
+            chosen(house, "vm01", at=at)
+    for at in ("2026-11-02 00:00", "23d"):
+        assert chosen(house, "vm01", at=at) == late.transaction_id, at
+    assert chosen(house, "vm01", at="2026-11-01 16:30+02:00") == early.transaction_id
+
+
+def test_a_name_that_another_vm_has_got_since_is_ambiguous_whatever_time_is_said(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    points_on(house, 1)
+    points_on(house, 20, uuid="FS-VIM-other")
+    with pytest.raises(AmbiguousName, match="FS-VIM-other"):
+        chosen(house, "vm01", at="2026-11-10")
+
+
+def damaged(house: House, point: RecoveryPoint) -> None:
+    """As its last verification found."""
+    run = Transaction(
+        id=f"20261124T0000{point.transaction_id[6:8]}Z-abcdef",
+        workflow="verify",
+        vm=point.vm_name,
+        targets=("s3",),
+        actor=ALICE,
+        state=State.FAILED,
+        created_at=house.clock.now(),
+        request_key=point.transaction_id,
+        place=OPS,
+        plan={"request": {"point": point.transaction_id}},
+        failure=Failure(what="damaged", step="Verify", kind="IntegrityError", next=""),
+    )
+    with house.db.unit() as unit:
+        unit.transactions.insert(run)
+
+
+def test_what_was_found_damaged_under_a_former_name_is_passed_over_too(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    good, bad, newest = points_on(house, 1, 10, 20)
+    renamed = replace(newest, vm_name="vm01-renamed")
+    with house.db.unit() as unit:
+        unit.points.put(renamed)
+    damaged(house, bad)
+    damaged(house, renamed)
+    assert chosen(house, "FS-VIM-vm01") == good.transaction_id
+
+
+def test_newer_is_what_was_taken_later_whatever_its_id(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    first, second = points_on(house, 1, 2)
+    with house.db.unit() as unit:  # its id is the smaller one
+        unit.points.put(replace(first, taken_at=datetime(2026, 11, 3, tzinfo=UTC)))
+    damaged(house, first)
+    asked = ask(house, "vm01")
+    assert asked.request["point"] == second.transaction_id
+    assert [first.transaction_id in why for why in asked.plan["passed"]] == [True]
+
+
+def test_a_target_that_is_not_configured_any_more_keeps_nobody_from_the_other_that_has_it(tmp_path: Path) -> None:
+    house = House(tmp_path, ("s3", "azure"))
+    point = house.protect(targets=("azure", "s3"))
+    assert point.state is State.SUCCEEDED
+    del house.systems._targets["azure"]
+    transaction = ask(house, "vm01")
+    house.dispatch()
+    house.engine.run_all()
+    done = house.read(transaction.id)
+    assert done.state is State.SUCCEEDED
+    assert any(warning.startswith("azure is not taken") for warning in done.plan["warnings"])
 
 
 def test_two_vms_that_had_the_name_are_told_apart_by_uuid(tmp_path: Path) -> None:
@@ -192,3 +279,40 @@ def test_manifests_that_cannot_be_read_are_told_and_the_others_taken(tmp_path: P
     assert [point for point, _ in found.unread] == [later, damaged, strange]
     assert "format 9" in dict(found.unread)[later]
     assert found.lost == ("20261101T000000Z-gone00",)
+
+
+@pytest.mark.parametrize("refusal", [DeniedError("AccessDenied"), ArchivedError("in an archive")])
+def test_one_manifest_that_may_not_be_read_does_not_keep_the_others_from_the_catalogue(
+    tmp_path: Path, refusal: RemoteError
+) -> None:
+    house = House(tmp_path)
+    points = [house.protect(key="1")]
+    house.clock.sleep(60)
+    points.append(house.protect(key="2"))
+    gets: list[str] = []
+
+    def refuse(call: str) -> None:
+        if call == "s3.get":
+            gets.append(call)
+            if len(gets) == 1:
+                raise refusal
+
+    house.watch(refuse)
+    found = rebuild(house.db, house.targets["s3"])
+    assert [each.transaction_id for each in found.known] == [points[1].id]
+    assert found.unread == ((points[0].id, refusal.message),)
+    assert found.lost == ()
+
+
+def test_a_target_that_does_not_answer_or_list_ends_the_rebuild(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.protect(key="1")
+    for at, error in (("s3.get", TransientError("down")), ("s3.list", DeniedError("AccessDenied"))):
+
+        def refuse(call: str, at: str = at, error: RemoteError = error) -> None:
+            if call == at:
+                raise error
+
+        house.watch(refuse)
+        with pytest.raises(type(error)):
+            rebuild(house.db, house.targets["s3"])
