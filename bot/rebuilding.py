@@ -21,6 +21,7 @@ class Rebuilt:
     known: tuple[RecoveryPoint, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()  # (transaction id, why): damaged, of a later format, denied, archived
     lost: tuple[str, ...] = ()  # transaction ids that the catalogue has there, and the target has not
+    going: tuple[str, ...] = ()  # transaction ids that are being deleted, or went meanwhile: they are not put back
 
     def foreign(self, installation: str) -> tuple[RecoveryPoint, ...]:
         """Those that another installation made."""
@@ -36,6 +37,7 @@ def rebuild(db: Database, store: ObjectStore, on_found: Callable[[int], None] = 
     added: list[RecoveryPoint] = []
     known: list[RecoveryPoint] = []
     unread: list[tuple[str, str]] = []
+    going: list[str] = []
     for count, prefix in enumerate(_prefixes(store), 1):
         try:
             point = _point(store.name, written := _read(store, prefix))
@@ -46,14 +48,22 @@ def rebuild(db: Database, store: ObjectStore, on_found: Callable[[int], None] = 
         except (IntegrityError, OperatorError) as error:
             unread.append((prefix, error.message))
             continue
-        with db.unit() as unit:
-            (known if _keep(unit, point, written) else added).append(point)
+        kept = _keep(db, store, point, written)
+        if kept is None:
+            going.append(prefix)
+        else:
+            (known if kept else added).append(point)
         on_found(count)
     there = {point.transaction_id for point in (*added, *known)} | {prefix for prefix, _ in unread}
     with db.read() as unit:
         lost = [each.transaction_id for each in unit.points.of_target(store.name) if each.transaction_id not in there]
     return Rebuilt(
-        target=store.name, added=tuple(added), known=tuple(known), unread=tuple(unread), lost=tuple(sorted(lost))
+        target=store.name,
+        added=tuple(added),
+        known=tuple(known),
+        unread=tuple(unread),
+        lost=tuple(sorted(lost)),
+        going=tuple(going),
     )
 
 
@@ -87,10 +97,39 @@ def _point(target: str, written: Manifest) -> RecoveryPoint:
     )
 
 
-def _keep(unit: Unit, point: RecoveryPoint, written: Manifest) -> bool:
-    """Whether it was known before."""
-    is_known = unit.points.get(point.transaction_id, point.target) is not None
+def _keep(db: Database, store: ObjectStore, point: RecoveryPoint, written: Manifest) -> bool | None:
+    """Whether it was known before; None: it is being deleted, and is not put back.
+
+    A delete may come between the reading and the keeping, also another installation's. So what is new is looked for
+    once more when it is kept: a delete that begins after that finds it in the catalogue.
+    """
+    with db.unit() as unit:
+        is_known = unit.points.get(point.transaction_id, point.target) is not None
+        if not is_known and point.transaction_id in unit.transactions.going():
+            return None
+        _put(unit, point, written)
+    if is_known:
+        return True
+    is_there = False
+    try:
+        is_there = _exists(store, point.manifest_key)
+    finally:  # also where it could not be looked for: the next rebuild finds it
+        if not is_there:
+            with db.unit() as unit:
+                unit.points.forget(point.transaction_id, point.target)
+                unit.files.forget(point.transaction_id, point.target)
+    return False if is_there else None
+
+
+def _put(unit: Unit, point: RecoveryPoint, written: Manifest) -> None:
     unit.points.put(point)
     for file in written.files:
         unit.files.put(point.transaction_id, point.target, file)
-    return is_known
+
+
+def _exists(store: ObjectStore, key: str) -> bool:
+    try:
+        store.head(key)
+    except MissingError:
+        return False
+    return True

@@ -50,6 +50,7 @@ def _document(found: "Rebuilt", installation: str) -> dict[str, Any]:
         "foreign": {point.transaction_id: point.installation for point in found.foreign(installation)},
         "unread": dict(found.unread),
         "lost": list(found.lost),
+        "going": list(found.going),
     }
 
 
@@ -62,6 +63,8 @@ def _tell(found: "Rebuilt", installation: str) -> None:
         _say(f"  {point.transaction_id}  {point.vm_name}, {point.taken_at:%Y-%m-%d %H:%M} UTC{made}")
     for point_id, why in found.unread:
         _say(f"  {point_id}  not taken: {why}")
+    for point_id in found.going:
+        _say(f"  {point_id}  not taken: it is being deleted")
     for point_id in found.lost:
         _say(f"  {point_id}  is in the catalogue, and its manifest is not in {found.target}: deleted, or another place")
 
