@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import TypeVar
 
 from bot.model import Actor
@@ -83,6 +84,7 @@ class About:
 
     vm: str = ""
     vmstore: str = ""
+    also: tuple[str, ...] = ()  # other VMstores that it has to do with: of a restore the one that the VM was on
     targets: tuple[str, ...] = ()
     channel: str = ""  # Slack id
     command: str = ""  # the verb: "protect", "stop", ...
@@ -334,8 +336,10 @@ class Policy:
         return Role.VIEWER, "not named in policy.roles, so the default role"
 
     def _ruling(self, operation: Operation, about: About) -> _Ruling:
-        """The strictest over all targets, so that a second target never loosens what the first asks for."""
-        rulings = [self._ruling_on(operation, about, target) for target in about.targets or ("",)]
+        """The strictest over all targets and VMstores, so that a second one never loosens what the first asks for."""
+        vmstores = dict.fromkeys((about.vmstore, *about.also))
+        asked = product(vmstores, about.targets or ("",))
+        rulings = [self._ruling_on(operation, about.vm, vmstore, target) for vmstore, target in asked]
         terms = [ruling.terms for ruling in rulings]
         return _Ruling(
             asks=max((ruling.asks for ruling in rulings), key=lambda role: _RANKS[role]),
@@ -350,12 +354,12 @@ class Policy:
             by=" and ".join(dict.fromkeys(ruling.by for ruling in rulings)),
         )
 
-    def _ruling_on(self, operation: Operation, about: About, target: str) -> _Ruling:
+    def _ruling_on(self, operation: Operation, vm: str, vmstore: str, target: str) -> _Ruling:
         asks, terms = DEFAULTS[operation]
         if self.is_open and operation is Operation.STOP_OTHER:
             asks = Role.OPERATOR  # there is nobody else who could
         for rule in self.rules:
-            if rule.speaks_of(operation, about.vm, about.vmstore, target):
+            if rule.speaks_of(operation, vm, vmstore, target):
                 return _Ruling(asks=_first(rule.role, asks), terms=rule.terms(terms), by=rule.name)
         return _Ruling(asks=asks, terms=terms, by="the default policy")
 

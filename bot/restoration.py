@@ -205,6 +205,7 @@ class Restorations:
         time = self._time(source, place.vmstore)
         facts: Json = {
             "vm": written.vm.name,
+            "source": written.vm.vmstore,  # rights are judged by it, too
             "settled": settled,
             "bytes": written.size,
             "to_fetch": source.data,

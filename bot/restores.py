@@ -53,6 +53,7 @@ class Restores(Recorder):
             about = About(
                 vm=chosen.vm,
                 vmstore=request.vmstore or chosen.vmstore,
+                also=(chosen.vmstore,) if chosen.vmstore else (),
                 targets=chosen.targets,
                 channel=place.channel if place else "",
                 command="restore",
@@ -99,6 +100,7 @@ class Restores(Recorder):
             plan={
                 "request": asked,
                 "made_on": request.vmstore or chosen.vmstore,
+                "source": chosen.vmstore,
                 "taken_at": chosen.taken_at.isoformat(),
                 "passed": list(chosen.passed),
             },

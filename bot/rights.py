@@ -74,7 +74,9 @@ def about_transaction(transaction: Transaction, *, channel: str = "", command: s
     """A transaction, as rules see it."""
     vm, targets = transaction.vm, transaction.targets
     vmstore = transaction.vmstore or str(transaction.plan.get("made_on", ""))  # of what is about a recovery point
-    return About(vm=vm, vmstore=vmstore, targets=targets, channel=channel, command=command)
+    source = str(transaction.plan.get("source", ""))  # of a restore: where the VM was; of others nothing
+    also = (source,) if source else ()
+    return About(vm=vm, vmstore=vmstore, also=also, targets=targets, channel=channel, command=command)
 
 
 def operation_of(transaction: Transaction) -> Operation:

@@ -215,6 +215,31 @@ def test_an_operator_may_and_a_viewer_may_not_and_a_rule_of_the_vmstore_counts(t
         ask(house, "vm01", key="3")
 
 
+def test_a_rule_of_the_vmstore_that_the_vm_was_on_counts_wherever_it_goes(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1", operation=Operation.RESTORE, vmstore="vault", role=Role.APPROVER)
+    house = House(tmp_path, policy=Policy(grants={ALICE.id: Role.OPERATOR}, rules=(rule,)))
+    (point,) = points_on(house, 1)
+    with house.db.unit() as unit:
+        unit.points.put(replace(point, vmstore="vault"))
+    with pytest.raises(NotAllowed, match="rule 1"):
+        ask(house, "vm01", vmstore="vmstore")
+
+
+def test_what_the_manifest_says_of_the_vmstore_counts_where_the_catalogue_does_not_know(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1", operation=Operation.RESTORE, vmstore="vault", role=Role.APPROVER)
+    house = House(tmp_path, policy=Policy(grants={ALICE.id: Role.OPERATOR}, rules=(rule,)))
+    point = house.protect()
+    document = json.loads(house.targets["s3"].objects[f"{point.id}/manifest.json"])
+    document["vm"]["vmstore"] = "vault"
+    house.targets["s3"].overwrite(f"{point.id}/manifest.json", json.dumps(document).encode())
+    transaction = ask(house, "vm01", vmstore="vmstore")
+    house.dispatch()
+    refused = house.read(transaction.id)
+    assert refused.state is State.REFUSED
+    assert refused.failure is not None
+    assert "rule 1" in refused.failure.what
+
+
 def test_a_recovery_point_that_is_being_restored_is_not_deleted(tmp_path: Path) -> None:
     house = House(tmp_path, policy=Policy(grants={ALICE.id: Role.ADMIN}))
     point = house.protect()
