@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from bot.errors import (
@@ -51,7 +51,7 @@ def open_path(
     """
     root = Path(url.removeprefix("path:"))
     if not url.startswith("path:") or not root.is_absolute():
-        raise ConfigError([f"share {url!r}: must be path: and an absolute directory, as in path:/mnt/tintri"])
+        raise ConfigError(["share path:...: must be path: and an absolute directory, as in path:/mnt/tintri"])
     return PathShare(root, Identity(uid, gid), export=export, timeout_s=timeout_s)
 
 
@@ -138,39 +138,23 @@ class PathShare:
         A link on the way or as the directory itself is refused, because it would remove what is elsewhere; links inside
         are removed, not what they point to. TransientError: something is still being written there.
         """
+        if not self._parts(directory):
+            raise self._refused(directory, "the export itself is never removed")
         with self._told("remove", directory):
-            parts = self._parts(directory)
-            if not parts:
-                raise self._refused(directory, "the export itself is never removed")
-            top = self._real_root().joinpath(*parts)
-            if Path(os.path.realpath(top)) != top:
-                raise self._refused(directory, "it is, or lies behind, a link")
-            if self._is_there(top):
-                self._remove(top)
+            self._real_root()  # is it mounted?
+            with suppress(FileNotFoundError), self._place(directory) as (parent, name):
+                if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                    raise self._refused(directory, "it is, or lies behind, a link")
+                self._remove(directory, parent, name)
 
-    def _remove(self, top: Path) -> None:
+    def _remove(self, directory: str, parent: int, name: str) -> None:
         try:
-            # Names relative to open directories: a directory that is replaced by a link meanwhile leads nowhere.
-            for _, directories, files, descriptor in os.fwalk(top, topdown=False, onerror=_fail_unless_gone):
-                for name in files:
-                    _unlink(name, descriptor)
-                for name in directories:
-                    _rmdir(name, descriptor)
-            top.rmdir()
-        except FileNotFoundError:
-            self._remove_rest(top)
-
-    def _remove_rest(self, top: Path) -> None:
-        """Somebody else is removing it too; what is left then is for the next try."""
-        if self._is_there(top):
-            raise TransientError(f"{top} changes while it is being removed.", system="share", operation="remove")
-
-    def _is_there(self, path: Path) -> bool:
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            return False
-        return True
+            _remove(name, parent)
+        except FileNotFoundError:  # somebody else is removing it too; what is left then is for the next try
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+            raise TransientError(
+                f"{self._full(directory)} changes while it is being removed.", system="share", operation="remove"
+            ) from None
 
     def _entries(self, directory: str) -> Iterator[Entry]:
         with os.scandir(self._real(directory)) as found:
@@ -302,6 +286,17 @@ class PathShare:
 def _fail_unless_gone(error: OSError) -> None:
     if error.errno != errno.ENOENT:
         raise error
+
+
+def _remove(top: str, parent: int) -> None:
+    """Names relative to open directories: a directory that is replaced by a link meanwhile leads nowhere."""
+    walk = os.fwalk(top, topdown=False, onerror=_fail_unless_gone, dir_fd=parent)
+    for _, directories, files, descriptor in walk:
+        for name in files:
+            _unlink(name, descriptor)
+        for name in directories:
+            _rmdir(name, descriptor)
+    os.rmdir(top, dir_fd=parent)
 
 
 def _unlink(name: str, descriptor: int) -> None:

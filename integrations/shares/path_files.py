@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from bot.errors import IntegrityError, RemoteError
+from bot.errors import IntegrityError, RemoteError, TransientError
 from bot.ports import Reader
 from integrations.shares.descriptor import Descriptor
 from integrations.shares.holes import Holes
@@ -49,13 +49,18 @@ class PathReader(Reader):
 
 
 class PathWriter:
-    """One file that is being written, at any offset by any number of threads."""
+    """One file that is being written, at any offset by any number of threads.
+
+    A failure counts for good: Linux tells each failed write-back once and forgets the pages (fsync(2), "Errors"; on
+    NFS a write tells of those before it), so that a flush that ends well afterwards would say nothing.
+    """
 
     def __init__(self, failure: Failure, path: str, descriptor: int, size: int) -> None:
         self.size = size
         self._failure = failure
         self._path = path
         self._descriptor = Descriptor(descriptor, path)
+        self._failed: RemoteError | None = None
 
     def write_from(self, offset: int, buffer: memoryview) -> None:
         """Write all of the buffer, however many writes that takes."""
@@ -65,15 +70,26 @@ class PathWriter:
                 while done < buffer.nbytes:
                     done += os.pwrite(descriptor, buffer[done:], offset + done)
             except OSError as error:
-                raise self._failure(error, "write", self._path) from error
+                raise self._noted(error) from error
 
     def flush(self) -> None:
-        """Return when it is on the disk; its name is since it was opened."""
+        """Return when it is on the disk; its name is since it was opened. It fails for ever once writing failed."""
         with self._descriptor.held("write") as descriptor:
             try:
                 os.fsync(descriptor)
             except OSError as error:
-                raise self._failure(error, "write", self._path) from error
+                raise self._noted(error) from error
+        if self._failed is not None:
+            raise TransientError(
+                f"Writing {self._path} failed before ({self._failed.message}), and what was written since it was last "
+                "flushed may be lost: that must be written again.",
+                system="share",
+                operation="write",
+            )
+
+    def _noted(self, error: OSError) -> RemoteError:
+        self._failed = self._failure(error, "write", self._path)
+        return self._failed
 
     def close(self) -> None:
         """Let go of the file; writes under way end well first."""

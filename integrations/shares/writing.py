@@ -105,7 +105,7 @@ def _move_by_hand(parent: int, name: str, new_parent: int, new: str) -> None:
             os.unlink(name, dir_fd=parent)
         else:
             os.rename(name, new, src_dir_fd=parent, dst_dir_fd=new_parent)
-    elif is_file and os.path.samestat(here, there):  # a try before this one ended between the two
+    elif is_file and here.st_nlink > 1 and os.path.samestat(here, there):  # a try before this one ended between the two
         os.unlink(name, dir_fd=parent)
     else:
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))

@@ -5,10 +5,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.errors import DeniedError, MissingError, PermanentError
+from bot.errors import DeniedError, MissingError, PermanentError, TransientError
 from bot.ports import Share
 from integrations.shares import OPENERS
 from integrations.shares import writing as by_hand
@@ -293,3 +294,63 @@ def test_who_may_only_read_gets_no_further(open_folder: Path) -> None:
     share = OPENERS["path"](path_url(open_folder), export="/tintri")
     with as_nobody(), pytest.raises(DeniedError):
         share.create("new", 1)
+
+
+# --- what went wrong once ---
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite"])
+def test_a_flush_never_ends_well_once_writing_failed(
+    mounted: Share, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    writer = mounted.create("vm/new", 3)
+    with monkeypatch.context() as failing:
+        failing.setattr(os, call, fail)
+        with pytest.raises(TransientError):
+            writer.write_from(0, memoryview(b"abc")) if call == "pwrite" else writer.flush()
+    writer.write_from(0, memoryview(b"abc"))
+    for _ in range(2):
+        with pytest.raises(TransientError, match="must be written again"):
+            writer.flush()
+    writer.close()
+    again = mounted.create("vm/new", 3)
+    again.write_from(0, memoryview(b"abc"))
+    again.flush()
+    again.close()
+
+
+def test_a_file_of_one_name_is_never_taken_for_the_rest_of_a_rename(folder: Path) -> None:
+    parent = os.open(folder / "vm", os.O_RDONLY)
+    with pytest.raises(FileExistsError):
+        by_hand._move_by_hand(parent, "old", parent, "old")
+    os.close(parent)
+    assert (folder / "vm" / "old").read_bytes() == b"old bytes"
+
+
+def test_a_link_that_is_put_on_the_way_while_a_directory_is_removed_leads_nowhere(
+    mounted: Share, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "out" / "vm" / "theirs"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"theirs")
+    (folder / "a" / "vm").mkdir(parents=True)
+    real = os.fwalk
+
+    def racing(top: str, *args: Any, **more: Any) -> Any:
+        (folder / "a").rename(folder / "b")
+        (folder / "a").symlink_to(tmp_path / "out")
+        return real(top, *args, **more)
+
+    monkeypatch.setattr(os, "fwalk", racing)
+    mounted.remove_tree("a/vm")
+    assert theirs.exists()
+    assert not (folder / "b" / "vm").exists()
+
+
+def test_a_file_is_no_directory_to_be_removed(mounted: Share, folder: Path) -> None:
+    with pytest.raises(PermanentError):
+        mounted.remove_tree("vm/old")
+    assert (folder / "vm" / "old").exists()
