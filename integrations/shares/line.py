@@ -1,11 +1,11 @@
 """A connection to a file server: made when it is needed, given up when it broke, made anew by the next call."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from bot.errors import CloudyError, PermanentError, TransientError
+from bot.errors import CloudyError, IntegrityError, PermanentError, TransientError
 
 C = TypeVar("C")
 F = TypeVar("F")
@@ -75,17 +75,34 @@ class Line(Generic[C]):
         self._hang_up(connection)
 
 
+class Opened(NamedTuple, Generic[C, F]):
+    """A file on a connection; identity: by which the server tells it from any other of its name."""
+
+    connection: C
+    file: F
+    identity: Hashable
+
+
 class KeptFile(Generic[C, F]):
-    """One open file, used by many threads, opened again where the connection that it was opened on is gone."""
+    """One open file, used by many threads, opened again where the connection that it was opened on is gone.
+
+    open_on: opens it again, and makes nothing where it is not there any more.
+    """
 
     def __init__(
-        self, line: Line[C], path: str, open_on: Callable[[C], F], close: Callable[[F], None], opened: tuple[C, F]
+        self,
+        line: Line[C],
+        path: str,
+        open_on: Callable[[C], Opened[C, F]],
+        close: Callable[[F], None],
+        opened: Opened[C, F],
     ) -> None:
         self._line = line
         self._path = path
         self._open_on = open_on
         self._close = close
-        self._opened: tuple[C, F] | None = opened
+        self._opened: Opened[C, F] | None = opened
+        self._identity = opened.identity
         self._lock = threading.Lock()
         self._users = 0
         self._closed = False
@@ -104,9 +121,19 @@ class KeptFile(Generic[C, F]):
             self._release()
 
     def write(self, work: Callable[[F], None]) -> None:
-        """Do work that writes what the server may keep in its memory for now."""
-        self.use(work, "write")
+        """Do work that writes what the server may keep in its memory for now.
+
+        TransientError: the file was opened again before this write counted, so that it may be lost.
+        """
+
+        def noting(file: F) -> F:
+            work(file)
+            return file
+
+        file = self.use(noting, "write")
         with self._lock:
+            if self._opened is None or self._opened.file is not file:
+                raise self._lost("write")
             self._written += 1
 
     def flush(self, work: Callable[[F], None]) -> None:
@@ -126,18 +153,26 @@ class KeptFile(Generic[C, F]):
 
     def _on(self, connection: C, operation: str) -> F:
         with self._lock:
-            if self._opened is not None and self._opened[0] is connection:
-                return self._opened[1]
+            if self._opened is not None and self._opened.connection is connection:
+                return self._opened.file
             self._has_lost |= self._written > self._kept
             if self._has_lost:
-                raise TransientError(
-                    f"The connection was lost while {self._path} was being written, and with it perhaps what was "
-                    "written since it was last flushed: that must be written again.",
-                    system="share",
-                    operation=operation,
-                )
-            self._opened = connection, self._open_on(connection)
-            return self._opened[1]
+                raise self._lost(operation)
+            opened = self._open_on(connection)
+            if opened.identity != self._identity:
+                with suppress(CloudyError, Broken):
+                    self._close(opened.file)
+                raise IntegrityError(f"{self._path} was replaced by another file while the connection was lost.")
+            self._opened = opened
+            return opened.file
+
+    def _lost(self, operation: str) -> TransientError:
+        return TransientError(
+            f"The connection was lost while {self._path} was being written, and with it perhaps what was "
+            "written since it was last flushed: that must be written again.",
+            system="share",
+            operation=operation,
+        )
 
     def _release(self) -> None:
         with self._lock:
@@ -148,6 +183,6 @@ class KeptFile(Generic[C, F]):
 
     def _end(self) -> None:
         opened, self._opened = self._opened, None
-        if opened is not None and self._line.has(opened[0]):
+        if opened is not None and self._line.has(opened.connection):
             with suppress(CloudyError, Broken):  # a file of a connection that is gone is closed already
-                self._close(opened[1])
+                self._close(opened.file)

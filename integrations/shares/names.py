@@ -28,7 +28,7 @@ def full(path: str, export: str) -> str:
 
 
 def address(url: str, scheme: str, example: str) -> SplitResult:
-    """Read a share's URL. ConfigError: it is none, or holds a password, which is not shown then."""
+    """Read a share's URL. ConfigError: it is none, or holds a password. The URL is never shown, it may hold one."""
     try:
         found = urlsplit(url)
         port = found.port
@@ -37,7 +37,7 @@ def address(url: str, scheme: str, example: str) -> SplitResult:
     if found.password is not None:
         raise ConfigError([f"share {scheme}://...: a password does not belong into a URL; see `share_password`"])
     if found.scheme != scheme or not found.hostname or port == 0 or not unquote(found.path).strip("/"):
-        raise ConfigError([f"share {url!r}: must be like {example}"])
+        raise ConfigError([f"share {scheme}://...: must be like {example}"])  # half a password looks like a path
     if ".." in PurePosixPath(unquote(found.path)).parts:
-        raise ConfigError([f"share {url!r}: must be without `..`"])
+        raise ConfigError([f"share {scheme}://...: must be without `..`"])
     return found

@@ -19,7 +19,7 @@ from bot.errors import ConfigError, MissingError, PermanentError, RemoteError
 from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import nfs_failures as failures
-from integrations.shares.line import Broken, KeptFile, Line
+from integrations.shares.line import Broken, KeptFile, Line, Opened
 from integrations.shares.names import address, full, parts_of, refused
 from integrations.shares.nfs_files import NfsReader, NfsWriter
 from integrations.shares.walking import walk
@@ -45,7 +45,7 @@ def open_nfs(
     port below 1024 is dialled from where the process may, which is root, since many servers want that.
     """
     found = address(url, "nfs", _EXAMPLE)
-    options = _options(url, found)
+    options = _options(found)
     place = unquote(found.path).rstrip("/")
     # Of NFS 4 the library cannot name the place itself that it connects to, so it connects to the one above.
     mount, inside = (place, "") if options["version"] == "3" else (str(PurePosixPath(place).parent), place[1:])
@@ -68,13 +68,13 @@ def open_nfs(
     return NfsShare(connect, place, inside, export=export, timeout_s=timeout_s, name=f"nfs://{_host(found)}{place}")
 
 
-def _options(url: str, found: SplitResult) -> dict[str, str]:
+def _options(found: SplitResult) -> dict[str, str]:
     options = {"version": "3", **dict(parse_qsl(found.query))}
     unknown = sorted(set(options) - {"version", "mountport", "noresvport"})
     if unknown or options["version"] not in _VERSIONS or found.username:
-        raise ConfigError([f"share {url!r}: must be like {_EXAMPLE}; versions: {', '.join(_VERSIONS)}"])
+        raise ConfigError([f"share nfs://...: must be like {_EXAMPLE}; versions: {', '.join(_VERSIONS)}"])
     if not options.get("mountport", "1").isdecimal() or options.get("noresvport", "true") not in ("true", "false"):
-        raise ConfigError([f"share {url!r}: mountport is a number, noresvport true or false"])
+        raise ConfigError([f"share nfs://{found.hostname}/...: mountport is a number, noresvport true or false"])
     return options
 
 
@@ -177,11 +177,13 @@ class NfsShare:
     def _kept(self, path: str, mode: str, operation: str) -> KeptFile[Client, File]:
         """An open file that is opened again after the connection broke."""
 
-        def open_on(client: Client) -> File:
+        def open_on(client: Client) -> Opened[Client, File]:
             with self._failing(client, operation, path):
-                return client.open(self._at(path), mode)
+                found = client.stat(self._at(path))
+                return Opened(client, client.open(self._at(path), mode), _identity(found))
 
-        opened = self._call(operation, path, lambda client: (client, client.open(self._at(path), mode)))
+        parts_of(path, self.export)
+        opened = self._line.call(open_on)
         return KeptFile(self._line, path, open_on, File.close, opened)
 
     def _at(self, path: str) -> str:
@@ -252,16 +254,17 @@ class NfsShare:
             client.chmod(self._at(path), stat.S_IRUSR | stat.S_IWUSR)
         else:
             self._must_be_file(path, found, "write")
+            if not found.size:  # the answer to its making may have been lost before this
+                client.chmod(self._at(path), stat.S_IRUSR | stat.S_IWUSR)
 
     def _rename(self, client: Client, path: str, new: str, looked: dict[str, FileInfo]) -> None:
         here, there = _status(client, self._at(path)), _status(client, self._at(new))
-        if looked and here is None and there is not None and there.fileid == looked[path].fileid:
+        if looked and here is None and there is not None and _identity(there) == _identity(looked[path]):
             return
         if here is None:
             raise MissingError(f"{full(path, self.export)} is not there.", system="share", operation="rename")
-        is_same = (
-            there is not None and there.fileid == here.fileid and there.nlink > 1 and self._at(path) != self._at(new)
-        )
+        is_same = there is not None and _identity(there) == _identity(here)
+        is_same = is_same and here.nlink > 1 and self._at(path) != self._at(new)
         if there is not None and not is_same:
             raise failures.taken(full(new, self.export))
         looked[path] = here
@@ -274,6 +277,10 @@ class NfsShare:
 def _entry(inside: tuple[str, ...], item: DirEntry) -> Entry:
     is_dir = item.info.type is FileType.DIRECTORY
     return Entry(path=str(PurePosixPath(*inside, item.name)), is_dir=is_dir, size=0 if is_dir else item.info.size)
+
+
+def _identity(found: FileInfo) -> tuple[object, object]:
+    return found.fsid, found.fileid
 
 
 def _status(client: Client, path: str) -> FileInfo | None:

@@ -18,7 +18,11 @@ class NfsReader(Reader):
         self._file = file
         self._path = path
         self._thing = thing
-        self.size = self._use("open", lambda opened: opened.seek(0, os.SEEK_END))
+        try:
+            self.size = self._use("open", lambda opened: opened.seek(0, os.SEEK_END))
+        except BaseException:
+            file.close()
+            raise
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""

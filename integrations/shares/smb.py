@@ -18,10 +18,10 @@ from bot.errors import ConfigError, MissingError, PermanentError
 from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import smb_failures as failures
-from integrations.shares.line import KeptFile, Line
+from integrations.shares.line import KeptFile, Line, Opened
 from integrations.shares.names import address, full, parts_of, refused
 from integrations.shares.smb_files import SmbFile, SmbReader, SmbWriter
-from integrations.shares.smb_wire import READ, WRITE, Found, Place, SmbSession, found_of
+from integrations.shares.smb_wire import LOOK, READ, WRITE, Found, Place, SmbSession, found_of
 from integrations.shares.walking import walk
 
 R = TypeVar("R")
@@ -45,9 +45,11 @@ def open_smb(
     found = address(url, "smb", _EXAMPLE)
     names = [name for name in unquote(found.path).split("/") if name]
     if not found.username or found.query or any(set(name) & set(_FORBIDDEN) for name in names):
-        raise ConfigError([f"share {url!r}: must be like {_EXAMPLE}"])
+        raise ConfigError([f"share smb://...: must be like {_EXAMPLE}"])
     if not password:
-        raise ConfigError([f"share {url!r}: needs a password, CLOUDY_VMSTORES__<NAME>__SHARE_PASSWORD"])
+        raise ConfigError(
+            [f"share smb://{found.hostname}/...: needs a password, CLOUDY_VMSTORES__<NAME>__SHARE_PASSWORD"]
+        )
     place = Place(found.hostname or "", found.port or _PORT, names[0], unquote(found.username), password)
     return SmbShare(place, tuple(names[1:]), export=export, timeout_s=timeout_s)
 
@@ -93,7 +95,7 @@ class SmbShare:
 
     def open(self, path: str) -> Reader:
         """Open a regular file for reading."""
-        file = self._kept(path, "open", lambda session: session.open(self._at(path), READ, _FILE))
+        file = self._kept(path, "open", READ)
         return SmbReader(file, path, full(path, self.export))
 
     def make_directory(self, directory: str) -> None:
@@ -132,18 +134,18 @@ class SmbShare:
                 raise
             return opened
 
-        return SmbWriter(self._kept(path, "write", make), full(path, self.export), size)
+        return SmbWriter(self._kept(path, "write", WRITE, make), full(path, self.export), size)
 
     def rename(self, path: str, new: str) -> None:
         """Rename a file or directory; PermanentError: something is there already. The server looks and does in one."""
         self._named(path)
         self._named(new)
-        tried: dict[str, Found] = {}
+        tried: dict[str, tuple[int, int]] = {}
 
         def rename(session: SmbSession) -> None:
-            if tried and _is_gone(session, self._at(path)) and session.look(self._at(new)).size == tried[path].size:
+            if tried and _is_gone(session, self._at(path)) and _identity(session, self._at(new)) == tried[path]:
                 return  # a try before this one was done, only its answer was lost
-            tried[path] = session.look(self._at(path))
+            tried[path] = _identity(session, self._at(path))
             if not _is_gone(session, self._at(new)):
                 raise PermanentError(
                     f"{full(new, self.export)} is there already, and nothing is replaced.",
@@ -179,27 +181,33 @@ class SmbShare:
 
         return self._line.call(told)
 
-    def _kept(self, path: str, operation: str, work: Callable[[SmbSession], Any]) -> KeptFile[SmbSession, SmbFile]:
-        """An open file that is opened again after the connection broke."""
+    def _kept(
+        self, path: str, operation: str, access: int, first: Callable[[SmbSession], Any] | None = None
+    ) -> KeptFile[SmbSession, SmbFile]:
+        """An open file that is opened again after the connection broke; first: opens it the first time."""
 
-        def open_on(session: SmbSession) -> SmbFile:
+        def again(session: SmbSession) -> Any:
+            return session.open(self._at(path), access, _FILE)
+
+        def open_on(session: SmbSession, way: Callable[[SmbSession], Any] = again) -> Opened[SmbSession, SmbFile]:
             with failures.told(operation, full(path, self.export)):
-                opened = work(session)
-            try:
-                found = found_of(opened, self._at(path))
-                self._no_link(path, found)
-                if found.is_dir:
-                    raise PermanentError(
-                        f"{full(path, self.export)} is not a file.", system="share", operation=operation
-                    )
-            except BaseException:
-                opened.close()
-                raise
-            return SmbFile(session, opened)
+                opened = way(session)
+                try:
+                    self._must_be_file(path, operation, found_of(opened, self._at(path)))
+                    file = SmbFile(session, opened)
+                except BaseException:
+                    opened.close()
+                    raise
+            return Opened(session, file, file.identity)
 
         self._parts(path)
-        opened = self._line.call(lambda session: (session, open_on(session)))
+        opened = self._line.call(lambda session: open_on(session, first or again))
         return KeptFile(self._line, path, open_on, SmbFile.close, opened)
+
+    def _must_be_file(self, path: str, operation: str, found: Found) -> None:
+        self._no_link(path, found)
+        if found.is_dir:
+            raise PermanentError(f"{full(path, self.export)} is not a file.", system="share", operation=operation)
 
     def _no_link(self, path: str, found: Found) -> None:
         if found.is_link:
@@ -208,6 +216,11 @@ class SmbShare:
 
 def _entry(inside: tuple[str, ...], item: Found) -> Entry:
     return Entry(path=str(PurePosixPath(*inside, item.name)), is_dir=item.is_dir, size=0 if item.is_dir else item.size)
+
+
+def _identity(session: SmbSession, path: str) -> tuple[int, int]:
+    with session.opened(path, LOOK) as opened:
+        return session.identity(opened)
 
 
 def _is_gone(session: SmbSession, path: str) -> bool:

@@ -16,6 +16,7 @@ class SmbFile:
 
     def __init__(self, session: SmbSession, opened: Any) -> None:
         self.size: int = opened.end_of_file
+        self.identity = session.identity(opened)
         self._session = session
         self._opened = opened
 
@@ -60,7 +61,11 @@ class SmbReader(Reader):
         self._file = file
         self._path = path
         self._thing = thing
-        self.size = file.use(lambda opened: opened.size, "open")
+        try:
+            self.size = file.use(lambda opened: opened.size, "open")
+        except BaseException:
+            file.close()
+            raise
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""

@@ -21,6 +21,7 @@ from smbprotocol.file_info import (
     FileEndOfFileInformation,
     FileFsFullSizeInformation,
     FileInformationClass,
+    FileInternalInformation,
     FileRenameInformation,
 )
 from smbprotocol.header import NtStatus
@@ -47,6 +48,8 @@ _AT_ONCE = 4  # requests for pieces on one connection; more are not faster
 _DIRECTORY, _LINK = 0x10, 0x400  # FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
 _ALL_MAY = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
 _NO_SPARSE_FILES = (NtStatus.STATUS_INVALID_DEVICE_REQUEST, NtStatus.STATUS_NOT_SUPPORTED, 0xC0000002)
+# Of a server that knows no such information, or not of this.
+_NO_IDENTITY = (*_NO_SPARSE_FILES, NtStatus.STATUS_INVALID_INFO_CLASS, NtStatus.STATUS_INVALID_PARAMETER)
 _Mask = FilePipePrinterAccessMask
 LOOK = _Mask.FILE_READ_ATTRIBUTES
 READ = _Mask.FILE_READ_DATA | LOOK
@@ -212,18 +215,22 @@ class SmbSession:
 
     def free(self) -> int:
         """Bytes that this user can still write."""
+        sizes = FileFsFullSizeInformation()
         with self.opened("", LOOK, CreateOptions.FILE_DIRECTORY_FILE) as opened:
-            request = SMB2QueryInfoRequest()
-            sizes = FileFsFullSizeInformation()
-            request["info_type"] = sizes.INFO_TYPE
-            request["file_info_class"] = sizes.INFO_CLASS
-            request["output_buffer_length"] = 256
-            request["file_id"] = opened.file_id
-            answer = SMB2QueryInfoResponse()
-            answer.unpack(self._ask(request)["data"].get_value())
-            sizes.unpack(answer["buffer"].get_value())
+            self._query(opened, sizes)
         unit = sizes["sectors_per_unit"].get_value() * sizes["bytes_per_sector"].get_value()
         return int(sizes["caller_available_units"].get_value() * unit)
+
+    def identity(self, opened: Any) -> tuple[int, int]:
+        """What tells it from every other on the share: its number, or its size where the server gives no numbers."""
+        number = FileInternalInformation()
+        try:
+            self._query(opened, number)
+        except SMBResponseException as error:
+            if error.status not in _NO_IDENTITY:
+                raise
+        found = int(number["index_number"].get_value())
+        return found, 0 if found else int(opened.end_of_file)
 
     def in_pieces(self, length: int, work: Callable[[int, int], int]) -> int:
         """Do work(offset, length) piece by piece until all is done or one gives 0; how much was done."""
@@ -242,6 +249,16 @@ class SmbSession:
         self._connection.echo(sid=self._session.session_id, timeout=10, credit_request=wanted)
         window = self._connection.sequence_window
         return int(max(1, min(_AT_ONCE, (window["high"] - window["low"]) // (PIECE // _CREDIT) - 1)))
+
+    def _query(self, opened: Any, information: Any) -> None:
+        request = SMB2QueryInfoRequest()
+        request["info_type"] = information.INFO_TYPE
+        request["file_info_class"] = information.INFO_CLASS
+        request["output_buffer_length"] = 256
+        request["file_id"] = opened.file_id
+        answer = SMB2QueryInfoResponse()
+        answer.unpack(self._ask(request)["data"].get_value())
+        information.unpack(answer["buffer"].get_value())
 
     def _set(self, opened: Any, information: Any) -> None:
         request = SMB2SetInfoRequest()

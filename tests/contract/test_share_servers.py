@@ -14,6 +14,7 @@ from bot.errors import (
     ConfigError,
     DeniedError,
     IntegrityError,
+    MissingError,
     PermanentError,
     TransientError,
 )
@@ -396,6 +397,77 @@ def test_a_full_disk_says_what_to_do_and_keeps_what_was_written(kind: str) -> No
         assert (share.free() or 0) > 7 * MIB
 
 
+# --- another file of the same name ---
+
+
+def cut(share: Share) -> None:
+    share._line.hang_up()  # type: ignore[attr-defined] # as when the connection broke between two calls
+
+
+@EACH
+def test_a_file_that_was_renamed_is_not_made_again_by_its_writer(server: FileServer, folder: Path) -> None:
+    share = opener(server)()
+    writer = share.create("vm/new", MIB)
+    writer.write_from(0, memoryview(b"abc"))
+    writer.flush()
+    share.rename("vm/new", "vm/done")
+    cut(share)
+    with pytest.raises(MissingError):
+        writer.write_from(3, memoryview(b"def"))
+    writer.close()
+    assert sorted(one.name for one in (folder / "vm").iterdir()) == ["disk", "done"]
+
+
+@EACH
+def test_a_file_that_was_replaced_is_not_read_or_written_on(server: FileServer, folder: Path) -> None:
+    share, disk = opener(server)(), folder / "vm" / "disk"
+    reader, writer = share.open("vm/disk"), share.create("vm/disk", MIB)
+    disk.rename(folder / "vm" / "former")
+    disk.write_bytes(bytes(MIB))
+    cut(share)
+    with pytest.raises(IntegrityError, match="replaced by another file"):
+        reader.read_into(0, memoryview(bytearray(10)))
+    with pytest.raises(IntegrityError, match="replaced by another file"):
+        writer.write_from(0, memoryview(b"abc"))
+    reader.close()
+    writer.close()
+    assert disk.read_bytes() == bytes(MIB)
+
+
+@SMB
+def test_a_rename_whose_answer_was_lost_is_known_by_the_file_itself(
+    server: FileServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from integrations.shares.smb_wire import SmbSession
+
+    def lose(goes: str, appears: str = "") -> None:
+        def renaming(_session: object, path: str, _new: str) -> None:
+            monkeypatch.undo()
+            place = folder.joinpath(*path.split("\\"))
+            place.rename(place.with_name(goes))
+            if appears:
+                place.with_name(appears).write_bytes(bytes(MIB))
+            raise ConnectionResetError
+
+        monkeypatch.setattr(SmbSession, "rename", renaming)
+
+    share = opener(server)()
+    share.list("")
+    lose("new")
+    share.rename("vm/disk", "vm/new")
+    (folder / "vm" / "other").write_bytes(bytes(MIB))
+    lose("elsewhere", "theirs")
+    with pytest.raises(PermanentError):
+        share.rename("vm/other", "vm/theirs")
+
+
+@NFS
+def test_a_file_that_was_made_and_not_yet_closed_to_others_is_closed_to_them(server: FileServer, folder: Path) -> None:
+    (folder / "vm" / "new").touch(0o644)
+    write(opener(server)(), "vm/new", 3, (0, b"new"))
+    assert (folder / "vm" / "new").stat().st_mode & 0o777 == 0o600
+
+
 # --- addresses ---
 
 
@@ -434,3 +506,13 @@ def test_a_password_in_an_address_is_refused_and_not_told(scheme: str, port: str
 def test_a_share_without_its_password_says_where_it_belongs() -> None:
     with pytest.raises(ConfigError, match="CLOUDY_VMSTORES__<NAME>__SHARE_PASSWORD"):
         OPENERS["smb"]("smb://user@host/share", export="/tintri")
+
+
+@pytest.mark.parametrize(
+    "url", ["smb://user:12/34hunter22@host/share", "smb://user:9?hunter22@host/share", "smb://u@h/s?password=hunter22",
+            "nfs://u@host/x?password=hunter22", "nfs://host/x?mountport=hunter22", "smb://u@h/../hunter22"],
+)  # fmt: skip
+def test_no_address_is_shown_since_it_may_hold_a_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OPENERS[url.partition(":")[0]](url, export="/tintri", password="p")
+    assert "hunter22" not in f"{caught.value!r}{caught.value.__cause__!r}{caught.value.__context__!r}"
