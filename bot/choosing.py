@@ -43,7 +43,7 @@ def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
         return _newest(unit, points, request, _end(request.at, now))
     if request.at:
         raise NotFound(f"There is no recovery point of a VM called {request.what}.", _near(unit, request.what))
-    found = _of_id(unit, request.what)
+    found = of_id(unit, request.what)
     there = [point for point in found if request.target in ("", point.target)]
     if not there:
         raise _elsewhere(found[0].transaction_id, request.target, found)
@@ -90,7 +90,7 @@ def _newest(unit: Unit, points: Sequence[RecoveryPoint], request: RestoreRequest
         raise RequesterError(
             f"{request.what} has no recovery point so old: the oldest is of {_at(oldest)} ({oldest.transaction_id})."
         )
-    unfit = _unfit(unit, {point.vm_name for point in in_time})
+    unfit = unfit_of(unit, {point.vm_name for point in in_time})
     passed = {each.transaction_id: unfit[each.transaction_id] for each in in_time if each.transaction_id in unfit}
     good = [point for point in in_time if point.transaction_id not in unfit]
     if not good:
@@ -112,7 +112,7 @@ def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> No
         by_uuid.setdefault(point.vm_uuid, point)
     if len(by_uuid) > 1:
         ways = [
-            f"{uuid} (newest of {_at(point)}, {point.transaction_id}, on {_vmstore(unit, point) or _UNKNOWN})"
+            f"{uuid} (newest of {_at(point)}, {point.transaction_id}, on {vmstore_of(unit, point) or _UNKNOWN})"
             for uuid, point in by_uuid.items()
         ]
         raise AmbiguousName(
@@ -121,7 +121,7 @@ def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> No
         )
 
 
-def _unfit(unit: Unit, names: Iterable[str]) -> dict[str, str]:
+def unfit_of(unit: Unit, names: Iterable[str]) -> dict[str, str]:
     """Recovery points that are not to be restored from, with the reason: the last look at it says so, or it goes.
 
     names: all that the VM had; a run keeps the one that it had then.
@@ -140,8 +140,8 @@ def _unfit(unit: Unit, names: Iterable[str]) -> dict[str, str]:
     return unfit
 
 
-def _of_id(unit: Unit, text: str) -> Sequence[RecoveryPoint]:
-    """The recovery point of that id, in all targets."""
+def of_id(unit: Unit, text: str) -> Sequence[RecoveryPoint]:
+    """The recovery point of that id, in all targets. NotFound, AmbiguousName, RequesterError: it has none."""
     found = unit.points.containing(text) if len(text) >= _SHORTEST_PART and text.casefold() != LAST else ()
     ids = tuple(dict.fromkeys(point.transaction_id for point in found))
     if len(ids) > 1:
@@ -169,14 +169,15 @@ def _chosen(unit: Unit, points: Sequence[RecoveryPoint], passed: tuple[str, ...]
         point=one.transaction_id,
         vm=one.vm_name,
         vm_uuid=one.vm_uuid,
-        vmstore=_vmstore(unit, one),
+        vmstore=vmstore_of(unit, one),
         targets=tuple(sorted((point.target for point in points), key=lambda name: (order.get(name, len(order)), name))),
         taken_at=one.taken_at,
         passed=passed,
     )
 
 
-def _vmstore(unit: Unit, point: RecoveryPoint) -> str:
+def vmstore_of(unit: Unit, point: RecoveryPoint) -> str:
+    """The VMstore that it was made on; "": not known before its manifest is read."""
     maker = unit.transactions.find(point.transaction_id)
     return maker.vmstore if maker else point.vmstore
 

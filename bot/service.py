@@ -34,6 +34,7 @@ from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.questions import RPO, Questions
+from bot.recoverable import Recoverable
 from bot.recorder import WAIT_S, Recorder
 from bot.restores import Restores
 from bot.rights import Rights, about_transaction, stop_of
@@ -74,6 +75,7 @@ class Service(Recorder):
         self._status = Together(partial(standing, db, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
+        self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
 

@@ -1,10 +1,10 @@
 """The catalogue: recovery points, a cache of the manifests."""
 
-from sqlalchemy import func
+from sqlalchemy import case, func, or_
 from sqlmodel import Session, col, delete, select
 
 from bot.model import RecoveryPoint
-from bot.store.rows import PointRow
+from bot.store.rows import InventoryRow, PointRow
 
 _MOST_RELATED = 1000
 
@@ -77,6 +77,34 @@ class Points:
     def names(self) -> tuple[str, ...]:
         """Give the names of all VMs that have any."""
         return tuple(self._session.exec(select(PointRow.vm_name).distinct().order_by(col(PointRow.vm_name))))
+
+    def newest_by_vm(self, text: str, limit: int) -> tuple[RecoveryPoint, ...]:
+        """Give the newest one of each VM that has the text in its name, or had, in any case.
+
+        The same name first, then beginnings, then parts; a point that is in several targets is given once.
+        """
+        wanted = text.strip().lower()
+        lower = func.lower(PointRow.vm_name)
+        called = select(InventoryRow.vm_uuid).where(col(InventoryRow.folded).contains(wanted, autoescape=True))
+        rank = case((lower == wanted, 0), (lower.startswith(wanted, autoescape=True), 1), else_=2)
+        had = or_(lower.contains(wanted, autoescape=True), col(PointRow.vm_uuid).in_(called))
+        found = self._session.execute(
+            select(PointRow.vm_uuid)
+            .where(had)
+            .group_by(col(PointRow.vm_uuid))
+            .order_by(func.min(rank), func.min(lower), col(PointRow.vm_uuid))
+            .limit(limit)
+        )
+        return tuple(self._newest(uuid) for uuid in found.scalars().all())
+
+    def _newest(self, vm_uuid: str) -> RecoveryPoint:
+        row = self._session.exec(
+            select(PointRow)
+            .where(PointRow.vm_uuid == vm_uuid)
+            .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
+            .limit(1)
+        ).one()
+        return point_of(row)
 
     def related(self, vm_name: str, origin: str) -> tuple[RecoveryPoint, ...]:
         """Give those of the VM that one was cloned from, then of other clones of it and of its own, newest first."""
