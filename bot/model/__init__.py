@@ -16,6 +16,7 @@ from bot.model.inventory import Fared, Look, SeenVm
 from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.pieces import Content, Pieces
+from bot.model.proofs import Damage, Proof, ProofKind, Rto
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.systems import (
     Capabilities,
@@ -78,6 +79,7 @@ __all__ = [
     "Content",
     "CopySource",
     "Cost",
+    "Damage",
     "DayMoved",
     "Decision",
     "Disk",
@@ -106,6 +108,8 @@ __all__ = [
     "Place",
     "PointsOf",
     "Price",
+    "Proof",
+    "ProofKind",
     "ProtectRequest",
     "Protection",
     "RecoveryPoint",
@@ -115,6 +119,7 @@ __all__ = [
     "Resource",
     "ResourceKind",
     "RestoreRequest",
+    "Rto",
     "Run",
     "RunState",
     "Sample",

@@ -153,6 +153,24 @@ class PointRow(Table, table=True):
     installation: str = ""
 
 
+class ProofRow(Table, table=True):
+    """What one run found of a recovery point in one target; never changed, and kept when the point goes."""
+
+    __tablename__ = "proofs"
+    __table_args__ = (Index("uq_proofs_run", "run", "target", "kind", unique=True),)
+
+    number: int | None = Field(default=None, primary_key=True)
+    point: str = Field(index=True)
+    target: str
+    run: str
+    kind: str
+    vm_uuid: str = Field(index=True)
+    at: datetime
+    is_good: bool
+    is_damaged: bool
+    body: dict[str, Any] = Field(sa_type=JSON)
+
+
 class SampledRow(Table, table=True):
     """One object whose grains are in the index."""
 

@@ -17,6 +17,7 @@ from bot.store.outbox import Outbox
 from bot.store.parts import Parts
 from bot.store.past import PastRuns
 from bot.store.points import Points
+from bot.store.proofs import Proofs
 from bot.store.samples import Samples
 from bot.store.settings import Settings
 from bot.store.steps import Steps
@@ -35,6 +36,7 @@ class Unit:
         self.files = Files(session)
         self.points = Points(session)
         self.samples = Samples(session)
+        self.proofs = Proofs(session)
         self.approvals = Approvals(session)
         self.inventory = Inventory(session, clock)
         self.health = Health(session)

@@ -1,0 +1,62 @@
+"""Whose turn it is to be drilled: every VM at least every so many days, the oldest proof first. Pure."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+AGAIN = timedelta(hours=20)  # one that was drilled without success is not tried again sooner: the others come first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How often."""
+
+    every: timedelta = timedelta(days=30)  # how old a VM's newest proof may be
+    a_day: int = 4  # drills begun by this choice in 24 hours, at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A VM that has a recovery point which may be restored from."""
+
+    vm_uuid: str
+    vm: str
+    proven_at: datetime | None  # when one of its recovery points was proven last; None: never
+    tried_at: datetime | None  # when it was drilled last, whatever came of it
+
+
+def due(
+    candidates: Iterable[Candidate],
+    *,
+    now: datetime,
+    rules: Rules,
+    running: Collection[str],
+    begun: Iterable[datetime],
+) -> tuple[Candidate, ...]:
+    """Those whose turn it is, in order: never proven ones first, then the oldest proof; no more than the day has left.
+
+    running: uuids of VMs that are being drilled now; begun: when drills were begun.
+    """
+    left = rules.a_day - sum(now - timedelta(days=1) < at for at in begun)
+    if left <= 0:
+        return ()
+    wanted = [each for each in candidates if each.vm_uuid not in running and _is_due(each, now, rules.every)]
+    return tuple(sorted(wanted, key=_age)[:left])
+
+
+def _is_due(candidate: Candidate, now: datetime, every: timedelta) -> bool:
+    is_old = candidate.proven_at is None or now - candidate.proven_at >= every
+    rests = candidate.tried_at is not None and now - candidate.tried_at < AGAIN
+    return is_old and not rests
+
+
+def _age(candidate: Candidate) -> tuple[bool, float, float, str, str]:
+    """Who was never proven, or never tried, before who was; then by name, so that the choice is the same each time."""
+    proven, tried = candidate.proven_at, candidate.tried_at
+    return (
+        proven is not None,
+        proven.timestamp() if proven else 0.0,
+        tried.timestamp() if tried else 0.0,
+        candidate.vm,
+        candidate.vm_uuid,
+    )
