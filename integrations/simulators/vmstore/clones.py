@@ -49,9 +49,10 @@ class Cloner:
         )
         if found is None:
             raise LookupError(f"there is no VM {vm}")
+        managed = {"cloneVmName": name, "vCenterName": self._options.manager}
         spec: Json = {
             "vmId": self._snapshots.ids.text("VIM", found.hex),
-            "vmware": {"cloneVmName": name, "vCenterName": self._options.manager},
+            **({"vmware": managed} if found.definition.is_managed else {"simpleCloneVmName": name}),
         }
         try:
             answer = self._register(Call(method="POST", path="/api/v310/vm", user=self._options.user), spec)
@@ -96,6 +97,7 @@ class Cloner:
             raise _invalid(f"There is no XenServer {info.get('xenServerName')}.")
         keeps_uuid = str(spec.get("preserveInstanceUuid")).lower() == "true"
         snapshot = self._source(call, spec)
+        is_known |= not kind and not snapshot.definition.is_managed  # a rule makes a VM of its files
         if keeps_uuid and (count != 1 or self._snapshots.has_live_vm(snapshot)):
             raise _invalid("An instance UUID can be kept by one clone, when no live VM has it.")
         names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
@@ -161,10 +163,11 @@ class Cloner:
 
     def _make_known(self, target: Path, name: str, bios: str, snapshot: SnapshotEntry) -> None:
         """Give the clone its own name and UUID; from now on it is a VM."""
-        found = sorted(target.glob("*.vmx"))
-        path = found[0] if found else target / f"{target.name}.vmx"
-        text = path.read_text(encoding="utf-8") if found else vmx.written(snapshot.definition)
-        path.write_text(vmx.renamed(text, name, bios), encoding="utf-8")
+        if snapshot.definition.is_managed:
+            found = sorted(target.glob("*.vmx"))
+            path = found[0] if found else target / f"{target.name}.vmx"
+            text = path.read_text(encoding="utf-8") if found else vmx.written(snapshot.definition)
+            path.write_text(vmx.renamed(text, name, bios), encoding="utf-8")
         with self._state.change() as document:
             document.clones[target.relative_to(self._export).as_posix()].registered = True
 

@@ -1,4 +1,4 @@
-"""Which VMs there are: the folders of the export that hold a .vmx, those that were there before, generated ones."""
+"""Which VMs there are: the folders of the export that hold one, those that were there before, generated ones."""
 
 import os
 import random
@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from integrations.simulators.vmstore import vmx
+from integrations.simulators.vmstore import plainfiles, vmx
 from integrations.simulators.vmstore.state import CloneEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms
 
@@ -31,7 +31,7 @@ class Inventory:
         with self._state.look() as document:
             self.forget_removed_clones()
             found = {
-                f"{folder}/{definition.file}|{definition.bios_uuid}": (folder, definition)
+                f"{folder}/{definition.file}|{definition.bios_uuid or definition.identity}": (folder, definition)
                 for folder, definition in self._definitions()
             }
             known = {key: (entry.folder, entry.definition) for key, entry in document.vms.items() if entry.live}
@@ -90,14 +90,22 @@ class Inventory:
         clones = {one.directory for one in self._state.document.clones.values() if not one.registered and not one.file}
         for root, folders, files in os.walk(self._export):
             folder = Path(root).relative_to(self._export).as_posix()
-            names = sorted(name for name in files if name.lower().endswith(".vmx"))
-            definition = self._definition(Path(root) / names[0]) if names and folder != "." else None
+            definition = None if folder == "." else self._definition_of(Path(root), folder, files)
             if definition:
                 yield folder, definition
                 folders.clear()
                 continue
             prefix = "" if folder == "." else f"{folder}/"
             folders[:] = sorted(name for name in folders if prefix + name not in clones and not name.startswith("."))
+
+    def _definition_of(self, root: Path, folder: str, files: list[str]) -> vmx.Definition | None:
+        names = sorted(name for name in files if name.lower().endswith(".vmx"))
+        if names:
+            return self._definition(root / names[0])
+        try:
+            return plainfiles.definition_of(root, folder, files, self._state.document.settings[plainfiles.RULE])
+        except OSError:  # removed while we looked
+            return None
 
     def _definition(self, path: Path) -> vmx.Definition | None:
         try:

@@ -16,6 +16,7 @@ class Options:
     tls: tuple[Path, Path] | None = None  # certificate and key as PEM files; None: self-made
     fs_uuid: str | None = None  # file-system UUID, part of every id; None: the one kept beside the export, or a new one
     vms: int = 0  # generated VMs that are listed but have no files
+    plain_disks: tuple[str, ...] = ()  # endings of disks; a folder with such and without a .vmx is a VM then
     control_port: int = 0  # of the control endpoint, which is plain HTTP; 0: any free one
 
     user: str = "admin"

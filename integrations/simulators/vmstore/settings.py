@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from integrations.simulators.vmstore import plainfiles
 from integrations.simulators.vmstore.calls import Json
 from integrations.simulators.vmstore.options import Options
 from integrations.simulators.vmstore.state import State
@@ -33,6 +34,8 @@ class Settings:
         self._state = state
         with state.change() as document:
             document.settings = {**_at_first(options), **document.settings}
+            if options.plain_disks:
+                document.settings[plainfiles.RULE] = plainfiles.rule(options.plain_disks)
 
     def get(self, name: str) -> Any:
         """A setting as it is now."""
@@ -95,7 +98,7 @@ def _at_first(options: Options) -> Json:
             "snapshotDeletionPaused": False,
             "escalatedPrivilegeExpiryTimeMs": 0,
         },
-        "csiProperties": {"isEnabled": False, "directoryNames": [], "fileExtensions": [], "provisionedFileSize": 0},
+        plainfiles.RULE: plainfiles.rule(()),
         "notificationPolicy": {"isEnabled": False, "recipients": []},
         "customizationInfo": {"applianceName": options.name},
         "dnsConfig": {"dnsServers": [], "dnsDomain": "example"},

@@ -20,6 +20,7 @@ from integrations.simulators.vmstore.sparse import copy_range, copy_tree, files_
 from integrations.simulators.vmstore.state import Document, SnapshotEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms
 from integrations.simulators.vmstore.views import clones_of, is_locked, snapshot_json, vm_uuid
+from integrations.simulators.vmstore.vm_json import consistencies_of
 from integrations.simulators.vmstore.vms import Vms
 
 FILE_SNAPSHOT = "CINDER_GENERATED_SNAPSHOT"
@@ -175,7 +176,7 @@ class Snapshots:
         if vm is None or not vm.live:
             raise _invalid(f"There is no live VM {spec.get('sourceVmTintriUUID')}.")
         consistency = spec.get("consistency") or "CRASH_CONSISTENT"
-        if consistency not in self._options.consistencies:
+        if consistency not in consistencies_of(vm.definition, self._options):
             raise _invalid(f"Consistency {consistency} is not supported for VM {vm.definition.name}.")
         for name in ("retentionMinutes", "replicaRetentionMinutes"):
             _minutes(spec, name)

@@ -92,12 +92,16 @@ class Syncer:
             ]
         if kind in ("FULL_VM", "VDISK"):
             return [step for one, other in pairs for step in self._disk_steps(source / one, target / other)]
+        if kind == "FILE_RESTORE" and not vm.definition.file:
+            raise _failed(f"{vm.definition.name} has no definition that disks could be attached to.")
         if kind == "FILE_RESTORE":
             return [partial(_attach, source, target, snapshot.hex, [one for one, _ in pairs])]
         raise _failed(f"There is no SyncVM of type {kind}.")
 
     def _disk_steps(self, source: Path, target: Path) -> list[Step]:
         """Make one disk like another: its extents' bytes, and their sizes in its descriptor."""
+        if source.suffix != ".vmdk":  # one file is the whole disk
+            return self._copies([(source, target)])
         text = source.read_text(encoding="utf-8")
         theirs = [found[2] for found in _EXTENT.finditer(text)]
         ours = [found[2] for found in _EXTENT.finditer(target.read_text(encoding="utf-8"))]
@@ -123,6 +127,8 @@ class Syncer:
             vm = self._snapshots.vms.find(vm_id)
             if vm is None:
                 raise not_found("virtual machine", vm_id)
+            if not vm.definition.file:  # nothing can have been attached
+                continue
             folder = self._export / vm.folder
             lines = (folder / vm.definition.file).read_text(encoding="utf-8").splitlines(keepends=True)
             devices = {line.partition(".")[0] for line in lines if f'"{ATTACHED}' in line}

@@ -32,7 +32,7 @@ def snapshot_json(entry: SnapshotEntry, ids: Ids, document: Document) -> Json:
         "creatorName": entry.creator,
         "type": entry.type,
         "consistency": entry.consistency,
-        "hypervisorType": "VMWARE",
+        "hypervisorType": entry.definition.kind,
         "deletionPolicy": entry.deletion_policy,
         "cloneReferenceCount": len(clones_of(entry.hex, document)),
         "sizeChangedMB": entry.changed_bytes / (1 << 20),

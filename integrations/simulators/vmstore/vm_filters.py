@@ -53,7 +53,7 @@ def _identity(views: VmViews) -> dict[str, Filter[Seen]]:
 
 def _place(views: VmViews) -> dict[str, Filter[Seen]]:
     ids, options = views.ids, views.options
-    host, manager = _always("esxi01.example"), _always(options.manager)
+    host, manager = _managed("esxi01.example"), _managed(options.manager)
     path, store = f"{options.manager} > Datacenter/vm", _always(options.name)
     groups: Filter[Seen] = words(lambda one: _group(one, lambda digits: ids.text("SGP", digits)))
     return {
@@ -62,11 +62,11 @@ def _place(views: VmViews) -> dict[str, Filter[Seen]]:
         "vcenterName": manager,
         "vcenterNames": manager,
         "hypervisorManagerDisplayName": manager,
-        "hypervisorType": _always("VMWARE"),
-        "hypervisorPath": _always(path),
-        "hypervisorPathPrefixes": prefix(lambda _: path),
+        "hypervisorType": words(lambda one: one.vm.definition.kind),
+        "hypervisorPath": _managed(path),
+        "hypervisorPathPrefixes": prefix(lambda one: path if one.vm.definition.is_managed else ""),
         "storageContainer": store,
-        "storageContainerId": _always("datastore-11"),
+        "storageContainerId": _managed("datastore-11"),
         "datastores": store,
         "subdir": words(lambda one: subdir(one.vm)),
         "serviceGroupId": groups,
@@ -110,6 +110,11 @@ def _numbers() -> dict[str, Filter[Seen]]:
 def _always(value: str) -> Filter[Seen]:
     """What is the same for every VM here."""
     return words(lambda _: value)
+
+
+def _managed(value: str) -> Filter[Seen]:
+    """What is the same for every VM that a manager knows."""
+    return words(lambda one: value if one.vm.definition.is_managed else "")
 
 
 def _group(one: Seen, show: Callable[[str], str]) -> list[str]:

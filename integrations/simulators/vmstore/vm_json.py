@@ -12,7 +12,7 @@ from integrations.simulators.vmstore.sparse import files_below
 from integrations.simulators.vmstore.state import Document, SnapshotEntry, State, VmEntry
 from integrations.simulators.vmstore.times import now_ms, text
 from integrations.simulators.vmstore.views import is_locked, snapshot_json
-from integrations.simulators.vmstore.vmx import ATTACHED
+from integrations.simulators.vmstore.vmx import ATTACHED, Definition
 
 DOMAIN = "com.tintri.api.rest.v310.dto.domain"
 _INFO = f"{DOMAIN}.beans.vm"
@@ -80,7 +80,7 @@ class VmViews:
             "provisionedType": config.get("provisionedType", "THIN"),
             "pinnedType": config.get("pinnedType", "NOT_PINNED"),
             "affinityRule": config.get("affinityRule"),
-            "diskFormatDescription": "VMDK",
+            "diskFormatDescription": _disk_format(vm.definition),
             "sharedModeOfDisks": ["NONE"],
             "tagCollections": config.get("tagCollections", []),
             "tintriUuidAliasList": [],
@@ -125,31 +125,27 @@ class VmViews:
     def _vmware_json(self, vm: VmEntry, context: Context) -> Json:
         definition, directory, manager = vm.definition, subdir(vm), self.options.manager
         first = definition.disks[0].file if definition.disks else ""
+        known = _known_json(manager) if definition.is_managed else _unknown_json()
         return {
             "typeId": f"{_INFO}.VirtualMachineVmwareInfo",
             "name": definition.name,
-            "vcenterName": manager,
-            "hypervisorType": "VMWARE",
-            "mor": f"vm-{int(vm.hex, 16) % 100_000}",
+            **known,
+            "hypervisorType": definition.kind,
+            "mor": f"vm-{int(vm.hex, 16) % 100_000}" if definition.is_managed else "",
             "instanceUuids": [definition.instance_uuid] if definition.instance_uuid else [],
             "biosUuid": definition.bios_uuid,
-            "host": "esxi01.example",
-            "hypervisorManagerDisplayName": manager,
-            "folderPath": "Datacenter/vm",
-            "hypervisorPath": f"{manager} > Datacenter/vm",
             "storageContainers": [self.options.name],
-            "storageContainerIds": ["datastore-11"],
             "subdir": directory,
-            "configurationFilepath": f"{directory}/{definition.file}",
+            "configurationFilepath": f"{directory}/{definition.file}" if definition.file else "",
             "virtualDiskExtentPath": f"{directory}/{first}" if first else "",
-            "isPowered": vm.live,
+            "isPowered": vm.live if definition.is_managed else None,
             "isTemplate": False,
             "hasSnapshots": False,
             "hasBaseExtents": True,
             "numberCpu": definition.cpus,
             "memoryProvisionedMB": definition.memory_mb,
             "ipList": [],
-            "supportedSnapshotConsistencyTypes": list(self.options.consistencies),
+            "supportedSnapshotConsistencyTypes": consistencies_of(definition, self.options),
             "lastUpdatedTime": text(context.at_ms),
         }
 
@@ -230,6 +226,34 @@ def schedules_of(config: Json, document: Document) -> list[Json]:
 def is_high_frequency(config: Json) -> bool:
     """Whether high-frequency snapshots are on."""
     return bool((config.get("highFrequency") or {}).get("isEnabled"))
+
+
+def consistencies_of(definition: Definition, options: Options) -> list[str]:
+    """Kinds that a VM's snapshot may have; without a manager nobody could quiesce it."""
+    return [kind for kind in options.consistencies if definition.is_managed or kind == "CRASH_CONSISTENT"]
+
+
+def _known_json(manager: str) -> Json:
+    """Where a manager has a VM."""
+    return {
+        "vcenterName": manager,
+        "host": "esxi01.example",
+        "hypervisorManagerDisplayName": manager,
+        "folderPath": "Datacenter/vm",
+        "hypervisorPath": f"{manager} > Datacenter/vm",
+        "storageContainerIds": ["datastore-11"],
+    }
+
+
+def _unknown_json() -> Json:
+    """The same where there is no manager."""
+    names = ("vcenterName", "host", "hypervisorManagerDisplayName", "folderPath", "hypervisorPath")
+    return {**dict.fromkeys(names, ""), "storageContainerIds": []}
+
+
+def _disk_format(definition: Definition) -> str:
+    """By the first disk: VMDK, RAW, QCOW2."""
+    return definition.disks[0].file.rpartition(".")[2].upper() if definition.disks else "VMDK"
 
 
 def subdir(vm: VmEntry) -> str:

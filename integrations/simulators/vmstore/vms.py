@@ -14,7 +14,7 @@ from integrations.simulators.vmstore.times import now_ms
 from integrations.simulators.vmstore.updates import change, ids, truth
 from integrations.simulators.vmstore.vm_filters import select
 from integrations.simulators.vmstore.vm_json import DOMAIN, Context, Seen, VmViews
-from integrations.simulators.vmstore.vmx import Disk
+from integrations.simulators.vmstore.vmx import VMWARE, Disk
 
 _REALTIME = load.STEP_MS, 3_600_000  # between samples, and how far back
 _HISTORIC = load.HISTORIC_STEP_MS, 7 * 86_400_000
@@ -96,13 +96,13 @@ class Vms:
 
     def _filter(self, _call: Call) -> Json:
         """What the list can be narrowed by, as it is just now."""
-        names = [vm.definition.name for vm in self.existing() if vm.live]
+        live = [vm for vm in self.existing() if vm.live]
         return {
             "typeId": f"{DOMAIN}.VirtualMachineFilter",
             "vcenterNames": [self.views.options.manager],
-            "hypervisorTypes": ["VMWARE"],
+            "hypervisorTypes": sorted({vm.definition.kind for vm in live}) or [VMWARE],
             "datastores": [self.views.options.name],
-            "vmNames": names,
+            "vmNames": [vm.definition.name for vm in live],
         }
 
     def _shown(self, vm: VmEntry) -> Json:

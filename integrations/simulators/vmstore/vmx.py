@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+VMWARE, PLAIN = "VMWARE", "OTHERFILE"  # types of hypervisors, as the API has them
 _LINE = re.compile(r'^\s*([^#=\s]+)\s*=\s*"(.*)"\s*$')
 ATTACHED = "syncvm-flr-"  # the folder of a disk that SyncVM attached begins so
 _DEVICE = re.compile(r"^(scsi|sata|ide|nvme)(\d+):(\d+)\.filename$")
@@ -22,12 +23,19 @@ class Definition:
     """What a .vmx says, or, for a generated VM, what one would say."""
 
     name: str
-    file: str  # name of the .vmx
+    file: str  # name of the .vmx; "": it has none
     bios_uuid: str = ""
     instance_uuid: str = ""
     cpus: int = 1
     memory_mb: int = 1024
     disks: list[Disk] = field(default_factory=list)  # in bus order
+    kind: str = VMWARE
+    identity: str = ""  # what tells it from another one in the same place, where no UUID does
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether a manager of a hypervisor knows it."""
+        return self.kind != PLAIN
 
 
 def read(path: Path) -> Definition:
