@@ -169,6 +169,7 @@ class Janitor:
             cleanup_share=self._survey.cleanup_share,
             restore_share=self._survey.restore_share,
             restore_address=systems.restore_address,
+            restore_setting=systems.restore_setting,
             hypervisor=self._survey.hypervisor,
             hypervisor_address=systems.hypervisor_address,
             target=lambda name: retrying(systems.target(name), self._pause, PATIENCE),

@@ -375,6 +375,9 @@ class Systems(Protocol):
     def restore_address(self, vmstore: str) -> str:
         """The URL of that share, as it is configured; "": there is none."""
 
+    def restore_setting(self, vmstore: str) -> str:
+        """The setting that says it: `restore_share`, or `cleanup_share` where that does for both."""
+
     @property
     def hypervisor_names(self) -> tuple[str, ...]:
         """In the order of the configuration."""

@@ -157,7 +157,7 @@ class Restorations:
             )
         watched = self._watchdogs[vmstore].watch(share, lambda: None)
         watched = retrying(watched, self._pause, self._patience)
-        check_mounted(watched, vmstore, "restore_share")
+        check_mounted(watched, vmstore, self._systems.restore_setting(vmstore))
         host = self._systems.hypervisor_of(vmstore)
         host = None if host is None else retrying(host, self._pause, self._patience)
         if host is not None:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 TransferSettingsFor = Callable[[str, Sequence[str]], TransferSettings]
 
-NOT_REPEATABLE = ("clone_files",)  # bot/actions/vmstore.py looks before it asks again
+NOT_REPEATABLE = ("clone_files", "sync_vm")  # bot/actions look before they ask again
 _OUTCOMES = {
     StepState.COMPLETE: "ok",
     StepState.STOPPED: "stopped",
@@ -194,7 +194,6 @@ class Runner:
         def watched(share: Share | None, name: str) -> Share | None:
             return None if share is None else self._watched(share, name, guard)
 
-        on_wait = partial(self._tell_waiting, tid, progress)
         return Context(
             transaction=transaction,
             attempt=attempt,
@@ -208,11 +207,10 @@ class Runner:
             cleanup_share=lambda name: watched(systems.cleanup_share(name), name),
             restore_share=lambda name: watched(systems.restore_share(name), name),
             restore_address=systems.restore_address,
+            restore_setting=systems.restore_setting,
             hypervisor=lambda name: self._hypervisor(name, guard),
             hypervisor_address=systems.hypervisor_address,
-            target=lambda name: retrying(
-                heedful(self._target(transaction, name), guard.check), guard.pause, long=long, on_wait=on_wait
-            ),
+            target=partial(self._patient_target, transaction, guard, progress, long),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
             journal=DatabaseJournal(db, self._clock, tid),
@@ -233,6 +231,13 @@ class Runner:
             raise ConfigError([resting.never(targets)])
         if opens > now:
             raise Paused
+
+    def _patient_target(
+        self, transaction: Transaction, guard: Guard, progress: Progress, long: Collection[str], name: str
+    ) -> ObjectStore:
+        store = heedful(self._target(transaction, name), guard.check)
+        on_wait = partial(self._tell_waiting, transaction.id, progress)
+        return retrying(store, guard.pause, long=long, on_wait=on_wait)
 
     def _target(self, transaction: Transaction, name: str) -> ObjectStore:
         """PermanentError: by the configuration it is elsewhere than what was approved."""

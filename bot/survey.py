@@ -98,15 +98,17 @@ class Survey:
     def _remove_directory(self, orphan: Orphan) -> None:
         is_restored = orphan.kind is Kind.FOLDER
         share = (self.restore_share if is_restored else self.cleanup_share)(orphan.system)
+        if share is None and orphan.kind is Kind.SHARE_PROBE:  # that may have been made through the other one
+            share = self.restore_share(orphan.system)
         if share is None and is_restored:
-            raise _stays(orphan, "this VMstore has no `restore_share`, a writable way to its files")
+            raise _stays(orphan, "this VMstore has neither `restore_share` nor `cleanup_share`, a writable way to it")
         if share is None:
             raise _stays(orphan, 'this VMstore is configured with cleanup = "manual"')
         if orphan.kind in (Kind.CLONE, Kind.FOLDER):
             with self._session(orphan.system) as session:
                 _check_unused(orphan, session)
         if not share.exists(orphan.name) and self.share(orphan.system).exists(orphan.name):
-            way = "restore_share" if is_restored else "cleanup_share"
+            way = self._systems.restore_setting(orphan.system) if is_restored else "cleanup_share"
             raise _stays(orphan, f"`{way}` does not show it, and `share` does: is the export mounted at both?")
         share.remove_tree(orphan.name)
 

@@ -91,10 +91,19 @@ class ConfiguredSystems:
             return self.cleanup_share(vmstore)
         return self._open_share(vmstore, "restore_share", found.restore_share)
 
+    def keep_snapshots(self, vmstore: str) -> int:
+        """See the port."""
+        return self._vmstore(vmstore).keep_snapshots
+
     def restore_address(self, vmstore: str) -> str:
         """See the port."""
         found = self._vmstore(vmstore)
         return found.restore_share or found.cleanup_share or ""
+
+    def restore_setting(self, vmstore: str) -> str:
+        """See the port."""
+        found = self._vmstore(vmstore)
+        return "cleanup_share" if found.cleanup_share and not found.restore_share else "restore_share"
 
     @property
     def hypervisor_names(self) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Context:
     cleanup_share: Callable[[str], Share | None]
     restore_share: Callable[[str], Share | None]
     restore_address: Callable[[str], str]  # the URL of that one, by the configuration
+    restore_setting: Callable[[str], str]  # the name of the setting that has it
     hypervisor: Callable[[str], Hypervisor | None]  # that runs a VMstore's VMs
     hypervisor_address: Callable[[str], str]  # which one that is, in words
     target: Callable[[str], ObjectStore]

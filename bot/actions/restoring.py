@@ -49,7 +49,7 @@ def check(context: Context, inputs: Json) -> Json:
     """Ask VMstore, share and hypervisor whether they are there, before anything is made."""
     store = inputs["vmstore"]
     info = context.open_vmstore(store).info()
-    check_mounted(share_of(context, store), store, "restore_share")
+    check_mounted(share_of(context, store), store, context.restore_setting(store))
     host = context.hypervisor(store)
     told = host.info() if host else None
     return {
@@ -221,7 +221,8 @@ def _same_share(context: Context, vmstore: str) -> Share:
     """The share, as long as it is the one that the folder was begun on. PermanentError."""
     for begun in context.ledger.open(ResourceKind.FOLDER):
         if begun.system == vmstore:
-            check_place(begun.detail.get("address"), context.restore_address(vmstore), "`restore_share`", begun)
+            setting = f"`{context.restore_setting(vmstore)}`"
+            check_place(begun.detail.get("address"), context.restore_address(vmstore), setting, begun)
     return share_of(context, vmstore)
 
 
@@ -260,7 +261,7 @@ def remove_folder(context: Context, resource: Resource) -> bool:
         )
     share, placed = _same_share(context, resource.system), str(resource.detail.get("placed", ""))
     if not share.exists(resource.name):
-        check_mounted(share, resource.system, "restore_share")
+        check_mounted(share, resource.system, context.restore_setting(resource.system))
         if not placed or not share.exists(placed):
             return True
         check_ours(share, placed, resource, _REMOVE)

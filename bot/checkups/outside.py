@@ -12,7 +12,9 @@ from bot.mistakes import variable
 from bot.model import Vm
 from bot.mounted import check_mounted
 from bot.orphans import SNAPSHOT_WORDS, share_probe
+from bot.placing import PART
 from bot.ports import Clock, Share, Systems, VMstore
+from bot.words import size_text
 
 LOOKED_AT = 5  # VMs, until one has a file to read
 
@@ -175,6 +177,12 @@ def of_share(systems: Systems, name: str, clock: Clock) -> Group:
                 cure=f"Mount the same export writable where `vmstores.{name}.cleanup_share` says, or say"
                 ' cleanup = "manual".',
             ),
+            Check(
+                title="restores",
+                run=lambda: _restore_and_see(systems, name, clock),
+                cure=f"Mount the same export writable where `vmstores.{name}.{systems.restore_setting(name)}` says, as"
+                " one who may write there.",
+            ),
         ),
     )
 
@@ -240,6 +248,50 @@ def _write_and_see(writable: Share | None, share: Share, clock: Clock) -> str:
     if share.exists(probe):
         raise PermanentError(f"{probe} was removed through `cleanup_share` and `share` still shows it.")
     return "writable, and the same export as `share`"
+
+
+def _restore_and_see(systems: Systems, name: str, clock: Clock) -> str:
+    """Do what a restore does, with a file of some bytes: write, keep, rename, read; all of it goes again."""
+    writable, share, setting = systems.restore_share(name), systems.share(name), systems.restore_setting(name)
+    if writable is None:
+        raise Unjudged(
+            "no writable way to the files: nothing can be restored to it",
+            f"Set `vmstores.{name}.restore_share`, if something is to be.",
+        )
+    probe = share_probe(clock.now(), secrets.randbits(64))
+    writable.make_directory(probe)
+    try:
+        _write_whole(writable, f"{probe}/file", body := secrets.token_bytes(512))
+        if not share.exists(f"{probe}/file"):
+            raise PermanentError(f"`share` does not show what was written through `{setting}`: two different exports.")
+        if _read_whole(share, f"{probe}/file") != body:
+            raise PermanentError(f"`share` shows other bytes than what was written through `{setting}`.")
+    finally:
+        writable.remove_tree(probe)
+    free = writable.free()
+    room = "does not tell how much room it has" if free is None else f"has {size_text(free)} left"
+    return f"a file was written, renamed and read; {room}"
+
+
+def _write_whole(share: Share, path: str, body: bytes) -> None:
+    """Under another name first, as restores do."""
+    writer = share.create(f"{path}{PART}", len(body))
+    try:
+        writer.write_from(0, memoryview(body))
+        writer.flush()
+    finally:
+        writer.close()
+    share.rename(f"{path}{PART}", path)
+
+
+def _read_whole(share: Share, path: str) -> bytes:
+    reader = share.open(path)
+    try:
+        body = bytearray(reader.size)
+        reader.read_into(0, memoryview(body))
+        return bytes(body)
+    finally:
+        reader.close()
 
 
 def every(systems: Systems, clock: Clock, slack: Callable[[], Group]) -> tuple[Group, ...]:

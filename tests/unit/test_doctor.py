@@ -126,6 +126,32 @@ def test_a_lone_app_token_is_a_fault_and_a_lone_bot_token_is_not() -> None:
     assert slack(set(SCOPES), has_app_token=False)["app token"].health is Health.UNJUDGED
 
 
+def restores(house: House) -> Finding:
+    return next(one for one in examine([of_share(house.systems, "vmstore", house.clock)]) if one.title == "restores")
+
+
+def test_whether_a_restore_could_write_is_tried_and_nothing_of_it_stays(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    before = dict(house.share.files)
+    house.share.room = 1 << 30
+    told = restores(house)
+    assert told.health is Health.GOOD
+    assert "written, renamed and read; has 1" in told.words
+    assert (house.share.files, house.share.directories) == (before, set())
+
+
+def test_a_share_that_cannot_be_restored_to_is_told_with_the_cure(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.share.writable = False
+    told = restores(house)
+    assert told.health is Health.BAD
+    assert "vmstores.vmstore.cleanup_share" in told.cure
+    house = House(tmp_path, can_clean=False)
+    told = restores(house)
+    assert told.health is Health.UNJUDGED
+    assert "restore_share" in told.cure
+
+
 def test_an_empty_mount_point_is_no_share(tmp_path: Path) -> None:
     house = House(tmp_path)
 

@@ -95,6 +95,9 @@ class MemorySystems:
     def restore_address(self, vmstore: str) -> str:
         return self.restore_url
 
+    def restore_setting(self, vmstore: str) -> str:
+        return "cleanup_share"
+
     def hypervisor_address(self, vmstore: str) -> str:
         return "" if self.host is None else f"{self.host.name}, {self.datastore}"
 

@@ -75,6 +75,9 @@ class Outside:
     def restore_address(self, vmstore: str) -> str:
         return f"path:{self._simulator.export}"
 
+    def restore_setting(self, vmstore: str) -> str:
+        return "cleanup_share"
+
     def hypervisor_address(self, vmstore: str) -> str:
         return ""
 
