@@ -49,7 +49,7 @@ class Arena:
     def __init__(self, windows: int, window: int = WINDOW, most: int = MOST) -> None:
         self.window = window
         self._windows = windows
-        self._most = most
+        self.most = most  # of one file
         self._free: list[bytearray] = []
         self._leases: list[Lease] = []
         self._changed = Condition()
@@ -104,7 +104,7 @@ class Arena:
             self._settle(lease)
 
     def _has_room(self, lease: Lease) -> bool:
-        return lease.held < lease.least or (lease.held < self._most and self._promised() < self._windows)
+        return lease.held < lease.least or (lease.held < self.most and self._promised() < self._windows)
 
     def _promised(self) -> int:
         return sum(lease.promised for lease in self._leases)

@@ -55,9 +55,9 @@ READY_S = 10.0  # how long the process that holds the lock may take to make or m
 LOOK_AT_LOCK_S = 2.0  # twice free in a row: nobody works
 LOCK_S = 1.0  # the bot waits so long for the lock, since somebody may just be looking whether it is free
 DRAIN_S = 8.0  # then the process ends, whatever hangs
-WINDOWS = (
-    32  # of 16 MiB, that files are read into: 512 MiB, however many transactions there are; 12 at most for one file
-)
+# Of 16 MiB, that files are read into: 512 MiB, however many transactions there are, and 12 at most for one file. One
+# that needs more (large, to a store without segments) has memory of its own beside these.
+WINDOWS = 32
 TURN_S = 0.002  # with Python's 5 ms a person waits for many threads that move bytes; less, and they only take turns
 
 

@@ -12,7 +12,7 @@ from threading import Event, Lock
 from typing import TypeVar
 
 from bot import losses, plan
-from bot.arena import MOST, Arena
+from bot.arena import Arena
 from bot.bundles import Bundles, Numbered, bundles
 from bot.comparison import Comparison
 from bot.desk import Desk, GivenUp, Journal
@@ -223,7 +223,7 @@ class _Transfer:
         self._go_on()
         grains = sorted({grain for lane in lanes for grain in lane.grains})
         least = self._least(file, lanes)
-        arena = self._arena if least <= MOST else Arena(least, self._arena.window)  # so that it keeps nobody waiting
+        arena = self._arena if least <= self._arena.most else Arena(least, self._arena.window)  # keeps nobody waiting
         lease = arena.lease(self._go_on, least, -(-max(file.size, 1) // grains[-1]) * grains[-1])
         seen, reader = {grain: Seen(file.size, grain) for grain in grains}, None
         try:
