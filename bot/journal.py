@@ -94,8 +94,6 @@ class DatabaseLedger(_View):
             unit.ledger.release(self._id, resource.kind, resource.system, resource.name)
             if resource.kind is ResourceKind.UPLOAD:
                 unit.parts.forget(self._id, resource.system, resource.name)
-            if resource.kind is ResourceKind.FOLDER:
-                self._forget_fetched(unit, resource)
             if resource.kind is ResourceKind.OBJECTS:
                 unit.files.forget(resource.name, resource.system)
                 unit.samples.forget(resource.name, resource.system)
@@ -103,6 +101,7 @@ class DatabaseLedger(_View):
 
         if resource.kind is ResourceKind.OBJECTS:
             self._forget_parts(resource.name, resource.system)
+        self._forget_fetched(resource)
         self._write(write)
 
     def keep(self, resources: Sequence[Resource], what: Json) -> None:
@@ -111,19 +110,20 @@ class DatabaseLedger(_View):
         def write(unit: Unit) -> None:
             for resource in resources:
                 unit.ledger.release(self._id, resource.kind, resource.system, resource.name)
-                if resource.kind is ResourceKind.FOLDER:
-                    self._forget_fetched(unit, resource)
             actor = unit.transactions.get(self._id).actor
             event = AuditEvent(
                 key=f"{self._id}:kept", action="restore", actor=actor, transaction_id=self._id, body=what
             )
             unit.audit.append(event)
 
+        for resource in resources:
+            self._forget_fetched(resource)
         self._write(write)
 
-    def _forget_fetched(self, unit: Unit, resource: Resource) -> None:
-        """What bot/landing.py noted of its files."""
-        unit.parts.forget_all(self._id, f"restore:{resource.detail.get('source', '')}")
+    def _forget_fetched(self, resource: Resource) -> None:
+        """What bot/landing.py noted of a folder's files."""
+        if resource.kind is ResourceKind.FOLDER:
+            self._forget_parts(self._id, f"restore:{resource.detail.get('source', '')}")
 
 
 class DatabaseCatalogue(_View):

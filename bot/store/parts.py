@@ -54,11 +54,6 @@ class Parts:
             )
         )
 
-    def forget_all(self, tx_id: str, target: str) -> None:
-        """Remove all parts of a transaction in a target; repeating is safe."""
-        while self.forget_some(tx_id, target):
-            pass
-
     def forget_some(self, tx_id: str, target: str) -> bool:
         """Remove as many of them as nobody has to wait for; True: there may be more. Repeating is safe."""
         some = (
