@@ -17,7 +17,7 @@ from bot.model import Actor, Message, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
 from bot.suggestions import VmChoice
-from handlers import forms, ids, views
+from handlers import forms, ids, modals, views
 from handlers.cards import Card
 from handlers.notifier import Sender
 from handlers.origin import Origin
@@ -285,8 +285,8 @@ def test_where_the_bot_cannot_write_the_answer_comes_directly(world: World) -> N
     "memo", ["", "{", "[]", "null", '{"channel": 5}', '{"channel": "../x"}', '{"channel": "U0ALICE"}']
 )
 def test_a_memo_that_is_none_of_ours_names_no_channel(memo: str) -> None:
-    assert forms.channel_of({"private_metadata": memo}) == ""
-    assert forms.channel_of({"private_metadata": json.dumps({"channel": "C123ABC"})}) == "C123ABC"
+    assert modals.channel_of({"private_metadata": memo}) == ""
+    assert modals.channel_of({"private_metadata": json.dumps({"channel": "C123ABC"})}) == "C123ABC"
 
 
 # --- its menu of VMs ---
@@ -355,7 +355,7 @@ def test_every_view_is_one_that_slack_takes(world: World) -> None:
     many = tuple(f"target-{i}-{'x' * 80}" for i in range(150))
     form = views.ProtectForm(targets=many, memo=json.dumps({"channel": "C1"}), where="here " * 500)
     assert view_problems(views.protect_form(form)) == []
-    assert view_problems(views.loading()) == []
+    assert view_problems(views.loading("Protect a VM")) == []
     choices = [VmChoice(label="<!here> " * 30, value="v" * length) for length in (1, 150, 151)]
     assert [len(option["value"]) for option in views.options(choices)] == [1, 150]
 
