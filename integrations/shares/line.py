@@ -5,7 +5,8 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
-from bot.errors import CloudyError, IntegrityError, PermanentError, TransientError
+from bot.errors import CloudyError, IntegrityError, PermanentError
+from integrations.shares.names import lost
 
 C = TypeVar("C")
 F = TypeVar("F")
@@ -36,14 +37,14 @@ class Line(Generic[C]):
         try:
             return work(connection)
         except Broken as broken:
-            self._drop(connection)
+            self.drop(connection)
             if is_new or not broken.again:
                 raise broken.told from broken.__cause__
         connection, _ = self._get()
         try:
             return work(connection)
         except Broken as broken:
-            self._drop(connection)
+            self.drop(connection)
             raise broken.told from broken.__cause__
 
     def has(self, connection: C) -> bool:
@@ -58,6 +59,13 @@ class Line(Generic[C]):
         if connection is not None:
             self._hang_up(connection)
 
+    def drop(self, connection: C) -> None:
+        """Let go of one that broke; another one that is in use by now stays."""
+        with self._lock:
+            if self._current is connection:
+                self._current = None
+        self._hang_up(connection)
+
     def _get(self) -> tuple[C, bool]:
         with self._lock:
             if self._current is not None:
@@ -67,12 +75,6 @@ class Line(Generic[C]):
             except Broken as broken:
                 raise broken.told from broken.__cause__
             return self._current, True
-
-    def _drop(self, connection: C) -> None:
-        with self._lock:
-            if self._current is connection:
-                self._current = None
-        self._hang_up(connection)
 
 
 class Opened(NamedTuple, Generic[C, F]):
@@ -107,7 +109,7 @@ class KeptFile(Generic[C, F]):
         self._users = 0
         self._closed = False
         self._written, self._kept = 0, 0  # writes that ended well, and how many of them are safe on the server
-        self._has_lost = False
+        self._lost = ""  # why what was written may not be there; it stays so
 
     def use(self, work: Callable[[F], R], operation: str) -> R:
         """Do the work on the file. PermanentError: closed before. TransientError: what was written is not safe."""
@@ -116,7 +118,7 @@ class KeptFile(Generic[C, F]):
                 raise PermanentError(f"{self._path} was closed.", system="share", operation=operation)
             self._users += 1
         try:
-            return self._line.call(lambda connection: work(self._on(connection, operation)))
+            return self._line.call(lambda connection: work(self._on(connection)))
         finally:
             self._release()
 
@@ -126,21 +128,30 @@ class KeptFile(Generic[C, F]):
         TransientError: the file was opened again before this write counted, so that it may be lost.
         """
 
-        def noting(file: F) -> F:
+        def counted(file: F) -> None:
             work(file)
-            return file
+            with self._lock:
+                if self._opened is None or self._opened.file is not file:
+                    raise lost(self._path, "the connection was lost meanwhile")
+                self._written += 1
 
-        file = self.use(noting, "write")
-        with self._lock:
-            if self._opened is None or self._opened.file is not file:
-                raise self._lost("write")
-            self._written += 1
+        self.use(counted, "write")
 
     def flush(self, work: Callable[[F], None]) -> None:
-        """Do work after which all that was written before it is safe."""
+        """Do work after which all that was written before it is safe. It fails for ever once it failed.
+
+        A server tells once that it could not keep something, and a flush that ends well afterwards says nothing.
+        """
         written = self._written
-        self.use(work, "write")
+        try:
+            self.use(work, "write")
+        except BaseException:
+            with self._lock:
+                self._lost = self._lost or "flushing it failed"
+            raise
         with self._lock:
+            if self._lost:
+                raise lost(self._path, self._lost)
             self._kept = max(self._kept, written)
 
     def close(self) -> None:
@@ -151,28 +162,24 @@ class KeptFile(Generic[C, F]):
         if unused:
             self._end()
 
-    def _on(self, connection: C, operation: str) -> F:
+    def _on(self, connection: C) -> F:
         with self._lock:
             if self._opened is not None and self._opened.connection is connection:
                 return self._opened.file
-            self._has_lost |= self._written > self._kept
-            if self._has_lost:
-                raise self._lost(operation)
+            if self._written > self._kept:
+                self._lost = self._lost or "the connection was lost meanwhile"
+            if self._lost:
+                raise lost(self._path, self._lost)
             opened = self._open_on(connection)
             if opened.identity != self._identity:
                 with suppress(CloudyError, Broken):
                     self._close(opened.file)
-                raise IntegrityError(f"{self._path} was replaced by another file while the connection was lost.")
+                raise IntegrityError(
+                    f"{self._path} was replaced by another file while the connection was lost. "
+                    "Look who else changes files there, then start again."
+                )
             self._opened = opened
             return opened.file
-
-    def _lost(self, operation: str) -> TransientError:
-        return TransientError(
-            f"The connection was lost while {self._path} was being written, and with it perhaps what was "
-            "written since it was last flushed: that must be written again.",
-            system="share",
-            operation=operation,
-        )
 
     def _release(self) -> None:
         with self._lock:
@@ -183,6 +190,11 @@ class KeptFile(Generic[C, F]):
 
     def _end(self) -> None:
         opened, self._opened = self._opened, None
-        if opened is not None and self._line.has(opened.connection):
-            with suppress(CloudyError, Broken):  # a file of a connection that is gone is closed already
-                self._close(opened.file)
+        if opened is None or not self._line.has(opened.connection):
+            return  # a file of a connection that is gone is closed already
+        try:
+            self._close(opened.file)
+        except Broken:
+            self._line.drop(opened.connection)
+        except CloudyError:
+            return  # what is kept was said by `flush`

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from bot.errors import ConfigError, PermanentError
+from bot.errors import ConfigError, PermanentError, TransientError
 
 
 def parts_of(path: str, export: str, forbidden: str = "") -> tuple[str, ...]:
@@ -20,6 +20,15 @@ def parts_of(path: str, export: str, forbidden: str = "") -> tuple[str, ...]:
 def refused(path: str, export: str, why: str) -> PermanentError:
     """A path that is not even asked for."""
     return PermanentError(f"{path!r} on {export} is refused: {why}.", system="share", operation="check path")
+
+
+def lost(path: str, why: str) -> TransientError:
+    """Nobody can say of a file what of it was kept."""
+    return TransientError(
+        f"What was written to {path} since it was last flushed may be lost ({why}): it must be written again.",
+        system="share",
+        operation="write",
+    )
 
 
 def full(path: str, export: str) -> str:

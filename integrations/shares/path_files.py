@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable
 
-from bot.errors import IntegrityError, RemoteError, TransientError
+from bot.errors import IntegrityError, RemoteError
 from bot.ports import Reader
 from integrations.shares.descriptor import Descriptor
 from integrations.shares.holes import Holes
+from integrations.shares.names import lost
 
 Failure = Callable[[OSError, str, str], RemoteError]  # what an error means, in which operation on which path
 _ZEROS = bytes(1 << 20)
@@ -80,12 +81,7 @@ class PathWriter:
             except OSError as error:
                 raise self._noted(error) from error
         if self._failed is not None:
-            raise TransientError(
-                f"Writing {self._path} failed before ({self._failed.message}), and what was written since it was last "
-                "flushed may be lost: that must be written again.",
-                system="share",
-                operation="write",
-            )
+            raise lost(self._path, f"writing failed before: {self._failed.message.rstrip('.')}")
 
     def _noted(self, error: OSError) -> RemoteError:
         self._failed = self._failure(error, "write", self._path)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.errors import IntegrityError, TransientError
-from integrations.shares.line import KeptFile, Line, Opened
+from integrations.shares.line import Broken, KeptFile, Line, Opened
 
 
 class Wire:
@@ -77,3 +77,33 @@ def test_another_file_of_that_name_is_not_gone_on_with_and_is_closed_again() -> 
     world.identity = 1
     world.write("A")
     assert world.files[-1].written == ["A"]
+
+
+def test_a_flush_never_ends_well_once_one_failed_on_the_same_connection_too() -> None:
+    def fail(_: Open) -> None:
+        raise TransientError("the server's disk failed")
+
+    world = World()
+    world.write("A")
+    with pytest.raises(TransientError, match="disk failed"):
+        world.kept.flush(fail)
+    world.write("A")
+    for _ in range(2):
+        with pytest.raises(TransientError, match="must be written again"):
+            world.kept.flush(lambda _: None)
+
+
+def test_a_write_that_ends_well_after_the_file_was_closed_has_ended_well() -> None:
+    world = World()
+    world.write("A", world.kept.close)
+    assert [(file.written, file.is_closed) for file in world.files] == [(["A"], True)]
+
+
+def test_a_connection_on_which_closing_hung_is_not_used_again() -> None:
+    def hang(_: Open) -> None:
+        raise Broken(TransientError("the server did not answer in time"), again=False)
+
+    world = World()
+    world.line.call(lambda wire: KeptFile(world.line, "x", world.open, hang, Opened(wire, Open(), 1))).close()
+    world.write("A")
+    assert [file.written for file in world.files] == [[], ["A"]]
