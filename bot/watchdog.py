@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +61,13 @@ class Watchdog:
             if not future.cancel():
                 future.add_done_callback(lambda done: None if done.exception() else late(done.result()))
             raise
+
+    def close(self, opened: Reader | Writer, what: str, timeout_s: float, check: Callable[[], None]) -> None:
+        """Close it, sooner or later; whether that ends in time says nothing, since `flush` tells what is kept."""
+        begun = time.monotonic()
+        future = self._threads.submit(opened.close)
+        with suppress(TransientError):
+            _waited(future, what, timeout_s, check, lambda: begun)
 
     def memory(self, length: int) -> bytearray:
         """Memory for one read; give it back by `spare` when nothing writes into it any more."""
@@ -251,7 +259,7 @@ class _WatchedReader:
             raise
 
     def close(self) -> None:
-        self._reader.close()
+        self._dog.close(self._reader, self._what, self._timeout_s, self._check)
 
 
 class _WatchedWriter:
@@ -280,4 +288,4 @@ class _WatchedWriter:
         self._dog.call(self._writer.flush, self._what, self._timeout_s, self._check, lambda _: None)
 
     def close(self) -> None:
-        self._writer.close()
+        self._dog.close(self._writer, self._what, self._timeout_s, self._check)

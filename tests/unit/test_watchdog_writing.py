@@ -1,16 +1,18 @@
 """Writing to a share that hangs: given up in time, and what is written too late is what was to be written there."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from bot.errors import DeniedError, PermanentError, TransientError
+from bot import watchdog
+from bot.errors import DeniedError, PermanentError, Stopped, TransientError
 from bot.ports import Writer
 from bot.retry import Patience, retrying
 from bot.watchdog import Watchdog
 from tests.e2e.waiting import until
-from tests.memory import MemoryShare, MemoryWriter
+from tests.memory import MemoryReader, MemoryShare, MemoryWriter
 
 
 class Frozen(MemoryShare):
@@ -97,6 +99,52 @@ def test_a_file_that_is_opened_too_late_for_writing_is_closed_again(share: Froze
         Watchdog().watch(share, go_on).create("vm01/a", 6)
     share.thaw.set()
     until(lambda: share.open_writers == 0, "the file is closed")
+
+
+def test_a_file_that_hangs_when_it_is_closed_is_left_in_time_and_closed_when_it_goes_on(
+    share: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hanging(close: Callable[[Any], None]) -> Callable[[Any], None]:
+        def hang(opened: object) -> None:
+            share.thaw.wait()
+            close(opened)
+
+        return hang
+
+    for kind in (MemoryReader, MemoryWriter):
+        monkeypatch.setattr(kind, "close", hanging(kind.close))
+    watched = Watchdog().watch(share, go_on)
+    monkeypatch.setattr(share, "create", lambda path, size: MemoryWriter(share, path, size))
+    reader, writer = watched.open("vm01/a"), watched.create("vm01/a", 6)
+    reader.close()
+    writer.close()
+    assert (share.open_readers, share.open_writers) == (1, 1)
+    share.thaw.set()
+    until(lambda: (share.open_readers, share.open_writers) == (0, 0), "the files are closed")
+
+
+def test_a_stop_is_heard_while_closing_hangs(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise Stopped
+
+    monkeypatch.setattr(MemoryReader, "close", lambda _: share.thaw.wait())
+    monkeypatch.setattr(watchdog, "LOOK_S", 0.01)
+    share.timeout_s = 60.0
+    reader = Watchdog().watch(share, stop).open("vm01/a")
+    with pytest.raises(Stopped):
+        reader.close()
+
+
+def test_a_file_is_closed_however_many_calls_hang_before(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "MOST", 1)
+    watched = Watchdog().watch(share, go_on)
+    reader = watched.open("vm01/a")
+    with pytest.raises(TransientError):
+        watched.free()
+    reader.close()
+    assert share.open_readers == 1
+    share.thaw.set()
+    until(lambda: share.open_readers == 0, "the file is closed")
 
 
 def test_a_writer_is_tried_again_like_a_share_is(share: Frozen) -> None:
