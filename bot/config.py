@@ -78,6 +78,12 @@ class VMstoreSettings(Section):
         default=None, description='how the hypervisor calls the export, like datastore = "tintri" or "/mnt/tintri"'
     )
     cleanup: Literal["auto", "manual"] = Field(default="auto", description='cleanup = "auto" or "manual"')
+    keep_snapshots: int = Field(
+        default=0,
+        ge=0,
+        le=30,
+        description="so many snapshots of each VM stay after protections, like keep_snapshots = 1",
+    )
     export: str = Field(default="/tintri", description='the name of its export, like export = "/tintri"')
     parallel: int = Field(default=4, ge=1, le=64, description="a number of transactions at once, like parallel = 4")
     parallel_reads: int = Field(

@@ -1,7 +1,7 @@
 """A VMstore in memory that keeps the promises of bot.ports.VMstore; its clones grow while their task is polled."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -25,6 +25,17 @@ class Clone:
 
 
 @dataclass
+class Sync:
+    """A task that puts a VM back, file by file: half of it when it is polled first."""
+
+    vm: str
+    files: dict[str, bytes]
+    is_whole: bool
+    polls: int = 0
+    state: TaskState = TaskState.RUNNING
+
+
+@dataclass
 class Array:
     """What outlives any client: VMs, snapshots, tasks, the export's files."""
 
@@ -33,6 +44,9 @@ class Array:
     watch: Watch = unwatched
     snapshots: dict[str, tuple[Snapshot, dict[str, bytes]]] = field(default_factory=dict)
     clones: dict[str, Clone] = field(default_factory=dict)
+    syncs: dict[str, Sync] = field(default_factory=dict)
+    fails_syncs: int = 0  # so many of the next ones fail half-way
+    powered: bool | None = None  # of all VMs, as the VMstore tells it
     open_sessions: int = 0
     never_ends: bool = False  # clone tasks
     fails_clones: str = ""
@@ -61,6 +75,7 @@ class Array:
             disks=disks,
             consistencies=("crash",),
             subdir=name,
+            powered=self.powered,
             origin=self.origins.get(name, ""),
         )
 
@@ -166,6 +181,8 @@ class MemoryVMstore:
 
     def task(self, task_id: str) -> Task:
         self._ask("task")
+        if task_id in self._array.syncs:
+            return self._rolled(task_id)
         try:
             clone = self._array.clones[task_id]
         except KeyError:
@@ -179,6 +196,52 @@ class MemoryVMstore:
             self._grow(clone)
         told = (self._told(task_id, clone) for task_id, clone in self._array.clones.items())
         return tuple(task for task in told if not task.is_final)
+
+    def sync_vm(self, vm_uuid: str, snapshot_uuid: str, disks: Sequence[tuple[str, str]] = ()) -> str:
+        self._ask("sync_vm")
+        vm = self.get_vm(vm_uuid)
+        if snapshot_uuid not in self._array.snapshots:
+            raise MissingError(f"no snapshot {snapshot_uuid}", system=self.name)
+        if any(sync.state is TaskState.RUNNING for sync in self._array.syncs.values()):
+            raise PermanentError(f"{vm.name} is being put back already", system=self.name)
+        _snapshot, frozen = self._array.snapshots[snapshot_uuid]
+        paths = {disk.name: disk.path for disk in vm.disks}
+        wanted = [f"{paths[ours].removesuffix('.vmdk')}-flat.vmdk" for _, ours in disks]
+        task = f"syncVM@{next(self._array.numbers)}"
+        chosen = {path: body for path, body in frozen.items() if not disks or path in wanted}
+        self._array.syncs[task] = Sync(vm.name, chosen, is_whole=not disks)
+        self._roll(self._array.syncs[task])
+        self._tell("sync_vm done")
+        return task
+
+    def open_sync_tasks(self) -> tuple[Task, ...]:
+        self._ask("open_sync_tasks")
+        told = [self._rolled(task_id) for task_id in self._array.syncs]
+        return tuple(task for task in told if not task.is_final)
+
+    def _rolled(self, task_id: str) -> Task:
+        sync = self._array.syncs[task_id]
+        self._roll(sync)
+        message = "half-way" if sync.state is TaskState.FAILED else ""
+        return Task(id=task_id, state=sync.state, percent=sync.polls * 100 / POLLS, message=message)
+
+    def _roll(self, sync: Sync) -> None:
+        """Put a further share of the files back; with the last of them goes what came later."""
+        with self._array.lock:
+            if sync.state is not TaskState.RUNNING:
+                return
+            sync.polls += 1
+            names = sorted(sync.files)[: -(-len(sync.files) * sync.polls // POLLS)]
+            self._array.share.files |= {path: sync.files[path] for path in names}
+            if sync.polls == POLLS - 1 and self._array.fails_syncs:
+                self._array.fails_syncs -= 1
+                sync.state = TaskState.FAILED
+            elif sync.polls >= POLLS:
+                sync.state = TaskState.SUCCEEDED
+                later = [path for path in self._array.share.files if path.startswith(f"{sync.vm}/")]
+                for path in later if sync.is_whole else ():
+                    if path not in sync.files:
+                        del self._array.share.files[path]
 
     def _told(self, task_id: str, clone: Clone) -> Task:
         return Task(id=task_id, state=clone.state, percent=clone.polls * 100 / POLLS, message=self._array.fails_clones)

@@ -6,7 +6,7 @@ do; where those leave a question, the code takes every answer that they allow.
 
 import difflib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,15 +14,12 @@ from urllib.parse import quote
 from bot.errors import AmbiguousName, DeniedError, MissingError, NotFound, PermanentError, RemoteError, TransientError
 from bot.model import Disk, Headroom, Json, Snapshot, Task, Vm, VMstoreInfo
 from integrations.http import Answer, HttpSession, refusal
+from integrations.vmstores import tintri_specs as specs
 from integrations.vmstores import tintri_words as words
 
 _API = "/api/v310"
 _OLDEST_MINOR = 21  # the first whose documentation has all that is used here
 _PAGE = "500"
-_CREDENTIALS = "com.tintri.api.rest.vcommon.dto.rbac.RestApiCredentials"
-_SNAPSHOT_SPEC = "com.tintri.api.rest.v310.dto.domain.beans.snapshot.SnapshotSpec"
-_CLONE_SPEC = "com.tintri.api.rest.v310.dto.domain.beans.vm.VirtualMachineCloneSpec"
-_SHORTEST_RETENTION = 60  # minutes; SnapshotSpec allows -1 or more than 59
 _SESSION_OVER = "ERR-API-0104"
 _NOTHING_FOUND = "ERR-API-0201"
 _GONE = frozenset({"ERR-API-8001", "ERR-API-3214"})
@@ -103,7 +100,7 @@ class TintriVMstore:
 
     def _open_session(self) -> None:
         self._session = ""
-        body = {"typeId": _CREDENTIALS, "username": self._user, "password": self._password}
+        body = specs.credentials(self._user, self._password)
         answer = self._http.send("POST", f"{_API}/session/login", operation="log in", body=body)
         error = words.error(answer)
         if answer.status in (401, 403) or error.code in _DENIED or "Authentication failed" in error.text:
@@ -198,13 +195,8 @@ class TintriVMstore:
         made = [one for one in self._snapshots(label, vmUuid=vm_uuid) if one.vm_uuid in ("", vm_uuid)]
         if made:
             return min(made, key=lambda one: one.taken_at)
-        spec = {
-            "typeId": _SNAPSHOT_SPEC,
-            "sourceVmTintriUUID": vm_uuid,
-            "consistency": words.CONSISTENCIES[consistency],
-            "snapshotName": f"{label} {note}".strip(),
-            "retentionMinutes": max(_SHORTEST_RETENTION, retention_minutes) if retention_minutes > 0 else -1,
-        }
+        wanted = words.CONSISTENCIES[consistency]
+        spec = specs.snapshot(vm_uuid, f"{label} {note}".strip(), wanted, retention_minutes)
         uuid = words.first_uuid(self._created(vm_uuid, operation, spec).json)
         if not uuid:
             raise self._no(operation, f"{self.name} did not say which snapshot it created.")
@@ -260,16 +252,27 @@ class TintriVMstore:
 
     def clone_files(self, snapshot_uuid: str, directory: str) -> str:
         """Start a copy-out clone. Never sent twice, not even after a re-login."""
-        operation = "clone a snapshot"
-        spec = {
-            "typeId": _CLONE_SPEC,
-            "snapshotId": snapshot_uuid,
-            "restoreInfo": {"typeId": f"{_CLONE_SPEC}$RestoreInfo", "directoryName": directory},
-        }
-        task = words.first_object(self._call("POST", "/vm", operation, body=spec, again=False).json)
+        return self._begun("/vm", "clone a snapshot", specs.copy_out(snapshot_uuid, directory), "makes the clone")
+
+    def sync_vm(self, vm_uuid: str, snapshot_uuid: str, disks: Sequence[tuple[str, str]] = ()) -> str:
+        """Start a SyncVM (`POST /vm/sync`, since v310.21). Never sent twice, not even after a re-login.
+
+        The documents have it stop the VM and start it again, unless it is off or its disks alone are put back. A
+        snapshot that is not there is ERR-API-3701 to the VMstore, as whatever else fails, so it is looked for first.
+        """
+        operation = "put a VM back to a snapshot"
+        self._object("GET", f"/snapshot/{_quoted(snapshot_uuid)}", operation)
+        return self._begun("/vm/sync", operation, specs.sync(vm_uuid, snapshot_uuid, disks), "puts the VM back")
+
+    def open_sync_tasks(self) -> tuple[Task, ...]:
+        """SyncVM tasks that have not ended."""
+        return self._open_tasks(words.is_sync)
+
+    def _begun(self, path: str, operation: str, spec: Json, what: str) -> str:
+        task = words.first_object(self._call("POST", path, operation, body=spec, again=False).json)
         uuid = words.uuid_of(task)
         if not uuid:
-            raise self._no(operation, f"{self.name} did not say which task makes the clone.")
+            raise self._no(operation, f"{self.name} did not say which task {what}.")
         return uuid
 
     def task(self, task_id: str) -> Task:
@@ -278,8 +281,11 @@ class TintriVMstore:
 
     def open_clone_tasks(self) -> tuple[Task, ...]:
         """Clone tasks that have not ended."""
+        return self._open_tasks(words.is_clone)
+
+    def _open_tasks(self, is_meant: Callable[[Json], bool]) -> tuple[Task, ...]:
         # No filter goes along: of which type the task of a copy-out clone is, the documentation does not say.
-        found = (words.task(item) for item in self._items("/task", "list tasks") if words.is_clone(item))
+        found = (words.task(item) for item in self._items("/task", "list tasks") if is_meant(item))
         return tuple(task for task in found if not task.is_final)
 
     # --- calls ---

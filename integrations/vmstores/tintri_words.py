@@ -204,6 +204,11 @@ def is_clone(item: Json) -> bool:
     return item.get("type") == "CLONE" or uuid_of(item).startswith("clone")
 
 
+def is_sync(item: Json) -> bool:
+    """Whether a task puts a VM back (SyncVM), by its type or by its id."""
+    return item.get("type") == "SYNC_VM" or uuid_of(item).lower().startswith("sync")
+
+
 def _error_words(body: Any) -> ErrorWords:
     body = body if isinstance(body, dict) else {}
     parts = (str(body.get(member) or "").strip() for member in ("message", "causeDetails"))

@@ -323,3 +323,52 @@ def test_only_clone_tasks_that_go_on_are_open(peer: Peer) -> None:
     tasks = [task("1", "CLONE", "RUNNING"), task("2", "CLONE", "SUCCESS"), task("3", "SNAPSHOT", "RUNNING")]
     peer.on("GET", "/task", page([*tasks, task("cloneVM@4", "REMOTE_COPY", "QUEUED")]))
     assert [one.id for one in client(peer).open_clone_tasks()] == ["1", "cloneVM@4"]
+
+
+# --- putting a VM back ---
+
+_SYNC = "com.tintri.api.rest.v310.dto.domain.beans.vm.VirtualMachineSyncSpec"
+
+
+def test_a_whole_vm_is_put_back_by_syncvm_without_a_snapshot_of_the_vmstores_own(peer: Peer) -> None:
+    peer.on("GET", "/snapshot/S1", (200, snapshot("S1", "T1")))
+    peer.on("POST", "/vm/sync", (200, {"uuid": {"uuid": "syncVM@1"}, "state": "RUNNING"}))
+    assert client(peer).sync_vm("V1", "S1") == "syncVM@1"
+    assert peer.calls[-1].body == {
+        "typeId": _SYNC,
+        "type": "FULL_VM",
+        "targetVmTintriUuids": ["V1"],
+        "snapshotTintriUuid": "S1",
+        "async": True,
+        "takeSnapshotSpec": {"takeSnapshot": False},
+    }
+
+
+def test_disks_are_put_back_alone_by_their_names_and_the_vm_is_not_started_by_that(peer: Peer) -> None:
+    peer.on("GET", "/snapshot/S1", (200, snapshot("S1", "T1")))
+    peer.on("POST", "/vm/sync", (200, [{"uuid": {"uuid": "syncVM@1"}}]))
+    assert client(peer).sync_vm("V1", "S1", [("scsi0:1", "scsi0:2")]) == "syncVM@1"
+    body = peer.calls[-1].body
+    assert (body["type"], body["sourceDisks"], body["destDisks"]) == ("VDISK", ["scsi0:1"], ["scsi0:2"])
+    assert body["isSkipReboot"] is True
+
+
+def test_a_vm_is_not_put_back_to_a_snapshot_that_is_not_there(peer: Peer) -> None:
+    with pytest.raises(MissingError):
+        client(peer).sync_vm("V1", "S1")
+    assert "POST /vm/sync" not in peer.asked()
+
+
+def test_a_syncvm_that_fails_keeps_the_vmstores_own_words_and_is_sent_once(peer: Peer) -> None:
+    peer.on("GET", "/snapshot/S1", (200, snapshot("S1", "T1")))
+    peer.on("POST", "/vm/sync", (500, error("ERR-API-3701", "Failed SyncVM", "no live VM")))
+    with pytest.raises(TransientError, match="ERR-API-3701: Failed SyncVM; no live VM"):
+        client(peer).sync_vm("V1", "S1")
+    assert peer.asked().count("POST /vm/sync") == 1
+
+
+def test_only_syncvm_tasks_that_go_on_are_open(peer: Peer) -> None:
+    tasks = [("1", "SYNC_VM", "RUNNING"), ("2", "SYNC_VM", "FAILED"), ("3", "CLONE", "RUNNING"), ("syncVM@4", "", "")]
+    found = [{"uuid": {"uuid": uuid}, "type": kind, "state": state} for uuid, kind, state in tasks]
+    peer.on("GET", "/task", page(found))
+    assert [one.id for one in client(peer).open_sync_tasks()] == ["1", "syncVM@4"]

@@ -352,6 +352,42 @@ def test_what_the_vmstore_does_not_know_is_missing(vmstore: VMstore) -> None:
         vmstore.clone_files(made.uuid, LABEL)
 
 
+def changed(world: TintriWorld, vmstore: VMstore) -> tuple[Vm, Snapshot, bytes]:
+    """A VM that was written to after its snapshot; with what its disk was then."""
+    vm, disk = vmstore.find_vm("vm01"), world.export / "vm01" / "vm01-flat.vmdk"
+    before, made = disk.read_bytes(), take(vmstore, vmstore.find_vm("vm01"))
+    disk.write_bytes(b"later" + before[5:])
+    return vm, made, before
+
+
+@pytest.mark.parametrize("disks", [(), (("scsi0:0", "scsi0:0"),)])
+def test_a_vm_is_put_back_in_place(world: TintriWorld, vmstore: VMstore, disks: tuple[tuple[str, str], ...]) -> None:
+    vm, made, before = changed(world, vmstore)
+    assert finished(vmstore, vmstore.sync_vm(vm.uuid, made.uuid, disks)).state is TaskState.SUCCEEDED
+    assert (world.export / "vm01" / "vm01-flat.vmdk").read_bytes() == before
+    assert vmstore.find_vm("vm01").uuid == vm.uuid
+    assert [one.uuid for one in vmstore.list_snapshots("")] == [made.uuid]
+    assert vmstore.open_sync_tasks() == ()
+
+
+def test_putting_a_vm_back_is_an_open_task_that_is_no_clone(world: TintriWorld, vmstore: VMstore) -> None:
+    vm, made, _before = changed(world, vmstore)
+    world.simulator.options.clone_seconds = 30
+    task_id = vmstore.sync_vm(vm.uuid, made.uuid)
+    assert [task.id for task in vmstore.open_sync_tasks()] == [task_id]
+    assert vmstore.open_clone_tasks() == ()
+
+
+def test_a_vm_is_not_put_back_to_what_is_not_there_and_a_failure_says_why(world: TintriWorld, vmstore: VMstore) -> None:
+    vm, made, _before = changed(world, vmstore)
+    with pytest.raises(MissingError):
+        vmstore.sync_vm(vm.uuid, made.uuid[:-1] + "F")
+    world.simulator.order("task-fails")
+    task = finished(vmstore, vmstore.sync_vm(vm.uuid, made.uuid))
+    assert task.state is TaskState.FAILED
+    assert "ERR-API-3701" in task.message
+
+
 def test_a_session_serves_many_threads(world: TintriWorld, vmstore: VMstore) -> None:
     found: list[Vm] = []
     world.simulator.expire_sessions()

@@ -68,6 +68,7 @@ class MemorySystems:
         self.host: Host | None = None  # what runs the VMstore's VMs
         self.restore_url = "memory://export"
         self.datastore = "export"
+        self.kept_snapshots = 0
 
     @property
     def vmstore_names(self) -> tuple[str, ...]:
@@ -91,6 +92,9 @@ class MemorySystems:
 
     def restore_share(self, vmstore: str) -> Share | None:
         return self.cleanup_share(vmstore)
+
+    def keep_snapshots(self, vmstore: str) -> int:
+        return self.kept_snapshots
 
     def restore_address(self, vmstore: str) -> str:
         return self.restore_url
