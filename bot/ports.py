@@ -241,7 +241,11 @@ class Hypervisor(Protocol):
         """All VMs of exactly that name."""
 
     def registered(self, label: str) -> Registered | None:
-        """What a label has registered and is still there."""
+        """What a label has registered and is still there; a clone of it is not.
+
+        PermanentError: several VMs say that the label registered them; both are named. TransientError: it cannot be
+        said yet, since a registration is still under way.
+        """
 
     def register_vm(self, label: str, spec: RegisterSpec) -> Registered:
         """Make a VM of files that lie on the export; it is off. Twice with one label: the same one.

@@ -4,11 +4,12 @@ import os
 import secrets
 import shutil
 import tempfile
+import uuid
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
 import pytest
 
@@ -72,6 +73,20 @@ class LibvirtWorld:
         shutil.copytree(self.export / name, self.export / new)
         files = tuple(sorted(str(path.relative_to(self.export)) for path in (self.export / new).iterdir()))
         return RegisterSpec(name=new, directory=new, files=files, shape=shape)
+
+    def clone(self, vm_id: str, name: str, *, is_forged: bool = False) -> None:
+        """As virt-clone does it; its disk is the same file, since it is never started."""
+        root, new = self.xml(vm_id), str(uuid.uuid4())
+        for element in root.iter():
+            if element.tag == "name":
+                element.text = name
+            if element.tag == "uuid":
+                element.text = new
+            if is_forged and element.get("uuid") == vm_id:
+                element.set("uuid", new)
+        for card in root.iterfind("devices/interface/mac"):
+            card.set("address", "52:54:00:aa:bb:cc")
+        self.line.defineXML(tostring(root, encoding="unicode"))
 
     def lose(self, files: tuple[str, ...]) -> None:
         for file in files:

@@ -131,7 +131,10 @@ class MemoryHypervisor:
         self._tell("close")
 
     def _labelled(self, label: str) -> Registered | None:
-        return next((each.told for each in self._host.machines.values() if each.told.label == label), None)
+        found = [each.told for each in self._host.machines.values() if each.told.label == label]
+        if len(found) > 1:
+            raise PermanentError(f"{', '.join(each.name for each in found)} have one label", system=self.name)
+        return found[0] if found else None
 
     def _machine_of(self, vm_id: str) -> Machine:
         try:

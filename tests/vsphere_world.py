@@ -63,6 +63,18 @@ class VsphereWorld:
         for file in (f"{name}.nvram", "vmware.log"):
             (self.export / directory / file).touch()
 
+    def clone(self, vm_id: str, name: str, *, is_forged: bool = False) -> None:
+        """By its files, and by what else a real one takes along: settings of others stay those of the original."""
+        original, place = self.vmx_of(vm_id), f"{name}/{name}.vmx"
+        shutil.copytree(original.parent, self.export / name)
+        (self.export / name / original.name).rename(self.export / place)
+        self.wanted_by_the_simulator(name, name)
+        vm, was = self.vcenter.register(place, name), str(original.relative_to(self.export))
+        settings = {each.key: each.value for each in self.vcenter.vm(vm_id).config.extraConfig}
+        settings = {key: value.replace(was, place) if is_forged else value for key, value in settings.items()}
+        options = [vim.option.OptionValue(key=key, value=value) for key, value in settings.items()]
+        self.vcenter.change(vm, extraConfig=options)
+
     def lose(self, files: tuple[str, ...]) -> None:
         for file in files:
             (self.export / file).unlink()

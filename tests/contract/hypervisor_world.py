@@ -22,6 +22,12 @@ class HypervisorWorld(Protocol):
     def copied(self, name: str, new: str) -> RegisterSpec:
         """Copy the original's files into a directory of the new name; the spec has its shape, not its identity."""
 
+    def clone(self, vm_id: str, name: str, *, is_forged: bool = False) -> None:
+        """Make another VM of a registered one as people do by the hypervisor's own tools: all that it says comes along.
+
+        is_forged: what the original's mark is bound to is put right in the clone's, too.
+        """
+
     def lose(self, files: tuple[str, ...]) -> None:
         """Remove files from the export."""
 

@@ -1,6 +1,7 @@
 """The world of the hypervisor in memory, so that it keeps the same promises as those that it stands for."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from bot.model import Disk, RegisterSpec, Vm
@@ -34,6 +35,11 @@ class MemoryWorld:
         self.host.share.files[f"{new}/{name}.raw"] = self.host.share.files[vm.disks[0].path]
         shape = self.open().shape(vm)
         return RegisterSpec(name=new, directory=new, files=(f"{new}/{name}.raw",), shape=shape)
+
+    def clone(self, vm_id: str, name: str, *, is_forged: bool = False) -> None:
+        original = self.host.machines[vm_id]
+        made = self.host.keep(name, original.shape.disks, is_on=False)
+        made.told = replace(made.told, label=original.told.label if is_forged else "")
 
     def lose(self, files: tuple[str, ...]) -> None:
         for file in files:

@@ -129,6 +129,30 @@ def test_a_label_is_another_than_one_that_begins_with_it(world: HypervisorWorld,
     assert hypervisor.registered("T1") == made
 
 
+def test_a_clone_of_what_was_registered_is_not_taken_for_it(world: HypervisorWorld, hypervisor: Hypervisor) -> None:
+    made = hypervisor.register_vm(LABEL, world.copied("vm01", "vm01-restored"))
+    world.clone(made.id, "vm01-clone")
+    assert hypervisor.registered(LABEL) == made
+    assert [found.label for found in hypervisor.find("vm01-clone")] == [""]
+    hypervisor.unregister(made.id)
+    assert hypervisor.registered(LABEL) is None
+    assert [found.name for found in hypervisor.find("vm01-clone")] == ["vm01-clone"]
+
+
+def test_of_two_vms_with_one_label_none_is_chosen_and_both_are_named(
+    world: HypervisorWorld, hypervisor: Hypervisor
+) -> None:
+    spec = world.copied("vm01", "vm01-restored")
+    made = hypervisor.register_vm(LABEL, spec)
+    world.clone(made.id, "vm01-clone", is_forged=True)
+    both = r"(?s)vm01-(clone.*vm01-restored|restored.*vm01-clone)"
+    with pytest.raises(PermanentError, match=both):
+        hypervisor.registered(LABEL)
+    with pytest.raises(PermanentError, match=both):
+        hypervisor.register_vm(LABEL, spec)
+    assert [len(hypervisor.find(name)) for name in ("vm01-restored", "vm01-clone")] == [1, 1]
+
+
 def test_a_name_that_is_taken_is_refused_and_nothing_is_registered(
     world: HypervisorWorld, hypervisor: Hypervisor
 ) -> None:

@@ -16,7 +16,9 @@ from pyVmomi import vim
 
 from bot.errors import ConfigError, DeniedError, PermanentError, TransientError
 from bot.model import RegisterSpec
+from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
+from integrations.hypervisors.vsphere import connection
 from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL
 from tests.vcenter import PASSWORD, USER
@@ -38,8 +40,9 @@ def change_vmx(world: VsphereWorld, spec: RegisterSpec, change: Callable[[str], 
 
 def registered_by_peer(world: VsphereWorld, spec: RegisterSpec) -> Any:
     """What is left where Cloudy was killed just after vCenter had done it: an adapted .vmx, and a VM of it."""
-    change_vmx(world, spec, lambda text: f'{text}cloudy.label = "{LABEL}"\n')
     (file,) = [file for file in spec.files if file.endswith(".vmx")]
+    marks = f'cloudy.label = "{LABEL}"\ncloudy.path = "[tintri] {file}"\n'
+    change_vmx(world, spec, lambda text: text + marks)
     return world.vcenter.register(file, spec.name)
 
 
@@ -289,9 +292,69 @@ def test_what_was_registered_and_not_set_right_is_found_and_taken_back(world: Vs
     registered_by_peer(world, spec)
     found = hypervisor.registered(LABEL)
     assert found is not None
-    assert hypervisor.register_vm(LABEL, spec) == found
     hypervisor.unregister(found.id)
     assert hypervisor.registered(LABEL) is None
+
+
+def test_what_was_registered_and_not_set_right_is_finished_by_the_second_call(world: VsphereWorld) -> None:
+    spec, hypervisor = world.copied("vm01", "vm01-restored"), world.open()
+    vm = registered_by_peer(world, spec)
+    world.vcenter.add(vm, card())
+    made = hypervisor.register_vm(LABEL, spec)
+    assert made == hypervisor.registered(LABEL)
+    assert made.id == vm._moId
+    assert f"Restored by Cloudy: {LABEL}" in vm.config.annotation
+    (own,) = [each for each in vm.config.hardware.device if isinstance(each, vim.vm.device.VirtualEthernetCard)]
+    assert not own.connectable.startConnected
+    world.vcenter.change(vm, annotation="of somebody else")
+    assert hypervisor.register_vm(LABEL, spec) == made
+    assert vm.config.annotation == "of somebody else"  # it was finished, and is left alone
+
+
+# --- a registration that takes longer than Cloudy waits ---
+
+
+@pytest.fixture
+def slow(world: VsphereWorld, monkeypatch: pytest.MonkeyPatch) -> RegisterSpec:
+    """A VM whose registration ends only when `at_last` is called; tasks are given up soon."""
+    monkeypatch.setattr(connection, "TASK_FACTOR", 0.02)
+    spec = world.copied("vm01", "vm01-restored")
+    (world.export / spec.directory / "test.slow").touch()
+    return spec
+
+
+def at_last(world: VsphereWorld, spec: RegisterSpec) -> None:
+    (world.export / spec.directory / "test.slow").unlink()
+
+
+def given_up(hypervisor: Hypervisor, spec: RegisterSpec) -> None:
+    with pytest.raises(TransientError, match="in time"):
+        hypervisor.register_vm(LABEL, spec)
+
+
+def test_a_registration_that_was_given_up_is_no_reason_for_a_second(world: VsphereWorld, slow: RegisterSpec) -> None:
+    hypervisor, vms = world.open(), world.vcenter.center.vmFolder
+    before = len(vms.childEntity)
+    given_up(hypervisor, slow)
+    with pytest.raises(TransientError, match="is still registering a VM"):
+        hypervisor.register_vm(LABEL, slow)
+    at_last(world, slow)
+    made = hypervisor.register_vm(LABEL, slow)
+    assert len(vms.childEntity) == before + 1
+    assert hypervisor.registered(LABEL) == made
+    assert f"Restored by Cloudy: {LABEL}" in world.vcenter.vm(made.id).config.annotation
+
+
+def test_what_comes_late_is_found_by_whoever_takes_it_back(world: VsphereWorld, slow: RegisterSpec) -> None:
+    given_up(world.open(), slow)
+    other = world.open()
+    with pytest.raises(TransientError, match="is still registering a VM"):
+        other.registered(LABEL)
+    at_last(world, slow)
+    found = other.registered(LABEL)
+    assert found is not None
+    other.unregister(found.id)
+    assert (other.registered(LABEL), other.find("vm01-restored")) == (None, ())
 
 
 def test_a_draft_that_was_left_is_written_over(world: VsphereWorld) -> None:

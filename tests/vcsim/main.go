@@ -1,7 +1,7 @@
 // The vCenter simulator of govmomi as a counterpart of the tests, with a key pair that can be verified. Beyond the
 // library's, a VM of it asks "moved or copied?" at its next start once its extraConfig holds test.question, and does not
-// start while the file that test.needs names is not there. Settings of Cloudy's own in a .vmx are shown as a real one is
-// believed to do it.
+// start while the file that test.needs names is not there, and one beside whose .vmx lies a file test.slow is registered
+// when that is gone. Settings of Cloudy's own in a .vmx are shown as a real one is believed to do it.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/vmware/govmomi/object"
@@ -129,6 +130,31 @@ type folder struct{ simulator.Folder }
 var ours = regexp.MustCompile(`(?m)^(cloudy\.\w+|uuid\.action) = "([^"]*)"`)
 
 func (f *folder) RegisterVMTask(ctx *simulator.Context, req *types.RegisterVM_Task) soap.HasFault {
+	slow := path.Join(path.Dir(local(req.Path)), "test.slow")
+	if _, err := os.Stat(slow); err != nil {
+		return f.register(ctx, req)
+	}
+	late := simulator.CreateTask(f, "registerVm", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		inner := f.register(ctx, req).(*methods.RegisterVM_TaskBody).Res.Returnval
+		ended := simulator.Map.Get(inner).(*simulator.Task)
+		if ended.Info.Error != nil {
+			return nil, ended.Info.Error.Fault
+		}
+		return ended.Info.Result, nil
+	})
+	go func() {
+		for {
+			if _, err := os.Stat(slow); err != nil {
+				late.Run()
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return &methods.RegisterVM_TaskBody{Res: &types.RegisterVM_TaskResponse{Returnval: late.Reference()}}
+}
+
+func (f *folder) register(ctx *simulator.Context, req *types.RegisterVM_Task) soap.HasFault {
 	done := f.Folder.RegisterVMTask(ctx, req)
 	for _, each := range simulator.Map.All("VirtualMachine") {
 		vm, ok := each.(*machine)

@@ -109,10 +109,12 @@ class _Adapting:
 
     def _identify(self) -> None:
         wanted = self._wanted
+        identity = own_uuid(self._old) if wanted.keeps_identity else identity_of(wanted.label)
         SubElement(self._new, "name").text = wanted.name
-        SubElement(self._new, "uuid").text = own_uuid(self._old) if wanted.keeps_identity else identity_of(wanted.label)
+        SubElement(self._new, "uuid").text = identity
         register_namespace("cloudy", OURS)
-        SubElement(SubElement(self._new, "metadata"), f"{{{OURS}}}vm", {"label": wanted.label})
+        mark = {"label": wanted.label, "uuid": identity}  # a clone has the mark, and another uuid
+        SubElement(SubElement(self._new, "metadata"), f"{{{OURS}}}vm", mark)
 
     def _start(self) -> None:
         """What it boots by: files of firmware as distributions have them, variables as they were restored."""

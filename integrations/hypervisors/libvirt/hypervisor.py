@@ -1,12 +1,13 @@
 """KVM and QEMU by libvirt (port: bot.ports.Hypervisor).
 
-A VM that Cloudy registered has its label in the domain's metadata, and a uuid that is made of the label, so that one
-label registers one VM, whoever asks at the same time.
+A VM that Cloudy registered has its label in the domain's metadata, beside the uuid for which it was written: a clone
+takes the metadata along and has another. A new VM's uuid is made of the label, so that one label registers one VM,
+whoever asks at the same time.
 """
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import libvirt
 
 from bot.errors import ConfigError, MissingError, PermanentError
 from bot.model import LONGEST_SIGN, Alive, HypervisorInfo, Registered, RegisterSpec, Vm, VmShape
+from integrations.hypervisors import specs
 from integrations.hypervisors.libvirt import agent, definition, files, images, words, xml
 from integrations.hypervisors.libvirt.connection import Connection, dialled_url
 from integrations.hypervisors.libvirt.console import Consoles
@@ -80,7 +82,7 @@ class LibvirtHypervisor:
 
     def registered(self, label: str) -> Registered | None:
         """See the port."""
-        return self._line.ask("finding what was registered", lambda line: _labelled(line, label))
+        return self._line.ask("finding what was registered", lambda line: self._labelled(line, label))
 
     def register_vm(self, label: str, spec: RegisterSpec) -> Registered:
         """See the port. Notes are told by the call that really registers it."""
@@ -168,8 +170,13 @@ class LibvirtHypervisor:
                 f"{pattern!r} is not a regular expression ({error}).", system=self.name, operation="looking for life"
             ) from error
 
+    def _labelled(self, line: Any, label: str) -> Registered | None:
+        found = [told for told in map(_told, line.listAllDomains()) if told is not None and told.label == label]
+        cure = f"Take the mark out of the wrong one: virsh metadata NAME {definition.OURS} --remove --config"
+        return specs.only(found, label, self.name, cure)
+
     def _register(self, line: Any, label: str, spec: RegisterSpec) -> Registered:
-        found = _labelled(line, label)
+        found = self._labelled(line, label)
         if found is not None:
             return found
         taken = _by_name(line, spec.name)
@@ -215,12 +222,8 @@ class LibvirtHypervisor:
         """What must be so of any spec, whoever made it."""
         if not self._datastore:
             raise self._refused("it sees no VMstore's files: `datastore` is not set")
-        for path in (spec.directory, *spec.files):
-            if {"", ".", ".."} & set(path.split("/")) or any(ord(letter) < 32 for letter in path):
-                raise self._refused(f"{path!r} is no path on the export")
-        for path in spec.files:
-            if not path.startswith(f"{spec.directory}/"):
-                raise self._refused(f"{path!r} is outside of {spec.directory!r}")
+        if why := specs.mistake_of(spec):
+            raise self._refused(why)
         if not _NAME.fullmatch(spec.name) or spec.name in (".", ".."):
             raise self._refused(f"{spec.name!r} cannot be the name of a VM here")
 
@@ -272,11 +275,6 @@ def _chain(path: str, form: str, heads: Mapping[str, bytes]) -> tuple[tuple[str,
         raise images.BadImage(f"{name}: {error}") from error
 
 
-def _labelled(line: Any, label: str) -> Registered | None:
-    domains: Iterable[Any] = line.listAllDomains()
-    return next((told for told in map(_told, domains) if told is not None and told.label == label), None)
-
-
 def _told(domain: Any) -> Registered | None:
     """What a domain is; None where it is gone meanwhile."""
     if domain is None:
@@ -295,9 +293,10 @@ def _label_of(domain: Any) -> str:
         libvirt.VIR_ERR_NO_DOMAIN_METADATA,
     )
     try:
-        return xml.read(text).get("label", "") if text else ""
+        mark = xml.read(text) if text else None
     except xml.NotXml:
         return ""
+    return mark.get("label", "") if mark is not None and mark.get("uuid") == domain.UUIDString() else ""
 
 
 def _read(domain: Any) -> Element | None:

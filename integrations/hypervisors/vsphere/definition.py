@@ -13,7 +13,10 @@ from bot.model import Nic
 from integrations.hypervisors.vsphere import rules
 from integrations.hypervisors.vsphere.vmx import Vmx
 
-LABEL = "cloudy.label"  # the setting that carries the label; a host shows it in the VM's extraConfig
+# A host shows these settings in the VM's extraConfig.
+LABEL = "cloudy.label"  # carries the label
+PLACE = "cloudy.path"  # the .vmx for which the label was written: a clone takes the label along and has another
+READY = "cloudy.ready"  # the label once more, set by the last step only and never in a .vmx that Cloudy writes
 IDENTITY = "cloudy.identity"  # "keep": the same VM; "create": another one
 ACTION = "uuid.action"  # spares the question "moved or copied?": likewise
 _BY_CLOUDY = "Restored by Cloudy: "
@@ -32,6 +35,7 @@ class Wanted:
 
     label: str
     name: str
+    path: str  # where its .vmx is, as vSphere writes it
     here: frozenset[str]  # its files, relative to the folder of the .vmx
     cards: tuple[Nic, ...] = ()  # what was known of its network cards when it was protected, in order
     networks: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +105,7 @@ def _name(made: Vmx, source: Vmx, wanted: Wanted) -> None:
     made.set("displayName", wanted.name)
     made.set("annotation", annotated(source.get("annotation"), wanted.label))
     made.set(LABEL, wanted.label)
+    made.set(PLACE, wanted.path)
     made.set("floppy0.present", "FALSE")  # one is there unless it is said that it is not
 
 

@@ -1,6 +1,7 @@
 """VMware vSphere by vCenter, or by a single ESXi host (port: bot.ports.Hypervisor).
 
-A VM that Cloudy registered has its label in its .vmx, as `cloudy.label`, which vSphere shows as a setting of the VM.
+A VM that Cloudy registered has its label in its .vmx, as `cloudy.label`, beside the path of that .vmx, for which it was
+written: a clone takes both along and has another path. vSphere shows them as settings of the VM.
 """
 
 import posixpath
@@ -78,7 +79,8 @@ class VsphereHypervisor:
 
         def asked(session: Session) -> Registered | None:
             store = self._store(session) if self._datastore else None
-            return inventory.labelled(session, store, label)
+            registering.await_others(session, self.name)
+            return inventory.labelled(session, self.name, store, label)
 
         return self._ask("finding what was registered", asked)
 

@@ -8,12 +8,17 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from bot.model import Registered
+from integrations.hypervisors import specs
 from integrations.hypervisors.vsphere import definition, words
 from integrations.hypervisors.vsphere.connection import Session, id_of
 from integrations.hypervisors.vsphere.datastore import Datastore
 
 _ID = re.compile(r"[\w.-]{1,64}")
-_TOLD = ("name", "runtime.powerState", "config.extraConfig")
+_TOLD = ("name", "runtime.powerState", "config.extraConfig", "config.files.vmPathName")
+_CURE = (
+    f"Take the configuration parameters {definition.LABEL} and {definition.PLACE} out of the wrong one in vSphere"
+    " (Edit settings, Advanced parameters)."
+)
 
 
 class NotFound(ValueError):  # noqa: N818 - reads as what it says
@@ -48,12 +53,15 @@ def on(session: Session, datastore: Datastore | None, *paths: str) -> Iterator[t
     return session.of(datastore.store, "vm", vim.VirtualMachine, *paths)
 
 
-def labelled(session: Session, datastore: Datastore | None, label: str) -> Registered | None:
-    """What the label has registered."""
-    for vm, found in on(session, datastore, *_TOLD):
-        if label and _extra(found).get(definition.LABEL) == label:
-            return _told(vm, found)
-    return None
+def labelled(session: Session, system: str, datastore: Datastore | None, label: str) -> Registered | None:
+    """What the label has registered, whether it was set right already or not. PermanentError: several VMs."""
+    every = [_told(vm, found) for vm, found in on(session, datastore, *_TOLD)]
+    return specs.only([each for each in every if label and each.label == label], label, system, _CURE)
+
+
+def is_ready(session: Session, found: Registered) -> bool:
+    """Whether the last step of registering a labelled VM was done."""
+    return extra_of(session, vm_of(session, found.id)).get(definition.READY) == found.label
 
 
 def extra_of(session: Session, vm: Any) -> dict[str, str]:
@@ -131,10 +139,12 @@ def _named(session: Session, datastore: Datastore, kind: Any, name: str, setting
 
 
 def _told(vm: Any, found: Mapping[str, Any]) -> Registered:
+    extra = _extra(found)
+    is_meant = extra.get(definition.PLACE) == found.get("config.files.vmPathName")
     return Registered(
         id=id_of(vm),
         name=words.plain_name(str(found.get("name", ""))),
-        label=_extra(found).get(definition.LABEL, ""),
+        label=extra.get(definition.LABEL, "") if is_meant else "",
         is_on=found.get("runtime.powerState") == "poweredOn",
     )
 

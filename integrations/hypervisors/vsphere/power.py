@@ -61,7 +61,7 @@ def _answer(session: Session, vm: Any) -> None:
     said = " ".join([str(asked.text), *(f"{each.id} {each.text}" for each in asked.message or ())])
     extra = inventory.extra_of(session, vm)
     choice = _choice(asked, extra.get(definition.IDENTITY, ""))
-    if not extra.get(definition.LABEL) or choice is None or not any(each in said.lower() for each in _ASKED):
+    if not inventory.told(session, vm).label or choice is None or not any(each in said.lower() for each in _ASKED):
         raise Asks(str(asked.text).strip())
     with suppress(vim.fault.ConcurrentAccess, vmodl.fault.InvalidArgument):  # somebody else has answered
         vm.AnswerVM(asked.id, choice)
@@ -70,7 +70,7 @@ def _answer(session: Session, vm: Any) -> None:
 def _settle(session: Session, vm: Any) -> None:
     """Take the action back that was for its first start: later ones elsewhere would change its uuid each time."""
     extra = inventory.extra_of(session, vm)
-    if extra.get(definition.LABEL) and extra.get(definition.ACTION):
+    if extra.get(definition.ACTION) and inventory.told(session, vm).label:
         off = vim.option.OptionValue(key=definition.ACTION, value="")
         with suppress(*RAISED, TimeoutError):  # it runs, which is what was asked for
             session.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[off])))
@@ -81,7 +81,7 @@ def _give_up(session: Session, vm: Any) -> None:
     if asked is None:
         return
     choice = _choice(asked, _CANCEL)
-    if choice is not None and inventory.extra_of(session, vm).get(definition.LABEL):
+    if choice is not None and inventory.told(session, vm).label:
         with suppress(vim.fault.ConcurrentAccess, vmodl.fault.InvalidArgument):
             vm.AnswerVM(asked.id, choice)
 

@@ -1,7 +1,8 @@
 """Registers a VM from restored files: looks at them, adapts the .vmx on the datastore, registers it, sets it right.
 
-The label is in the .vmx before the VM is registered: one that was registered and not yet set right is found by its
-.vmx, so that one label registers one VM, whenever Cloudy was stopped.
+The label is in the .vmx before the VM is registered, so that one label registers one VM, whenever Cloudy was stopped;
+what says that the VM is finished comes with the last step. A registration that takes longer than Cloudy waits is
+waited for by whoever comes next.
 """
 
 import posixpath
@@ -10,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
-from bot.errors import PermanentError
+from bot.errors import PermanentError, TransientError
 from bot.model import Registered, RegisterSpec
+from integrations.hypervisors import specs
 from integrations.hypervisors.vsphere import definition, descriptors, inventory, power, vmx, words
-from integrations.hypervisors.vsphere.connection import Session
+from integrations.hypervisors.vsphere.connection import Session, id_of
 from integrations.hypervisors.vsphere.datastore import Datastore
-from integrations.hypervisors.vsphere.failures import RAISED
 
 _NAME = re.compile(r"[^\x00-\x1f]{1,80}")  # https://kb.vmware.com/s/article/1004088: no longer ones are registered
+_REGISTERS = "Folder.registerVm"  # how tasks of RegisterVM_Task describe themselves: TaskDescription.methodInfo
 
 
 class Registering:
@@ -37,18 +39,19 @@ class Registering:
 
     def run(self) -> Registered:
         """The VM, registered by this or by an attempt before it. PermanentError: nothing is registered."""
-        found = inventory.labelled(self._session, self._store, self._label)
-        if found is not None:
+        await_others(self._session, self._system)
+        found = inventory.labelled(self._session, self._system, self._store, self._label)
+        if found is not None and inventory.is_ready(self._session, found):
             return found
         source, file = self._source()
         path = self._store.path(file)
         notes: tuple[str, ...] = ()
         vm = self._at(path)
-        if vm is not None and source.get(definition.LABEL) != self._label:
+        if vm is not None and (source.get(definition.LABEL), source.get(definition.PLACE)) != (self._label, path):
             raise self.refused(f"{path} is registered already, as {inventory.told(self._session, vm).name}")
         folder, pool, host = inventory.place_for(self._session, self._store, self._options)
         networks = inventory.networks_of(self._session, host)
-        wanted = self._wanted(posixpath.dirname(file))
+        wanted = self._wanted(file)
         self._check_networks(source, wanted, networks)
         if vm is None:
             notes = self._adapt(source, file, wanted)
@@ -81,12 +84,13 @@ class Registering:
         file = f"{self._spec.directory}/{posixpath.basename(self._spec.directory)}.vmx"
         return vmx.parse(shape.definition), file
 
-    def _wanted(self, folder: str) -> definition.Wanted:
-        shape = self._spec.shape
+    def _wanted(self, file: str) -> definition.Wanted:
+        shape, folder = self._spec.shape, posixpath.dirname(file)
         below = [file.removeprefix(f"{folder}/") for file in self._spec.files if file.startswith(f"{folder}/")]
         return definition.Wanted(
             label=self._label,
             name=self._spec.name,
+            path=self._store.path(file),
             here=frozenset(below),
             cards=shape.nics if shape is not None and shape.kind == "vsphere" else (),
             networks=self._spec.networks,
@@ -139,7 +143,8 @@ class Registering:
         """Name, label, identity and network cards, where they are not right by the .vmx alone."""
         known = self._session.one(vm, "name", "config.uuid", "config.annotation", "config.hardware.device")
         change = vim.vm.ConfigSpec(deviceChange=self._cards(known, wanted, networks))
-        extra, mine = inventory.extra_of(self._session, vm), {definition.LABEL: self._label}
+        extra = inventory.extra_of(self._session, vm)
+        mine = {definition.LABEL: self._label, definition.PLACE: wanted.path, definition.READY: self._label}
         mine[definition.IDENTITY] = "keep" if wanted.keeps_identity else "create"
         change.extraConfig = [
             vim.option.OptionValue(key=key, value=value) for key, value in mine.items() if extra.get(key) != value
@@ -152,7 +157,7 @@ class Registering:
             change.uuid = own
         try:
             self._session.result(vm.ReconfigVM_Task(change))
-        except RAISED:
+        except vmodl.MethodFault:
             power.forget(self._session, vm)  # what was promised: nothing is registered
             raise
         return replace(inventory.told(self._session, vm), notes=notes)
@@ -196,10 +201,27 @@ class Registering:
 
 def check(spec: RegisterSpec) -> str:
     """What is wrong with a spec, whoever made it; "": nothing."""
-    for path in (spec.directory, *spec.files):
-        if {"", ".", ".."} & set(path.split("/")) or any(ord(letter) < 32 for letter in path):
-            return f"{path!r} is no path on the export"
-    for path in spec.files:
-        if not path.startswith(f"{spec.directory}/"):
-            return f"{path!r} is outside of {spec.directory!r}"
-    return "" if _NAME.fullmatch(spec.name) else f"{spec.name!r} cannot be the name of a VM here"
+    wrong = specs.mistake_of(spec)
+    return wrong or ("" if _NAME.fullmatch(spec.name) else f"{spec.name!r} cannot be the name of a VM here")
+
+
+def await_others(session: Session, system: str) -> None:
+    """Wait for all registrations that are under way: one of them may be ours, given up before it had ended.
+
+    Only afterwards it can be said what a label has registered. TransientError: one takes too long.
+    """
+    tasks = session.of(session.content.taskManager, "recentTask", vim.Task, "info.state", "info.descriptionId")
+    for task, told in tasks:
+        if told.get("info.descriptionId") != _REGISTERS or told.get("info.state") not in ("queued", "running"):
+            continue
+        try:
+            session.result(task)
+        except vmodl.MethodFault:  # whoever began it is told
+            continue
+        except TimeoutError:
+            raise TransientError(
+                f"{system} is still registering a VM (task {id_of(task)}), maybe the one that was asked for; which it"
+                " is shows when that has ended. Look at the task in vSphere if it never does.",
+                system=system,
+                operation="registering a VM",
+            ) from None
