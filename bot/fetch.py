@@ -40,6 +40,7 @@ class FetchSettings:
     arena: Arena | None = None  # the memory of all transfers; None: of its own
     older: Mapping[str, str] = field(default_factory=dict)  # file's name -> path of an older copy on the share
     is_in_place: bool = False  # files that have those names are overwritten; else nothing ever is
+    is_for_windows: bool = True  # whether Windows reads the files, and names are to be such as it takes
     reads: Reads | None = None  # the VMstore's limits, shared by all transfers; None: none
 
 
@@ -103,7 +104,7 @@ class _Fetch:
 
     def run(self, files: Sequence[StoredFile], on_progress: Callable[[Arrived], None]) -> Fetched:
         """Fetch them all; every thread has ended when this returns or raises."""
-        names = safe_places([file.name for file in files])
+        names = safe_places([file.name for file in files], is_for_windows=self._settings.is_for_windows)
         infos = [self._looked_at(file) for file in files]
         arrivals = Arrivals(on_progress, sum(file.size for file in files))
         self._make_directories(names)

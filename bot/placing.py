@@ -1,7 +1,7 @@
 """Where restored files may lie: names come from a manifest, which others may have written. Pure.
 
-What is refused would lie outside of the directory, or would be another file on some share: on one that is read by
-Windows, or that tells no upper from lower case.
+What is refused would lie outside of the directory, or would be another file there: on any share one that differs by
+upper and lower case only, and where Windows reads the files what has another meaning for it.
 """
 
 import re
@@ -15,25 +15,29 @@ OURS = ".cloudy-"  # begins the names of directories that Cloudy removes again
 _LONGEST_NAME = 255 - len(PART)  # bytes; what the shares allow
 _LONGEST = 1024  # bytes: no key is longer
 # Source: "Naming Files, Paths, and Namespaces", Microsoft; they are reserved with any extension, too.
+_NOT_IN_NAMES = frozenset('<>:"|?*')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 
 
-def safe_place(name: str) -> str:
-    """Give the name, which is safe below any directory. IntegrityError: it is not, with the reason."""
+def safe_place(name: str, *, is_for_windows: bool = True) -> str:
+    """Give the name, which is safe below any directory. IntegrityError: it is not, with the reason.
+
+    is_for_windows: it is written or read by SMB, or the hypervisor runs on Windows (bot/vacancy.py).
+    """
     if len(_bytes(name)) > _LONGEST:
         raise _refused(name, f"it is longer than {_LONGEST:,} bytes")
     if "\\" in name:
         raise _refused(name, "there is a backslash in it")
     for part in name.split("/"):
-        if why := _why_not(part):
+        if why := _why_not(part) or (_why_not_on_windows(part) if is_for_windows else ""):
             raise _refused(name, why)
     return name
 
 
-def safe_places(names: Sequence[str]) -> tuple[str, ...]:
+def safe_places(names: Sequence[str], *, is_for_windows: bool = True) -> tuple[str, ...]:
     """The names of all files of one restore. IntegrityError: one is not safe, or two would be the same place."""
     taken: dict[str, str] = {}
-    for name in map(safe_place, names):
+    for name in (safe_place(each, is_for_windows=is_for_windows) for each in names):
         for place in (_alike(name), _alike(name + PART)):
             if place in taken:
                 raise _refused(name, f"it would be the same place as {taken[place]!r}")
@@ -60,13 +64,19 @@ def _why_not(part: str) -> str:
         return "it would leave its directory"
     if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in part):
         return "there is a control character in it"
+    if len(_bytes(part)) > _LONGEST_NAME:
+        return f"a part of it is longer than {_LONGEST_NAME} bytes"
+    return "names that begin so are Cloudy's own" if _alike(part).startswith(OURS) else ""
+
+
+def _why_not_on_windows(part: str) -> str:
     if part[-1] in ". ":
         return "a part of it ends with a dot or a space, which Windows would drop"
     if _RESERVED.fullmatch(part):
         return f"{part!r} is reserved on Windows"
-    if len(_bytes(part)) > _LONGEST_NAME:
-        return f"a part of it is longer than {_LONGEST_NAME} bytes"
-    return "names that begin so are Cloudy's own" if _alike(part).startswith(OURS) else ""
+    if bad := sorted(_NOT_IN_NAMES & set(part)):
+        return f"no name on Windows has {' '.join(bad)}"
+    return ""
 
 
 def _alike(name: str) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from bot.actions.points import read_manifest
 from bot.errors import (
-    AmbiguousName,
     ArchivedError,
     CloudyError,
     ConfigError,
@@ -24,9 +23,11 @@ from bot.mounted import check_mounted
 from bot.placing import safe_place, safe_places
 from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.recall import look, recall
+from bot.registrable import can_register
 from bot.retry import Patience, retrying
 from bot.settling import zeros_of
 from bot.store import Database
+from bot.vacancy import is_for_windows, lack, taken
 from bot.watchdog import Watchdog
 from bot.words import rough_text, size_text
 
@@ -99,19 +100,22 @@ class Restorations:
                 known,
             )
         with self._place(vmstore, transaction) as place:
+            windows = is_for_windows(self._systems.restore_address(vmstore), place.host)
+            safe_places([file.name for file in source.written.files], is_for_windows=windows)
             if asked.get("is_on") and place.host is None:
                 raise RequesterError(
                     f"{vmstore} has no hypervisor in the configuration, so nobody could power it on."
                     " Leave “power on” out, or have one configured."
                 )
+            if asked.get("is_on") and place.host is not None and not _knows(place.host, source.written):
+                raise RequesterError(
+                    f"{place.host.name} cannot power it on: it finds no definition of the VM in its own words. Leave"
+                    " “power on” out; the VM is then to be registered by hand."
+                )
             name = self._name(transaction, place)
             room = int(source.data * (1 + MARGIN)) + LEAST_MARGIN
-            free = place.share.free()
-            if free is not None and free < room:
-                raise RequesterError(
-                    f"It does not fit: {vmstore} has {size_text(free)} left, and it takes {size_text(source.data)};"
-                    f" with the margin {size_text(room)}."
-                )
+            if why := lack(place.share.free(), room, vmstore):
+                raise RequesterError(why)
         found = self._restoration(transaction, source, place, name, room)
         return replace(found, decided=found.decided | {"addresses": addresses})
 
@@ -134,7 +138,7 @@ class Restorations:
     def _look(self, name: str, point: str) -> Json:
         store: ObjectStore = retrying(self._systems.target(name), self._pause, self._patience)
         written, _crc = read_manifest(store, point)
-        safe_places([file.name for file in written.files])
+        safe_places([file.name for file in written.files], is_for_windows=False)  # where it goes is judged later
         infos = [look(store, file) for file in written.files]
         locks = [info.locked_until for info in infos if info.locked_until]
         known = [_data(store, written, position) for position in range(len(written.files))]
@@ -212,7 +216,7 @@ class Restorations:
             "taken_at": written.taken_at.isoformat(),
             "expected": expected,
             "time": time,
-            "hypervisor": place.host.name if place.host else "",
+            "hypervisor": place.host.name if place.host and _knows(place.host, written) else "",
             "warnings": [*transaction.plan.get("passed", ()), *source.passed, *_notes(source, place)],
         }
         decided: Json = {
@@ -269,17 +273,7 @@ def _taken(name: str, place: _Place) -> str:
     """What has the name already; "": nothing."""
     if name in place.names:
         return f"another restore that is about to take the name {name}"
-    if place.share.exists(name):
-        return f"a folder called {name}"
-    if place.host is not None and place.host.find(name):
-        return f"a VM called {name} with {place.host.name}"
-    try:
-        place.client.find_vm(name, is_quick=True)
-    except NotFound:
-        return ""
-    except AmbiguousName:
-        return f"more than one VM called {name}"
-    return f"a VM called {name}"
+    return taken(name, place.share, place.client, place.host)
 
 
 def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bool]:
@@ -293,12 +287,19 @@ def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bo
     return sum(known.length(at) for at in range(len(known)) if not zeros_of(known, at)), True
 
 
+def _knows(host: Hypervisor, written: Manifest) -> bool:
+    return can_register(host.kind, written.vm.shape, (file.name for file in written.files))
+
+
 def _notes(source: _Source, place: _Place) -> Iterator[str]:
     if not source.is_exact:
         yield "how much of it is zeros is not known for all files: the estimate is their size"
     if source.locked_until:
         yield f"the recovery point is locked in {source.target} until {source.locked_until:%Y-%m-%d %H:%M} UTC"
-    if place.host is not None and source.written.vm.shape is None:
-        yield f"the recovery point does not tell what the VM was made of: {place.host.name} may refuse to register it"
+    if place.host is not None and not _knows(place.host, source.written):
+        yield (
+            f"the recovery point does not tell {place.host.name} in its own words what the VM was made of: the VM is to"
+            " be registered by hand"
+        )
     if place.host is None:
         yield f"{place.vmstore} has no hypervisor in the configuration: the VM is to be registered by hand"

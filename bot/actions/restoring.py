@@ -8,15 +8,16 @@ from dataclasses import asdict
 from bot.actions.context import Context
 from bot.actions.points import read_manifest
 from bot.checksum import crc64, to_hex
-from bot.errors import AmbiguousName, ChangedError, ConfigError, IntegrityError, NotFound, PermanentError
+from bot.errors import ChangedError, ConfigError, IntegrityError, PermanentError
 from bot.fetch import Arrived, FetchSettings, fetch
 from bot.folders import check_ours, check_place, check_unused, content_of
+from bot.ids import drill_name
 from bot.manifest import Manifest
 from bot.model import Bytes, Json, Resource, ResourceKind, StoredFile
 from bot.mounted import check_mounted
 from bot.placing import OURS, safe_places
 from bot.ports import Share
-from bot.words import size_text
+from bot.vacancy import is_for_windows, lack, taken
 
 _REMOVE = "remove folder"
 _READ_BACK = 16 << 20  # bytes of a file that is read back once more; of a larger one each block was checked as it came
@@ -60,9 +61,10 @@ def check(context: Context, inputs: Json) -> Json:
 
 
 def find_point(context: Context, inputs: Json) -> Json:
-    """Read the manifest. IntegrityError: it is not good, or names a file that would lie outside of the VM's folder."""
+    """Read the manifest. IntegrityError: it is not good, or names a file that would not lie where it is to."""
     written, crc = read_manifest(context.target(inputs["target"]), inputs["point"])
-    safe_places([file.name for file in written.files])
+    is_for_windows = _is_for_windows(context, context.transaction.vmstore)
+    safe_places([file.name for file in written.files], is_for_windows=is_for_windows)
     return {"manifest": to_hex(crc), "files": len(written.files), "size": written.size}
 
 
@@ -73,31 +75,16 @@ def prepare(context: Context, inputs: Json) -> Json:
     """
     store, name = inputs["vmstore"], inputs["name"]
     share = share_of(context, store)
-    if why := taken(context, store, name):
+    if why := taken(name, share, context.session(store), context.hypervisor(store)):
         raise _taken(store, why)
     free = share.free()
-    if free is not None and free < inputs["room"]:
-        raise PermanentError(
-            f"{store} has {size_text(free)} left, and {name} needs {size_text(inputs['room'])} with the margin.",
-            system="share",
-            operation="check",
-        )
+    if why := lack(free, inputs["room"], store):
+        raise PermanentError(why, system="share", operation="check")
     return {"free": -1 if free is None else free}
 
 
-def taken(context: Context, vmstore: str, name: str) -> str:
-    """What has that name on a VMstore already; "": nothing."""
-    if share_of(context, vmstore).exists(name):
-        return f"a folder called {name}"
-    try:
-        vm = context.session(vmstore).find_vm(name, is_quick=True)
-    except NotFound:
-        host = context.hypervisor(vmstore)
-        found = host.find(name) if host else ()
-        return f"a VM called {name} with {host.name}" if found and host else ""
-    except AmbiguousName:
-        return f"several VMs called {name}"
-    return f"the VM {vm.name}"
+def _is_for_windows(context: Context, vmstore: str) -> bool:
+    return is_for_windows(context.restore_address(vmstore), context.hypervisor(vmstore))
 
 
 def _taken(vmstore: str, what: str) -> PermanentError:
@@ -115,7 +102,6 @@ def download(context: Context, inputs: Json) -> Json:
     """
     store, source = inputs["vmstore"], inputs["target"]
     files, folder = manifest_of(context, inputs).files, folder_of(context.id)
-    settings = context.transfer_settings([source])
     context.check()
     content = content_of((file.name, file.size) for file in files)
     address = context.restore_address(store)
@@ -137,13 +123,23 @@ def download(context: Context, inputs: Json) -> Json:
         share=share,
         directory=folder,
         journal=context.journal,
-        settings=FetchSettings(threads=settings.threads, arena=settings.arena, reads=settings.reads),
+        settings=_how(context, store, source),
         check=context.check,
         on_progress=report,
     )
     context.moved(moved(fetched.moved))
     told = asdict(former + moved(fetched.moved))
     return {"fetched": told["read"], "zero": told["zero"], "notes": list(fetched.notes)}
+
+
+def _how(context: Context, vmstore: str, source: str) -> FetchSettings:
+    settings = context.transfer_settings([source])
+    return FetchSettings(
+        threads=settings.threads,
+        arena=settings.arena,
+        reads=settings.reads,
+        is_for_windows=_is_for_windows(context, vmstore),
+    )
 
 
 def verify(context: Context, inputs: Json) -> Json:
@@ -268,7 +264,8 @@ def remove_folder(context: Context, resource: Resource) -> bool:
         _check_unused(context, resource.system, placed)
         _rename(share, placed, resource.name)
     else:
-        check_unused(context.session(resource.system), resource.system, resource.name, _REMOVE)
+        session, name = context.session(resource.system), resource.name
+        check_unused(session, resource.system, name, _REMOVE, gone=drill_name(context.id))
     if placed:  # it has its first name again
         context.ledger.describe(resource.kind, resource.system, resource.name, placed="")
     share.remove_tree(resource.name)

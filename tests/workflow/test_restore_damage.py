@@ -71,7 +71,6 @@ DAMAGES: dict[str, Damage] = {
     "a name that climbs": named("../vm02/vm02.vmx"),
     "an absolute name": named("/etc/passwd"),
     "a name with a backslash": named("..\\x"),
-    "a reserved name": named("con.vmdk"),
     "a name of Cloudy's": named(".cloudy-x/y"),
     "two files of one name": named("VM01.vmx"),
     "a key of another's": rewritten(lambda document: file_of(document).update(key="20261101T000000Z-abcdef/x")),
@@ -87,6 +86,27 @@ DAMAGES: dict[str, Damage] = {
     "a small file is gone": lambda store, _point: store.delete(key_of(store, "vm01.vmx")),
     "an archived object": lambda store, _point: store.archived.add(key_of(store)),
 }
+
+
+@pytest.mark.parametrize("name", ["con.vmdk", "aux.", "what?.vmdk"])
+def test_a_name_that_windows_does_not_take_is_refused_only_where_it_reads_the_files(tmp_path: Path, name: str) -> None:
+    house, point = protected(tmp_path)
+    named(name)(house.targets["s3"], point.id)
+    fetched: list[str] = []
+    house.watch(lambda call: fetched.append(call) if "get_into" in call else None)
+    house.systems.restore_url = "smb://vmstore/tintri"
+    transaction = asked(house, key="1")
+    house.dispatch()
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.REFUSED
+    assert "Windows" in notice(house, transaction)
+    assert fetched == []
+    house.systems.restore_url = "nfs://vmstore/tintri"
+    transaction = asked(house, key="2")
+    house.dispatch()
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.SUCCEEDED
+    assert name in files_in(house, "vm01-restored")
 
 
 def without_digests(store: MemoryStore, _point: str) -> None:
