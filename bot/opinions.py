@@ -17,6 +17,7 @@ class Question:
     targets: tuple[str, ...] = ()
     id: str = ""  # of the transaction that it is about
     channel: str = ""  # where it would be typed
+    is_over_original: bool = False  # of a restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,17 @@ def opinions(
 ) -> tuple[Opinion, ...]:
     """One for each VM; one for a command that is about a transaction or about nothing. meant: that transaction."""
     operation = COMMANDS.get(question.command, Operation.READ)
+    if operation is Operation.RESTORE and question.is_over_original:
+        operation = Operation.RESTORE_OVER
     if meant is not None:
         about = about_transaction(meant, channel=question.channel, command=question.command)
         if operation is Operation.STOP:
             operation = stop_of(meant, actor)
         verdict = rights.judge(unit, actor, operation, about)
         return (Opinion(asked=f"{question.command} {meant.id}, {meant.vm}", verdict=verdict),)
-    to = f" to {' and '.join(question.targets)}" if question.targets else ""
+    word = "from" if question.command == "restore" else "to"
+    to = f" {word} {' and '.join(question.targets)}" if question.targets else ""
+    to += " over the original" if question.is_over_original else ""
     return tuple(
         Opinion(
             asked=f"{question.command} {vm}{to}".rstrip(),

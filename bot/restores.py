@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bot import choosing
 from bot.choosing import Chosen
-from bot.errors import NotFound
+from bot.errors import NotFound, RequesterError, UsageError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, RestoreRequest, State, Transaction
 from bot.policy import About, Operation
@@ -13,6 +13,7 @@ from bot.ports import Clock
 from bot.recorder import WAIT_S, Recorder
 from bot.rights import Rights
 from bot.store import Database, Unit
+from bot.ways import SNAPSHOT, WAYS
 
 
 class Restores(Recorder):
@@ -47,9 +48,11 @@ class Restores(Recorder):
         with refusals, self._db.unit(wait_s=WAIT_S) as unit:
             if before := unit.transactions.asked_by(request_key):
                 return before
-            _demand("VMstore", request.vmstore, self._vmstores)
-            _demand("target", request.target, self._targets)
+            demand("VMstore", request.vmstore, self._vmstores)
+            demand("target", request.target, self._targets)
+            _check(request)
             chosen = choosing.choose(unit, request, self._clock.now())
+            _check_confirmed(request, chosen)
             about = About(
                 vm=chosen.vm,
                 vmstore=request.vmstore or chosen.vmstore,
@@ -58,7 +61,8 @@ class Restores(Recorder):
                 channel=place.channel if place else "",
                 command="restore",
             )
-            self._rights.demand(unit, actor, Operation.RESTORE, about, key=request_key)
+            operation = Operation.RESTORE_OVER if request.is_over_original else Operation.RESTORE
+            self._rights.demand(unit, actor, operation, about, key=request_key)
             kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
             _audit(unit, request, kept, chosen, request_key)
         self._wake()
@@ -73,6 +77,10 @@ class Restores(Recorder):
             name=str(asked.get("as", "")),
             target=str(asked.get("from", "")),
             is_on=bool(asked.get("is_on")),
+            is_over_original=bool(asked.get("is_over")),
+            confirmed=str(asked.get("confirmed", "")),
+            is_off_allowed=bool(asked.get("is_off_allowed")),
+            via=str(asked.get("via", "")),
         )
         return self.restore(request, actor, request_key=request_key, place=place)
 
@@ -86,7 +94,7 @@ class Restores(Recorder):
             "as": request.name,
             "from": request.target,
             "is_on": request.is_on,
-        }
+        } | _said(request)
         return Transaction(
             id=transaction_id(now, secrets.randbits(30)),
             workflow="restore",
@@ -107,7 +115,43 @@ class Restores(Recorder):
         )
 
 
-def _demand(what: str, name: str, known: tuple[str, ...]) -> None:
+def _said(request: RestoreRequest) -> Json:
+    """What came later than requests did: only where it was said, so that one from before is the same one still."""
+    said: Json = {
+        "is_over": request.is_over_original,
+        "confirmed": request.confirmed,
+        "is_off_allowed": request.is_off_allowed,
+        "via": request.via,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _check(request: RestoreRequest) -> None:
+    """UsageError: it contradicts itself."""
+    if request.via not in ("", *WAYS):
+        raise UsageError(f"“via {request.via}” is no way: say via {' or via '.join(WAYS)}.")
+    if request.via == SNAPSHOT and request.target:
+        raise UsageError("“via snapshot” fetches nothing from a target: leave it out, or “from”.")
+    if request.is_over_original and request.name:
+        raise UsageError("Over the original it keeps its name: leave “as” out.")
+    if not request.is_over_original and (request.confirmed or request.is_off_allowed):
+        raise UsageError("“confirm” and “power off” belong to “over original”: without it the original is not touched.")
+
+
+def _check_confirmed(request: RestoreRequest, chosen: Chosen) -> None:
+    """UsageError: the name was not typed. RequesterError: it was another one."""
+    if not request.is_over_original or request.confirmed == chosen.vm:
+        return
+    if not request.confirmed:
+        raise UsageError(
+            f"This overwrites {chosen.vm} as it is now. If that is meant, type its name: over original confirm"
+            f" {chosen.vm} (at the command line --confirm)."
+        )
+    raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {chosen.vm}. Nothing was begun.")
+
+
+def demand(what: str, name: str, known: tuple[str, ...]) -> None:
+    """NotFound: nothing of that name is configured; "" is not asked for."""
     if name and name not in known:
         raise NotFound(f"There is no {what} called {name}. There are: {', '.join(known)}.", known)
 
@@ -120,6 +164,8 @@ def _audit(unit: Unit, request: RestoreRequest, kept: Transaction, chosen: Chose
         "targets": list(chosen.targets),
         "to": request.vmstore,
         "as": request.name,
+        "over_original": request.is_over_original,
+        "via": request.via,
     }
     unit.audit.append(
         AuditEvent(

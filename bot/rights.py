@@ -81,6 +81,8 @@ def about_transaction(transaction: Transaction, *, channel: str = "", command: s
 
 def operation_of(transaction: Transaction) -> Operation:
     """What a transaction does; one of an unknown workflow is judged like a protect."""
+    if transaction.workflow == "restore" and transaction.request.get("is_over"):
+        return Operation.RESTORE_OVER
     return COMMANDS.get(transaction.workflow, Operation.PROTECT)
 
 

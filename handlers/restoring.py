@@ -6,8 +6,10 @@ from dataclasses import replace
 from bot.model import RestoreRequest
 from handlers.clauses import Word
 
-POWER, ON = "power", "on"
-_CLAUSES = {"to": "vmstore", "as": "name", "from": "target", "at": "at"}  # word -> field
+_FLAGS = {("power", "on"): "is_on", ("power", "off"): "is_off_allowed", ("over", "original"): "is_over_original"}
+_CLAUSES = {"to": "vmstore", "as": "name", "from": "target", "at": "at", "confirm": "confirmed"}  # word -> field
+VIA = "via"
+WAYS = ("snapshot", "target")
 _ONE_WORD = ("vmstore", "target")
 _LONGEST = 255
 
@@ -27,16 +29,21 @@ def read(words: Sequence[Word]) -> RestoreRequest:
 
 
 def _begins(words: Sequence[Word], at: int) -> bool:
-    is_power = words[at].says(POWER) and at + 1 < len(words) and words[at + 1].says(ON)
-    return is_power or words[at].says(*_CLAUSES)
+    is_via = words[at].says(VIA) and at + 1 < len(words) and words[at + 1].says(*WAYS)
+    return bool(is_via or _flag(words, at)) or words[at].says(*_CLAUSES)
+
+
+def _flag(words: Sequence[Word], at: int) -> str:
+    """The two words that stand there, if they mean something together."""
+    pairs = (pair for pair in _FLAGS if words[at].says(pair[0]) and at + 1 < len(words) and words[at + 1].says(pair[1]))
+    return " ".join(next(pairs, ()))
 
 
 def _with(request: RestoreRequest, words: Sequence[Word]) -> RestoreRequest:
-    if words[0].says(POWER):
+    if flag := _flag(words, 0) or (words[0].says(VIA) and f"{VIA} {words[1].text.casefold()}"):
         if len(words) > 2:
-            raise ValueError(f"“{_short(words[2].text)}” is not understood behind “power on”.")
-        _once("power on", request.is_on)
-        return replace(request, is_on=True)
+            raise ValueError(f"“{_short(words[2].text)}” is not understood behind “{flag}”.")
+        return _flagged(request, flag)
     word = words[0].text.casefold()
     field = _CLAUSES[word]
     _once(word, getattr(request, field))
@@ -48,6 +55,21 @@ def _with(request: RestoreRequest, words: Sequence[Word]) -> RestoreRequest:
         "name": lambda: replace(request, name=value),
         "target": lambda: replace(request, target=value),
         "at": lambda: replace(request, at=value),
+        "confirmed": lambda: replace(request, confirmed=value),
+    }[field]()
+
+
+def _flagged(request: RestoreRequest, flag: str) -> RestoreRequest:
+    first, second = flag.split()
+    if first == VIA:
+        _once(VIA, request.via)
+        return replace(request, via=second)
+    field = _FLAGS[first, second]
+    _once(flag, getattr(request, field))
+    return {
+        "is_on": lambda: replace(request, is_on=True),
+        "is_off_allowed": lambda: replace(request, is_off_allowed=True),
+        "is_over_original": lambda: replace(request, is_over_original=True),
     }[field]()
 
 

@@ -72,6 +72,7 @@ class Array:
             uuid=f"FS-VIM-{name}",
             name=name,
             vmstore=self.name,
+            hypervisor="UNKNOWN",
             disks=disks,
             consistencies=("crash",),
             subdir=name,

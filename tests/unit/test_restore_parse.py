@@ -20,6 +20,12 @@ from handlers.parse import Verb
         ('"road to nowhere" as "as"', RestoreRequest(what="road to nowhere", name="as")),
         ('"power on" power on', RestoreRequest(what="power on", is_on=True)),
         ("power", RestoreRequest(what="power")),
+        ("vm01 via Snapshot", RestoreRequest(what="vm01", via="snapshot")),
+        ("via station via target", RestoreRequest(what="via station", via="target")),
+        ("all over original", RestoreRequest(what="all", is_over_original=True)),
+        ("vm 1 over original confirm vm 1 power off power on", RestoreRequest(
+            what="vm 1", is_over_original=True, confirmed="vm 1", is_off_allowed=True, is_on=True)),
+        ("over the moon at 7d", RestoreRequest(what="over the moon", at="7d")),
         ("&lt;!channel&gt;", RestoreRequest(what="<!channel>")),
     ],
 )  # fmt: skip
@@ -39,6 +45,10 @@ def test_it_is_read_in_any_order(text: str, request_: RestoreRequest) -> None:
         ("vm01 as a as b", "more than once"),
         ("vm01, vm02", "One at a time"),
         ("vm01 power on now", "not understood behind"),
+        ("vm01 via snapshot now", "not understood behind “via snapshot”"),
+        ("vm01 via snapshot via target", "“via” stands there more than once"),
+        ("vm01 over original over original", "“over original” stands there more than once"),
+        ("vm01 over original confirm", "missing behind “confirm”"),
         ('"vm01', "never closed"),
         ("vm01\nto x", "one line"),
     ],
