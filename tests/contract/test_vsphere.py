@@ -255,6 +255,39 @@ def test_a_vm_without_vmx_comes_back_by_what_was_told_of_it(world: VsphereWorld)
         hypervisor.register_vm("T2", replace(spec, name="vm02", shape=None))
 
 
+@pytest.mark.parametrize(("encoding", "codec"), [("windows-1252", "cp1252"), ("Shift_JIS", "shift_jis")])
+def test_a_vmx_of_another_encoding_is_read_and_written_as_utf_8(world: VsphereWorld, encoding: str, codec: str) -> None:
+    spec, note = world.copied("vm01", "vm01-restored"), "B\N{LATIN SMALL LETTER U WITH DIAERESIS}ro"
+    note = note if codec == "cp1252" else "\N{HIRAGANA LETTER A}"
+    path = world.export / spec.directory / "vm01.vmx"
+    text = path.read_text().replace('"UTF-8"', f'"{encoding}"').replace("first line", note)
+    path.write_bytes(text.encode(codec))
+    made = world.open().register_vm(LABEL, spec)
+    assert note in world.vmx_of(made.id).read_text("utf-8")
+    assert world.settings_of(made.id)[".encoding"] == "UTF-8"
+
+
+def test_a_descriptor_of_another_encoding_is_written_as_utf_8(world: VsphereWorld) -> None:
+    spec, flat = world.copied("vm01", "vm01-restored"), "B\N{LATIN SMALL LETTER U WITH DIAERESIS}ro-flat.vmdk"
+    folder = world.export / spec.directory
+    (folder / "vm01-flat.vmdk").rename(folder / flat)
+    text = descriptor(flat).replace('"UTF-8"', '"windows-1252"')
+    (folder / "vm01.vmdk").write_bytes(text.encode("cp1252"))
+    world.open().register_vm(LABEL, replace(spec, files=(*spec.files, f"{spec.directory}/{flat}")))
+    assert 'encoding="UTF-8"\nCID' in (folder / "vm01.vmdk").read_text("utf-8")
+    assert flat in (folder / "vm01.vmdk").read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", ["vm01.vmx", "vm01.vmdk"])
+def test_an_encoding_that_is_not_known_is_refused_by_its_name(world: VsphereWorld, file: str) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    path = world.export / spec.directory / file
+    path.write_text(path.read_text().replace('"UTF-8"', '"utf-7"'))
+    with pytest.raises(PermanentError, match=rf"{file}: it is written in 'utf-7'.*Save it as UTF-8"):
+        hypervisor.register_vm(LABEL, spec)
+    assert hypervisor.registered(LABEL) is None
+
+
 def test_two_definitions_are_refused(world: VsphereWorld) -> None:
     spec = world.copied("vm01", "vm01-restored")
     second = f"{spec.directory}/vm01.vmtx"

@@ -23,7 +23,7 @@ KEYS = st.sampled_from(
 
 
 def wanted(**changes: object) -> Wanted:
-    return Wanted(**{"label": "T1", "name": "new", "here": FILES} | changes)  # type: ignore[arg-type]
+    return Wanted(**{"label": "T1", "name": "new", "path": "[tintri] new/new.vmx", "here": FILES} | changes)  # type: ignore[arg-type]
 
 
 def made(text: str, **changes: object) -> dict[str, str]:
@@ -50,8 +50,17 @@ def test_what_is_written_is_read_again(settings: dict[str, str]) -> None:
 def test_bytes_are_read_in_the_encoding_that_they_name() -> None:
     text = '.encoding = "windows-1252"\ndisplayName = "Büro"\n'
     assert vmx.parse(vmx.decode(text.encode("cp1252"))).get("displayname") == "Büro"
-    assert vmx.decode('.encoding = "none-such"\nä'.encode())
+    assert vmx.decode(b'encoding="shift_jis"\n\x82\xa0').endswith("\N{HIRAGANA LETTER A}")
+    assert vmx.decode(b'.encoding = ""\n\xff') == '.encoding = ""\n\ufffd'
     assert vmx.decode(b"\xff") == "\ufffd"
+
+
+@pytest.mark.parametrize("name", ["utf-7", "unicode_escape", "idna", "rot13", "UTF-16", "a word", "n\xfcl", "x" * 600])
+def test_only_encodings_that_vmware_writes_are_read(name: str) -> None:
+    with pytest.raises(vmx.UnknownEncoding) as told:
+        vmx.decode(f'.encoding = "{name}"\n'.encode())
+    assert name[:40] in str(told.value)
+    assert len(str(told.value)) < 300
 
 
 def test_disks_are_in_bus_order_and_drives_are_none() -> None:
@@ -85,8 +94,9 @@ def test_nothing_leads_out_and_making_it_again_changes_nothing(settings: dict[st
         first, _ = definition.adapted(source, wanted())
     except NoDefinition:
         return
-    free = {key for key, _ in first if key in ("annotation", "displayname", "guestinfo.x", "ethernet0.networkname")}
+    free = {"annotation", "displayname", "guestinfo.x", "ethernet0.networkname", definition.PLACE}
     assert [value for key, value in first if key not in free and re.search(r"[/\\]|\.\.", value)] == []
+    assert first.get(definition.PLACE) == "[tintri] new/new.vmx"
     files = [value for key, value in first if rules.is_file(key)]
     assert set(files) <= {*FILES, "emptyBackingString"}
     second, _ = definition.adapted(vmx.parse(first.text()), wanted())

@@ -14,6 +14,7 @@ _EXTENT = re.compile(
 _ANY_EXTENT = re.compile(r"^[ \t]*(?:RW|RDONLY|NOACCESS)\b", re.MULTILINE | re.IGNORECASE)
 _PARENT = re.compile(r'^[ \t]*parentFileNameHint[ \t]*=[ \t]*"?([^"\r\n]*)', re.MULTILINE | re.IGNORECASE)
 _TRACKING = re.compile(r"^[ \t]*changeTrackPath[ \t]*=.*(?:\r?\n|\Z)", re.MULTILINE | re.IGNORECASE)
+_ENCODING = re.compile(r'^([ \t]*encoding[ \t]*=[ \t]*)(?!"?utf-8\b).*$', re.MULTILINE | re.IGNORECASE)
 _OF_THE_HOST = frozenset({"VMFSRDM", "VMFSRAWRDM", "VMFSRAW", "PARTITION"})
 
 
@@ -25,7 +26,7 @@ class BadDisk(ValueError):  # noqa: N818 - reads as what it says
 class Descriptor:
     """What one disk is made of; names are of files in its own folder."""
 
-    text: str  # without the path of a map of changed blocks, which is of another time
+    text: str  # as it is to be written, in UTF-8: without the path of a map of changed blocks of another time
     extents: tuple[str, ...]
     parent: str  # the descriptor of the disk below it; "": there is none
 
@@ -41,7 +42,8 @@ def read(text: str) -> Descriptor:
         raise BadDisk("it is a device of the host (raw device mapping)")
     extents = tuple(_plain(name) for kind, name in found if kind.upper() != "ZERO")
     parents = [_plain(name) for name in _PARENT.findall(text) if name.strip()]
-    return Descriptor(text=_TRACKING.sub("", text), extents=extents, parent=parents[-1] if parents else "")
+    made = _ENCODING.sub(r'\1"UTF-8"', _TRACKING.sub("", text))
+    return Descriptor(text=made, extents=extents, parent=parents[-1] if parents else "")
 
 
 def _plain(name: str) -> str:

@@ -173,7 +173,7 @@ class VsphereHypervisor:
         file = store.inside(str(known.get("config.files.vmPathName") or ""))
         try:
             return vmx.decode(store.read(file)) if file else ""
-        except RemoteError:  # no right to it, or no such way here
+        except (RemoteError, vmx.UnknownEncoding):  # no right to it, or no such way here
             return ""
 
     def _missing(self, what: str, operation: str) -> MissingError:

@@ -78,11 +78,18 @@ class Registering:
         if len(own) > 1:
             raise self.refused(f"there are several definitions: {', '.join(own)}; leave one of them")
         if own:
-            return vmx.parse(vmx.decode(self._store.read(own[0]))), f"{posixpath.splitext(own[0])[0]}.vmx"
+            return vmx.parse(self._text(own[0])), f"{posixpath.splitext(own[0])[0]}.vmx"
         if shape is None or shape.kind != "vsphere" or not shape.definition:
             raise definition.NoDefinition("the recovery point holds no definition for vSphere")
         file = f"{self._spec.directory}/{posixpath.basename(self._spec.directory)}.vmx"
         return vmx.parse(shape.definition), file
+
+    def _text(self, file: str) -> str:
+        data = self._store.read(file)
+        try:
+            return vmx.decode(data)
+        except vmx.UnknownEncoding as error:
+            raise definition.NoDefinition(f"{posixpath.basename(file)}: {error}") from error
 
     def _wanted(self, file: str) -> definition.Wanted:
         shape, folder = self._spec.shape, posixpath.dirname(file)
@@ -118,9 +125,8 @@ class Registering:
         seen: set[str] = set()
         while disk and disk not in seen:
             seen.add(disk)
-            beside = posixpath.dirname(disk)
+            beside, text = posixpath.dirname(disk), self._text(f"{folder}/{disk}")
             try:
-                text = vmx.decode(self._store.read(f"{folder}/{disk}"))
                 read = descriptors.read(text)
                 for name in filter(None, (*read.extents, read.parent)):
                     definition.place_of(posixpath.join(beside, name), here)

@@ -11,11 +11,21 @@ from dataclasses import dataclass
 _LINE_END = re.compile(r"\r?\n|\r")
 _ESCAPED = re.compile(r"\|([0-9A-Fa-f]{2})")
 _TO_ESCAPE = re.compile(r'["|\x00-\x1f\x7f]')
-_NAMED = re.compile(rb'^\s*\.?encoding\s*=\s*"?([A-Za-z0-9_.:-]{1,40})', re.MULTILINE | re.IGNORECASE)
+_NAMED = re.compile(rb'^[ \t]*\.?encoding[ \t]*=[ \t]*"?([^"\r\n]*)', re.MULTILINE | re.IGNORECASE)
+# What hosts and desktops write, by VMware's name and Python's. Others of Python's are no encodings of text files: some
+# make of harmless bytes what nobody saw in them.
+_ENCODINGS = {"": "utf-8", "utf-8": "utf-8", "us-ascii": "ascii", "shift_jis": "cp932", "euc-jp": "euc_jp"}
+_ENCODINGS |= {name: name for name in ("gbk", "gb2312", "gb18030", "big5")} | {"euc-kr": "euc_kr"}
+_ENCODINGS |= {f"windows-{page}": f"cp{page}" for page in (874, 932, 936, 949, 950, *range(1250, 1259))}
+_ENCODINGS |= {f"iso-8859-{part}": f"iso8859_{part}" for part in (*range(1, 12), *range(13, 17))}
 _SLOT = re.compile(r"((ide|scsi|sata|nvme)([0-9]{1,3})):([0-9]{1,3})\.\w+")
 _CARD = re.compile(r"(ethernet([0-9]{1,2}))\.present")
 _BUSES = ("ide", "scsi", "sata", "nvme")
 _SECRET = re.compile(r"guestinfo\..*|remotedisplay\..*|encryption\..*|datafilekey|.*(password|passwd|secret|token).*")
+
+
+class UnknownEncoding(ValueError):  # noqa: N818 - reads as what it says
+    """The text names an encoding that is not read; says which are."""
 
 
 @dataclass(slots=True)
@@ -94,12 +104,15 @@ class Vmx:
 
 
 def decode(data: bytes) -> str:
-    """Bytes as text, in the encoding that they name themselves (UTF-8 where they do not)."""
+    """Bytes as text, in the encoding that they name themselves (UTF-8 where they do not). UnknownEncoding."""
     named = _NAMED.search(data[:4096])
-    try:
-        return data.decode(named[1].decode("ascii") if named else "utf-8")
-    except (LookupError, ValueError):
-        return data.decode("utf-8", errors="replace")
+    name = named[1].decode("utf-8", "replace").strip() if named else ""
+    if name.lower() not in _ENCODINGS:
+        raise UnknownEncoding(
+            f"it is written in {name[:40]!r}, which is not read; read are UTF-8, US-ASCII, windows-125x, ISO-8859-x,"
+            " Shift_JIS, EUC-JP, GBK, GB18030, Big5, EUC-KR. Save it as UTF-8 and name that as its encoding"
+        )
+    return data.decode(_ENCODINGS[name.lower()], errors="replace")
 
 
 def parse(text: str) -> Vmx:
