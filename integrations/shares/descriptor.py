@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from bot.errors import PermanentError
 
@@ -29,7 +29,7 @@ class Descriptor:
             yield self._number
         finally:
             if self._is_last():
-                os.close(self._number)
+                self._end()
 
     def close(self) -> None:
         """Let go of the file; what is under way ends well first. Repeating is safe."""
@@ -37,6 +37,11 @@ class Descriptor:
             unused = not self._closed and not self._users
             self._closed = True
         if unused:
+            self._end()
+
+    def _end(self) -> None:
+        """Linux lets go of it even if it says that it failed (close(2)); what is kept, flushing has said."""
+        with suppress(OSError):
             os.close(self._number)
 
     def _is_last(self) -> bool:

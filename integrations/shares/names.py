@@ -22,6 +22,16 @@ def refused(path: str, export: str, why: str) -> PermanentError:
     return PermanentError(f"{path!r} on {export} is refused: {why}.", system="share", operation="check path")
 
 
+def wrong_kind(thing: str, wanted: str, operation: str) -> PermanentError:
+    """Something else lies there than the file or directory that is wanted."""
+    return PermanentError(f"{thing} is not a {wanted}.", system="share", operation=operation)
+
+
+def taken(thing: str) -> PermanentError:
+    """Something is where a thing was to get its name."""
+    return PermanentError(f"{thing} is there already, and nothing is replaced.", system="share", operation="rename")
+
+
 def lost(path: str, why: str) -> TransientError:
     """Nobody can say of a file what of it was kept."""
     return TransientError(

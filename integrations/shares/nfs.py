@@ -8,7 +8,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote
@@ -20,7 +21,7 @@ from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import nfs_failures as failures
 from integrations.shares.line import Broken, KeptFile, Line, Opened
-from integrations.shares.names import address, full, parts_of, refused
+from integrations.shares.names import address, full, parts_of, refused, taken, wrong_kind
 from integrations.shares.nfs_files import NfsReader, NfsWriter
 from integrations.shares.walking import walk
 
@@ -135,11 +136,16 @@ class NfsShare:
         """Remove a directory and all in it; repeating is safe. Links inside are removed, not what they point to."""
         if not parts_of(directory, self.export):
             raise refused(directory, self.export, "the export itself is never removed")
-        try:
-            self._no_link(directory, self._call("remove", directory, lambda client: client.stat(self._at(directory))))
-            self._call("remove", directory, lambda client: _remove(client, self._at(directory)))
-        except MissingError:
-            return
+
+        def remove(client: Client) -> None:
+            found = client.stat(self._at(directory))
+            self._no_link(directory, found)
+            if found.type is not FileType.DIRECTORY:
+                raise wrong_kind(full(directory, self.export), "directory", "remove")
+            _remove(client, self._at(directory), found.fsid)
+
+        with suppress(MissingError):
+            self._call("remove", directory, remove)
 
     def create(self, path: str, size: int) -> Writer:
         """Open a regular file for writing, `size` bytes long. It is nobody else's: mode 0600."""
@@ -179,8 +185,12 @@ class NfsShare:
 
         def open_on(client: Client) -> Opened[Client, File]:
             with self._failing(client, operation, path):
-                found = client.stat(self._at(path))
-                return Opened(client, client.open(self._at(path), mode), _identity(found))
+                opened = client.open(self._at(path), mode)
+                try:  # afterwards: a file that takes its place meanwhile is taken for another one, never for this
+                    return Opened(client, opened, _identity(client.stat(self._at(path))))
+                except BaseException:
+                    opened.close()
+                    raise
 
         parts_of(path, self.export)
         opened = self._line.call(open_on)
@@ -245,7 +255,7 @@ class NfsShare:
     def _must_be_file(self, path: str, found: FileInfo, operation: str) -> None:
         self._no_link(path, found)
         if found.type is not FileType.FILE:
-            raise PermanentError(f"{full(path, self.export)} is not a file.", system="share", operation=operation)
+            raise wrong_kind(full(path, self.export), "file", operation)
 
     def _make(self, client: Client, path: str) -> None:
         found = _status(client, self._at(path))
@@ -266,7 +276,7 @@ class NfsShare:
         is_same = there is not None and _identity(there) == _identity(here)
         is_same = is_same and here.nlink > 1 and self._at(path) != self._at(new)
         if there is not None and not is_same:
-            raise failures.taken(full(new, self.export))
+            raise taken(full(new, self.export))
         looked[path] = here
         if here.type is FileType.FILE and (is_same or _is_linked(client, self._at(path), self._at(new))):
             client.remove(self._at(path))
@@ -301,10 +311,16 @@ def _is_linked(client: Client, path: str, new: str) -> bool:
     return True
 
 
-def _remove(client: Client, directory: str) -> None:
+def _remove(client: Client, directory: str, fsid: int) -> None:
     for item in tuple(client.scandir(directory)):
+        if item.info.fsid != fsid:
+            raise PermanentError(
+                f"{directory}/{item.name} is another file system that is mounted there. Unmount it first.",
+                system="share",
+                operation="remove",
+            )
         if item.info.type is FileType.DIRECTORY:
-            _if_there(_remove, client, f"{directory}/{item.name}")
+            _if_there(partial(_remove, fsid=fsid), client, f"{directory}/{item.name}")
         else:
             client.remove(f"{directory}/{item.name}", missing_ok=True)
     _if_there(lambda one, path: one.rmdir(path), client, directory)

@@ -121,11 +121,6 @@ def denied(failure: RemoteError, whose: FileInfo | None, operation: str) -> Remo
     return DeniedError(f"{failure.message}; {words}", system="share", operation=operation, code=failure.code)
 
 
-def taken(thing: str) -> PermanentError:
-    """Something is where a thing was to get its name."""
-    return PermanentError(f"{thing} is there already, and nothing is replaced.", system="share", operation="rename")
-
-
 def says_no_links(error: Exception) -> bool:
     """Whether the server does not make hard links, or not of this."""
     return _code(error) in _NO_LINKS

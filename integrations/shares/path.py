@@ -19,7 +19,7 @@ from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import writing
 from integrations.shares.identity import Identity
-from integrations.shares.names import full, parts_of, refused
+from integrations.shares.names import full, parts_of, refused, taken, wrong_kind
 from integrations.shares.path_files import PathReader, PathWriter
 from integrations.shares.walking import walk
 
@@ -93,7 +93,7 @@ class PathShare:
             with self._told("open", path):
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
-                    raise PermanentError(f"{self._full(path)} is not a file.", system="share", operation="open")
+                    raise wrong_kind(self._full(path), "file", "open")
             return PathReader(self.failure, path, descriptor, status.st_size)
         except BaseException:
             os.close(descriptor)
@@ -124,7 +124,7 @@ class PathShare:
                 try:
                     writing.move(parent, name, new_parent, new_name)
                 except FileExistsError as error:
-                    raise self._taken(new) from error
+                    raise taken(self._full(new)) from error
 
     def free(self) -> int | None:
         """Bytes that this user can still write."""
@@ -142,15 +142,18 @@ class PathShare:
             raise self._refused(directory, "the export itself is never removed")
         with self._told("remove", directory):
             self._real_root()  # is it mounted?
-            with suppress(FileNotFoundError), self._place(directory) as (parent, name):
-                if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            with suppress(FileNotFoundError, NotADirectoryError), self._place(directory) as (parent, name):
+                mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+                if stat.S_ISLNK(mode):
                     raise self._refused(directory, "it is, or lies behind, a link")
+                if not stat.S_ISDIR(mode):
+                    raise wrong_kind(self._full(directory), "directory", "remove")
                 self._remove(directory, parent, name)
 
     def _remove(self, directory: str, parent: int, name: str) -> None:
         try:
             _remove(name, parent)
-        except FileNotFoundError:  # somebody else is removing it too; what is left then is for the next try
+        except (FileNotFoundError, NotADirectoryError):  # somebody else does something there; the next try has the rest
             os.stat(name, dir_fd=parent, follow_symlinks=False)
             raise TransientError(
                 f"{self._full(directory)} changes while it is being removed.", system="share", operation="remove"
@@ -195,11 +198,6 @@ class PathShare:
             if error.errno == errno.ELOOP:
                 raise self._refused(path, "it is, or lies behind, a link") from error
             raise
-
-    def _taken(self, path: str) -> PermanentError:
-        return PermanentError(
-            f"{self._full(path)} is there already, and nothing is replaced.", system="share", operation="rename"
-        )
 
     def _refused(self, path: str, why: str) -> PermanentError:
         return refused(path, self.export, why)
@@ -290,8 +288,10 @@ def _fail_unless_gone(error: OSError) -> None:
 
 def _remove(top: str, parent: int) -> None:
     """Names relative to open directories: a directory that is replaced by a link meanwhile leads nowhere."""
-    walk = os.fwalk(top, topdown=False, onerror=_fail_unless_gone, dir_fd=parent)
-    for _, directories, files, descriptor in walk:
+    device = os.fstat(parent).st_dev
+    for _, directories, files, descriptor in os.fwalk(top, topdown=False, onerror=_fail_unless_gone, dir_fd=parent):
+        if os.fstat(descriptor).st_dev != device:
+            raise OSError(errno.EXDEV, "another file system is mounted in it; unmount that first")
         for name in files:
             _unlink(name, descriptor)
         for name in directories:

@@ -6,6 +6,7 @@ server tells of are refused; one that follows links by itself (samba) must keep 
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -14,14 +15,14 @@ from urllib.parse import unquote
 from smbprotocol.exceptions import SMBResponseException
 from smbprotocol.open import CreateDisposition, CreateOptions
 
-from bot.errors import ConfigError, MissingError, PermanentError
+from bot.errors import ConfigError, MissingError
 from bot.model import Entry
 from bot.ports import Reader, Writer
 from integrations.shares import smb_failures as failures
 from integrations.shares.line import KeptFile, Line, Opened
-from integrations.shares.names import address, full, parts_of, refused
+from integrations.shares.names import address, full, parts_of, refused, taken, wrong_kind
 from integrations.shares.smb_files import SmbFile, SmbReader, SmbWriter
-from integrations.shares.smb_wire import LOOK, READ, WRITE, Found, Place, SmbSession, found_of
+from integrations.shares.smb_wire import LOOK, READ, REMOVE, WRITE, Found, Place, SmbSession, found_of
 from integrations.shares.walking import walk
 
 R = TypeVar("R")
@@ -115,11 +116,16 @@ class SmbShare:
         """Remove a directory and all in it; repeating is safe. Links inside are removed, not what they point to."""
         if not self._parts(directory):
             raise refused(directory, self.export, "the export itself is never removed")
-        try:
-            self._no_link(directory, self._call("remove", directory, lambda session: session.look(self._at(directory))))
-            self._call("remove", directory, lambda session: _remove(session, self._at(directory)))
-        except MissingError:
-            return
+
+        def remove(session: SmbSession) -> None:
+            found = session.look(self._at(directory))
+            self._no_link(directory, found)
+            if not found.is_dir:
+                raise wrong_kind(full(directory, self.export), "directory", "remove")
+            _remove(session, self._at(directory))
+
+        with suppress(MissingError):
+            self._call("remove", directory, remove)
 
     def create(self, path: str, size: int) -> Writer:
         """Open a regular file for writing, `size` bytes long; its rights are those that the server gives."""
@@ -140,19 +146,16 @@ class SmbShare:
         """Rename a file or directory; PermanentError: something is there already. The server looks and does in one."""
         self._named(path)
         self._named(new)
-        tried: dict[str, tuple[int, int]] = {}
+        tried: dict[str, object] = {}
 
         def rename(session: SmbSession) -> None:
             if tried and _is_gone(session, self._at(path)) and _identity(session, self._at(new)) == tried[path]:
                 return  # a try before this one was done, only its answer was lost
-            tried[path] = _identity(session, self._at(path))
-            if not _is_gone(session, self._at(new)):
-                raise PermanentError(
-                    f"{full(new, self.export)} is there already, and nothing is replaced.",
-                    system="share",
-                    operation="rename",
-                )
-            session.rename(self._at(path), self._at(new))
+            with session.opened(self._at(path), REMOVE) as opened:
+                tried[path] = session.identity(opened)
+                if not _is_gone(session, self._at(new)):
+                    raise taken(full(new, self.export))
+                session.rename(opened, self._at(new))
 
         self._call("rename", path, rename)
 
@@ -207,7 +210,7 @@ class SmbShare:
     def _must_be_file(self, path: str, operation: str, found: Found) -> None:
         self._no_link(path, found)
         if found.is_dir:
-            raise PermanentError(f"{full(path, self.export)} is not a file.", system="share", operation=operation)
+            raise wrong_kind(full(path, self.export), "file", operation)
 
     def _no_link(self, path: str, found: Found) -> None:
         if found.is_link:
@@ -218,7 +221,7 @@ def _entry(inside: tuple[str, ...], item: Found) -> Entry:
     return Entry(path=str(PurePosixPath(*inside, item.name)), is_dir=item.is_dir, size=0 if item.is_dir else item.size)
 
 
-def _identity(session: SmbSession, path: str) -> tuple[int, int]:
+def _identity(session: SmbSession, path: str) -> object:
     with session.opened(path, LOOK) as opened:
         return session.identity(opened)
 

@@ -50,6 +50,7 @@ _ALL_MAY = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAcc
 _NO_SPARSE_FILES = (NtStatus.STATUS_INVALID_DEVICE_REQUEST, NtStatus.STATUS_NOT_SUPPORTED, 0xC0000002)
 # Of a server that knows no such information, or not of this.
 _NO_IDENTITY = (*_NO_SPARSE_FILES, NtStatus.STATUS_INVALID_INFO_CLASS, NtStatus.STATUS_INVALID_PARAMETER)
+_NO_NUMBER = (0, -1, (1 << 64) - 1)  # [MS-FSCC] 2.1.9
 _Mask = FilePipePrinterAccessMask
 LOOK = _Mask.FILE_READ_ATTRIBUTES
 READ = _Mask.FILE_READ_DATA | LOOK
@@ -194,13 +195,12 @@ class SmbSession:
             gone["delete_pending"] = True
             self._set(opened, gone)
 
-    def rename(self, path: str, new: str) -> None:
+    def rename(self, opened: Any, new: str) -> None:
         """Another name; what is there already is not replaced."""
-        with self.opened(path, REMOVE) as opened:
-            name = FileRenameInformation()
-            name["replace_if_exists"] = False
-            name["file_name"] = new
-            self._set(opened, name)
+        name = FileRenameInformation()
+        name["replace_if_exists"] = False
+        name["file_name"] = new
+        self._set(opened, name)
 
     def resize(self, opened: Any, size: int) -> None:
         """Exactly so long; what is new of it takes no room where the server knows how."""
@@ -221,8 +221,8 @@ class SmbSession:
         unit = sizes["sectors_per_unit"].get_value() * sizes["bytes_per_sector"].get_value()
         return int(sizes["caller_available_units"].get_value() * unit)
 
-    def identity(self, opened: Any) -> tuple[int, int]:
-        """What tells it from every other on the share: its number, or its size where the server gives no numbers."""
+    def identity(self, opened: Any) -> object:
+        """What tells it from every other on the share: its number, or when it was made where the server gives none."""
         number = FileInternalInformation()
         try:
             self._query(opened, number)
@@ -230,7 +230,7 @@ class SmbSession:
             if error.status not in _NO_IDENTITY:
                 raise
         found = int(number["index_number"].get_value())
-        return found, 0 if found else int(opened.end_of_file)
+        return opened.creation_time if found in _NO_NUMBER else found
 
     def in_pieces(self, length: int, work: Callable[[int, int], int]) -> int:
         """Do work(offset, length) piece by piece until all is done or one gives 0; how much was done."""

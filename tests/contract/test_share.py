@@ -194,6 +194,14 @@ def test_a_directory_is_removed_with_all_in_it_and_again(share: Share, folder: P
     assert [one.name for one in folder.iterdir()] == ["other"]
 
 
+def test_a_file_is_no_directory_to_be_removed(share: Share, folder: Path) -> None:
+    with pytest.raises(PermanentError, match="other/keep is not a directory") as caught:
+        share.remove_tree("other/keep")
+    assert not isinstance(caught.value, MissingError)
+    share.remove_tree("other/keep/below")  # there is none, so it is gone
+    assert (folder / "other" / "keep").exists()
+
+
 @pytest.mark.parametrize("path", ["", ".", "./", "./."])
 def test_the_export_itself_is_never_removed(share: Share, folder: Path, path: str) -> None:
     with pytest.raises(PermanentError, match="never removed"):

@@ -1,13 +1,17 @@
 """Shares that speak to a server themselves: what happens when it freezes, dies, refuses, is full or another's."""
 
+import errno
 import gc
 import os
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from smbprotocol.exceptions import SMBResponseException
+from smbprotocol.header import NtStatus, SMB2HeaderResponse
 
 from bot.errors import (
     CloudyError,
@@ -20,7 +24,8 @@ from bot.errors import (
 )
 from bot.ports import Share
 from bot.watchdog import Watchdog
-from integrations.shares import OPENERS
+from integrations.shares import OPENERS, nfs, nfs_files
+from integrations.shares.smb_wire import SmbSession
 from tests import fileservers
 from tests.contract.conftest import opener
 from tests.contract.test_share import read
@@ -404,6 +409,12 @@ def cut(share: Share) -> None:
     share._line.hang_up()  # type: ignore[attr-defined] # as when the connection broke between two calls
 
 
+def said(status: int) -> Exception:
+    header = SMB2HeaderResponse()
+    header["status"] = status
+    return SMBResponseException(header)  # type: ignore[no-any-return] # the library has no types
+
+
 @EACH
 def test_a_file_that_was_renamed_is_not_made_again_by_its_writer(server: FileServer, folder: Path) -> None:
     share = opener(server)()
@@ -438,12 +449,10 @@ def test_a_file_that_was_replaced_is_not_read_or_written_on(server: FileServer, 
 def test_a_rename_whose_answer_was_lost_is_known_by_the_file_itself(
     server: FileServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from integrations.shares.smb_wire import SmbSession
-
     def lose(goes: str, appears: str = "") -> None:
-        def renaming(_session: object, path: str, _new: str) -> None:
+        def renaming(_session: object, opened: Any, _new: str) -> None:
             monkeypatch.undo()
-            place = folder.joinpath(*path.split("\\"))
+            place = folder.joinpath(*opened.file_name.split("\\"))
             place.rename(place.with_name(goes))
             if appears:
                 place.with_name(appears).write_bytes(bytes(MIB))
@@ -466,6 +475,97 @@ def test_a_file_that_was_made_and_not_yet_closed_to_others_is_closed_to_them(ser
     (folder / "vm" / "new").touch(0o644)
     write(opener(server)(), "vm/new", 3, (0, b"new"))
     assert (folder / "vm" / "new").stat().st_mode & 0o777 == 0o600
+
+
+@SMB
+def test_a_file_that_has_no_number_is_known_by_when_it_was_made(
+    server: FileServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(session: SmbSession, opened: Any, information: Any) -> None:
+        raise said(NtStatus.STATUS_NOT_SUPPORTED)
+
+    monkeypatch.setattr(SmbSession, "_query", unknown)
+    share, disk = opener(server)(), folder / "vm" / "disk"
+    reader, writer = share.open("vm/disk"), share.create("vm/new", 6)
+    for offset in (0, 3):
+        writer.write_from(offset, memoryview(b"abc"))
+        writer.flush()
+        cut(share)
+    disk.unlink()
+    disk.write_bytes(bytes(MIB))
+    with pytest.raises(IntegrityError, match="replaced by another file"):
+        reader.read_into(0, memoryview(bytearray(10)))
+
+
+# --- nothing is left open ---
+
+
+@SMB
+def test_what_cannot_be_opened_for_good_is_closed_again_by_smb(
+    server: FileServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, files = SmbSession.open, []
+
+    def opening(*args: Any) -> Any:
+        files.append(real(*args))
+        return files[-1]
+
+    def fail(*_: object) -> None:
+        raise said(NtStatus.STATUS_ACCESS_DENIED)
+
+    monkeypatch.setattr(SmbSession, "open", opening)
+    share = opener(server)()
+    for call, work in (
+        ("resize", lambda: share.create("vm/new", 3)),
+        ("identity", lambda: share.create("vm/new", 3)),
+        ("identity", lambda: share.open("vm/disk")),
+        ("identity", lambda: share.rename("vm/disk", "vm/renamed")),
+        ("rename", lambda: share.rename("vm/disk", "vm/renamed")),
+    ):
+        with monkeypatch.context() as failing:
+            failing.setattr(SmbSession, call, fail)
+            with pytest.raises(DeniedError):
+                work()
+    assert files
+    assert [one.file_name for one in files if one.connected] == []
+
+
+@NFS
+def test_what_cannot_be_opened_for_good_is_closed_again_by_nfs(
+    server: FileServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    share, files = opener(server)(), []
+    share.list("")
+
+    class Noting:
+        """The client, and what it opens."""
+
+        def __init__(self, client: Any) -> None:
+            self.client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.client, name)
+
+        def open(self, *args: Any) -> Any:
+            files.append(self.client.open(*args))
+            return files[-1]
+
+    monkeypatch.setattr(share._line, "_current", Noting(share._line._current))  # type: ignore[attr-defined]
+    for call, at, work in (
+        ("_identity", nfs, lambda: share.create("vm/new", 3)),
+        ("_identity", nfs, lambda: share.open("vm/disk")),
+        ("resize", nfs_files.NfsWriter, lambda: share.create("vm/new", 3)),
+        ("_use", nfs_files.NfsReader, lambda: share.open("vm/disk")),
+    ):
+        with monkeypatch.context() as failing:
+            failing.setattr(at, call, fail)
+            with pytest.raises((DeniedError, PermissionError)):
+                work()
+    assert files
+    assert [one.name for one in files if not one.closed] == []
 
 
 # --- addresses ---
@@ -510,7 +610,7 @@ def test_a_share_without_its_password_says_where_it_belongs() -> None:
 
 @pytest.mark.parametrize(
     "url", ["smb://user:12/34hunter22@host/share", "smb://user:9?hunter22@host/share", "smb://u@h/s?password=hunter22",
-            "nfs://u@host/x?password=hunter22", "nfs://host/x?mountport=hunter22", "smb://u@h/../hunter22"],
+            "path:smb://u:hunter22@h/s", "nfs://u@host/x?password=hunter22", "nfs://host/x?mountport=hunter22", "smb://u@h/../hunter22"],
 )  # fmt: skip
 def test_no_address_is_shown_since_it_may_hold_a_password(url: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -350,7 +353,37 @@ def test_a_link_that_is_put_on_the_way_while_a_directory_is_removed_leads_nowher
     assert not (folder / "b" / "vm").exists()
 
 
-def test_a_file_is_no_directory_to_be_removed(mounted: Share, folder: Path) -> None:
-    with pytest.raises(PermanentError):
-        mounted.remove_tree("vm/old")
-    assert (folder / "vm" / "old").exists()
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may mount")
+def test_what_is_mounted_in_a_directory_is_not_removed_with_it(folder: Path) -> None:
+    script = f"""
+import os
+from integrations.shares import OPENERS
+(folder := {str(folder)!r}) and os.makedirs(f"{{folder}}/vm/mnt")
+os.system(f"mount -t tmpfs none {{folder}}/vm/mnt")
+open(f"{{folder}}/vm/mnt/theirs", "w").close()
+try:
+    OPENERS["path"](f"path:{{folder}}", export="/tintri").remove_tree("vm")
+except Exception as error:
+    print(type(error).__name__, error, os.listdir(f"{{folder}}/vm/mnt"))
+"""
+    apart = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", script]
+    told = subprocess.run(apart, check=True, capture_output=True, text=True).stdout
+    assert told.startswith("PermanentError")
+    assert "another file system is mounted in it" in told
+    assert "['theirs']" in told
+
+
+def test_a_file_that_cannot_be_closed_well_is_closed(mounted: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS may say of what was written since it was last flushed; Linux lets go of it all the same (close(2))."""
+    real = os.close
+
+    def fail(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    writer, reader = mounted.create("vm/new", 3), mounted.open("vm/old")
+    writer.write_from(0, memoryview(b"abc"))
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "close", fail)
+        writer.close()
+        reader.close()
