@@ -3,8 +3,10 @@
 All of it is read from the local database; no other system is asked.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -16,6 +18,9 @@ from bot.store import Database, Unit
 
 MOST_POINTS = 100  # of one VM, the newest
 _MOST_NAMESAKES = 20
+_MOST_ALIKE = 1_000
+_UUID = 13  # characters of one in a label
+_LABEL = re.compile(rf"(?P<name>.*?)(?: \((?P<uuid>[^()]{{1,{_UUID}}})\)|…)", re.DOTALL)
 _MOST_RUNS = 1_000
 _LONGEST = 255  # of what is looked for
 
@@ -31,6 +36,7 @@ class KeptVm:
     point: str  # transaction id of the newest one
     is_gone: bool  # on no VMstore any more, as far as was seen
     called_until: datetime | None = None  # of a namesake: when it was last seen to have that name; None: it has it now
+    label: str = ""  # the name; where another one in the same list has it, with the beginning of its uuid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +62,15 @@ class Recoverable:
         self.targets = targets
 
     def vms(self, text: str = "", limit: int = 100) -> tuple[KeptVm, ...]:
-        """VMs that may be meant by what somebody types, best first: by a name that they have or had."""
+        """VMs that may be meant by what somebody types, best first: by a name that they have or had, or by a label."""
+        text = text[:_LONGEST]
         with self._db.read() as unit:
-            return tuple(_kept(unit, point) for point in unit.points.newest_by_vm(text[:_LONGEST], limit))
+            found = _labelled([_kept(unit, point) for point in unit.points.newest_by_vm(text, limit)])
+            said = _LABEL.fullmatch(text)
+            if found or said is None:
+                return found
+            alike = _labelled([_kept(unit, point) for point in unit.points.newest_by_vm(said["name"], _MOST_ALIKE)])
+            return tuple(vm for vm in alike if vm.uuid.startswith(said["uuid"] or ""))[:limit]
 
     def vm(self, uuid: str) -> KeptVm:
         """The VM of that uuid. NotFound: it has no recovery point, or none any more."""
@@ -122,6 +134,12 @@ def _kept(unit: Unit, point: RecoveryPoint) -> KeptVm:
         point=point.transaction_id,
         is_gone=seen is None or seen.gone_at is not None,
     )
+
+
+def _labelled(vms: Sequence[KeptVm]) -> tuple[KeptVm, ...]:
+    names = Counter(vm.name for vm in vms)
+    labels = (vm.name if names[vm.name] == 1 else f"{vm.name} ({vm.uuid[:_UUID]})" for vm in vms)
+    return tuple(replace(vm, label=label) for vm, label in zip(vms, labels, strict=True))
 
 
 def _namesake(unit: Unit, point: RecoveryPoint, name: str) -> KeptVm:

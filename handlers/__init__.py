@@ -3,7 +3,18 @@
 from slack_bolt import App
 
 from bot.service import Service
-from handlers import actions, commands, events, failures, forms, homeevents, inquiries, shortcuts
+from handlers import (
+    actions,
+    commands,
+    events,
+    failures,
+    forms,
+    homeevents,
+    inquiries,
+    restoreforms,
+    shortcuts,
+    which,
+)
 from handlers.homes import Homes
 
 
@@ -14,7 +25,7 @@ def register(app: App, service: Service, homes: Homes | None = None) -> None:
     acknowledgement while five wait for the database.
     """
     homes = homes or Homes(app.client, service)
-    for listeners in (inquiries, commands, events, forms, shortcuts, failures):
+    for listeners in (inquiries, commands, events, forms, restoreforms, which, shortcuts, failures):
         listeners.register(app, service)
     for watched in (actions, homeevents):
         watched.register(app, service, homes)

@@ -42,7 +42,7 @@ COMMANDS = (
     ),
     SlashCommand(
         name="/restore",
-        description="Bring a VM back from a recovery point, under a new name",
+        description="Bring a VM back from a recovery point; alone, it opens a form",
         hint="<vm|transaction id> [to <VMstore>] [as <name>] [at <7d>] [power on]",
     ),
     SlashCommand(
@@ -125,6 +125,7 @@ def manifest(request_url: str = "") -> Json:
 
 _SHORTCUTS = {
     ids.PROTECT_SHORTCUT: "Choose VMs and targets in a form",
+    ids.RESTORE_SHORTCUT: "Choose a recovery point in a form, and where it goes",
     ids.SHOW_SHORTCUT: "Steps, files and outcome of the transaction that this message is about",
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.model import Json
 from handlers import ids
-from handlers.cards import TASK_MARKS, Card, TaskLine, of_view, one_line, visible
+from handlers.cards import TASK_MARKS, Card, Pick, TaskLine, of_view, one_line, visible
 
 PLAN, SECTIONS, TEXT = 3, 2, 1  # the levels
 
@@ -32,6 +32,7 @@ _MORE = {  # label and action by name
     "retry": ("Retry", ids.RETRY),
     "cleanup": ("Clean up now", ids.STOP),
     "verify": ("Verify", ids.VERIFY),
+    "restore": ("Restore…", ids.RESTORE),
     "audit": ("Show audit", ids.AUDIT),
 }
 _TYPED = {  # the command for a button, where there are none
@@ -40,6 +41,7 @@ _TYPED = {  # the command for a button, where there are none
     "retry": "retry",
     "cleanup": "stop",
     "verify": "verify",
+    "restore": "restore",
     "audit": "audit",
 }
 _WORDS: dict[str, tuple[str, str, str]] = {  # on an approval: label, action and style by name
@@ -123,6 +125,8 @@ def _text_lines(card: Card) -> Iterator[str]:
     for heading, items in card.lists:
         yield f"{quiet(one_line(heading))}:"
         yield from (f"• {quiet(one_line(item))}" for item in items)
+    for pick in card.picks:
+        yield quiet(one_line(f"• {pick.title}: {' · '.join(pick.lines)}"))
     yield from map(quiet, card.closing)
 
 
@@ -130,6 +134,8 @@ def _instead_of_buttons(card: Card) -> Iterator[str]:
     """Other ways to what they do."""
     if any(name in _WORDS for name in card.more):
         yield "To decide: open Cloudy in Slack, tab Home. What waits for you has its buttons there."
+    if card.picks:
+        yield f"There are no buttons here. Type: {' · '.join(quiet(pick.typed) for pick in card.picks)}"
     names = (*(("stop",) if card.stop else ()), *(("details",) if card.details else ()), *card.more)
     typed = [f"/cloudy {_TYPED[name]} {quiet(one_line(card.transaction))}" for name in names if name in _TYPED]
     if typed:
@@ -213,8 +219,16 @@ def _body(card: Card, draw: _Plain) -> Iterator[Json]:
     yield from _facts(card.facts)
     for heading, items in card.lists:
         yield draw.listed(cut(one_line(heading), _TITLE), _items(items))
+    yield from map(_pick, card.picks)
     if card.closing:
         yield _section("\n".join(_lines(card.closing)))
+
+
+def _pick(pick: Pick) -> Json:
+    """One of several, with its button beside it."""
+    said = _section("\n".join([cut(one_line(pick.title), _TITLE), *_lines(pick.lines)]))
+    button = {"type": "button", "action_id": pick.action_id, "text": _plain(pick.label), "value": pick.value}
+    return said | {"accessory": button}
 
 
 def _tail(card: Card) -> Iterator[Json]:

@@ -39,6 +39,18 @@ class TaskLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """One of several things to choose from, with its button."""
+
+    title: str
+    lines: tuple[str, ...]
+    label: str  # of the button
+    action_id: str
+    value: str
+    typed: str  # the command that chooses it, where there are no buttons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One message, from top to bottom. Texts are raw and may hold anything."""
 
@@ -49,6 +61,7 @@ class Card:
     facts: tuple[tuple[str, str], ...] = ()
     tasks: tuple[TaskLine, ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # heading, items
+    picks: tuple[Pick, ...] = ()
     closing: tuple[str, ...] = ()
     transaction: str = ""
     by: str = ""  # Slack user id to mention; anything else is left out

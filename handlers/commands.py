@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 
 from bot.model import Json
 from bot.service import Service
-from handlers import blocks, forms, parse
+from handlers import blocks, forms, parse, restoreforms
 from handlers.orders import carry_out
 from handlers.origin import of_command
 from handlers.whisper import after_ack_safe
@@ -21,7 +21,7 @@ def register(app: App, service: Service) -> None:
     """
     form = after_ack_safe(partial(open_form, service))
     app.command("/protect", middleware=[partial(protect, service)])(form)
-    app.command("/restore", middleware=[partial(restore, service)])(form)
+    app.command("/restore", middleware=[partial(restore, service)])(after_ack_safe(partial(open_restore, service)))
     app.command("/cloudy", middleware=[partial(cloudy, service)])(form)
 
 
@@ -34,15 +34,18 @@ def protect(service: Service, ack: Ack, command: Json, next: Callable[[], None])
     return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 
-def restore(service: Service, ack: Ack, command: Json) -> BoltResponse:
-    """`/restore vm01 to vmstore2 as vm01-restored`."""
+def restore(service: Service, ack: Ack, command: Json, next: Callable[[], None]) -> BoltResponse | None:
+    """`/restore vm01 to vmstore2 as vm01-restored`; alone it opens a form."""
+    if parse.is_blank(command.get("text") or ""):
+        next()
+        return None
     order = parse.Command(verb=parse.Verb.RESTORE, restoring=parse.restore(command.get("text") or ""))
     return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 
 def cloudy(service: Service, ack: Ack, command: Json, next: Callable[[], None]) -> BoltResponse | None:
-    """`/cloudy help|status|runs|show|stop|protect ...`; `/cloudy protect` alone opens a form."""
-    if parse.asks_form(command.get("text") or ""):
+    """`/cloudy help|status|runs|show|stop|protect ...`; `/cloudy protect` or `restore` alone opens a form."""
+    if parse.form_asked(command.get("text") or ""):
         next()
         return None
     order = parse.cloudy(command.get("text") or "")
@@ -50,6 +53,15 @@ def cloudy(service: Service, ack: Ack, command: Json, next: Callable[[], None]) 
 
 
 def open_form(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
-    """The form of `/protect`, after the acknowledgement."""
+    """The form of `/protect` or of `/cloudy restore`, after the acknowledgement."""
+    if parse.form_asked(command.get("text") or "") == parse.Verb.RESTORE:
+        open_restore(service, ack, command, client)
+        return
     ack()
     forms.open_protect(service, client, command["trigger_id"], of_command(command))
+
+
+def open_restore(service: Service, ack: Ack, command: Json, client: WebClient) -> None:
+    """The form of `/restore`, after the acknowledgement."""
+    ack()
+    restoreforms.open_restore(service, client, command["trigger_id"], of_command(command))

@@ -4,6 +4,9 @@ STOP = "cloudy.stop"  # value: the transaction id, so that an edit of the messag
 DETAILS = "cloudy.details"  # value: the transaction id
 VERIFY = "cloudy.verify"  # value: the transaction id
 RETRY = "cloudy.retry"  # value: the transaction id
+RESTORE = "cloudy.restore"  # opens the form; value: the id of a recovery point, or of a transaction about one
+RESTORE_ROW = "cloudy.restore.row"  # a menu of recovery points, likewise
+WHICH_VM = "cloudy.restore.which"  # value: one VM of several, and the order (handlers/namesakes.py)
 AUDIT = "cloudy.audit"  # value: the transaction id
 APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one approval, and of nothing else
 PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)
@@ -11,15 +14,20 @@ NEXT_PAGE = "cloudy.page.next"  # value: likewise
 
 PROTECT_FORM = "cloudy.form.protect"  # callback_id of the form
 FORM_VM = "cloudy.form.vm"  # its menu of VMs
+RESTORE_FORM = "cloudy.form.restore"  # callback_id of the form
+RESTORE_VM = "cloudy.form.restore.vm"  # its menu of VMs
 
 HOME_PROTECT = "cloudy.home.protect"
+HOME_RESTORE = "cloudy.home.restore"
 HOME_FILTER = "cloudy.home.filter"
 HOME_PREVIOUS, HOME_NEXT = "cloudy.home.previous", "cloudy.home.next"  # value: what the list is to show
 
 PROTECT_SHORTCUT = "cloudy.shortcut.protect"
+RESTORE_SHORTCUT = "cloudy.shortcut.restore"
 SHOW_SHORTCUT = "cloudy.shortcut.show"
 SHORTCUTS = (  # features.shortcuts of the app's manifest: label (at most 24 characters), callback_id, type
     ("Protect a VM", PROTECT_SHORTCUT, "global"),
+    ("Restore a VM", RESTORE_SHORTCUT, "global"),
     ("Show this transaction", SHOW_SHORTCUT, "message"),
 )
 

@@ -4,6 +4,7 @@ The acknowledgement says how many rows there are, in text alone, since nothing t
 the table follows over the response_url, where it can, drawn simpler. A longer list comes as a file besides.
 """
 
+import dataclasses
 from functools import partial
 
 from slack_bolt import Ack, App
@@ -62,7 +63,10 @@ def turn(service: Service, teller: Teller, ack: Ack, body: Json, action: Json, c
 def _answer(service: Service, inquiry: Inquiry, origin: Origin) -> tables.Table:
     """Whoever turns a page must be allowed to read it now."""
     service.demand_reading(inquiry.verb, origin.actor, origin.channel)
-    return lists.table(service.questions, inquiry, _CLOCK.now())
+    table = lists.table(service.questions, inquiry, _CLOCK.now())
+    if table.menu and service.barred("restore", origin.actor, origin.channel):
+        table = dataclasses.replace(table, menu=None)
+    return table
 
 
 def _said(service: Service, table: tables.Table, inquiry: Inquiry, origin: Origin) -> str:
@@ -96,4 +100,4 @@ def _show(
     except CloudyError:
         pass  # shown twice is better than not at all
     otherwise = partial(whisper, client, origin, tables.card(table))
-    teller.tell(url, table, otherwise, replace=replace)
+    teller.tell(url, partial(tables.draw, table), otherwise, replace=replace)

@@ -1,7 +1,7 @@
 """The answers to questions, as tables for a person and as sheets for a spreadsheet."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from bot.questions import PAGE, Questions
 from bot.words import size_text
 from handlers import asked, ids, pictures
 from handlers.asked import Inquiry
-from handlers.tables import Table, Turn
+from handlers.tables import Menu, Table, Turn
 
 SHEET_FROM = 100  # a list with more rows is sent as a file too
 MOST_ROWS = 20_000  # of one sheet
@@ -127,8 +127,16 @@ def _points(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
         right=frozenset({3}),
         total=found.page.total,
         lines=_whose(found),
+        menu=_restores(found.page.rows, now),
         turns=_turns(inquiry, found.page),
     )
+
+
+def _restores(points: Sequence[RecoveryPoint], now: datetime) -> Menu | None:
+    """The form of a restore, from one of the rows; a point that is in several targets is there once."""
+    once = {point.transaction_id: point for point in points}
+    options = tuple((f"{_at(point.taken_at)}, {_ago(now, point.taken_at)} · {key}", key) for key, point in once.items())
+    return Menu(label="Restore…", action_id=ids.RESTORE_ROW, options=options) if options else None
 
 
 def _point_row(point: RecoveryPoint, now: datetime, *, several: bool) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.clock import SystemClock
-from bot.errors import NotFound, UsageError
+from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, asked, history, lists, tables
+from handlers import answers, asked, history, lists, namesakes, tables
 from handlers.cards import Card
 from handlers.inquiries import promised
 from handlers.origin import Origin
@@ -29,7 +29,10 @@ def question_of(order: Command, channel: str = "") -> Question:
     vms, targets = (meant.request.vms, meant.request.targets) if meant.request else ((), ())
     if meant.restoring:
         vms, targets = (meant.restoring.what,), tuple(filter(None, (meant.restoring.target,)))
-    return Question(command=meant.verb, vms=vms, targets=targets, id=meant.id, channel=channel)
+    is_over = bool(meant.restoring and meant.restoring.is_over_original)
+    return Question(
+        command=meant.verb, vms=vms, targets=targets, id=meant.id, channel=channel, is_over_original=is_over
+    )
 
 
 def _status(service: Service, origin: Origin) -> Card:
@@ -67,8 +70,14 @@ def _delete(service: Service, order: Command, origin: Origin) -> Card:
 
 def _restore(service: Service, order: Command, origin: Origin) -> Card:
     assert order.restoring is not None  # noqa: S101 - parse gives one with this verb
-    key, place = origin.key, origin.place
-    asked = service.restores.restore(order.restoring, origin.actor, request_key=key, place=place)
+    request, key = order.restoring, origin.key
+    try:
+        asked = service.restores.restore(request, origin.actor, request_key=key, place=origin.place)
+    except AmbiguousName:
+        vms = service.recoverable.namesakes(request.what)
+        if len(vms) < 2:  # a part of several ids
+            raise
+        return namesakes.question(vms, request, origin.actor.id, key)
     return answers.accepted([asked])
 
 

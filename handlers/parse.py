@@ -27,7 +27,8 @@ DELETE_USAGE = (
 )
 RESTORE_USAGE = (
     "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>] [from <target>]"
-    " [at <7d, 24h, 2026-11-01 or 2026-11-01 14:30>] [power on]   e.g. /restore vm01 to vmstore2 as vm01-restored"
+    " [at <7d, 24h, 2026-11-01 or 2026-11-01 14:30>] [via <snapshot or target>] [power on]"
+    " [over original confirm <its name> [power off]]   e.g. /restore vm01 to vmstore2 as vm01-restored"
 )
 RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
 CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
@@ -154,9 +155,10 @@ def is_blank(text: str) -> bool:
     return not _INVISIBLE.sub("", text).strip()
 
 
-def asks_form(text: str) -> bool:
-    """Whether it is `/cloudy protect` and nothing more."""
-    return _INVISIBLE.sub("", text).strip().casefold() == Verb.PROTECT
+def form_asked(text: str) -> str:
+    """The command whose form `/cloudy protect` or `/cloudy restore`, and nothing more, asks for; "": none."""
+    said = _INVISIBLE.sub("", text).strip().casefold()
+    return said if said in (Verb.PROTECT, Verb.RESTORE) else ""
 
 
 def format_protect(request: ProtectRequest) -> str:

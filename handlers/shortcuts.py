@@ -7,7 +7,7 @@ from slack_sdk import WebClient
 
 from bot.model import Json
 from bot.service import Service
-from handlers import answers, forms, ids
+from handlers import answers, forms, ids, restoreforms
 from handlers.origin import of_shortcut
 from handlers.whisper import after_ack_safe, tell_once
 
@@ -15,6 +15,7 @@ from handlers.whisper import after_ack_safe, tell_once
 def register(app: App, service: Service) -> None:
     """Listen."""
     app.global_shortcut(ids.PROTECT_SHORTCUT)(after_ack_safe(partial(protect, service)))
+    app.global_shortcut(ids.RESTORE_SHORTCUT)(after_ack_safe(partial(restore, service)))
     app.message_shortcut(ids.SHOW_SHORTCUT)(after_ack_safe(partial(show, service)))
 
 
@@ -22,6 +23,12 @@ def protect(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """ "Protect a VM", from anywhere."""
     ack()
     forms.open_protect(service, client, str(body["trigger_id"]), of_shortcut(body))
+
+
+def restore(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
+    """ "Restore a VM", from anywhere."""
+    ack()
+    restoreforms.open_restore(service, client, str(body["trigger_id"]), of_shortcut(body))
 
 
 def show(service: Service, ack: Ack, body: Json, client: WebClient) -> None:

@@ -17,6 +17,7 @@ _CELL, _WIDE, _LINE, _TITLE, _LABEL = 80, 240, 400, 150, 75
 _CELLS = 9000  # characters in all cells
 _SECTION, _TEXT = 2800, 3900
 _ROWS = 99  # and the header
+_OPTIONS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,15 @@ class Turn:
     label: str
     action_id: str
     value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menu:
+    """A menu that does something with one row."""
+
+    label: str
+    action_id: str
+    options: tuple[tuple[str, str], ...]  # label, value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +51,7 @@ class Table:
     total: int = 0  # rows of the whole list
     lines: tuple[str, ...] = ()  # under the title
     closing: tuple[str, ...] = ()
+    menu: Menu | None = None
     turns: tuple[Turn, ...] = ()
     version: int = 1  # another one on each page, since a page replaces the one before
 
@@ -70,8 +81,9 @@ def _blocks(table: Table, level: int) -> Iterator[Json]:
         yield from _sections(table)
     if table.closing:
         yield _section("\n".join(table.closing))
-    if table.turns:
-        yield {"type": "actions", "elements": [_button(turn) for turn in table.turns]}
+    elements = [*([_menu(table.menu)] if table.menu else []), *map(_button, table.turns)]
+    if elements:
+        yield {"type": "actions", "elements": elements}
 
 
 def _named(table: Table, blocks: Iterator[Json]) -> Iterator[Json]:
@@ -126,8 +138,18 @@ def _line(row: tuple[str, ...]) -> str:
 
 
 def _button(turn: Turn) -> Json:
-    label = {"type": "plain_text", "text": cut(turn.label, _LABEL), "emoji": False}
-    return {"type": "button", "action_id": turn.action_id, "text": label, "value": turn.value}
+    return {"type": "button", "action_id": turn.action_id, "text": _label(turn.label), "value": turn.value}
+
+
+def _menu(menu: Menu) -> Json:
+    options = [{"text": _label(label), "value": value} for label, value in menu.options[:_OPTIONS]]
+    return {
+        "type": "static_select", "action_id": menu.action_id, "placeholder": _label(menu.label), "options": options
+    }  # fmt: skip
+
+
+def _label(text: str) -> Json:
+    return {"type": "plain_text", "text": cut(one_line(text), _LABEL) or "–", "emoji": False}
 
 
 def _section(text: str) -> Json:

@@ -1,4 +1,4 @@
-"""Shows a table over a response_url, drawn simpler where Slack refuses it; in threads of its own, since it waits.
+"""Shows an answer over a response_url, drawn simpler where Slack refuses it; in threads of its own, since it waits.
 
 Source: docs.slack.dev/interactivity/handling-user-interaction: five answers within 30 minutes, seen by one person, in
 channels that the bot is not in as well. An answer that Slack does not take is told by status and body.
@@ -13,9 +13,7 @@ from http.client import HTTPException
 from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from handlers import tables
-from handlers.blocks import TEXT, Rendered
-from handlers.tables import TABLE, Table
+from handlers.blocks import PLAN, TEXT, Rendered
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +23,7 @@ _AFTER_ACK_S = 0.3  # so that the acknowledgement stands above it
 _TIMEOUT_S = 5
 _LONGEST_WAIT_S = 30.0
 _SIMPLER_FOR_S = 6 * 3600.0
+Draw = Callable[[int], Rendered]
 
 
 class Teller:
@@ -33,26 +32,29 @@ class Teller:
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="teller")
         self._pause = pause
-        self._level = TABLE
+        self._level = PLAN
         self._simpler_until = 0.0
 
-    def tell(self, url: str, table: Table, otherwise: Callable[[], None], *, replace: bool = False) -> None:
-        """Show it soon; otherwise: what is done where the URL takes nothing. replace: the message that was clicked."""
-        self._pool.submit(self._tell_safely, url, table, otherwise, replace=replace)
+    def tell(self, url: str, draw: Draw, otherwise: Callable[[], None], *, replace: bool = False) -> None:
+        """Show it soon, in the place of the message that was clicked (replace).
 
-    def _tell_safely(self, url: str, table: Table, otherwise: Callable[[], None], *, replace: bool) -> None:
+        draw: by the level. otherwise: what is done where the URL takes nothing.
+        """
+        self._pool.submit(self._tell_safely, url, draw, otherwise, replace=replace)
+
+    def _tell_safely(self, url: str, draw: Draw, otherwise: Callable[[], None], *, replace: bool) -> None:
         try:
             if not replace:
                 self._pause(_AFTER_ACK_S)
-            if not url or not self._told(url, table, replace=replace):
+            if not url or not self._told(url, draw, replace=replace):
                 otherwise()
         except Exception:  # noqa: BLE001 - of one answer; the thread is there for the next ones
             _log.exception("a list was not shown", extra={"action": "teller"})
 
-    def _told(self, url: str, table: Table, *, replace: bool) -> bool:
-        level = self._level if time.monotonic() < self._simpler_until else TABLE
+    def _told(self, url: str, draw: Draw, *, replace: bool) -> bool:
+        level = self._level if time.monotonic() < self._simpler_until else PLAN
         while True:
-            answer = self._sent(url, tables.draw(table, level), replace=replace)
+            answer = self._sent(url, draw(level), replace=replace)
             if answer is None:
                 return False
             if _is_ok(answer):

@@ -162,7 +162,7 @@ def test_the_receipt_of_a_protection_tells_keys_checksum_and_offers_verify_and_a
     assert facts["Manifest"] == f"s3: {protected.id}/manifest.json"
     assert facts["Prefix"] == f"{protected.id}/"
     assert facts["CRC-64/NVME"] == f"vm01-flat.vmdk {crc:016x}"
-    assert told["buttons"] == ["verify", "audit"]
+    assert told["buttons"] == ["verify", "restore", "audit"]
 
 
 def test_of_many_disks_the_manifests_checksum_is_told(house: House) -> None:

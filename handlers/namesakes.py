@@ -1,0 +1,97 @@
+"""Which of several VMs that had one name: the question, and what stands in its buttons.
+
+A button carries the order with the VM in it, who was asked, and the request that it began with: so whatever is clicked
+how often, it is one order, and of the one who gave it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bot.errors import UsageError
+from bot.model import RestoreRequest
+from bot.recoverable import KeptVm
+from handlers import clauses, ids
+from handlers.cards import Card, Pick
+
+_LONGEST = 2000  # characters of a button's value
+_MOST = 10  # VMs in one question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a button says."""
+
+    by: str  # id of the one who was asked
+    key: str  # of the request that the question began with
+    request: RestoreRequest
+
+
+def question(vms: Sequence[KeptVm], request: RestoreRequest, by: str, key: str) -> Card:
+    """Ask which one; vms: newest first."""
+    picks = tuple(_pick(vm, Answer(by=by, key=key, request=replace(request, what=vm.uuid))) for vm in vms[:_MOST])
+    more = f"… and {len(vms) - _MOST} more: say the uuid instead of the name." if len(vms) > _MOST else ""
+    return Card(
+        kind="which",
+        title=f"{request.what} was the name of {len(vms)} VMs. Which one?",
+        lines=("Each is another VM, told by its uuid. What else you asked for stays as it is.",),
+        picks=tuple(pick for pick in picks if len(pick.value) <= _LONGEST),
+        closing=(more,) if more else (),
+    )
+
+
+def said(vm: KeptVm) -> tuple[str, ...]:
+    """What tells it from the others, in words."""
+    known = f"on {vm.vmstore}" if vm.vmstore else "on a VMstore that this database does not know"
+    where = f"gone, was {known}" if vm.is_gone else known
+    named = "has the name now" if vm.called_until is None else f"last seen with the name {_at(vm.called_until)}"
+    return f"{vm.uuid} · {where}", f"newest recovery point {_at(vm.newest)} ({vm.point}) · {named}"
+
+
+def typed(request: RestoreRequest) -> str:
+    """The order as a command."""
+    words = (("to", request.vmstore), ("as", request.name), ("from", request.target), ("at", request.at))
+    said = "".join(f' {word} "{clauses.escaped(text)}"' for word, text in words if text)
+    return f"/restore {request.what}{said}{' power on' if request.is_on else ''}"
+
+
+def of_button(value: str) -> Answer:
+    """Read what a button carries; whoever clicked may have sent anything. UsageError: it is none of ours."""
+    try:
+        told = json.loads(value) if len(value) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        told = None
+    asked = told.get("request") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(asked, dict) or asked.keys() - _LEAST.keys():
+        raise _foreign()
+    by, key = told.get("by"), told.get("key")
+    is_whole = isinstance(by, str) and isinstance(key, str) and by and key and asked.get("what")
+    if not is_whole or not all(type(each) is type(_LEAST[name]) for name, each in asked.items()):
+        raise _foreign()
+    return Answer(by=str(by), key=str(key), request=RestoreRequest(**asked))
+
+
+def _pick(vm: KeptVm, answer: Answer) -> Pick:
+    return Pick(
+        title=vm.name, lines=said(vm), label="This one", action_id=ids.WHICH_VM,
+        value=_value(answer), typed=typed(answer.request),
+    )  # fmt: skip
+
+
+def _value(answer: Answer) -> str:
+    asked = {name: value for name, value in asdict(answer.request).items() if value != _LEAST[name] or name == "what"}
+    told = {"by": answer.by, "key": answer.key, "request": asked}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def _foreign() -> UsageError:
+    return UsageError("That button is not understood any more. Ask again.")
+
+
+_LEAST: dict[str, Any] = asdict(RestoreRequest(what=""))

@@ -1,0 +1,150 @@
+"""The form of a restore: opened by a command, button or shortcut, its menus, its submission.
+
+What it asks for goes the way of the typed command.
+"""
+
+from functools import partial
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.clock import SystemClock
+from bot.errors import CloudyError, NotFound
+from bot.model import Json, RestoreRequest
+from bot.service import Service
+from handlers import ids, modals, views
+from handlers import restoreviews as drawn
+from handlers.cards import Card
+from handlers.modals import chosen, held
+from handlers.orders import carry_out
+from handlers.origin import Origin, of_click, of_view
+from handlers.parse import Command, Verb
+from handlers.whisper import after_ack_safe, tell_once
+
+_CLOCK = SystemClock()
+_USAGE = "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>]"
+_NOTHING = "There is no recovery point yet: /protect <vm> to <target> makes one."
+_FIELDS = {"vmstore": drawn.VMSTORE, "name": drawn.NAME, "target": drawn.TARGET}  # of a request -> of the form
+
+
+def register(app: App, service: Service) -> None:
+    """Listen."""
+    app.view(ids.RESTORE_FORM)(after_ack_safe(partial(submitted, service)))
+    app.options(ids.RESTORE_VM)(partial(suggested, service))
+    app.action(ids.RESTORE_VM)(after_ack_safe(partial(vm_chosen, service)))
+    for button in (ids.RESTORE, ids.RESTORE_ROW):
+        app.action(button)(after_ack_safe(partial(clicked, service)))
+
+
+# --- opening ---
+
+
+def open_restore(service: Service, client: WebClient, trigger: str, origin: Origin, point: str = "") -> None:
+    """Open the form for who pressed the key; see modals.open_form. point: the one that is chosen already."""
+    draw = partial(_form, service, point=point)
+    form = modals.Form(title=drawn.TITLE, command="restore", usage=_USAGE, draw=draw)
+    modals.open_form(service, client, trigger, origin, form)
+
+
+def clicked(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """ "Restore…" of a receipt or of a VM, or a row of a list; the value is the id of a recovery point."""
+    point = str(action.get("value") or chosen(action))
+    ack()
+    open_restore(service, client, str(body["trigger_id"]), of_click(body), point)
+
+
+def _form(service: Service, channel: str, *, point: str) -> Json:
+    vm = None
+    if point:
+        vm, point = service.recoverable.point(point)
+    elif not service.recoverable.vms(limit=1):
+        return views.shown(Card(kind="refused", lines=(_NOTHING,)), drawn.TITLE)
+    points = service.recoverable.points(vm.uuid) if vm else ()
+    return drawn.draw(_known(service, channel, vm=vm, points=points, point=point))
+
+
+def _known(service: Service, channel: str, **more: object) -> drawn.RestoreForm:
+    return drawn.RestoreForm(
+        memo=modals.memo(channel),
+        where=modals.where(channel),
+        vmstores=service.recoverable.vmstores,
+        targets=service.recoverable.targets,
+        now=_CLOCK.now(),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+# --- its menus ---
+
+
+def suggested(service: Service, ack: Ack, body: Json) -> None:
+    """Answer each key stroke from the database."""
+    ack(options=drawn.vm_options(service.recoverable.vms(str(body.get("value") or ""))))
+
+
+def vm_chosen(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """Show the recovery points of the VM. A view that has changed since, or is closed, stays as it is."""
+    ack()
+    view, uuid = body["view"], chosen(action)
+    if uuid:
+        modals.update(client, view, _with_points(service, modals.channel_of(view), uuid), lambda: None)
+
+
+def _with_points(service: Service, channel: str, uuid: str) -> Json:
+    try:
+        vm, points = service.recoverable.vm(uuid), service.recoverable.points(uuid)
+    except CloudyError:
+        return drawn.draw(_known(service, channel))  # what is wrong with it is said when it is sent off
+    return drawn.draw(_known(service, channel, vm=vm, points=points))
+
+
+# --- its submission ---
+
+
+def submitted(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
+    """Do what the same command would; what is wrong is said beside the field, and the form stays as it was filled."""
+    view = body["view"]
+    origin = of_view(body).at(modals.channel_of(view))
+    answer, wrong = _carried_out(service, view, origin)
+    if answer is None:
+        ack(response_action="errors", errors=wrong)
+        return
+    ack()
+    tell_once(service, client, origin, answer)
+
+
+def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[Card | None, dict[str, str]]:
+    """The answer, or what is wrong by the block of each field."""
+    request, at = read(view)
+    if not request.what:
+        return None, {drawn.VM: "Choose a VM."}
+    flaws = service.recoverable.flaws(request)
+    if wrong := {_FIELDS[field]: why for field, why in flaws.items()}:
+        _keep_refusal(service, origin, request, wrong)
+        return None, wrong
+    try:
+        return carry_out(service, Command(verb=Verb.RESTORE, restoring=request), origin), {}
+    except CloudyError as error:
+        return None, {at if isinstance(error, NotFound) else drawn.VM: error.message}
+
+
+def _keep_refusal(service: Service, origin: Origin, request: RestoreRequest, wrong: dict[str, str]) -> None:
+    said = f"restore {request.what}"
+    service.audit_refused(origin.actor, said, " ".join(wrong.values()), request_key=origin.key)
+
+
+def read(view: Json) -> tuple[RestoreRequest, str]:
+    """What was filled in, and the block of its recovery point, or of its VM where none was chosen."""
+    values = modals.values_of(view)
+    uuid = chosen(held(values, drawn.VM))
+    block = drawn.point_block(uuid)
+    point = chosen(held(values, block))
+    power = held(values, drawn.POWER).get("selected_options") or ()
+    request = RestoreRequest(
+        what=point or uuid,
+        vmstore=chosen(held(values, drawn.VMSTORE)),
+        name=str(held(values, drawn.NAME).get("value") or "").strip(),
+        target=chosen(held(values, drawn.TARGET)),
+        is_on=any(each.get("value") == drawn.ON for each in power),
+    )
+    return request, block if point else drawn.VM

@@ -1,0 +1,158 @@
+"""The form of a restore, drawn: which VM, which of its recovery points, where to and how. Pure.
+
+Slack keeps what was filled in over an update of the view where block_id and action_id stay the same. So every field
+keeps its own, but the menu of recovery points, which is another one for each VM: what was chosen of the VM before must
+not stay.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.model import Json
+from bot.recoverable import MOST_POINTS, KeptPoint, KeptVm
+from bot.words import size_text
+from handlers import ids
+from handlers.views import input_block, modal, option, plain
+
+TITLE = "Restore a VM"
+VM, POINT, VMSTORE, NAME, TARGET, POWER = "vm", "point", "vmstore", "name", "target", "power"  # blocks of the form
+ON = "on"
+_VALUE, _OPTIONS = 150, 100
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreForm:
+    """What is known when the form is drawn."""
+
+    memo: str  # private_metadata; comes back with the submission
+    where: str  # where the answers will be, in words
+    vmstores: tuple[str, ...]
+    targets: tuple[str, ...]
+    now: datetime
+    vm: KeptVm | None = None  # None: not chosen yet
+    points: tuple[KeptPoint, ...] = ()  # of that VM, newest first
+    point: str = ""  # the one that is chosen already; "": the newest good one
+
+
+def draw(form: RestoreForm) -> Json:
+    """The form of `/restore`."""
+    fields = [_vm(form), *_points(form), _vmstore(form), _name(form), _target(form), _power()]
+    where: Json = {"type": "context", "elements": [plain(form.where)]}
+    frame = modal(TITLE) | {"callback_id": ids.RESTORE_FORM, "submit": plain("Restore"), "close": plain("Cancel")}
+    return {**frame, "private_metadata": form.memo, "blocks": [*fields, where]}
+
+
+def vm_options(vms: Sequence[KeptVm]) -> list[Json]:
+    """Entries of the menu of VMs; one that Slack would not give back whole is left out."""
+    return [_vm_option(vm) for vm in vms if 0 < len(vm.uuid) <= _VALUE][:_OPTIONS]
+
+
+def point_block(uuid: str) -> str:
+    """The block of the menu of that VM's recovery points."""
+    return f"{POINT}-{zlib.crc32(uuid.encode()):08x}"
+
+
+def newest_good(points: Sequence[KeptPoint]) -> str:
+    """Id of the newest one that is fit to be restored from; "": none is."""
+    return next((point.id for point in points if not point.flaw), "")
+
+
+def standing(point: KeptPoint) -> str:
+    """What is known of a recovery point beside its time and size."""
+    if point.flaw:
+        return "❌ not good: it was found damaged, or is being deleted"
+    verified = f"✅ verified {point.verified_at:%d %b %Y}" if point.verified_at else "not verified yet"
+    return f"{', '.join(point.targets)} · {verified}"
+
+
+def ago(now: datetime, then: datetime) -> str:
+    """The largest unit is enough, since the time itself stands beside it."""
+    minutes = int((now - then).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
+
+
+def _vm(form: RestoreForm) -> Json:
+    menu: Json = {
+        "type": "external_select",
+        "action_id": ids.RESTORE_VM,
+        "min_query_length": 0,
+        "placeholder": plain("A part of its name, also of one that is gone"),
+    }
+    if form.vm is not None and len(form.vm.uuid) <= _VALUE:
+        menu["initial_option"] = _vm_option(form.vm)
+    hint = (
+        "" if form.vm else "Its recovery points come here as soon as it is chosen; without a choice it is the newest."
+    )
+    return input_block(VM, "VM", menu, hint=hint) | {"dispatch_action": True}
+
+
+def _vm_option(vm: KeptVm) -> Json:
+    where = f"on {vm.vmstore}" if vm.vmstore else "of a VMstore that is not known here"
+    gone = "gone, was " if vm.is_gone else ""
+    newest = f"{gone}{where} · newest {_at(vm.newest)}"
+    return option(vm.label or vm.name, vm.uuid, newest)
+
+
+def _points(form: RestoreForm) -> Iterator[Json]:
+    """Nothing before a VM is chosen."""
+    if form.vm is None or not form.points:
+        return
+    shown = form.points[:_OPTIONS]
+    offered = [_point_option(point, form) for point in shown]
+    wanted = form.point or newest_good(shown)
+    menu: Json = {"type": "static_select", "options": offered, "placeholder": plain("Which one")}
+    if first := next((each for each in offered if each["value"] == wanted), None):
+        menu["initial_option"] = first
+    hint = f"The newest {MOST_POINTS}. An older one: /restore <vm> at <time>" if len(form.points) >= MOST_POINTS else ""
+    yield input_block(point_block(form.vm.uuid), "Recovery point", menu, hint=hint)
+
+
+def _point_option(point: KeptPoint, form: RestoreForm) -> Json:
+    good = " · newest good one" if point.id == newest_good(form.points) else ""
+    said = f"{_at(point.taken_at)} · {ago(form.now, point.taken_at)} · {size_text(point.size)}{good}"
+    return option(said, point.id, standing(point))
+
+
+def _vmstore(form: RestoreForm) -> Json:
+    there = form.vm.vmstore if form.vm and form.vm.vmstore in form.vmstores else ""
+    menu: Json = {
+        "type": "static_select",
+        "options": [option(name, name) for name in form.vmstores[:_OPTIONS]],
+        "placeholder": plain(f"{there}, where it was" if there else "The one that it was on"),
+    }
+    return input_block(VMSTORE, "To VMstore", menu, optional=True)
+
+
+def _name(form: RestoreForm) -> Json:
+    field: Json = {
+        "type": "plain_text_input",
+        "max_length": _LONGEST_NAME,
+        "placeholder": plain(f"{form.vm.name}-restored" if form.vm else "<vm>-restored", 150),
+    }
+    hint = "The new VM and its folder are called so. What is there stays as it is."
+    return input_block(NAME, "As name", field, hint=hint, optional=True)
+
+
+def _target(form: RestoreForm) -> Json:
+    menu: Json = {
+        "type": "static_select",
+        "options": [option(name, name) for name in form.targets[:_OPTIONS]],
+        "placeholder": plain("The first that has it whole"),
+    }
+    return input_block(TARGET, "From target", menu, optional=True)
+
+
+def _power() -> Json:
+    on = option("Power it on at the end", ON, "and see that something in it answers; network cards not connected")
+    return input_block(POWER, "Power", {"type": "checkboxes", "options": [on]}, optional=True)
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%d %b %Y %H:%M} UTC"
