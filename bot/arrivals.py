@@ -11,6 +11,7 @@ class Arrived:
 
     fetched: int = 0  # by this call, from the target
     local: int = 0  # by this call, from what lay on the share
+    older: int = 0  # of those, what an older copy had
     zero: int = 0  # by this call, and never fetched
     done: int = 0  # of `total`, what lies on the share, also from before
     total: int = 0
@@ -22,7 +23,7 @@ class Arrivals:
     def __init__(self, on_progress: Callable[[Arrived], None], total: int) -> None:
         self._on_progress = on_progress
         self._total = total
-        self._fetched, self._local, self._zero = 0, 0, 0
+        self._fetched, self._local, self._older, self._zero = 0, 0, 0, 0
         self._before, self._done, self._size = 0, 0, 0  # of files that have ended; of the file, and how long that is
         self._zero_here = 0  # of the file
         self._lock = Lock()
@@ -31,7 +32,14 @@ class Arrivals:
     def moved(self) -> Arrived:
         """How far it is."""
         done = self._before + self._done
-        return Arrived(fetched=self._fetched, local=self._local, zero=self._zero, done=done, total=self._total)
+        return Arrived(
+            fetched=self._fetched,
+            local=self._local,
+            older=self._older,
+            zero=self._zero,
+            done=done,
+            total=self._total,
+        )
 
     def begin(self, size: int) -> None:
         """A file begins; the one before it is there."""
@@ -55,6 +63,12 @@ class Arrivals:
         """Count what lay on the share; it is not there yet."""
         with self._lock:
             self._local += size
+
+    def older(self, size: int) -> None:
+        """Count what an older copy had."""
+        with self._lock:
+            self._local += size
+            self._older += size
 
     def zero(self, size: int) -> None:
         """Count zeros that are there without having been fetched."""

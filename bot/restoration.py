@@ -20,6 +20,7 @@ from bot.errors import (
 from bot.manifest import Manifest
 from bot.model import Json, State, StepState, Transaction
 from bot.mounted import check_mounted
+from bot.nearby import folders_of, older_copies
 from bot.placing import safe_place, safe_places
 from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.recall import look, recall
@@ -62,6 +63,7 @@ class _Source:
     is_exact: bool
     locked_until: datetime | None
     passed: tuple[str, ...] = ()  # why another target was not taken
+    older: tuple[str, ...] = ()  # paths of files on the VMstore that may have some of it
 
 
 @dataclass(slots=True)
@@ -102,20 +104,14 @@ class Restorations:
         with self._place(vmstore, transaction) as place:
             windows = is_for_windows(self._systems.restore_address(vmstore), place.host)
             safe_places([file.name for file in source.written.files], is_for_windows=windows)
-            if asked.get("is_on") and place.host is None:
-                raise RequesterError(
-                    f"{vmstore} has no hypervisor in the configuration, so nobody could power it on."
-                    " Leave “power on” out, or have one configured."
-                )
-            if asked.get("is_on") and place.host is not None and not _knows(place.host, source.written):
-                raise RequesterError(
-                    f"{place.host.name} cannot power it on: it finds no definition of the VM in its own words. Leave"
-                    " “power on” out; the VM is then to be registered by hand."
-                )
+            if asked.get("is_on"):
+                _demand_host(place, source.written)
             name = self._name(transaction, place)
             room = int(source.data * (1 + MARGIN)) + LEAST_MARGIN
             if why := lack(place.share.free(), room, vmstore):
                 raise RequesterError(why)
+            files, folders = source.written.files, folders_of(source.written.vm, place.client)
+            source = replace(source, older=tuple(older_copies(files, place.share, folders).values()))
         found = self._restoration(transaction, source, place, name, room)
         return replace(found, decided=found.decided | {"addresses": addresses})
 
@@ -204,9 +200,7 @@ class Restorations:
         written, asked = source.written, transaction.request
         settled: Json = {"name": name, "target": source.target, "room": room}
         taken_at = f"{written.taken_at:%Y-%m-%d %H:%M} UTC"
-        zero = written.size - source.data
-        expected = f"{size_text(source.data)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
-        time = self._time(source, place.vmstore)
+        expected, time = _expected(source), self._time(source, place.vmstore)
         facts: Json = {
             "vm": written.vm.name,
             "source": written.vm.vmstore,  # rights are judged by it, too
@@ -287,8 +281,29 @@ def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bo
     return sum(known.length(at) for at in range(len(known)) if not zeros_of(known, at)), True
 
 
+def _demand_host(place: _Place, written: Manifest) -> None:
+    """RequesterError: nobody could power it on."""
+    if place.host is None:
+        raise RequesterError(
+            f"{place.vmstore} has no hypervisor in the configuration, so nobody could power it on."
+            " Leave “power on” out, or have one configured."
+        )
+    if not _knows(place.host, written):
+        raise RequesterError(
+            f"{place.host.name} cannot power it on: it finds no definition of the VM in its own words. Leave"
+            " “power on” out; the VM is then to be registered by hand."
+        )
+
+
 def _knows(host: Hypervisor, written: Manifest) -> bool:
     return can_register(host.kind, written.vm.shape, (file.name for file in written.files))
+
+
+def _expected(source: _Source) -> str:
+    zero = source.written.size - source.data
+    told = f"{size_text(source.data)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
+    folders = dict.fromkeys(path.partition("/")[0] for path in source.older)
+    return f"{told}; less, where {' or '.join(folders)} still has it" if folders else told
 
 
 def _notes(source: _Source, place: _Place) -> Iterator[str]:

@@ -7,10 +7,11 @@ from typing import TypeVar
 from bot.arrivals import Arrivals
 from bot.checksum import crc64
 from bot.digests import Digests
-from bot.errors import IntegrityError, PermanentError
+from bot.errors import IntegrityError, PermanentError, TransientError
 from bot.grains import MIB, Grain, grain_of, is_zero, zero_grain
 from bot.landing import Landing
 from bot.model import ObjectInfo
+from bot.nearby import Older
 from bot.ports import ObjectStore, Reader
 from bot.ranges import Stretch, stretches
 
@@ -59,7 +60,7 @@ class Settling:
         self._known = known
         self._arrivals = arrivals
         self._gap = gap
-        self._older: Reader | None = None
+        self._older = Older()
         self._here: Reader | None = None
 
     @contextmanager
@@ -70,8 +71,8 @@ class Settling:
             if landing.is_resumed or landing.is_in_place:
                 self._here = bounded(opened.enter_context(landing.reading()))
             if older and self._known is not None:
-                with suppress(PermanentError):  # it is a help, and nothing more
-                    self._older = bounded(opened.enter_context(landing.reading(older)))
+                with suppress(PermanentError, TransientError):  # it is a help, and nothing more
+                    self._older.reader = bounded(opened.enter_context(landing.reading(older)))
             yield
 
     def zero(self, size: int) -> None:
@@ -138,12 +139,10 @@ class Settling:
         landing, positions = self._landing, stretch.positions(known.grain)
         is_kept = landing.kept(stretch) is not None
         is_over = is_kept or landing.is_in_place  # what lies there is not zeros for sure
-        reader = self._here if is_kept else self._older
         there: set[int] = set()
-        if reader is not None and may_read:
-            go_on()
-            there = self._there(reader, known, stretch, room)
-            self._arrivals.local(sum(known.length(at) for at in there))
+        if may_read:
+            look = self._there_before if is_kept else self._there_in_older
+            there = look(known, stretch, room, go_on)
         if not is_over:
             self._write_runs(known, there, stretch, room, go_on)
         missing = [at for at in positions if at not in there and (is_over or not zeros_of(known, at))]
@@ -165,6 +164,32 @@ class Settling:
         for run in self._runs(known, positions, gap=0):
             with _part(room.view, stretch, run) as piece:
                 self._write(run.offset, piece, go_on, all_of_it=False)
+
+    def _there_before(self, known: Digests, stretch: Stretch, room: Room, go_on: Go) -> set[int]:
+        if self._here is None:
+            return set()
+        go_on()
+        there = self._there(self._here, known, stretch, room)
+        self._arrivals.local(sum(known.length(at) for at in there))
+        return there
+
+    def _there_in_older(self, known: Digests, stretch: Stretch, room: Room, go_on: Go) -> set[int]:
+        """One that cannot be read is looked at no more."""
+        reader = self._older.reader
+        if reader is None:
+            return set()
+        go_on()
+        try:
+            there = self._there(reader, known, stretch, room)
+        except (Hung, TransientError) as error:
+            self._older.let_go()
+            if isinstance(error, Hung):
+                raise
+            return set()
+        found = sum(known.length(at) for at in there if not zeros_of(known, at))
+        self._older.seen(stretch.length, found)
+        self._arrivals.older(found)
+        return there
 
     def _there(self, reader: Reader, known: Digests, stretch: Stretch, room: Room) -> set[int]:
         """Positions of the grains that the reader has just so."""

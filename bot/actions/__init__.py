@@ -83,7 +83,7 @@ ACTIONS: Mapping[str, Registered] = {
     "restoring.download": Registered(
         restoring.download,
         {"vmstore": "text", **_POINT},
-        {"fetched": "number", "zero": "number", "notes": "list"},
+        {"fetched": "number", "zero": "number", "local": "number", "notes": "list"},
     ),
     "restoring.verify": Registered(
         restoring.verify, {"vmstore": "text", **_POINT}, {"files": "number", "read_back": "number"}

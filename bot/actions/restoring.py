@@ -3,7 +3,7 @@
 Until the step `record` all of it stands in the clean-up ledger, so it goes again unless the restore comes to its end.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from bot.actions.context import Context
 from bot.actions.points import read_manifest
@@ -15,6 +15,7 @@ from bot.ids import drill_name
 from bot.manifest import Manifest
 from bot.model import Bytes, Json, Resource, ResourceKind, StoredFile
 from bot.mounted import check_mounted
+from bot.nearby import folders_of, older_copies
 from bot.placing import OURS, safe_places
 from bot.ports import Share
 from bot.vacancy import is_for_windows, lack, taken
@@ -101,17 +102,19 @@ def download(context: Context, inputs: Json) -> Json:
     IntegrityError: an object is not what was stored. PermanentError: no room.
     """
     store, source = inputs["vmstore"], inputs["target"]
-    files, folder = manifest_of(context, inputs).files, folder_of(context.id)
+    written, folder = manifest_of(context, inputs), folder_of(context.id)
+    files = written.files
     context.check()
     content = content_of((file.name, file.size) for file in files)
     address = context.restore_address(store)
     context.ledger.register(ResourceKind.FOLDER, store, folder, source=source, address=address, **content)
     share = _same_share(context, store)
+    older = older_copies(files, share, folders_of(written.vm, context.session(store)))
     former = context.transaction.bytes
 
     def moved(arrived: Arrived) -> Bytes:
-        zero, local = max(0, arrived.zero - former.zero), max(0, arrived.local - former.copied)
-        return Bytes(read=arrived.fetched, zero=zero, copied=local)  # zeros of an attempt before were told
+        zero = max(0, arrived.zero - former.zero)  # those of an attempt before were told
+        return Bytes(read=arrived.fetched, zero=zero, copied=arrived.older)
 
     def report(arrived: Arrived) -> None:
         context.moved(moved(arrived))
@@ -123,13 +126,13 @@ def download(context: Context, inputs: Json) -> Json:
         share=share,
         directory=folder,
         journal=context.journal,
-        settings=_how(context, store, source),
+        settings=replace(_how(context, store, source), older=older),
         check=context.check,
         on_progress=report,
     )
     context.moved(moved(fetched.moved))
     told = asdict(former + moved(fetched.moved))
-    return {"fetched": told["read"], "zero": told["zero"], "notes": list(fetched.notes)}
+    return {"fetched": told["read"], "zero": told["zero"], "local": told["copied"], "notes": list(fetched.notes)}
 
 
 def _how(context: Context, vmstore: str, source: str) -> FetchSettings:

@@ -45,7 +45,8 @@ def _reached(steps: Sequence[Step]) -> bool:
 
 
 def _fetched(step: Step) -> str:
-    return _moved(Bytes(read=step.outputs.get("fetched", 0), zero=step.outputs.get("zero", 0)))
+    told = step.outputs
+    return _moved(Bytes(read=told.get("fetched", 0), copied=told.get("local", 0), zero=told.get("zero", 0)))
 
 
 def _checked(step: Step) -> str:
@@ -55,7 +56,8 @@ def _checked(step: Step) -> str:
 
 def _registered(step: Step) -> str:
     if by_hand := step.outputs.get("by_hand", ""):
-        return f"left to you, no hypervisor is configured: register {by_hand}"
+        why = "; ".join(map(str, step.outputs.get("notes", []))) or "no hypervisor is configured"
+        return f"left to you, {why}: register {by_hand}"
     return "; ".join(map(str, ["off", *(step.outputs.get("notes", []) or [_NOT_CONNECTED])]))
 
 
@@ -105,7 +107,9 @@ def _usable(transaction: Transaction, steps: Sequence[Step]) -> str:
 
 
 def _moved(moved: Bytes) -> str:
-    return f"{size_text(moved.read)} fetched" + (f", {size_text(moved.zero)} zeros never fetched" if moved.zero else "")
+    there = f"{size_text(moved.copied)} taken from older files of the VM on the VMstore" if moved.copied else ""
+    zero = f"{size_text(moved.zero)} zeros never fetched" if moved.zero else ""
+    return ", ".join(filter(None, (f"{size_text(moved.read)} fetched", there, zero)))
 
 
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
