@@ -18,6 +18,7 @@ from handlers.cards import Card, Pick
 
 _LONGEST = 2000  # characters of a button's value
 _MOST = 10  # VMs in one question
+_SHORT = 13  # characters of a uuid on a button
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def of_button(value: str) -> Answer:
 
 def _pick(vm: KeptVm, answer: Answer) -> Pick:
     return Pick(
-        title=vm.name, lines=said(vm), label="This one", action_id=ids.WHICH_VM,
+        title=vm.name, lines=said(vm), label=f"Restore {vm.uuid[:_SHORT]}", action_id=ids.WHICH_VM,
         value=_value(answer), typed=typed(answer.request),
     )  # fmt: skip
 
