@@ -5,17 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from itertools import chain, takewhile
+from itertools import takewhile
 
-from bot import asking, durations
+from bot import asking, durations, fitness
 from bot.errors import AmbiguousName, NotFound, RequesterError, UsageError
-from bot.model import RecoveryPoint, RestoreRequest, State
+from bot.model import RecoveryPoint, RestoreRequest
 from bot.store import Unit
 
 LAST = "last"
-_ABOUT = ("verify", "delete")  # workflows that tell whether a recovery point is good
 _SHORTEST_PART = 4  # characters of an id that may stand for it
-_MOST_RUNS = 5_000  # verifications and deletions of a VM, that are looked through for what they found
 _CLOCK = re.compile(r"[0-9]{2}(?P<minute>:?[0-9]{2}(?P<second>:?[0-9]{2}(?P<part>[.,][0-9]+)?)?)?")
 _UNKNOWN = "a VMstore that this database does not know"
 
@@ -47,7 +45,9 @@ def choose(unit: Unit, request: RestoreRequest, now: datetime) -> Chosen:
     there = [point for point in found if request.target in ("", point.target)]
     if not there:
         raise _elsewhere(found[0].transaction_id, request.target, found)
-    return _chosen(unit, there)
+    flawed = fitness.flaws(unit, there)
+    whole = [point for point in there if (point.transaction_id, point.target) not in flawed]
+    return _chosen(unit, whole or there, tuple(flawed.values()) if whole else ())
 
 
 def _end(text: str, now: datetime) -> datetime | None:
@@ -90,14 +90,18 @@ def _newest(unit: Unit, points: Sequence[RecoveryPoint], request: RestoreRequest
         raise RequesterError(
             f"{request.what} has no recovery point so old: the oldest is of {_at(oldest)} ({oldest.transaction_id})."
         )
-    unfit = unfit_of(unit, {point.vm_name for point in in_time})
-    passed = {each.transaction_id: unfit[each.transaction_id] for each in in_time if each.transaction_id in unfit}
-    good = [point for point in in_time if point.transaction_id not in unfit]
+    flawed = fitness.flaws(unit, in_time)
+    good = [point for point in in_time if (point.transaction_id, point.target) not in flawed]
     if not good:
-        raise RequesterError(f"No recovery point of {request.what} is good: {'; '.join(passed.values())}.")
+        raise RequesterError(f"No recovery point of {request.what} is good: {'; '.join(_once(flawed.values()))}.")
     newest = good[0].transaction_id
-    newer = tuple(passed[each] for each in dict.fromkeys(point.transaction_id for point in _until(in_time, newest)))
+    until = {point.transaction_id for point in _until(in_time, newest)} | {newest}
+    newer = _once(why for (point, _target), why in flawed.items() if point in until)
     return _chosen(unit, [point for point in good if point.transaction_id == newest], newer)
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
 
 
 def _until(points: Iterable[RecoveryPoint], transaction_id: str) -> Iterable[RecoveryPoint]:
@@ -119,25 +123,6 @@ def _demand_one_vm(unit: Unit, points: Sequence[RecoveryPoint], name: str) -> No
             f"{name} was the name of {len(ways)} VMs. Say which, by its uuid or a transaction id: {'; '.join(ways)}",
             ways,
         )
-
-
-def unfit_of(unit: Unit, names: Iterable[str]) -> dict[str, str]:
-    """Recovery points that are not to be restored from, with the reason: the last look at it says so, or it goes.
-
-    names: all that the VM had; a run keeps the one that it had then.
-    """
-    unfit: dict[str, str] = {}
-    looked: set[str] = set()
-    about = (unit.transactions.list(vm=name, workflows=_ABOUT, limit=_MOST_RUNS) for name in names)
-    for run in chain.from_iterable(about):
-        point = str(run.request.get("point", ""))
-        if run.workflow == "delete" and not run.state.is_final:
-            unfit.setdefault(point, f"{point} is about to be deleted by {run.id}")
-        if run.workflow == "verify" and run.state.is_final and point not in looked:
-            looked.add(point)
-            if run.state is State.FAILED and run.failure and run.failure.kind == "IntegrityError":
-                unfit.setdefault(point, f"{point} is damaged, as {run.id} found")
-    return unfit
 
 
 def of_id(unit: Unit, text: str) -> Sequence[RecoveryPoint]:

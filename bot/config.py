@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from bot import mistakes, policy_settings
+from bot.drill_settings import DrillSettings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
     )
     inventory: InventorySettings = InventorySettings()
     protection: ProtectionSettings = ProtectionSettings()
+    drills: DrillSettings = DrillSettings()
     policy: PolicySettings = PolicySettings()
     audit_key: SecretStr | None = Field(default=None, description="64 hex digits; without it audit.key is used")
 

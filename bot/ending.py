@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot import narrator
+from bot import narrator, proving
 from bot.model import ApprovalState, AuditEvent, Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.store import Unit
@@ -28,6 +28,7 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
         state = _state_by_steps(transaction, steps, verdict)
     state = State.REFUSED if verdict == "refused" else state
     why = failure or _why(transaction, steps, state, known.get("protected_in", ()))
+    known |= _known_by_proof(unit, replace(transaction, state=state, failure=why), steps, now)
     left = _left_behind(unit, transaction)
     unit.transactions.update(
         transaction_id,
@@ -59,6 +60,16 @@ def _known_by_points(unit: Unit, transaction: Transaction) -> Json:
     if purpose.is_judged_by_points:
         return {"protected_in": [name for name in transaction.targets if unit.points.get(transaction.id, name)]}
     return {}
+
+
+def _known_by_proof(unit: Unit, transaction: Transaction, steps: Sequence[Step], now: datetime) -> Json:
+    """Keep what its end says of a recovery point."""
+    tell = purpose_of(transaction).proves
+    proof = tell(transaction, steps, now) if tell else None
+    if proof is None:
+        return {}
+    proving.keep(unit, transaction, proof)
+    return {"rto_s": proof.rto.seconds} if proof.rto else {}
 
 
 def _withdraw(unit: Unit, transaction: Transaction) -> None:

@@ -55,9 +55,12 @@ def check_place(made: object, now: str, setting: str, resource: Resource) -> Non
         )
 
 
-def check_unused(session: Lister, system: str, folder: str, operation: str) -> None:
-    """PermanentError: a living VM has its files in it."""
-    if folder in set(used(session)):
+def check_unused(session: Lister, system: str, folder: str, operation: str, *, gone: str = "") -> None:
+    """PermanentError: a living VM has its files in it.
+
+    gone: the name of one that was unregistered just now; a VMstore may go on listing it for a while.
+    """
+    if any(_home(vm) == folder and vm.name != gone for vm in session.list_vms()):
         raise PermanentError(
             f"a living VM has its files in {folder} by now, though Cloudy has not registered it: unregister it first.",
             system=system,
@@ -67,7 +70,11 @@ def check_unused(session: Lister, system: str, folder: str, operation: str) -> N
 
 def used(session: Lister) -> Iterator[str]:
     """The folders of living VMs, relative to the export."""
-    return (vm.subdir.strip("/").partition("/")[0] for vm in session.list_vms())
+    return map(_home, session.list_vms())
+
+
+def _home(vm: Vm) -> str:
+    return vm.subdir.strip("/").partition("/")[0]
 
 
 def _is_hosts(name: str, size: int) -> bool:

@@ -31,6 +31,11 @@ def is_clone_directory(directory: str, transaction: str) -> bool:
     return is_transaction_id(transaction) and head == transaction and (directory == head or tail.isdigit())
 
 
+def drill_name(transaction: str) -> str:
+    """What the VM of a drill is called while it lasts."""
+    return f"cloudy-drill-{transaction}"
+
+
 def segment_key(transaction: str, file: str, number: int) -> str:
     """Where the temporary object of a segment lies, relative to the target's prefix (bot/segments.py)."""
     return f"{SEGMENTS}{transaction}/{file}/{number}"

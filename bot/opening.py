@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bot.clock import SystemClock
 from bot.config import Settings
+from bot.drill_settings import rules_of
 from bot.policy_settings import policy_of
 from bot.service import Service
 from bot.store import Database, decode_audit_key, load_audit_key
@@ -52,7 +53,7 @@ def _is_signed(settings: Settings) -> bool:
 
 def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
     """The service over a database."""
-    return Service(
+    service = Service(
         db,
         SystemClock(),
         vmstores=tuple(settings.vmstores),
@@ -61,3 +62,5 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         rpo=settings.protection.rpo,
         wake=wake,
     )
+    service.drills.rules = rules_of(settings.drills)
+    return service

@@ -9,6 +9,7 @@ from datetime import datetime
 from bot import estimated, relatives, resting
 from bot.actions.points import holdings
 from bot.codec import encode
+from bot.drill_planning import plan_drill
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
 from bot.estimate import Sizes
 from bot.estimating import foresee
@@ -85,7 +86,12 @@ class Planner:
 
     def plan(self, transaction: Transaction) -> Planned:
         """Raises what the workflow's planning raises; nothing of it was begun then."""
-        by_workflow = {"protect": self._by_vm, "delete": self._removal, "restore": self._return}
+        by_workflow = {
+            "protect": self._by_vm,
+            "delete": self._removal,
+            "restore": self._return,
+            "drill": self._return,
+        }
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
     def has_moved(self, transaction: Transaction) -> bool:
@@ -167,9 +173,13 @@ class Planner:
         return replace(plan, facts=facts, decided=decided, estimates=estimates)
 
     def _return(self, transaction: Transaction) -> Planned:
-        """See bot/restoration.py."""
+        """See bot/restoration.py and bot/drill_planning.py."""
         known = [name for name in transaction.targets if name in self._systems.target_names]
-        found = self._restorations.plan(transaction, {name: self._systems.target(name).address for name in known})
+        addresses: Json = {name: self._systems.target(name).address for name in known}
+        if transaction.workflow == "drill":
+            found = plan_drill(transaction, self._restorations, self._systems, addresses)
+        else:
+            found = self._restorations.plan(transaction, addresses)
         return Planned(
             vm=found.vm,
             vmstore=found.vmstore,

@@ -37,6 +37,7 @@ class Operation(StrEnum):
     STOP = "stop"  # one's own transaction
     STOP_OTHER = "stop-other"  # another's transaction
     DELETE = "delete"  # a recovery point
+    DRILL = "drill"  # a restore that is removed again
     RESTORE = "restore"  # to a new name
     RESTORE_OVER = "restore-over"  # over the original
     SHORTEN_RETENTION = "shorten-retention"
@@ -169,6 +170,7 @@ DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
     Operation.STOP: (Role.OPERATOR, Terms()),
     Operation.STOP_OTHER: (Role.ADMIN, Terms()),
     Operation.DELETE: (Role.OPERATOR, _BY_ONE_OTHER),
+    Operation.DRILL: (Role.OPERATOR, Terms()),
     Operation.RESTORE: (Role.OPERATOR, Terms()),
     Operation.RESTORE_OVER: (Role.OPERATOR, _BY_ONE_OTHER),
     Operation.SHORTEN_RETENTION: (Role.OPERATOR, _BY_ONE_OTHER),
@@ -193,6 +195,7 @@ COMMANDS: Mapping[str, Operation] = {
     "retry": Operation.PROTECT,
     "stop": Operation.STOP,
     "delete": Operation.DELETE,
+    "drill": Operation.DRILL,
     "restore": Operation.RESTORE,
 }
 ANYWHERE = frozenset({"help", "may-i"})  # no channel forbids to ask what one may

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from bot import choosing
+from bot import choosing, fitness
 from bot.errors import NotFound, RequesterError
 from bot.model import RecoveryPoint, RestoreRequest, SeenVm, State
 from bot.restoration import checked_name
@@ -169,7 +169,7 @@ def _seen(unit: Unit, point: RecoveryPoint) -> SeenVm | None:
 def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...]:
     """points: of one VM, newest first."""
     names = {point.vm_name for point in points}
-    flaws, verified = choosing.unfit_of(unit, names), _verified(unit, names)
+    flaws, verified = fitness.unfit(unit, points), _verified(unit, names)
     kept = []
     for key, group in groupby(points, key=lambda point: point.transaction_id):
         there = list(group)

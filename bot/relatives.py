@@ -31,7 +31,7 @@ def others(unit: Unit, vm: Vm, targets: Sequence[str]) -> dict[str, list[str]]:
 def copies_from(transaction: Transaction, point: str) -> bool:
     """Whether it may be reading or copying from that recovery point now, so that it must not be deleted."""
     plan = transaction.plan
-    if transaction.workflow == "restore" and transaction.request.get("point") == point:
+    if transaction.workflow in ("restore", "drill") and transaction.request.get("point") == point:
         return not transaction.state.is_final
     used = {*plan.get("bases", {}).values(), *(each for ids in plan.get("others", {}).values() for each in ids)}
     return transaction.state in (State.QUEUED, State.RUNNING, State.HELD) and point in used

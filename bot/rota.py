@@ -1,18 +1,27 @@
 """Whose turn it is to be drilled: every VM at least every so many days, the oldest proof first. Pure."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 AGAIN = timedelta(hours=20)  # one that was drilled without success is not tried again sooner: the others come first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How often."""
+    """How often, and what is waited for."""
 
     every: timedelta = timedelta(days=30)  # how old a VM's newest proof may be
     a_day: int = 4  # drills begun by this choice in 24 hours, at most
+    alive_s: int = 300  # how long a VM may take from its start to a sign of life
+    pattern: str = ""  # what its console must show; "": what runs in the guest must answer
+    patterns: Mapping[str, str] = field(default_factory=dict)  # the same for VMs of such names, the first that fits
+
+    def pattern_for(self, vm: str) -> str:
+        """What the console of that VM must show."""
+        fits = (said for name, said in self.patterns.items() if fnmatchcase(vm.casefold(), name.casefold()))
+        return next(fits, self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from functools import partial
 from bot import asking, keeping, narrator, overview, suggestions
 from bot.again import Again, wanted
 from bot.approvals import Approvals
+from bot.drills import Drills
 from bot.errors import NotAllowed, NotFound, RequesterError, UsageError
 from bot.handouts import Handouts
 from bot.ids import transaction_id
@@ -34,8 +35,8 @@ from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.questions import RPO, Questions
-from bot.recoverable import Recoverable
 from bot.recorder import WAIT_S, Recorder
+from bot.recoverable import Recoverable
 from bot.restores import Restores
 from bot.rights import Rights, about_transaction, stop_of
 from bot.status import Status, standing
@@ -76,6 +77,7 @@ class Service(Recorder):
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
+        self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
 
@@ -264,6 +266,8 @@ class Service(Recorder):
     def _anew(self, ended: Transaction, actor: Actor, request_key: str, place: Place) -> Transaction:
         if ended.workflow == "verify":
             return self.verify(ended.id, actor, request_key=request_key, place=place)
+        if ended.workflow == "drill":
+            return self.drills.again(ended, actor, request_key=request_key, place=place)
         if ended.workflow == "restore":
             return self.restores.again(ended, actor, request_key=request_key, place=place)
         return self.protect(wanted(ended), actor, request_key=request_key, place=place)[0]

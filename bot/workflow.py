@@ -28,6 +28,9 @@ REQUEST: Mapping[str, str] = {
     "name": "text",
     "room": "number",  # bytes that must be free
     "is_on": "switch",
+    "pattern": "text",  # of `drill` alone, as what follows: what a console must show
+    "alive_s": "number",  # seconds
+    "is_deep": "switch",  # of `verify` alone
 }
 
 

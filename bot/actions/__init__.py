@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.actions import cleanup, files, hypervisor, objects, points, restoring, vmstore
+from bot.actions import cleanup, drilling, files, hypervisor, objects, points, restoring, vmstore
 from bot.actions.context import Action, Context
 
 __all__ = ["ACTIONS", "Context", "Registered"]
@@ -108,6 +108,16 @@ ACTIONS: Mapping[str, Registered] = {
         hypervisor.prove_alive,
         {"vmstore": "text", "vm_id": "text", "is_on": "switch"},
         {"sign": "text", "text": "text"},
+    ),
+    "drilling.register": Registered(
+        drilling.register,
+        {"vmstore": "text", "name": "text", **_POINT},
+        {"vm_id": "text", "by_hand": "text", "notes": "list"},
+    ),
+    "drilling.prove": Registered(
+        drilling.prove,
+        {"vmstore": "text", "vm_id": "text", "pattern": "text", "alive_s": "number"},
+        {"sign": "text", "text": "text", "console": "text", "seconds": "number"},
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

@@ -6,15 +6,19 @@ from bot.errors import CloudyError, PermanentError, Stopped
 from bot.folders import check_place
 from bot.model import Json, RegisterSpec, Resource, ResourceKind, Vm, VmShape
 from bot.ports import Hypervisor
+from bot.registrable import can_register, may_know
 
 ALIVE_S = 300.0  # how long a VM may take from its start to the first sign of life
 POLL_S = 2.0
 
 
 def shape_of(context: Context, vmstore: str, vm: Vm) -> tuple[VmShape | None, str]:
-    """What a VM is made of, by its hypervisor; None, with the reason, where that cannot be had. Stopped passes."""
+    """What a VM is made of, by its hypervisor; None, with the reason, where that cannot be had. Stopped passes.
+
+    A VM that the VMstore says is of another kind of hypervisor is not asked for.
+    """
     host = context.hypervisor(vmstore)
-    if host is None:
+    if host is None or not may_know(host.kind, vm.hypervisor):
         return None, ""
     try:
         return host.shape(vm), ""
@@ -27,21 +31,24 @@ def shape_of(context: Context, vmstore: str, vm: Vm) -> tuple[VmShape | None, st
 def register(context: Context, inputs: Json) -> Json:
     """Register the VM from its files; it is off, and its network cards are not connected.
 
-    Repeat: safe, the label is the transaction's. Without a hypervisor: what somebody is to register by hand.
+    Repeat: safe, the label is the transaction's. Without a hypervisor, or where it is a VM of another kind of
+    hypervisor: what somebody is to register by hand, and why. directory: of the files, where it has not the VM's name.
     """
     store, name = inputs["vmstore"], inputs["name"]
+    directory = inputs.get("directory") or name
     written = manifest_of(context, inputs)
-    files = tuple(f"{name}/{file.name}" for file in written.files)
+    files = tuple(f"{directory}/{file.name}" for file in written.files)
     host, address = context.hypervisor(store), context.hypervisor_address(store)
     for begun in context.ledger.open(ResourceKind.REGISTRATION):
         check_place(begun.detail.get("address"), address, "the hypervisor", begun)
-    if host is None:
+    if host is None or not can_register(host.kind, written.vm.shape, files):
         export = share_of(context, store).export.rstrip("/")
-        return {"vm_id": "", "by_hand": f"{export}/{_definition(name, files)}", "notes": []}
+        notes = [f"{host.name} finds no definition of it in its own words"] if host else []
+        return {"vm_id": "", "by_hand": f"{export}/{_definition(name, files)}", "notes": notes}
     context.check()
     context.ledger.register(ResourceKind.REGISTRATION, store, context.id, address=address)
     context.ledger.describe(ResourceKind.FOLDER, store, folder_of(context.id), is_registered=True)
-    spec = RegisterSpec(name=name, directory=name, files=files, shape=written.vm.shape)
+    spec = RegisterSpec(name=name, directory=directory, files=files, shape=written.vm.shape)
     made = host.register_vm(context.id, spec)
     context.ledger.describe(ResourceKind.REGISTRATION, store, context.id, vm_id=made.id)
     return {"vm_id": made.id, "by_hand": "", "notes": list(made.notes)}
@@ -56,7 +63,7 @@ def power_on(context: Context, inputs: Json) -> Json:
     """Start it, where that was asked for. Repeat: safe."""
     if not inputs["is_on"] or not inputs["vm_id"]:
         return {"is_on": False}
-    _host(context, inputs["vmstore"]).power_on(inputs["vm_id"])
+    host_of(context, inputs["vmstore"]).power_on(inputs["vm_id"])
     return {"is_on": True}
 
 
@@ -64,7 +71,7 @@ def prove_alive(context: Context, inputs: Json) -> Json:
     """Wait for a sign of life of one that was started. PermanentError: none within ALIVE_S. Repeat: safe."""
     if not inputs["is_on"]:
         return {"sign": "", "text": ""}
-    host, waited_s = _host(context, inputs["vmstore"]), 0.0  # counted, not measured: the clock may be set meanwhile
+    host, waited_s = host_of(context, inputs["vmstore"]), 0.0  # counted, not measured: the clock may be set meanwhile
     while (alive := host.alive(inputs["vm_id"])) is None:
         if waited_s >= ALIVE_S:
             raise PermanentError(
@@ -92,13 +99,14 @@ def unregister(context: Context, resource: Resource) -> bool:
         )
     address = context.hypervisor_address(resource.system)
     check_place(resource.detail.get("address"), address, "the hypervisor", resource)
-    host = _host(context, resource.system)
+    host = host_of(context, resource.system)
     if (found := host.registered(context.id)) is not None:
         host.unregister(found.id)
     return True
 
 
-def _host(context: Context, vmstore: str) -> Hypervisor:
+def host_of(context: Context, vmstore: str) -> Hypervisor:
+    """The hypervisor of a VMstore. PermanentError: there is none in the configuration any more."""
     host = context.hypervisor(vmstore)
     if host is None:
         raise PermanentError(

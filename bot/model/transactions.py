@@ -52,6 +52,15 @@ class RestoreRequest:
     via: str = ""  # "snapshot": the one that the VMstore still has; "target"; "": what fits best, with the reason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillRequest:
+    """`/drill vm01 to vmstore2`, parsed; nothing looked up yet."""
+
+    what: str = ""  # as of a restore; "": whose turn it is
+    vmstore: str = ""  # "": the one that it was on
+    target: str = ""  # "": the first one that has it and is good
+
+
 class State(StrEnum):
     """Where a transaction stands; `is_final` tells the ones that stay."""
 
@@ -220,6 +229,7 @@ class ResourceKind(StrEnum):
     OBJECT = "object"  # one temporary object
     FOLDER = "folder"  # restored files; once in their place, until the restore is done
     REGISTRATION = "registration"  # of a VM with a hypervisor
+    ORIGINAL = "original"  # a VM that is being overwritten: to be put back as it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

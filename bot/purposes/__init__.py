@@ -6,13 +6,14 @@ A workflow that is not here is judged by what its steps came to and told in plai
 from collections.abc import Mapping
 
 from bot.model import Transaction
-from bot.purposes import delete, plain, protect, restore, verify
+from bot.purposes import delete, drill, plain, protect, restore, verify
 from bot.purposes.purpose import Purpose
 
 __all__ = ["PURPOSES", "Purpose", "purpose_of"]
 
 PURPOSES: Mapping[str, Purpose] = {
     "delete": delete.PURPOSE,
+    "drill": drill.PURPOSE,
     "protect": protect.PURPOSE,
     "restore": restore.PURPOSE,
     "verify": verify.PURPOSE,

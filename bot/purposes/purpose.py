@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from bot.model import Bytes, Json, State, Step, Transaction
+from bot.model import Bytes, Json, Proof, State, Step, Transaction
 from bot.words import duration_text, moved_text
 
 Facts = list[list[str]]
@@ -28,6 +29,9 @@ class Purpose:
     stopping: str = "Nothing new is begun."  # what a Stop does to it
     is_judged_by_points: bool = False  # it has succeeded where its recovery point stands, whatever its steps came to
     reached: Callable[[Sequence[Step]], bool] | None = None  # what it is for is done, whatever its later steps come to
+    proves: Callable[[Transaction, Sequence[Step], datetime], Proof | None] | None = (
+        None  # what its end says of a point
+    )
     removes_a_point: bool = False  # its end tells from which targets that is gone
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step

@@ -106,6 +106,13 @@ class Points:
         ).one()
         return point_of(row)
 
+    def vms(self) -> tuple[tuple[str, str], ...]:
+        """Give all VMs that have any, by uuid and the name that each had last."""
+        rows = self._session.execute(
+            select(PointRow.vm_uuid, PointRow.vm_name, func.max(PointRow.taken_at)).group_by(PointRow.vm_uuid)
+        )
+        return tuple((uuid, name) for uuid, name, _at in rows)
+
     def related(self, vm_name: str, origin: str) -> tuple[RecoveryPoint, ...]:
         """Give those of the VM that one was cloned from, then of other clones of it and of its own, newest first."""
         names = [name for name in (vm_name, origin) if name]

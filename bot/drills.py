@@ -1,0 +1,181 @@
+"""A drill, as a person asks for it, or as its turn has come: one local unit of work, no other system."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from bot import choosing, durations
+from bot.choosing import Chosen
+from bot.errors import RequesterError
+from bot.ids import transaction_id
+from bot.model import Actor, AuditEvent, DrillRequest, Json, Place, RestoreRequest, State, Transaction
+from bot.policy import About, Operation
+from bot.ports import Clock
+from bot.recorder import WAIT_S, Recorder
+from bot.restores import demand
+from bot.rights import Rights
+from bot.rota import Candidate, Rules, due
+from bot.store import Database, Unit
+
+WORKFLOW = "drill"
+_MOST_LATELY = 1000  # drills that are looked through for when they were begun
+
+
+class Drills(Recorder):
+    """The part of the service that `/drill` is."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        rights: Rights,
+        *,
+        vmstores: tuple[str, ...],
+        targets: tuple[str, ...],
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(db)
+        self.rules = Rules()  # the composition root gives those that are configured
+        self._clock = clock
+        self._rights = rights
+        self._vmstores = vmstores
+        self._targets = targets
+        self._wake = wake
+
+    def drill(
+        self, request: DrillRequest, actor: Actor, *, request_key: str, place: Place | None = None
+    ) -> Transaction:
+        """Record it; the same request key again gives the one that it gave before.
+
+        NotFound, AmbiguousName, UsageError: which recovery point, VMstore or target? RequesterError: there is none to
+        be drilled, or of `next`: nobody's turn has come. NotAllowed. BusyError: nothing was recorded.
+        """
+        refusals = self._keeping_refusals(actor, f"drill {request.what or 'next'}", request_key)
+        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+            if before := unit.transactions.asked_by(request_key):
+                return before
+            demand("VMstore", request.vmstore, self._vmstores)
+            demand("target", request.target, self._targets)
+            chosen = self._chosen(unit, request) if request.what else self._next(unit, request)
+            about = About(
+                vm=chosen.vm,
+                vmstore=request.vmstore or chosen.vmstore,
+                targets=chosen.targets,
+                channel=place.channel if place else "",
+                command=WORKFLOW,
+            )
+            self._rights.demand(unit, actor, Operation.DRILL, about, key=request_key)
+            kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
+            _audit(unit, kept, chosen, request_key)
+        self._wake()
+        return kept
+
+    def again(self, ended: Transaction, actor: Actor, *, request_key: str, place: Place) -> Transaction:
+        """Ask for the same as one that has ended without success."""
+        asked = ended.request
+        request = DrillRequest(
+            what=str(asked["point"]), vmstore=str(asked.get("to", "")), target=str(asked.get("from", ""))
+        )
+        return self.drill(request, actor, request_key=request_key, place=place)
+
+    def due(self) -> tuple[Candidate, ...]:
+        """Whose turn it is now, in order."""
+        with self._db.read() as unit:
+            return self._due(unit)
+
+    def _chosen(self, unit: Unit, request: DrillRequest) -> Chosen:
+        wanted = RestoreRequest(what=request.what, vmstore=request.vmstore, target=request.target)
+        return choosing.choose(unit, wanted, self._clock.now())
+
+    def _next(self, unit: Unit, request: DrillRequest) -> Chosen:
+        """The first whose turn it is and of whom there is a recovery point to drill. RequesterError: nobody's."""
+        why: RequesterError | None = None
+        for candidate in self._due(unit):
+            asked = DrillRequest(what=candidate.vm_uuid, vmstore=request.vmstore, target=request.target)
+            try:
+                return self._chosen(unit, asked)
+            except RequesterError as error:
+                why = why or error
+        rules, begun = self.rules, self._lately(unit)
+        if why is not None:
+            raise why
+        if len(begun) >= rules.a_day:
+            raise RequesterError(f"{len(begun)} drills were begun so in the last 24 hours, and a_day is {rules.a_day}.")
+        raise RequesterError(
+            f"Nobody's turn has come: every VM that has a recovery point was proven in the last"
+            f" {durations.said(rules.every)}, is being drilled, or was tried within a day."
+        )
+
+    def _due(self, unit: Unit) -> tuple[Candidate, ...]:
+        running = {str(each.plan.get("vm_uuid", "")) for each in unit.transactions.active() if _is_drill(each)}
+        return due(
+            _candidates(unit), now=self._clock.now(), rules=self.rules, running=running, begun=self._lately(unit)
+        )
+
+    def _lately(self, unit: Unit) -> list[datetime]:
+        """When drills were begun whose turn had come, in the last day."""
+        since = self._clock.now() - timedelta(days=1)
+        drills = unit.transactions.list(workflows=(WORKFLOW,), limit=_MOST_LATELY)
+        return [each.created_at for each in drills if each.plan.get("was_due") and each.created_at > since]
+
+    def _transaction(
+        self, request: DrillRequest, chosen: Chosen, actor: Actor, request_key: str, place: Place | None
+    ) -> Transaction:
+        now = self._clock.now()
+        made = transaction_id(now, secrets.randbits(30))
+        asked: Json = {
+            "point": chosen.point,
+            "to": request.vmstore,
+            "from": request.target,
+            "pattern": self.rules.pattern_for(chosen.vm),
+            "alive_s": self.rules.alive_s,
+        }
+        plan: Json = {
+            "request": asked,
+            "made_on": request.vmstore or chosen.vmstore,
+            "taken_at": chosen.taken_at.isoformat(),
+            "vm_uuid": chosen.vm_uuid,
+            "passed": list(chosen.passed),
+        }
+        return Transaction(
+            id=made,
+            workflow=WORKFLOW,
+            vm=chosen.vm,
+            targets=chosen.targets,
+            actor=actor,
+            state=State.PLANNING,
+            created_at=now,
+            request_key=request_key,
+            place=place or Place(),
+            plan=plan | ({} if request.what else {"was_due": True}),
+        )
+
+
+def _is_drill(transaction: Transaction) -> bool:
+    return transaction.workflow == WORKFLOW
+
+
+def _candidates(unit: Unit) -> Iterator[Candidate]:
+    proven, tried = unit.proofs.drilled(good=True), unit.proofs.drilled(good=False)
+    for uuid, name in unit.points.vms():
+        yield Candidate(vm_uuid=uuid, vm=name, proven_at=proven.get(uuid), tried_at=tried.get(uuid))
+
+
+def _audit(unit: Unit, kept: Transaction, chosen: Chosen, request_key: str) -> None:
+    body: Json = {
+        "command": WORKFLOW,
+        "vm": chosen.vm,
+        "point": chosen.point,
+        "targets": list(chosen.targets),
+        "to": kept.request["to"],
+        "was_due": "yes" if kept.plan.get("was_due") else "",
+    }
+    unit.audit.append(
+        AuditEvent(
+            key=f"{request_key}:{kept.id}",
+            action="command",
+            actor=kept.actor,
+            transaction_id=kept.id,
+            body={name: value for name, value in body.items() if value},
+        )
+    )
