@@ -22,7 +22,7 @@ from bot.ports import Reader, Writer
 from integrations.shares import nfs_failures as failures
 from integrations.shares.line import Broken, KeptFile, Line, Opened
 from integrations.shares.names import address, full, parts_of, refused, taken, wrong_kind
-from integrations.shares.nfs_files import NfsReader, NfsWriter
+from integrations.shares.nfs_files import NfsReader, NfsWriter, close
 from integrations.shares.walking import walk
 
 R = TypeVar("R")
@@ -194,7 +194,7 @@ class NfsShare:
 
         parts_of(path, self.export)
         opened = self._line.call(open_on)
-        return KeptFile(self._line, path, open_on, File.close, opened)
+        return KeptFile(self._line, path, open_on, close, opened)
 
     def _at(self, path: str) -> str:
         parts = parts_of(path, self.export)

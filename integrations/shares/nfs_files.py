@@ -75,3 +75,9 @@ class NfsWriter:
                 work(file)
 
         self._file.use(told, "write")
+
+
+def close(file: File) -> None:
+    """Tell the server that it is not needed any more."""
+    with failures.told("close", file.name):
+        file.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote
 
 from smbprotocol.exceptions import SMBResponseException
@@ -130,17 +130,7 @@ class SmbShare:
     def create(self, path: str, size: int) -> Writer:
         """Open a regular file for writing, `size` bytes long; its rights are those that the server gives."""
         self._named(path)
-
-        def make(session: SmbSession) -> Any:
-            opened = session.open(self._at(path), WRITE, _FILE, CreateDisposition.FILE_OPEN_IF)
-            try:
-                session.resize(opened, size)
-            except BaseException:
-                opened.close()
-                raise
-            return opened
-
-        return SmbWriter(self._kept(path, "write", WRITE, make), full(path, self.export), size)
+        return SmbWriter(self._kept(path, "write", WRITE, size), full(path, self.export), size)
 
     def rename(self, path: str, new: str) -> None:
         """Rename a file or directory; PermanentError: something is there already. The server looks and does in one."""
@@ -184,19 +174,20 @@ class SmbShare:
 
         return self._line.call(told)
 
-    def _kept(
-        self, path: str, operation: str, access: int, first: Callable[[SmbSession], Any] | None = None
-    ) -> KeptFile[SmbSession, SmbFile]:
-        """An open file that is opened again after the connection broke; first: opens it the first time."""
+    def _kept(self, path: str, operation: str, access: int, size: int | None = None) -> KeptFile[SmbSession, SmbFile]:
+        """An open file that is opened again after the connection broke.
 
-        def again(session: SmbSession) -> Any:
-            return session.open(self._at(path), access, _FILE)
+        size: it is made where it is not there, and gets that size; opening it again does neither.
+        """
 
-        def open_on(session: SmbSession, way: Callable[[SmbSession], Any] = again) -> Opened[SmbSession, SmbFile]:
+        def open_on(session: SmbSession, size: int | None = None) -> Opened[SmbSession, SmbFile]:
+            disposition = CreateDisposition.FILE_OPEN if size is None else CreateDisposition.FILE_OPEN_IF
             with failures.told(operation, full(path, self.export)):
-                opened = way(session)
+                opened = session.open(self._at(path), access, _FILE, disposition)
                 try:
                     self._must_be_file(path, operation, found_of(opened, self._at(path)))
+                    if size is not None:
+                        session.resize(opened, size)
                     file = SmbFile(session, opened)
                 except BaseException:
                     opened.close()
@@ -204,7 +195,7 @@ class SmbShare:
             return Opened(session, file, file.identity)
 
         self._parts(path)
-        opened = self._line.call(lambda session: open_on(session, first or again))
+        opened = self._line.call(lambda session: open_on(session, size))
         return KeptFile(self._line, path, open_on, SmbFile.close, opened)
 
     def _must_be_file(self, path: str, operation: str, found: Found) -> None:

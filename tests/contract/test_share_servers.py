@@ -96,6 +96,20 @@ def test_a_write_into_a_server_that_froze_is_given_up_and_can_be_made_again(serv
 
 
 @EACH
+def test_closing_a_file_of_a_server_that_froze_ends_in_time_and_without_a_word(
+    server: FileServer, folder: Path
+) -> None:
+    opened, dog = opener(server), Watchdog()
+    share = dog.watch(opened(timeout_s=1.0), go_on)
+    reader, writer = share.open("vm/disk"), share.create("vm/new", 3)
+    server.freeze()
+    writer.close()
+    reader.close()
+    server.thaw()
+    assert [entry.path for entry in dog.watch(opened(), go_on).list("vm")] == ["vm/disk", "vm/new"]
+
+
+@EACH
 def test_a_server_that_died_is_found_again_when_it_is_back(server: FileServer, folder: Path) -> None:
     share = opener(server)(timeout_s=2.0)
     reader = share.open("vm/disk")
