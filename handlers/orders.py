@@ -8,7 +8,7 @@ from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, asked, history, lists, namesakes, tables
+from handlers import answers, asked, history, lists, namesakes, restoring, tables
 from handlers.cards import Card
 from handlers.inquiries import promised
 from handlers.origin import Origin
@@ -27,6 +27,8 @@ def question_of(order: Command, channel: str = "") -> Question:
     """What a may-i asks, as the service takes it."""
     meant = order.meant or order
     vms, targets = (meant.request.vms, meant.request.targets) if meant.request else ((), ())
+    if meant.drilling:
+        vms, targets = (meant.drilling.what or "*",), tuple(filter(None, (meant.drilling.target,)))
     if meant.restoring:
         vms, targets = (meant.restoring.what,), tuple(filter(None, (meant.restoring.target,)))
     is_over = bool(meant.restoring and meant.restoring.is_over_original)
@@ -60,7 +62,8 @@ def _why(service: Service, order: Command, origin: Origin) -> Card:
 
 def _verify(service: Service, order: Command, origin: Origin) -> Card:
     which = _which(service, order, origin)
-    return answers.accepted([service.verify(which, origin.actor, request_key=origin.key, place=origin.place)])
+    key, place = origin.key, origin.place
+    return answers.accepted([service.verify(which, origin.actor, request_key=key, place=place, deep=order.is_deep)])
 
 
 def _delete(service: Service, order: Command, origin: Origin) -> Card:
@@ -78,7 +81,17 @@ def _restore(service: Service, order: Command, origin: Origin) -> Card:
         if len(vms) < 2:  # a part of several ids
             raise
         return namesakes.question(vms, request, origin.actor.id, key)
+    except NotFound as error:
+        if hint := restoring.slip(request.what):
+            raise NotFound(f"{error.message} {hint}", error.suggestions) from error
+        raise
     return answers.accepted([asked])
+
+
+def _drill(service: Service, order: Command, origin: Origin) -> Card:
+    assert order.drilling is not None  # noqa: S101 - parse gives one with this verb
+    key, place = origin.key, origin.place
+    return answers.accepted([service.drills.drill(order.drilling, origin.actor, request_key=key, place=place)])
 
 
 def _retry(service: Service, order: Command, origin: Origin) -> Card:
@@ -125,6 +138,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.WHY: _why,
     Verb.VERIFY: _verify,
     Verb.RESTORE: _restore,
+    Verb.DRILL: _drill,
     Verb.DELETE: _delete,
     Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
     Verb.RETRY: _retry,

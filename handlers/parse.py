@@ -4,11 +4,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 from bot.errors import UsageError
-from bot.model import ProtectRequest, RestoreRequest
-from handlers import asked, clauses
+from bot.model import DrillRequest, ProtectRequest, RestoreRequest
+from handlers import asked, clauses, drilling
 from handlers import restoring as restores
 from handlers.asked import Inquiry
 
@@ -20,7 +21,14 @@ RUNS_USAGE = "/cloudy runs [how many, 1 to 100]"
 SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more, or last>"
 STOP_USAGE = "/cloudy stop <transaction id, a part of it of 4 characters or more, or last>"
 WHY_USAGE = "/cloudy why <transaction id, a part of it of 4 characters or more, or last>"
-VERIFY_USAGE = "/cloudy verify <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
+VERIFY_USAGE = (
+    "/cloudy verify <transaction id of a recovery point, a part of it of 4 characters or more, or last> [deep]"
+    "   deep: every byte of it is read"
+)
+DRILL_USAGE = (
+    "/drill <vm, or transaction id of a recovery point> [to <VMstore>] [from <target>], or /drill next"
+    "   it is restored, started, seen to live, and removed"
+)
 DELETE_USAGE = (
     "/cloudy delete <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
     " [because <reason>]"
@@ -43,6 +51,7 @@ USAGES = {  # by verb, as help lists them
     "retry": RETRY_USAGE,
     "verify": VERIFY_USAGE,
     "restore": RESTORE_USAGE,
+    "drill": DRILL_USAGE,
     "delete": DELETE_USAGE,
     "may-i": MAY_I_USAGE,
     **asked.USAGES,
@@ -71,6 +80,7 @@ class Verb(StrEnum):
     WHY = "why"
     VERIFY = "verify"
     RESTORE = "restore"
+    DRILL = "drill"
     DELETE = "delete"
     PROTECT = "protect"
     MAY_I = "may-i"
@@ -100,6 +110,8 @@ class Command:
     reason: str = ""  # delete
     request: ProtectRequest | None = None  # protect, and only then
     restoring: RestoreRequest | None = None  # restore, and only then
+    drilling: DrillRequest | None = None  # drill, and only then
+    is_deep: bool = False  # verify
     meant: "Command | None" = None  # may-i, and only then: what is asked about
     inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
 
@@ -150,6 +162,16 @@ def restore(text: str) -> RestoreRequest:
         raise UsageError(error.message, RESTORE_USAGE) from None
 
 
+def drill(text: str) -> DrillRequest:
+    """Read what DRILL_USAGE says. Raises UsageError."""
+    try:
+        return drilling.read(_tokens(_readable(text, DRILL_USAGE)))
+    except ValueError as error:
+        raise UsageError(str(error), DRILL_USAGE) from None
+    except UsageError as error:  # of a quote, say: it names another command
+        raise UsageError(error.message, DRILL_USAGE) from None
+
+
 def is_blank(text: str) -> bool:
     """Whether nothing was typed, as far as one can see."""
     return not _INVISIBLE.sub("", text).strip()
@@ -184,18 +206,22 @@ def cloudy(text: str) -> Command:
 def mention(text: str) -> Command:
     """Read `@cloudy stop`: as `cloudy`, but the id may be left out (the thread says it). Raises UsageError."""
     parts = _MENTION.split(text, maxsplit=1)
-    said = parts[-1].strip()
+    said, is_deep = drilling.deep(parts[-1].strip())
     alone = next((verb for verb in ONE_USAGES if said.casefold() == verb), None)
-    return cloudy(said) if alone is None else Command(verb=alone)
+    if alone is None or (is_deep and alone is not Verb.VERIFY):
+        return cloudy(parts[-1].strip())
+    return Command(verb=alone, is_deep=is_deep)
 
 
 def _verb(text: str) -> tuple[Verb, str]:
     word, _, rest = _readable(text, CLOUDY_USAGE).partition(" ")
+    name = word.casefold() or Verb.HELP
     try:
-        name = word.casefold() or Verb.HELP
         return Verb(asked.ALIASES.get(name, name)), rest.strip()
     except ValueError:
-        raise UsageError(f"There is no “{_short(word)}” here.", CLOUDY_USAGE) from None
+        near = get_close_matches(name, [*Verb, *asked.ALIASES], n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UsageError(f"There is no “{_short(word)}” here.{hint}", CLOUDY_USAGE) from None
 
 
 def _meant(rest: str) -> Command:
@@ -215,6 +241,11 @@ def _delete(rest: str) -> Command:
     if len(reason) > LONGEST_REASON:
         raise UsageError(f"The reason is longer than {LONGEST_REASON} characters.", DELETE_USAGE)
     return Command(verb=Verb.DELETE, id=_id(which, DELETE_USAGE), reason=reason)
+
+
+def _verify(rest: str) -> Command:
+    which, is_deep = drilling.deep(rest)
+    return Command(verb=Verb.VERIFY, id=_id(which, VERIFY_USAGE), is_deep=is_deep)
 
 
 def _limit(rest: str) -> int:
@@ -332,6 +363,8 @@ def _unclear(message: str) -> UsageError:
 _READERS: Mapping[Verb, Callable[[str], Command]] = {
     Verb.PROTECT: lambda rest: Command(verb=Verb.PROTECT, request=protect(rest)),
     Verb.RESTORE: lambda rest: Command(verb=Verb.RESTORE, restoring=restore(rest)),
+    Verb.DRILL: lambda rest: Command(verb=Verb.DRILL, drilling=drill(rest)),
+    Verb.VERIFY: _verify,
     Verb.RUNS: lambda rest: Command(verb=Verb.RUNS, limit=_limit(rest)),
     Verb.DELETE: _delete,
     Verb.MAY_I: lambda rest: Command(verb=Verb.MAY_I, meant=_meant(rest)),

@@ -1,7 +1,8 @@
 """What follows `/restore`: a VM or a recovery point, then where to, under which name, from where, as of when. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from bot.model import RestoreRequest
 from handlers.clauses import Word
@@ -11,7 +12,14 @@ _CLAUSES = {"to": "vmstore", "as": "name", "from": "target", "at": "at", "confir
 VIA = "via"
 WAYS = ("snapshot", "target")
 _ONE_WORD = ("vmstore", "target")
+_NAMES = ("name", "confirmed")
 _LONGEST = 255
+_WORDS = ("to", "as", "from", "at", "via", "power", "over", "original", "confirm")
+_HALF = {"power": "power on", "over": "over original", "original": "over original", "via": "via snapshot"}
+_INSTEAD = {  # what people say for it
+    "on": "to", "onto": "to", "into": "to", "in": "to", "named": "as", "called": "as", "before": "at", "of": "from",
+    "poweron": "power on", "power-on": "power on", "started": "power on", "start": "power on", "by": "via",
+}  # fmt: skip
 
 
 def read(words: Sequence[Word]) -> RestoreRequest:
@@ -48,6 +56,8 @@ def _with(request: RestoreRequest, words: Sequence[Word]) -> RestoreRequest:
     field = _CLAUSES[word]
     _once(word, getattr(request, field))
     value = _text(words[1:], f"Something is missing behind “{word}”.")
+    if len(words) > 2:
+        _demand_no_slip(field, words)
     if field in _ONE_WORD and len(words) > 2:
         raise ValueError(f"“{_short(value)}” is not one {'VMstore' if field == 'vmstore' else 'target'}.")
     return {
@@ -71,6 +81,34 @@ def _flagged(request: RestoreRequest, flag: str) -> RestoreRequest:
         "is_off_allowed": lambda: replace(request, is_off_allowed=True),
         "is_over_original": lambda: replace(request, is_over_original=True),
     }[field]()
+
+
+def slip(text: str) -> str:
+    """The word in a name that was perhaps meant to be one of the grammar, in words; "": there is none."""
+    return _slip(text.split()[1:], _INSTEAD)
+
+
+def _slip(words: Sequence[str], instead: Mapping[str, str]) -> str:
+    for word in words:
+        said = word.casefold()
+        if (meant := instead.get(said) or _HALF.get(said) or _near(said)) and meant != said:
+            return f"Did you mean “{meant}”, where “{_short(word)}” stands?"
+    return ""
+
+
+def _near(word: str) -> str:
+    swapped = (known for known in _WORDS if sorted(word) == sorted(known))
+    return next(swapped, "") or next(iter(get_close_matches(word, _WORDS, n=1, cutoff=0.75)), "")
+
+
+def _demand_no_slip(field: str, words: Sequence[Word]) -> None:
+    """A name of several words is one only without a mistyped word of the grammar; quotes say that it is meant."""
+    is_name, said = field in _NAMES, [word.text for word in words[1:]]
+    if not (hint := _slip(said[1:], {} if is_name else _INSTEAD)):
+        return
+    if is_name:
+        raise ValueError(f"{hint} If it is a part of the name, put that into quotes.")
+    raise ValueError(f"“{_short(' '.join(said))}” is not understood behind “{words[0].text}”. {hint}")
 
 
 def _once(word: str, said: object) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import UsageError
 from bot.model import RestoreRequest
-from handlers import parse
+from handlers import parse, restoring
 from handlers.parse import Verb
 
 
@@ -25,6 +25,8 @@ from handlers.parse import Verb
         ("all over original", RestoreRequest(what="all", is_over_original=True)),
         ("vm 1 over original confirm vm 1 power off power on", RestoreRequest(
             what="vm 1", is_over_original=True, confirmed="vm 1", is_off_allowed=True, is_on=True)),
+        ("vm01 as copy of vm01 in test", RestoreRequest(what="vm01", name="copy of vm01 in test")),
+        ('vm01 as "new power no"', RestoreRequest(what="vm01", name="new power no")),
         ("over the moon at 7d", RestoreRequest(what="over the moon", at="7d")),
         ("&lt;!channel&gt;", RestoreRequest(what="<!channel>")),
     ],
@@ -49,6 +51,11 @@ def test_it_is_read_in_any_order(text: str, request_: RestoreRequest) -> None:
         ("vm01 via snapshot via target", "“via” stands there more than once"),
         ("vm01 over original over original", "“over original” stands there more than once"),
         ("vm01 over original confirm", "missing behind “confirm”"),
+        ("vm01 to vmstore2 form s3", "“vmstore2 form s3” is not understood behind “to”. Did you mean “from”"),
+        ("vm01 at 7d on vmstore2", "Did you mean “to”, where “on” stands"),
+        ("vm01 as new powr on", "Did you mean “power”, where “powr” stands"),
+        ("vm01 as new power no", "Did you mean “power on”, where “power” stands.* put that into quotes"),
+        ("vm01 as new ot vmstore2", "Did you mean “to”, where “ot” stands"),
         ('"vm01', "never closed"),
         ("vm01\nto x", "one line"),
     ],
@@ -63,3 +70,24 @@ def test_may_i_knows_it() -> None:
     meant = parse.cloudy("may-i restore vm01 to vmstore2").meant
     assert meant is not None
     assert meant.verb is Verb.RESTORE
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("vm01 on vmstore2", "Did you mean “to”, where “on” stands?"),
+        ("vm01 too vmstore2", "Did you mean “to”, where “too” stands?"),
+        ("vm01 Over", "Did you mean “over original”, where “Over” stands?"),
+        ("from", ""),
+        ("app server 03", ""),
+        ("vm01", ""),
+    ],
+)
+def test_a_name_that_nobody_knows_may_hold_a_word_of_the_grammar(text: str, hint: str) -> None:
+    assert restoring.slip(text) == hint
+
+
+@pytest.mark.parametrize(("typed", "near"), [("restoer", "restore"), ("Restor vm01", "restore"), ("stauts", "status")])
+def test_the_nearest_command_is_said(typed: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"here. Did you mean {near}?"):
+        parse.cloudy(typed)
