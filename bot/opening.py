@@ -62,5 +62,5 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         rpo=settings.protection.rpo,
         wake=wake,
     )
-    service.drills.rules = rules_of(settings.drills)
+    service.drills.rules = service.restores.rules = rules_of(settings.drills)
     return service

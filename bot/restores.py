@@ -12,6 +12,7 @@ from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.recorder import WAIT_S, Recorder
 from bot.rights import Rights
+from bot.rota import Rules
 from bot.store import Database, Unit
 from bot.ways import SNAPSHOT, WAYS
 
@@ -35,6 +36,7 @@ class Restores(Recorder):
         self._vmstores = vmstores
         self._targets = targets
         self._wake = wake
+        self.rules = Rules()  # the composition root gives those that are configured
 
     def restore(
         self, request: RestoreRequest, actor: Actor, *, request_key: str, place: Place | None = None
@@ -95,6 +97,8 @@ class Restores(Recorder):
             "from": request.target,
             "is_on": request.is_on,
         } | _said(request)
+        if request.is_on:
+            asked |= {"pattern": self.rules.pattern_for(chosen.vm), "alive_s": self.rules.alive_s}
         return Transaction(
             id=transaction_id(now, secrets.randbits(30)),
             workflow="restore",

@@ -106,7 +106,7 @@ ACTIONS: Mapping[str, Registered] = {
     ),
     "hypervisor.prove_alive": Registered(
         hypervisor.prove_alive,
-        {"vmstore": "text", "vm_id": "text", "is_on": "switch"},
+        {"vmstore": "text", "vm_id": "text", "is_on": "switch", "pattern": "text", "alive_s": "number"},
         {"sign": "text", "text": "text"},
     ),
     "drilling.register": Registered(

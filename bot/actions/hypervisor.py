@@ -68,22 +68,38 @@ def power_on(context: Context, inputs: Json) -> Json:
 
 
 def prove_alive(context: Context, inputs: Json) -> Json:
-    """Wait for a sign of life of one that was started. PermanentError: none within ALIVE_S. Repeat: safe."""
+    """Wait for a sign of life of one that was started. PermanentError: none in that time. Repeat: safe.
+
+    pattern: what its console must show; without it the guest must answer. With it the VM is started once more where a
+    process died meanwhile, since nobody has what its console showed to that. alive_s: seconds that it may take.
+    """
     if not inputs["is_on"]:
         return {"sign": "", "text": ""}
-    host, waited_s = host_of(context, inputs["vmstore"]), 0.0  # counted, not measured: the clock may be set meanwhile
-    while (alive := host.alive(inputs["vm_id"])) is None:
-        if waited_s >= ALIVE_S:
-            raise PermanentError(
-                f"It is on, and showed no sign of life within {ALIVE_S / 60:g} minutes: is there something in the guest"
-                f" that answers {host.name}? Look at its console.",
-                system=host.name,
-                operation="prove alive",
-            )
-        context.progress(int(waited_s), int(ALIVE_S))
+    pattern, most_s = inputs["pattern"] or "", inputs["alive_s"] or ALIVE_S
+    host, vm_id, waited_s = host_of(context, inputs["vmstore"]), inputs["vm_id"], 0.0
+    alive = host.alive(vm_id, pattern)
+    if alive is None and pattern and context.attempt > 1:
+        host.power_off(vm_id)
+        host.power_on(vm_id)
+    while alive is None:
+        if waited_s >= most_s:
+            raise _lifeless(host, pattern, most_s)
+        context.progress(int(waited_s), int(most_s))
         context.pause(POLL_S)
-        waited_s += POLL_S
+        waited_s += POLL_S  # counted, not measured: the clock may be set meanwhile
+        alive = host.alive(vm_id, pattern)
     return {"sign": alive.sign, "text": alive.text}
+
+
+def _lifeless(host: Hypervisor, pattern: str, within_s: float) -> PermanentError:
+    wanted = f"is there something in the guest that answers {host.name}"
+    if pattern:
+        wanted = f"does its console show “{pattern}”"
+    return PermanentError(
+        f"It is on, and showed no sign of life within {within_s / 60:g} minutes: {wanted}? Look at its console.",
+        system=host.name,
+        operation="prove alive",
+    )
 
 
 def unregister(context: Context, resource: Resource) -> bool:

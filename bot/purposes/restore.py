@@ -66,6 +66,12 @@ def _alive(step: Step) -> str:
     return f"alive, by its {sign}" if sign else "not asked for"
 
 
+def _lives(step: Step) -> str:
+    """What was seen of it, too: the end of its console, or what answered."""
+    sign, seen = step.outputs.get("sign", ""), str(step.outputs.get("text", "")).strip()
+    return f"It lives, by its {sign}.\n{seen}" if sign else ""
+
+
 def _systems(step: Step) -> str:
     told = step.outputs
     product = f"{told.get('product', '')} {told.get('api_version', '')}".strip()
@@ -169,7 +175,7 @@ PURPOSE = Purpose(
         "verify": lambda step: f"Verified: {_checked(step)}.",
         "place": lambda step: f"Placed in {_NOTES['place'](step)}.",
         "register": lambda step: f"Registration: {_registered(step)}.",
-        "alive": lambda step: f"It lives: {step.outputs['sign']}." if step.outputs.get("sign") else "",
+        "alive": _lives,
     },
     facts=_facts,
 )

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from bot.model import State
+from bot.rota import Rules
 from tests.memory_hypervisor import Host
-from tests.workflow.test_restore import notice, protected, restored, view
+from tests.workflow.test_restore import notice, protected, protected_with_host, restored, view
 
 
 def test_a_vm_of_another_kind_of_hypervisor_is_placed_and_left_to_a_person(tmp_path: Path) -> None:
@@ -26,3 +27,16 @@ def test_one_that_nobody_could_start_is_not_restored_to_be_started(tmp_path: Pat
     assert done.state is State.REFUSED
     assert "host cannot power it on" in notice(house, done)
     assert not house.share.exists("vm01-restored")
+
+
+def test_what_is_started_is_seen_to_live_by_the_sign_that_is_configured(tmp_path: Path) -> None:
+    house, _host = protected_with_host(tmp_path)
+    house.service.restores.rules = Rules(patterns={"VM0*": "MARKER"}, alive_s=60)
+    done = restored(house, is_on=True)
+    assert done.state is State.SUCCEEDED
+    assert dict(view(house, done, "receipt")["facts"])["Sign of life"].startswith("console: MARKER")
+    house.service.restores.rules = Rules(pattern="never shown", alive_s=60)
+    done = restored(house, key="2", is_on=True)
+    assert done.state is State.PARTIAL
+    assert "does its console show “never shown”" in str(done.failure)
+    assert "within 1 minutes" in str(done.failure)
