@@ -12,16 +12,17 @@ from itertools import groupby
 
 from bot import choosing, fitness
 from bot.errors import NotFound, RequesterError
-from bot.model import RecoveryPoint, RestoreRequest, SeenVm, State
+from bot.model import Proof, RecoveryPoint, RestoreRequest, SeenVm
+from bot.proofs import standings
 from bot.restoration import checked_name
 from bot.store import Database, Unit
+from bot.ways import SNAPSHOT
 
 MOST_POINTS = 100  # of one VM, the newest
 _MOST_NAMESAKES = 20
 _MOST_ALIKE = 1_000
 _UUID = 13  # characters of one in a label
 _LABEL = re.compile(rf"(?P<name>.*?)(?: \((?P<uuid>[^()]{{1,{_UUID}}})\)|…)", re.DOTALL)
-_MOST_RUNS = 1_000
 _LONGEST = 255  # of what is looked for
 
 
@@ -50,7 +51,8 @@ class KeptPoint:
     consistency: str
     targets: tuple[str, ...]
     flaw: str = ""  # why it is not to be restored from
-    verified_at: datetime | None = None  # when its last verification found it whole
+    verified_at: datetime | None = None  # when it was found whole last, in any of its targets
+    proven_at: datetime | None = None  # when it was restored and lived last, likewise
 
 
 class Recoverable:
@@ -102,19 +104,15 @@ class Recoverable:
 
     def flaws(self, request: RestoreRequest) -> dict[str, str]:
         """What is wrong with a request as far as one can tell without asking anybody, by the field that it is about."""
-        wrong: dict[str, str] = {}
-        if request.vmstore and request.vmstore not in self.vmstores:
-            wrong["vmstore"] = f"There is no VMstore called {request.vmstore}: choose again."
         with self._db.read() as unit:
             points = unit.points.containing(request.what) or unit.points.of_vm(request.what)
-            there = tuple(dict.fromkeys(point.target for point in points))
-            if request.target and there and request.target not in there:
-                wrong["target"] = f"It is not in {request.target}, but in {' and '.join(there)}."
-            if request.name:
-                where = request.vmstore or (choosing.vmstore_of(unit, points[0]) if points else "")
-                if why := _unfit_name(unit, request.name, where):
-                    wrong["name"] = why
-        return wrong
+            wrong = {
+                "vmstore": _unknown("VMstore", request.vmstore, self.vmstores),
+                "target": _elsewhere(request, points),
+                "name": _unfit_name(unit, request, points),
+                "confirmed": _unconfirmed(request, points),
+            }
+        return {field: why for field, why in wrong.items() if why}
 
 
 def _newest(unit: Unit, uuid: str) -> RecoveryPoint:
@@ -168,8 +166,7 @@ def _seen(unit: Unit, point: RecoveryPoint) -> SeenVm | None:
 
 def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...]:
     """points: of one VM, newest first."""
-    names = {point.vm_name for point in points}
-    flaws, verified = fitness.unfit(unit, points), _verified(unit, names)
+    flaws, looked = fitness.unfit(unit, points), _looked(unit, points)
     kept = []
     for key, group in groupby(points, key=lambda point: point.transaction_id):
         there = list(group)
@@ -182,29 +179,73 @@ def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...
                 consistency=there[0].consistency,
                 targets=tuple(point.target for point in there),
                 flaw=flaws.get(key, ""),
-                verified_at=verified.get(key),
+                verified_at=looked.get(key, _Looked()).verified_at,
+                proven_at=looked.get(key, _Looked()).proven_at,
             )
         )
     return tuple(kept[:MOST_POINTS])
 
 
-def _verified(unit: Unit, names: set[str]) -> dict[str, datetime]:
-    """By recovery point: when it was last found whole. names: all that the VM had."""
-    found: dict[str, datetime] = {}
-    for name in names:
-        for run in unit.transactions.list(vm=name, workflows=("verify",), states=(State.SUCCEEDED,), limit=_MOST_RUNS):
-            point = str(run.request.get("point", ""))
-            if run.ended_at and point:
-                found[point] = max(run.ended_at, found.get(point, run.ended_at))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """When a recovery point was found good last."""
+
+    verified_at: datetime | None = None
+    proven_at: datetime | None = None
+
+
+def _looked(unit: Unit, points: Sequence[RecoveryPoint]) -> dict[str, _Looked]:
+    """By recovery point, over all its targets."""
+    found: dict[str, _Looked] = {}
+    for (point, _target), each in standings(unit.proofs.of({point.transaction_id for point in points})).items():
+        before = found.get(point, _Looked())
+        found[point] = _Looked(
+            verified_at=_later(before.verified_at, each.verified),
+            proven_at=_later(before.proven_at, each.proven),
+        )
     return found
 
 
-def _unfit_name(unit: Unit, name: str, vmstore: str) -> str:
+def _later(at: datetime | None, proof: Proof | None) -> datetime | None:
+    if proof is None or not proof.is_good:
+        return at
+    return max(at, proof.at) if at else proof.at
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+    return f"There is no {what} called {name} any more: choose again." if name and name not in known else ""
+
+
+def _elsewhere(request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
+    there = tuple(dict.fromkeys(point.target for point in points))
+    if request.target and request.via == SNAPSHOT:
+        return "By the snapshot nothing is fetched from a target: leave this empty, or choose another way."
+    if request.target and there and request.target not in there:
+        return f"It is not in {request.target}, but in {' and '.join(there)}."
+    return ""
+
+
+def _unconfirmed(request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
+    if not request.is_over_original:
+        return "Only for “over the original”: empty this, or choose that." if request.confirmed else ""
+    name = points[0].vm_name if points else ""
+    if not name or request.confirmed == name:
+        return ""
+    return f"This overwrites {name} as it is now. If that is meant, type its name here."
+
+
+def _unfit_name(unit: Unit, request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
     """Why no VM can be restored under it there; "": one can, as far as the last look at the VMstore tells."""
+    name = request.name
+    if not name:
+        return ""
+    if request.is_over_original:
+        return "Over the original it keeps its name: leave this empty."
     try:
         checked_name(name)
     except RequesterError as error:
         return error.message
+    where = request.vmstore or (choosing.vmstore_of(unit, points[0]) if points else "")
     live = (vm for vm in unit.inventory.named(name) if vm.gone_at is None and vm.name == name)
-    taken = any(vm.vmstore == vmstore for vm in live)
-    return f"There is a VM called {name} on {vmstore} already: say another name." if taken else ""
+    taken = any(vm.vmstore == where for vm in live)
+    return f"There is a VM called {name} on {where} already: say another name." if taken else ""

@@ -54,8 +54,12 @@ def said(vm: KeptVm) -> tuple[str, ...]:
 def typed(request: RestoreRequest) -> str:
     """The order as a command."""
     words = (("to", request.vmstore), ("as", request.name), ("from", request.target), ("at", request.at))
-    said = "".join(f' {word} "{clauses.escaped(text)}"' for word, text in words if text)
-    return f"/restore {request.what}{said}{' power on' if request.is_on else ''}"
+    said = [f'{word} "{clauses.escaped(text)}"' for word, text in words if text]
+    said += [f"via {request.via}"] if request.via else []
+    said += ["power on"] if request.is_on else []
+    said += [f'over original confirm "{clauses.escaped(request.confirmed)}"'] if request.is_over_original else []
+    said += ["power off"] if request.is_off_allowed else []
+    return " ".join([f"/restore {request.what}", *said])
 
 
 def of_button(value: str) -> Answer:

@@ -9,7 +9,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.clock import SystemClock
-from bot.errors import CloudyError, NotFound
+from bot.errors import CloudyError, NotFound, UsageError
 from bot.model import Json, RestoreRequest
 from bot.service import Service
 from handlers import ids, modals, views
@@ -24,7 +24,12 @@ from handlers.whisper import after_ack_safe, tell_once
 _CLOCK = SystemClock()
 _USAGE = "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>]"
 _NOTHING = "There is no recovery point yet: /protect <vm> to <target> makes one."
-_FIELDS = {"vmstore": drawn.VMSTORE, "name": drawn.NAME, "target": drawn.TARGET}  # of a request -> of the form
+_FIELDS = {  # of a request -> of the form
+    "vmstore": drawn.VMSTORE,
+    "name": drawn.NAME,
+    "target": drawn.TARGET,
+    "confirmed": drawn.CONFIRM,
+}
 
 
 def register(app: App, service: Service) -> None:
@@ -125,7 +130,14 @@ def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[Card | N
     try:
         return carry_out(service, Command(verb=Verb.RESTORE, restoring=request), origin), {}
     except CloudyError as error:
-        return None, {at if isinstance(error, NotFound) else drawn.VM: error.message}
+        return None, {_block_of(error, at): error.message}
+
+
+def _block_of(error: CloudyError, at: str) -> str:
+    """Where an error belongs that the fields do not tell of themselves."""
+    if isinstance(error, UsageError):
+        return drawn.WISHES
+    return at if isinstance(error, NotFound) else drawn.VM
 
 
 def _keep_refusal(service: Service, origin: Origin, request: RestoreRequest, wrong: dict[str, str]) -> None:
@@ -139,12 +151,20 @@ def read(view: Json) -> tuple[RestoreRequest, str]:
     uuid = chosen(held(values, drawn.VM))
     block = drawn.point_block(uuid)
     point = chosen(held(values, block))
-    power = held(values, drawn.POWER).get("selected_options") or ()
+    wishes = {str(each.get("value")) for each in held(values, drawn.WISHES).get("selected_options") or ()}
     request = RestoreRequest(
         what=point or uuid,
         vmstore=chosen(held(values, drawn.VMSTORE)),
-        name=str(held(values, drawn.NAME).get("value") or "").strip(),
+        name=_typed(values, drawn.NAME),
         target=chosen(held(values, drawn.TARGET)),
-        is_on=any(each.get("value") == drawn.ON for each in power),
+        via=chosen(held(values, drawn.VIA)),
+        is_on=drawn.ON in wishes,
+        is_over_original=drawn.OVER in wishes,
+        is_off_allowed=drawn.OFF in wishes,
+        confirmed=_typed(values, drawn.CONFIRM),
     )
     return request, block if point else drawn.VM
+
+
+def _typed(values: Json, block: str) -> str:
+    return str(held(values, block).get("value") or "").strip()

@@ -12,15 +12,18 @@ from datetime import datetime
 
 from bot.model import Json
 from bot.recoverable import MOST_POINTS, KeptPoint, KeptVm
+from bot.ways import SNAPSHOT
+from bot.ways import TARGET as TARGET_WAY
 from bot.words import size_text
 from handlers import ids
 from handlers.views import input_block, modal, option, plain
 
 TITLE = "Restore a VM"
-VM, POINT, VMSTORE, NAME, TARGET, POWER = "vm", "point", "vmstore", "name", "target", "power"  # blocks of the form
-ON = "on"
+VM, POINT, VMSTORE, NAME, TARGET = "vm", "point", "vmstore", "name", "target"  # blocks of the form
+VIA, WISHES, CONFIRM = "via", "wishes", "confirm"  # likewise
+ON, OVER, OFF = "on", "over", "off"  # entries of WISHES
 _VALUE, _OPTIONS = 150, 100
-_LONGEST_NAME = 80
+_LONGEST_NAME, _LONGEST_TYPED = 80, 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ class RestoreForm:
 
 def draw(form: RestoreForm) -> Json:
     """The form of `/restore`."""
-    fields = [_vm(form), *_points(form), _vmstore(form), _name(form), _target(form), _power()]
+    place = [_vmstore(form), _name(form), _target(form), _via()]
+    fields = [_vm(form), *_points(form), *place, _wishes(), _confirm(form)]
     where: Json = {"type": "context", "elements": [plain(form.where)]}
     frame = modal(TITLE) | {"callback_id": ids.RESTORE_FORM, "submit": plain("Restore"), "close": plain("Cancel")}
     return {**frame, "private_metadata": form.memo, "blocks": [*fields, where]}
@@ -64,8 +68,9 @@ def standing(point: KeptPoint) -> str:
     """What is known of a recovery point beside its time and size."""
     if point.flaw:
         return "❌ not good: it was found damaged, or is being deleted"
-    verified = f"✅ verified {point.verified_at:%d %b %Y}" if point.verified_at else "not verified yet"
-    return f"{', '.join(point.targets)} · {verified}"
+    proven = (f"✅ proven {_day(point.proven_at)}",) if point.proven_at else ()
+    verified = (f"verified {_day(point.verified_at)}",) if point.verified_at else ()
+    return " · ".join([", ".join(point.targets), *(proven or verified or ("not verified yet",))])
 
 
 def ago(now: datetime, then: datetime) -> str:
@@ -149,9 +154,42 @@ def _target(form: RestoreForm) -> Json:
     return input_block(TARGET, "From target", menu, optional=True)
 
 
-def _power() -> Json:
-    on = option("Power it on at the end", ON, "and see that something in it answers; network cards not connected")
-    return input_block(POWER, "Power", {"type": "checkboxes", "options": [on]}, optional=True)
+def _via() -> Json:
+    menu: Json = {
+        "type": "static_select",
+        "options": [
+            option(
+                "The snapshot that the VMstore still has", SNAPSHOT, "nothing travels; on the VMstore that it was on"
+            ),
+            option("What lies in the target", TARGET_WAY, "all that is not there yet is fetched"),
+        ],
+        "placeholder": plain("What fits best; the plan says why"),
+    }
+    return input_block(VIA, "Way", menu, optional=True)
+
+
+def _wishes() -> Json:
+    entries = [
+        option("Power it on at the end", ON, "and look whether it lives; beside the original it is not connected"),
+        option("Over the original", OVER, "the VM itself is put back; a snapshot of it as it is now is taken first"),
+        option("It may be powered off for that", OFF, "only over the original"),
+    ]
+    return input_block(WISHES, "How", {"type": "checkboxes", "options": entries}, optional=True)
+
+
+def _confirm(form: RestoreForm) -> Json:
+    field: Json = {
+        "type": "plain_text_input",
+        "max_length": _LONGEST_TYPED,
+        "placeholder": plain("Only over the original"),
+    }
+    name = form.vm.name if form.vm else "the VM"
+    hint = f"Over the original, {name} as it is now is overwritten. Type its name, if that is meant."
+    return input_block(CONFIRM, "Name of the VM that is overwritten", field, hint=hint, optional=True)
+
+
+def _day(time: datetime) -> str:
+    return f"{time:%d %b %Y}"
 
 
 def _at(time: datetime) -> str:

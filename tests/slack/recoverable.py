@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.clock import SystemClock
-from bot.model import Actor, Failure, RecoveryPoint, State, Transaction, Vm
+from bot.model import Proof, ProofKind, RecoveryPoint, Transaction, Vm
 from bot.policy import Operation, Policy, Role, Rule
 from bot.service import Service
 from bot.store import Database
@@ -17,7 +17,6 @@ from tests.slack.local import bot_on, database, until
 
 NOW = datetime.now(UTC)
 SHORTCUTS = [Shortcut(label, callback, kind == "message") for label, callback, kind in ids.SHORTCUTS]
-CLI = Actor(id="root", name="root", source="cli")
 
 
 @dataclass
@@ -42,17 +41,13 @@ class World:
                 )  # fmt: skip
         return made
 
-    def verified(self, vm: str, point: str, state: State = State.SUCCEEDED) -> None:
-        """Note a verification of it that has ended so."""
+    def looked(self, vm: str, point: str, kind: ProofKind, *, good: bool = True) -> None:
+        """Note what was found of it."""
+        proof = Proof(
+            point=point, target="s3", run=f"{kind}{good}", kind=kind, at=NOW, is_good=good, is_damaged=not good, vm=vm
+        )  # fmt: skip
         with self.db.unit() as unit:
-            failure = Failure(what="A byte is wrong.", kind="IntegrityError") if state is State.FAILED else None
-            unit.transactions.insert(
-                Transaction(
-                    id=f"{point[:17]}vrf{len(unit.transactions.list())}a", workflow="verify", vm=vm, targets=("s3",),
-                    actor=CLI, state=state, created_at=NOW, ended_at=NOW, request_key=f"verify:{point}",
-                    plan={"request": {"point": point}}, failure=failure,
-                )
-            )  # fmt: skip
+            assert unit.proofs.append(proof)
 
     def open(self, text: str = "/restore", user: str = "alice") -> None:
         assert self.slack.command(user, "ops", text).ok

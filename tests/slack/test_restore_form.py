@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.model import State
+from bot.model import ProofKind
 from bot.purposes.protect import PURPOSE
 from bot.recoverable import KeptPoint, KeptVm
 from handlers import blocks, restoreviews
@@ -38,11 +38,14 @@ def test_restore_alone_opens_a_form_whose_newest_good_point_is_chosen_already(wo
     world.point("vm01", "uuid-vm01", 9, "s3", "azure")
     good = world.point("vm01", "uuid-vm01", 2, "s3", "azure")
     bad = world.point("vm01", "uuid-vm01", 1)
-    world.verified("vm01", good)
-    world.verified("vm01", bad, State.FAILED)
+    world.looked("vm01", good, ProofKind.DRILL)
+    world.looked("vm01", bad, ProofKind.READ_BACK, good=False)
     world.open()
     world.choose_vm("vm01")
     damaged, best, oldest = offered(world, "Recovery point")
+    assert ["not good" in note or "proven" in note for note in offered(world, "Recovery point", "description")] == [
+        True, True, False
+    ]  # fmt: skip
     assert "newest good one" in best
     assert "newest good one" not in damaged + oldest
     assert world.slack.submit("alice") == Ack(ok=True)
@@ -73,22 +76,24 @@ def test_what_a_form_says_is_what_a_command_would_say(world: World) -> None:
     label = next(each for each in offered(world, "Recovery point") if "9 days ago" in each)
     for name, value in {
         "Recovery point": label, "To VMstore": "vmstore2", "As name": " vm01 again ", "From target": "azure",
-        "Power": "Power it on at the end",
+        "How": "Power it on at the end", "Way": "What lies in the target",
     }.items():  # fmt: skip
         assert world.slack.fill("alice", name, value).ok
     assert world.slack.submit("alice").text is None
-    assert world.slack.command("alice", "ops", f'/restore {old} to vmstore2 as "vm01 again" from azure power on').ok
+    assert world.slack.command(
+        "alice", "ops", f'/restore {old} to vmstore2 as "vm01 again" from azure via target power on'
+    ).ok
     typed, filled = world.orders()
     assert filled.request == typed.request
     assert filled.request["as"] == "vm01 again"
     assert (filled.targets, filled.plan, filled.actor) == (typed.targets, typed.plan, typed.actor)
 
 
-def offered(world: World, label: str) -> list[str]:
+def offered(world: World, label: str, part: str = "text") -> list[str]:
     """The options of a menu of the view that was drawn last."""
     view = [row["args"]["view"] for row in rows(world.slack, "call") if row["method"] == "views.update"][-1]
     blocks = [block for block in view["blocks"] if (block.get("label") or {}).get("text") == label]
-    return [option["text"]["text"] for option in blocks[0]["element"]["options"]]
+    return [option[part]["text"] for option in blocks[0]["element"]["options"]]
 
 
 def test_a_vm_that_is_gone_can_be_chosen_by_any_name_that_it_had_and_without_a_point_it_is_the_newest(
@@ -147,6 +152,39 @@ def test_errors_stand_beside_their_fields_and_nothing_that_was_typed_is_lost(wor
     assert (made.request["as"], made.request["to"]) == ("vm01", "vmstore2")
 
 
+def test_over_the_original_the_name_is_to_be_typed_and_both_ways_of_asking_are_one(world: World) -> None:
+    point = world.point("vm01", "uuid-vm01", 1)
+    world.open()
+    world.choose_vm("vm01")
+    wrong = {"As name": "new", "How": "Over the original, It may be powered off for that", "From target": "s3"}
+    for name, value in (wrong | {"Way": "The snapshot that the VMstore still has"}).items():
+        assert world.slack.fill("alice", name, value).ok
+    said = world.slack.submit("alice").text or ""
+    assert "As name: Over the original it keeps its name" in said
+    assert "From target: By the snapshot nothing is fetched" in said
+    assert "overwritten: This overwrites vm01 as it is now. If that is meant, type its name here." in said
+    for name, value in {"As name": "", "From target": "", "Name of the VM that is overwritten": "vm01"}.items():
+        assert world.slack.fill("alice", name, value).ok
+    assert world.slack.submit("alice").text is None
+    order = f"/restore {point} via snapshot over original confirm vm01 power off"
+    assert world.slack.command("alice", "ops", order).ok
+    typed, filled = world.orders()
+    assert typed.request == filled.request
+    assert filled.request["is_over"]
+
+
+def test_what_belongs_to_over_the_original_is_refused_without_it(world: World) -> None:
+    world.point("vm01", "uuid-vm01", 1)
+    world.open()
+    world.choose_vm("vm01")
+    assert world.slack.fill("alice", "Name of the VM that is overwritten", "vm01").ok
+    assert "Only for “over the original”" in (world.slack.submit("alice").text or "")
+    assert world.slack.fill("alice", "Name of the VM that is overwritten", "").ok
+    assert world.slack.fill("alice", "How", "It may be powered off for that").ok
+    assert "How: “confirm” and “power off” belong to “over original”" in (world.slack.submit("alice").text or "")
+    assert world.orders() == ()
+
+
 def test_a_point_that_is_gone_by_then_is_told_beside_it(world: World) -> None:
     point = world.point("vm01", "uuid-vm01", 1)
     world.open()
@@ -193,7 +231,7 @@ def test_every_view_is_one_that_slack_takes(world: World) -> None:
         KeptPoint(
             id=f"20261101T0000{i:02d}Z-abcdef", vm_uuid=vm.uuid, taken_at=NOW - timedelta(hours=i), size=1 << 60,
             consistency="crash", targets=tuple(f"target-{each}" for each in range(20)),
-            flaw="damaged" if i % 2 else "", verified_at=NOW if i % 3 else None,
+            flaw="damaged" if i % 2 else "", verified_at=NOW if i % 3 else None, proven_at=NOW if i % 5 else None,
         )
         for i in range(150)
     )  # fmt: skip
