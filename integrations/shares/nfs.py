@@ -194,7 +194,7 @@ class NfsShare:
 
         parts_of(path, self.export)
         opened = self._line.call(open_on)
-        return KeptFile(self._line, path, open_on, close, opened)
+        return KeptFile(self._line, full(path, self.export), open_on, close, opened)
 
     def _at(self, path: str) -> str:
         parts = parts_of(path, self.export)

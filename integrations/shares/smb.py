@@ -196,7 +196,7 @@ class SmbShare:
 
         self._parts(path)
         opened = self._line.call(lambda session: open_on(session, size))
-        return KeptFile(self._line, path, open_on, SmbFile.close, opened)
+        return KeptFile(self._line, full(path, self.export), open_on, SmbFile.close, opened)
 
     def _must_be_file(self, path: str, operation: str, found: Found) -> None:
         self._no_link(path, found)

@@ -450,9 +450,9 @@ def test_a_file_that_was_replaced_is_not_read_or_written_on(server: FileServer, 
     disk.rename(folder / "vm" / "former")
     disk.write_bytes(bytes(MIB))
     cut(share)
-    with pytest.raises(IntegrityError, match="replaced by another file"):
+    with pytest.raises(IntegrityError, match="/tintri/vm/disk was replaced by another file"):
         reader.read_into(0, memoryview(bytearray(10)))
-    with pytest.raises(IntegrityError, match="replaced by another file"):
+    with pytest.raises(IntegrityError, match="/tintri/vm/disk was replaced by another file"):
         writer.write_from(0, memoryview(b"abc"))
     reader.close()
     writer.close()
@@ -507,7 +507,7 @@ def test_a_file_that_has_no_number_is_known_by_when_it_was_made(
         cut(share)
     disk.unlink()
     disk.write_bytes(bytes(MIB))
-    with pytest.raises(IntegrityError, match="replaced by another file"):
+    with pytest.raises(IntegrityError, match="/tintri/vm/disk was replaced by another file"):
         reader.read_into(0, memoryview(bytearray(10)))
 
 
