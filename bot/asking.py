@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import NotFound, RequesterError
+from bot.errors import AmbiguousName, NotFound, RequesterError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, AuditRow, AuditVerdict, Place, State, Transaction
 from bot.store import Unit
@@ -21,10 +21,12 @@ class Audited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A recovery point as the catalogue has it."""
+    """A recovery point as the catalogue has it; who made it may not be known here."""
 
-    maker: Transaction
-    targets: tuple[str, ...]  # that have it, in the order in which they were asked for
+    id: str  # the transaction that made it
+    vm: str
+    vmstore: str
+    targets: tuple[str, ...]  # that have it: in the order in which they were asked for, then any others
 
 
 def meant(unit: Unit, text: str) -> Transaction:
@@ -46,17 +48,36 @@ def of_thread(unit: Unit, channel: str, thread_ts: str, command: str) -> Transac
     return found
 
 
-def point_of(unit: Unit, transaction: Transaction) -> Point:
-    """The recovery point that this transaction made or is about.
+def point_meant(unit: Unit, text: str) -> tuple[Transaction | None, Point]:
+    """The recovery point that a person names, by the transaction that made it or is about it; None: only a target does.
 
-    RequesterError: there is none.
+    NotFound, AmbiguousName, UsageError: which one? RequesterError: there is none.
     """
-    made = str(transaction.request.get("point", ""))
-    maker = unit.transactions.get(made) if made else transaction
-    targets = tuple(name for name in maker.targets if unit.points.get(maker.id, name))
-    if not targets:
-        raise RequesterError(f"{maker.id} has no recovery point: {maker.state}.")
-    return Point(maker=maker, targets=targets)
+    try:
+        transaction = meant(unit, text)
+    except NotFound:
+        found = dict.fromkeys(point.transaction_id for point in unit.points.containing(text.strip()))
+        if not found:
+            raise
+        if len(found) > 1:
+            raise AmbiguousName(f"“{text}” fits several recovery points; give more of the id.", [*found][:10]) from None
+        return None, _point(unit, next(iter(found)))
+    return transaction, _point(unit, str(transaction.request.get("point", "")) or transaction.id)
+
+
+def _point(unit: Unit, made: str) -> Point:
+    maker = unit.transactions.find(made)
+    kept = {point.target: point for point in unit.points.containing(made) if point.transaction_id == made}
+    if not kept:
+        raise RequesterError(f"{made} has no recovery point{f': {maker.state}' if maker else ''}.")
+    order = maker.targets if maker else ()
+    one = next(iter(kept.values()))
+    return Point(
+        id=made,
+        vm=maker.vm if maker else one.vm_name,
+        vmstore=maker.vmstore if maker else one.vmstore,
+        targets=(*(name for name in order if name in kept), *(name for name in kept if name not in order)),
+    )
 
 
 def record(
@@ -70,19 +91,18 @@ def record(
     place: Place | None = None,
 ) -> Transaction:
     """Record a run about a recovery point; the same request key again: the one that is there."""
-    maker, targets = point.maker, point.targets
     kept = unit.transactions.insert(
         Transaction(
             id=transaction_id(now, secrets.randbits(30)),
             workflow=workflow,
-            vm=maker.vm,
-            targets=tuple(targets),
+            vm=point.vm,
+            targets=point.targets,
             actor=actor,
             state=State.PLANNING,
             created_at=now,
             request_key=request_key,
             place=place or Place(),
-            plan={"request": {"point": maker.id}, "made_on": maker.vmstore},
+            plan={"request": {"point": point.id}, "made_on": point.vmstore},
         )
     )
     unit.audit.append(
@@ -91,7 +111,7 @@ def record(
             action="command",
             actor=actor,
             transaction_id=kept.id,
-            body={"command": workflow, "vm": maker.vm, "point": maker.id, "targets": list(targets)},
+            body={"command": workflow, "vm": point.vm, "point": point.id, "targets": list(point.targets)},
         )
     )
     return kept

@@ -14,7 +14,7 @@ from bot import asking, keeping, narrator, overview, suggestions
 from bot.again import Again, wanted
 from bot.approvals import Approvals
 from bot.drills import Drills
-from bot.errors import NotAllowed, NotFound, RequesterError, UsageError
+from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.handouts import Handouts
 from bot.ids import transaction_id
 from bot.model import (
@@ -43,6 +43,7 @@ from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
 from bot.together import Together
+from bot.upkeep import Upkeep
 
 MOST_VMS = 50  # in one request
 CONSISTENCIES = ("crash", "vm")
@@ -78,6 +79,8 @@ class Service(Recorder):
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
         self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
+        upkeep = Upkeep(db, clock, self._rights, wake=wake)
+        self.verify, self.delete = upkeep.verify, upkeep.delete
         self.questions = Questions(db, clock, rpo=rpo)
         self.handouts = Handouts(db)
 
@@ -203,48 +206,6 @@ class Service(Recorder):
         )
         return stopped
 
-    def verify(self, text: str, actor: Actor, *, request_key: str, place: Place | None = None) -> Transaction:
-        """Record a look at a recovery point; the same request key again gives the one that it gave before.
-
-        NotFound, AmbiguousName, UsageError: which one? NotAllowed. RequesterError: there is no recovery point.
-        """
-        refusals = self._keeping_refusals(actor, f"verify {text}", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
-            if before := unit.transactions.asked_by(request_key):  # what "last" is by now does not matter
-                return before
-            about.append(asking.meant(unit, text))
-            point = asking.point_of(unit, about[0])
-            asked = about_transaction(point.maker, channel=place.channel if place else "", command="verify")
-            self._rights.demand(unit, actor, Operation.PROTECT, asked, key=request_key)
-            now = self._clock.now()
-            kept = asking.record(unit, "verify", point, actor, now=now, request_key=request_key, place=place)
-        self._wake()
-        return kept
-
-    def delete(
-        self, text: str, actor: Actor, *, request_key: str, place: Place | None = None, reason: str = ""
-    ) -> Transaction:
-        """Record that a recovery point is to go; the same request key again gives the one that it gave before.
-
-        NotFound, AmbiguousName, UsageError: which one, or why? NotAllowed. RequesterError: there is no recovery point.
-        """
-        refusals = self._keeping_refusals(actor, f"delete {text}", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
-            if before := unit.transactions.asked_by(request_key):
-                return before
-            about.append(asking.meant(unit, text))
-            point = asking.point_of(unit, about[0])
-            asked = about_transaction(point.maker, channel=place.channel if place else "", command="delete")
-            terms = self._rights.demand(unit, actor, Operation.DELETE, asked, key=request_key).terms
-            if terms.reason_required and not reason:
-                raise UsageError("The policy wants to know why.", "/cloudy delete <id> because <reason>")
-            now, key = self._clock.now(), request_key
-            kept = asking.record(unit, "delete", point, actor, now=now, request_key=key, place=place)
-            if reason:
-                kept = unit.transactions.update(kept.id, note=reason)
-        self._wake()
-        return kept
-
     def decide(self, token: str, choice: Choice, actor: Actor, *, request_key: str) -> Approval:
         """One person's word on the approval that a button names; the same request key again: the same word.
 
@@ -265,7 +226,8 @@ class Service(Recorder):
 
     def _anew(self, ended: Transaction, actor: Actor, request_key: str, place: Place) -> Transaction:
         if ended.workflow == "verify":
-            return self.verify(ended.id, actor, request_key=request_key, place=place)
+            deep = bool(ended.request.get("is_deep"))
+            return self.verify(ended.id, actor, request_key=request_key, place=place, deep=deep)
         if ended.workflow == "drill":
             return self.drills.again(ended, actor, request_key=request_key, place=place)
         if ended.workflow == "restore":
@@ -342,7 +304,12 @@ class Service(Recorder):
     def opinions_on(self, question: Question, actor: Actor) -> tuple[Opinion, ...]:
         """Whether the actor may, and why. NotFound, AmbiguousName, UsageError: which transaction?"""
         with self._db.read() as unit:
-            meant = asking.meant(unit, question.id) if question.id else None
+            meant: Transaction | None = None
+            if question.command in ("verify", "delete") and question.id:
+                meant, point = asking.point_meant(unit, question.id)
+                question = replace(question, id="", vms=(point.vm,), targets=point.targets)
+            elif question.id:
+                meant = asking.meant(unit, question.id)
             return opinions(unit, self._rights, actor, question, meant)
 
     def status(self) -> Status:

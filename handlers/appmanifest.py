@@ -46,6 +46,16 @@ COMMANDS = (
         hint="<vm|transaction id> [to <VMstore>] [as <name>] [at <7d>] [power on]",
     ),
     SlashCommand(
+        name="/drill",
+        description="Prove that a VM comes back: restored, started, seen to live, removed",
+        hint="<vm|transaction id> [to <VMstore>] [from <target>] | next",
+    ),
+    SlashCommand(
+        name="/verify",
+        description="Whether a recovery point is still what was read",
+        hint="<transaction id> [deep]",
+    ),
+    SlashCommand(
         name="/vms",
         description="VMs and how they are protected",
         hint="[pattern] [late|unprotected|big]",

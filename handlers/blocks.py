@@ -20,6 +20,7 @@ PLAN, SECTIONS, TEXT = 3, 2, 1  # the levels
 
 _TITLE, _LINE, _LABEL, _VALUE, _ITEM, _TASK, _NOTE = 150, 1200, 60, 400, 300, 100, 120
 _SECTION = 2800
+_EXCERPT = 2000
 _TEXT = 3900
 _MESSAGE = 11_000  # of all strings in the blocks together
 _BLOCKS = 45
@@ -181,6 +182,10 @@ class _Plain:
         """A heading and its items."""
         return _section("\n".join([heading, *(f"• {item}" for item in items)]))
 
+    def excerpt(self, text: str) -> Json:
+        """What something outside has printed."""
+        return _section(text)
+
 
 class _Rich(_Plain):
     """Level 3: rich text and the plan block."""
@@ -210,6 +215,9 @@ class _Rich(_Plain):
             {"type": "rich_text_list", "style": "bullet", "elements": bullets},
         )
 
+    def excerpt(self, text: str) -> Json:
+        return _rich_text({"type": "rich_text_preformatted", "elements": [_span(text)]})
+
 
 def _body(card: Card, draw: _Plain) -> Iterator[Json]:
     if card.tasks:
@@ -220,6 +228,8 @@ def _body(card: Card, draw: _Plain) -> Iterator[Json]:
     for heading, items in card.lists:
         yield draw.listed(cut(one_line(heading), _TITLE), _items(items))
     yield from map(_pick, card.picks)
+    if card.excerpt:
+        yield draw.excerpt(cut(visible(card.excerpt), _EXCERPT))
     if card.closing:
         yield _section("\n".join(_lines(card.closing)))
 

@@ -62,6 +62,7 @@ class Card:
     tasks: tuple[TaskLine, ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # heading, items
     picks: tuple[Pick, ...] = ()
+    excerpt: str = ""  # of what something outside has printed, line by line: the end of a console
     closing: tuple[str, ...] = ()
     transaction: str = ""
     by: str = ""  # Slack user id to mention; anything else is left out
@@ -159,9 +160,12 @@ def _plan(view: Json) -> Card:
 
 
 def _milestone(view: Json) -> Card:
+    """What follows its first line is an excerpt."""
+    title, _, excerpt = _text(view, "text").partition("\n")
     return Card(
         kind="milestone",
-        title=_text(view, "text"),
+        title=title,
+        excerpt=excerpt,
         mark=_LEVEL_MARKS.get(str(view.get("level")), ""),
         transaction=_text(view, "transaction"),
     )

@@ -1,4 +1,4 @@
-"""Slash commands: `/protect`, `/restore` and `/cloudy`. The answer rides in the acknowledgement, without a call."""
+"""Slash commands: `/protect`, `/restore`, `/cloudy` and others. The answer rides in the acknowledgement."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +22,8 @@ def register(app: App, service: Service) -> None:
     form = after_ack_safe(partial(open_form, service))
     app.command("/protect", middleware=[partial(protect, service)])(form)
     app.command("/restore", middleware=[partial(restore, service)])(after_ack_safe(partial(open_restore, service)))
+    for name in ("/drill", "/verify"):
+        app.command(name, middleware=[partial(named, service)])(form)
     app.command("/cloudy", middleware=[partial(cloudy, service)])(form)
 
 
@@ -40,6 +42,12 @@ def restore(service: Service, ack: Ack, command: Json, next: Callable[[], None])
         next()
         return None
     order = parse.Command(verb=parse.Verb.RESTORE, restoring=parse.restore(command.get("text") or ""))
+    return ack(**blocks.reply(carry_out(service, order, of_command(command))))
+
+
+def named(service: Service, ack: Ack, command: Json) -> BoltResponse:
+    """`/drill vm01`, `/verify 7f3k9q deep`: as `/cloudy drill vm01`."""
+    order = parse.cloudy(f"{command['command'].removeprefix('/')} {command.get('text') or ''}")
     return ack(**blocks.reply(carry_out(service, order, of_command(command))))
 
 

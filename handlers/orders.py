@@ -28,7 +28,7 @@ def question_of(order: Command, channel: str = "") -> Question:
     meant = order.meant or order
     vms, targets = (meant.request.vms, meant.request.targets) if meant.request else ((), ())
     if meant.drilling:
-        vms, targets = (meant.drilling.what or "*",), tuple(filter(None, (meant.drilling.target,)))
+        vms, targets = tuple(filter(None, (meant.drilling.what,))), tuple(filter(None, (meant.drilling.target,)))
     if meant.restoring:
         vms, targets = (meant.restoring.what,), tuple(filter(None, (meant.restoring.target,)))
     is_over = bool(meant.restoring and meant.restoring.is_over_original)

@@ -10,6 +10,7 @@ from bot.cli import (
     config,
     demo,
     doctor,
+    drill,
     estimate,
     lists,
     manifest,
@@ -36,6 +37,7 @@ app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
 app.command("protect")(protect.protect)
 app.command("restore")(restore.restore)
+app.command("drill")(drill.drill)
 app.command("estimate")(estimate.estimate)
 app.command("verify")(points.verify)
 app.command("retry")(points.retry)
@@ -46,6 +48,7 @@ app.command("show")(runs.show)
 app.command("watch")(runs.watch)
 app.command("vms")(lists.vms)
 app.command("points")(lists.points)
+app.command("recovery-points")(lists.points)
 app.command("doctor")(doctor.doctor)
 app.command("manifest")(manifest.manifest)
 app.command("orphans")(orphans.orphans)

@@ -20,13 +20,17 @@ RunArgument = Annotated[str, typer.Argument(help="Transaction id, a part of it o
 
 
 def verify(
-    point: PointArgument, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False
+    point: PointArgument,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of it, and compare each block.")] = False,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask the targets anew whether a recovery point is good; exit status 0 only if it is, everywhere."""
     carry_out(
         config,
         Question(command="verify", id=point),
-        lambda service: (service.verify(point, me(), request_key=f"cli:{time.time_ns()}"),),
+        lambda service: (service.verify(point, me(), request_key=f"cli:{time.time_ns()}", deep=deep),),
         yes=yes,
         as_json=as_json,
     )
