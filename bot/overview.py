@@ -3,11 +3,13 @@
 All of it is read from the local database; no other system is asked.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot import story
 from bot.model import Actor, Fared, Look, Page, Tally, Transaction, VmKind, VmLine
+from bot.proofs import standings
 from bot.store import Unit
 
 ROWS = 10  # VMs on one page
@@ -32,6 +34,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The recovery points of one VM, counted, and when one of them was found good last."""
+
+    points: int
+    verified_at: datetime | None = None
+    proven_at: datetime | None = None  # restored, and lived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """One transaction that has not ended, with its state in one line."""
 
@@ -50,6 +61,7 @@ class Shared:
     vmstores: tuple[Fared, ...]
     targets: tuple[Fared, ...]
     last: tuple[Transaction, ...]
+    kept: Mapping[str, Kept] = field(default_factory=dict)  # of the VMs on the page that have any, by uuid
 
 
 def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: timedelta) -> Shared:
@@ -70,7 +82,16 @@ def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: time
         vmstores=tuple(_with_look(lately.get(name, Fared(name=name)), looks.get(name)) for name in systems.vmstores),
         targets=tuple(lately.get(name, Fared(name=name)) for name in systems.targets),
         last=tuple(map(unit.transactions.get, ended)),
+        kept={line.vm.uuid: _kept(unit, line.vm.uuid) for line in page.rows if line.newest},
     )
+
+
+def _kept(unit: Unit, vm_uuid: str) -> Kept:
+    ids = {point.transaction_id for point in unit.points.of_vm(vm_uuid)}
+    found = standings(unit.proofs.of(ids)).values()
+    verified = [each.verified.at for each in found if each.verified and each.verified.is_good]
+    proven = [each.proven.at for each in found if each.proven]
+    return Kept(points=len(ids), verified_at=max(verified, default=None), proven_at=max(proven, default=None))
 
 
 def running(unit: Unit, actor: Actor) -> tuple[Running, ...]:

@@ -212,6 +212,18 @@ def _later(at: datetime | None, proof: Proof | None) -> datetime | None:
     return max(at, proof.at) if at else proof.at
 
 
+def told(vm: KeptVm) -> tuple[str, str]:
+    """What tells a VM from others that had its name, in two lines."""
+    known = f"on {vm.vmstore}" if vm.vmstore else "on a VMstore that this database does not know"
+    where = f"gone, was {known}" if vm.is_gone else known
+    named = "has the name now" if vm.called_until is None else f"last seen with the name {_at(vm.called_until)}"
+    return f"{vm.uuid} · {where}", f"newest recovery point {_at(vm.newest)} ({vm.point}) · {named}"
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
     return f"There is no {what} called {name} any more: choose again." if name and name not in known else ""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot import durations
 from bot.model import Fared, Json, Protection, VmKind, VmLine
-from bot.overview import MOST_RUNNING, ROWS, Running, Shared, View
+from bot.overview import MOST_RUNNING, ROWS, Kept, Running, Shared, View
 from bot.story import asked, buttons_of
 from handlers import blocks, ids
 from handlers.cards import STATE_MARKS, Card, one_line, visible
@@ -43,15 +43,16 @@ class Home:
     running: tuple[Running, ...]
     shared: Shared
     waiting: tuple[Card, ...] = ()  # the approvals that wait for this person's word
+    may_restore: bool = False
 
 
 def draw(home: Home) -> Json:
     """The view as Slack takes it."""
     drawn = [
-        *_top(),
+        *_top(home),
         *_running(home.running),
         *_waiting(home.waiting),
-        *_vms(home.shared),
+        *_vms(home),
         _heading("VMstores and targets"),
         _lines([_system(fared) for fared in (*home.shared.vmstores, *home.shared.targets)]),
         _heading("Ended lately"),
@@ -83,8 +84,10 @@ def view_of(text: str) -> View:
     return View(kind=kind, offset=offset if is_offset else 0)
 
 
-def _top() -> Iterator[Json]:
-    yield {"type": "actions", "elements": [_button("Protect a VM", ids.HOME_PROTECT, "form") | {"style": "primary"}]}
+def _top(home: Home) -> Iterator[Json]:
+    protect = _button("Protect a VM", ids.HOME_PROTECT, "form") | {"style": "primary"}
+    restore = [_button("Restore a VM", ids.HOME_RESTORE, "form")] if home.may_restore else []
+    yield {"type": "actions", "elements": [protect, *restore]}
 
 
 def _running(running: Sequence[Running]) -> Iterator[Json]:
@@ -109,8 +112,8 @@ def _waiting(cards: Sequence[Card]) -> Iterator[Json]:
         yield _lines([f"… and {len(cards) - _MOST_WAITING} more; they come up when these are decided"])
 
 
-def _vms(shared: Shared) -> Iterator[Json]:
-    tally = shared.tally
+def _vms(home: Home) -> Iterator[Json]:
+    shared, tally = home.shared, home.shared.tally
     yield _heading(f"{tally.total} VMs")
     counts = (
         f"{_MARKS[Protection.PROTECTED]} {tally.protected} protected within {durations.said(shared.rpo)}",
@@ -119,7 +122,9 @@ def _vms(shared: Shared) -> Iterator[Json]:
     )
     yield {"type": "section", "fields": [plain(count) for count in counts]}
     yield {"type": "actions", "elements": [_filter(shared.view), *_turns(shared)]}
-    yield _lines([_vm(line) for line in shared.page.rows])
+    yield from (_vm(line, shared.kept.get(line.vm.uuid), home.may_restore) for line in shared.page.rows)
+    if not shared.page.rows:
+        yield _lines([])
     if shared.page.total:
         yield _context(f"{shared.page.offset + 1} to {shared.page.end} of {shared.page.total}")
 
@@ -148,9 +153,21 @@ def _turns(shared: Shared) -> Iterator[Json]:
         yield _button("Next", ids.HOME_NEXT, memo(View(kind=kind, offset=page.end)))
 
 
-def _vm(line: VmLine) -> str:
+def _vm(line: VmLine, kept: Kept | None, may_restore: bool) -> Json:
     newest = f"{_at(line.newest)} to {', '.join(line.targets)}" if line.newest else "never protected"
-    return f"{_MARKS[line.protection]} {line.vm.name} on {line.vm.vmstore}: {newest}"
+    said = [f"{_MARKS[line.protection]} {line.vm.name} on {line.vm.vmstore}: {newest}"]
+    block = _lines([*said, *([_kept(kept)] if kept else [])])
+    if not kept or not may_restore:
+        return block
+    label = blocks.cut(one_line(f"Restore {line.vm.name}"), _OPTION)
+    return block | {"accessory": _button("Restore…", ids.RESTORE_OF, line.vm.uuid) | {"accessibility_label": label}}
+
+
+def _kept(kept: Kept) -> str:
+    count = "1 recovery point" if kept.points == 1 else f"{kept.points} recovery points"
+    verified = f"verified {_at(kept.verified_at)}" if kept.verified_at else "never verified"
+    proven = f"proven by a drill {_at(kept.proven_at)}" if kept.proven_at else "never proven by a drill"
+    return f"{count}, {verified}, {proven}"
 
 
 def _system(fared: Fared) -> str:

@@ -10,7 +10,7 @@ from slack_sdk import WebClient
 from bot.model import Json
 from bot.overview import View
 from bot.service import Service
-from handlers import forms, home, ids
+from handlers import forms, home, ids, restoreforms
 from handlers.homes import Homes
 from handlers.origin import of_click
 from handlers.whisper import after_ack_safe
@@ -24,6 +24,7 @@ def register(app: App, service: Service, homes: Homes) -> None:
     for turn in (ids.HOME_PREVIOUS, ids.HOME_NEXT):
         app.action(turn)(after_ack_safe(partial(turned, homes)))
     app.action(ids.HOME_PROTECT)(after_ack_safe(partial(protect, service)))
+    app.action(ids.HOME_RESTORE)(after_ack_safe(partial(restore, service)))
 
 
 def touched(homes: Homes, body: Json, next_: Callable[[], None]) -> None:
@@ -71,3 +72,9 @@ def protect(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """ "Protect a VM"."""
     ack()
     forms.open_protect(service, client, str(body["trigger_id"]), of_click(body))
+
+
+def restore(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
+    """ "Restore a VM"."""
+    ack()
+    restoreforms.open_restore(service, client, str(body["trigger_id"]), of_click(body))

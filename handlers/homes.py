@@ -174,7 +174,8 @@ class Homes:
             seen[view] = self._service.shared_overview(view)
         running, waiting = self._service.running(actor), self._service.approvals_waiting(actor)
         cards = tuple(of_view(petitions.card(story.title(transaction), approval)) for approval, transaction in waiting)
-        return home.draw(home.Home(running=running, shared=seen[view], waiting=cards))
+        may_restore = self._service.barred("restore", actor, "") is None
+        return home.draw(home.Home(running=running, shared=seen[view], waiting=cards, may_restore=may_restore))
 
     def _published(self, user: str, drawn: Json) -> float | None:
         """None: done. Else in how many seconds it may be tried again."""

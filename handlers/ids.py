@@ -6,6 +6,7 @@ VERIFY = "cloudy.verify"  # value: the transaction id
 RETRY = "cloudy.retry"  # value: the transaction id
 RESTORE = "cloudy.restore"  # opens the form; value: the id of a recovery point, or of a transaction about one
 RESTORE_ROW = "cloudy.restore.row"  # a menu of recovery points, likewise
+RESTORE_OF = "cloudy.restore.of"  # value: the uuid of a VM
 WHICH_VM = "cloudy.restore.which"  # value: one VM of several, and the order (handlers/namesakes.py)
 AUDIT = "cloudy.audit"  # value: the transaction id
 APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one approval, and of nothing else

@@ -7,12 +7,11 @@ how often, it is one order, and of the one who gave it.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from bot.errors import UsageError
 from bot.model import RestoreRequest
-from bot.recoverable import KeptVm
+from bot.recoverable import KeptVm, told
 from handlers import clauses, ids
 from handlers.cards import Card, Pick
 
@@ -43,14 +42,6 @@ def question(vms: Sequence[KeptVm], request: RestoreRequest, by: str, key: str) 
     )
 
 
-def said(vm: KeptVm) -> tuple[str, ...]:
-    """What tells it from the others, in words."""
-    known = f"on {vm.vmstore}" if vm.vmstore else "on a VMstore that this database does not know"
-    where = f"gone, was {known}" if vm.is_gone else known
-    named = "has the name now" if vm.called_until is None else f"last seen with the name {_at(vm.called_until)}"
-    return f"{vm.uuid} · {where}", f"newest recovery point {_at(vm.newest)} ({vm.point}) · {named}"
-
-
 def typed(request: RestoreRequest) -> str:
     """The order as a command."""
     words = (("to", request.vmstore), ("as", request.name), ("from", request.target), ("at", request.at))
@@ -65,13 +56,13 @@ def typed(request: RestoreRequest) -> str:
 def of_button(value: str) -> Answer:
     """Read what a button carries; whoever clicked may have sent anything. UsageError: it is none of ours."""
     try:
-        told = json.loads(value) if len(value) <= _LONGEST else None
+        whole = json.loads(value) if len(value) <= _LONGEST else None
     except (ValueError, RecursionError):
-        told = None
-    asked = told.get("request") if isinstance(told, dict) else None
-    if not isinstance(told, dict) or not isinstance(asked, dict) or asked.keys() - _LEAST.keys():
+        whole = None
+    asked = whole.get("request") if isinstance(whole, dict) else None
+    if not isinstance(whole, dict) or not isinstance(asked, dict) or asked.keys() - _LEAST.keys():
         raise _foreign()
-    by, key = told.get("by"), told.get("key")
+    by, key = whole.get("by"), whole.get("key")
     is_whole = isinstance(by, str) and isinstance(key, str) and by and key and asked.get("what")
     if not is_whole or not all(type(each) is type(_LEAST[name]) for name, each in asked.items()):
         raise _foreign()
@@ -80,19 +71,15 @@ def of_button(value: str) -> Answer:
 
 def _pick(vm: KeptVm, answer: Answer) -> Pick:
     return Pick(
-        title=vm.name, lines=said(vm), label=f"Restore {vm.uuid[:_SHORT]}", action_id=ids.WHICH_VM,
+        title=vm.name, lines=told(vm), label=f"Restore {vm.uuid[:_SHORT]}", action_id=ids.WHICH_VM,
         value=_value(answer), typed=typed(answer.request),
     )  # fmt: skip
 
 
 def _value(answer: Answer) -> str:
     asked = {name: value for name, value in asdict(answer.request).items() if value != _LEAST[name] or name == "what"}
-    told = {"by": answer.by, "key": answer.key, "request": asked}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-
-
-def _at(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    whole = {"by": answer.by, "key": answer.key, "request": asked}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
 
 def _foreign() -> UsageError:

@@ -39,33 +39,48 @@ def register(app: App, service: Service) -> None:
     app.action(ids.RESTORE_VM)(after_ack_safe(partial(vm_chosen, service)))
     for button in (ids.RESTORE, ids.RESTORE_ROW):
         app.action(button)(after_ack_safe(partial(clicked, service)))
+    app.action(ids.RESTORE_OF)(after_ack_safe(partial(vm_clicked, service)))
 
 
 # --- opening ---
 
 
-def open_restore(service: Service, client: WebClient, trigger: str, origin: Origin, point: str = "") -> None:
-    """Open the form for who pressed the key; see modals.open_form. point: the one that is chosen already."""
-    draw = partial(_form, service, point=point)
+def open_restore(
+    service: Service, client: WebClient, trigger: str, origin: Origin, *, point: str = "", vm: str = ""
+) -> None:
+    """Open the form for who pressed the key; see modals.open_form.
+
+    What is chosen already, point: a recovery point, or what is about one; vm: a VM, by its uuid.
+    """
+    draw = partial(_form, service, point=point, vm=vm)
     form = modals.Form(title=drawn.TITLE, command="restore", usage=_USAGE, draw=draw)
     modals.open_form(service, client, trigger, origin, form)
 
 
 def clicked(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
-    """ "Restore…" of a receipt or of a VM, or a row of a list; the value is the id of a recovery point."""
-    point = str(action.get("value") or chosen(action))
+    """ "Restore…" of a receipt, or a row of a list; the value is the id of a recovery point."""
     ack()
-    open_restore(service, client, str(body["trigger_id"]), of_click(body), point)
+    point = str(action.get("value") or chosen(action))
+    open_restore(service, client, str(body["trigger_id"]), of_click(body), point=point)
 
 
-def _form(service: Service, channel: str, *, point: str) -> Json:
-    vm = None
+def vm_clicked(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """ "Restore…" of a VM; the value is its uuid."""
+    ack()
+    open_restore(service, client, str(body["trigger_id"]), of_click(body), vm=str(action.get("value") or ""))
+
+
+def _form(service: Service, channel: str, *, point: str, vm: str) -> Json:
     if point:
-        vm, point = service.recoverable.point(point)
-    elif not service.recoverable.vms(limit=1):
+        kept, point = service.recoverable.point(point)
+    elif vm:
+        kept = service.recoverable.vm(vm)
+    elif service.recoverable.vms(limit=1):
+        return drawn.draw(_known(service, channel))
+    else:
         return views.shown(Card(kind="refused", lines=(_NOTHING,)), drawn.TITLE)
-    points = service.recoverable.points(vm.uuid) if vm else ()
-    return drawn.draw(_known(service, channel, vm=vm, points=points, point=point))
+    points = service.recoverable.points(kept.uuid)
+    return drawn.draw(_known(service, channel, vm=kept, points=points, point=point))
 
 
 def _known(service: Service, channel: str, **more: object) -> drawn.RestoreForm:

@@ -1,14 +1,19 @@
 """`cloudy restore`: a VM back from a recovery point; the same service and workflow as from Slack."""
 
+import shlex
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from bot.cli.common import ConfigOption, JsonOption, me
 from bot.cli.follow import YesOption, carry_out
-from bot.model import RestoreRequest
+from bot.errors import AmbiguousName
+from bot.model import RestoreRequest, Transaction
 from bot.opinions import Question
+from bot.recoverable import told
+from bot.service import Service
 
 ViaOption = Annotated[
     str, typer.Option(help="snapshot: the one that the VMstore still has; target; without it what fits, with why.")
@@ -52,7 +57,33 @@ def restore(  # noqa: PLR0913 - each is an option
     carry_out(
         config,
         Question(command="restore", vms=(what,), targets=(target,) if target else (), is_over_original=over_original),
-        lambda service: (service.restores.restore(request, me(), request_key=f"cli:{time.time_ns()}"),),
+        partial(ask, request),
         yes=yes,
         as_json=as_json,
     )
+
+
+def ask(request: RestoreRequest, service: Service) -> tuple[Transaction, ...]:
+    """AmbiguousName: the name was that of several VMs; each with how to say it."""
+    try:
+        return (service.restores.restore(request, me(), request_key=f"cli:{time.time_ns()}"),)
+    except AmbiguousName:
+        vms = service.recoverable.namesakes(request.what)
+        if len(vms) < 2:  # a part of several ids
+            raise
+    each = [f"  {vm.name}\n" + "".join(f"    {line}\n" for line in (*told(vm), _typed(request, vm.uuid))) for vm in vms]
+    heading = f"{request.what} was the name of {len(vms)} VMs. Say which, by its uuid:"
+    raise AmbiguousName(f"{heading}\n{''.join(each)}".rstrip(), [vm.uuid for vm in vms])
+
+
+def _typed(request: RestoreRequest, uuid: str) -> str:
+    """The same order, of that VM."""
+    options = {
+        "--to": request.vmstore, "--as": request.name, "--from": request.target, "--at": request.at,
+        "--via": request.via, "--confirm": request.confirmed,
+    }  # fmt: skip
+    said = [part for name, value in options.items() if value for part in (name, value)]
+    flags = {
+        "--power-on": request.is_on, "--over-original": request.is_over_original, "--power-off": request.is_off_allowed
+    }  # fmt: skip
+    return shlex.join(["cloudy", "restore", uuid, *said, *(name for name, is_said in flags.items() if is_said)])

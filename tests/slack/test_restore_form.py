@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.model import ProofKind
+from bot.model import ProofKind, State
 from bot.purposes.protect import PURPOSE
 from bot.recoverable import KeptPoint, KeptVm
 from handlers import blocks, restoreviews
@@ -301,3 +301,35 @@ def test_who_may_not_restore_sees_no_menu_there(strict: World) -> None:
     until(lambda: strict.said("24 h ago"), "the table")
     with pytest.raises(LookupError):
         strict.slack.choose("carol", "Restore…", "x")
+
+
+def test_the_app_home_opens_it_too_for_a_vm_or_for_any_and_tells_what_became_of_it(world: World) -> None:
+    point = world.point("vm01", "uuid-vm01", 3)
+    world.looked("vm01", point, ProofKind.DRILL)
+    assert world.slack.open_home("alice").ok
+    until(lambda: "1 recovery point, never verified, proven" in (world.slack.home("alice") or ""), "the App Home")
+    assert world.slack.click("alice", "Restore a VM", "home").ok
+    world.await_form()
+    assert "Recovery point" not in (world.slack.modal("alice") or "")
+    assert world.slack.close("alice").ok
+    assert world.slack.click("alice", "Restore…", "home").ok
+    world.shows("Recovery point")
+    assert world.slack.fill("alice", "As name", "vm01-new").ok
+    assert world.slack.submit("alice").text is None
+    (made,) = world.orders()
+    assert made.request["point"] == point
+    until(lambda: world.said(made.id, "alice"), "the answer in the conversation with the bot")
+    until(lambda: f"🔎 restore vm01 of {NOW - timedelta(days=3):%Y-%m-%d}" in (world.slack.home("alice") or ""), "it")
+    with world.db.unit() as unit:
+        unit.transactions.update(made.id, state=State.SUCCEEDED, ended_at=NOW)
+    assert world.slack.open_home("alice").ok
+    ended = f"✅ {made.id} restore vm01 of"
+    until(lambda: ended in (world.slack.home("alice") or ""), "that it has ended")
+
+
+def test_who_may_not_restore_sees_no_button_in_the_app_home(strict: World) -> None:
+    strict.point("vm01", "uuid-vm01", 3)
+    for user, may in (("carol", False), ("alice", True)):
+        assert strict.slack.open_home(user).ok
+        until(lambda: "1 recovery point" in (strict.slack.home(user) or ""), "the App Home")  # noqa: B023
+        assert ("Restore" in (strict.slack.home(user) or "")) is may

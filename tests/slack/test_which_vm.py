@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bot.errors import NotAllowed, UsageError
+from bot.cli import restore
+from bot.errors import AmbiguousName, NotAllowed, UsageError
 from bot.model import RestoreRequest, Vm
 from bot.recoverable import KeptVm
 from handlers import blocks, ids, namesakes, which
@@ -133,6 +134,18 @@ def test_a_mention_in_a_thread_and_a_direct_message_ask_too(world: World) -> Non
     until(lambda: world.said("Asked for: restore twin", "alice"), "the answer")
     (made,) = world.orders()
     assert made.place.channel == world.slack.channel_id("alice")
+
+
+def test_the_command_line_lists_the_same_with_how_to_say_it(world: World) -> None:
+    request = RestoreRequest(what="twin", vmstore="vmstore2", name="a new one", is_on=True)
+    with pytest.raises(AmbiguousName) as asked:
+        restore.ask(request, world.service)
+    said = asked.value.message
+    assert said.startswith("twin was the name of 2 VMs. Say which, by its uuid:")
+    assert "uuid-two · gone, was on vmstore2" in said
+    assert "cloudy restore uuid-one --to vmstore2 --as 'a new one' --power-on" in said
+    (made,) = restore.ask(replace(request, what="uuid-one"), world.service)
+    assert made.actor.source == "cli"
 
 
 @pytest.mark.parametrize(

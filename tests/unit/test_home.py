@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model import Actor, Fared, Page, Protection, SeenVm, State, Tally, Transaction, VmKind, VmLine
-from bot.overview import ROWS, Running, Shared, View
+from bot.overview import ROWS, Kept, Running, Shared, View
 from handlers import home
 from handlers.cards import Card, of_view
 from handlers.home import Home, draw, kind_chosen, view_of
@@ -69,6 +69,21 @@ def test_it_counts_vms_by_how_they_stand() -> None:
     assert all(count in said for count in ("6 VMs", "1 protected within 1d", "2 late", "3 never protected"))
 
 
+def test_a_vm_that_has_recovery_points_can_be_restored_from_there_by_who_may() -> None:
+    known = a_home(names=("vm01", "vm02"), total=2)
+    kept = {"u": Kept(points=3, verified_at=NOW)}
+    may = replace(known, shared=replace(known.shared, kept=kept), may_restore=True)
+    assert buttons(may) == ["Protect a VM", "Restore a VM"]
+    accessories = [block["accessory"] for block in draw(may)["blocks"] if "accessory" in block]
+    assert [each["accessibility_label"] for each in accessories] == ["Restore vm01", "Restore vm02"]
+    assert "3 recovery points, verified 23 Nov 14:22 UTC, never proven by a drill" in words(may)
+    proven = replace(may, shared=replace(may.shared, kept={"u": Kept(points=1, proven_at=NOW)}))
+    assert "1 recovery point, never verified, proven by a drill 23 Nov 14:22 UTC" in words(proven)
+    may_not = replace(may, may_restore=False)
+    assert buttons(may_not) == ["Protect a VM"]
+    assert not [block for block in draw(may_not)["blocks"] if "accessory" in block]
+
+
 def test_pages_are_turned_by_buttons_where_there_are_more() -> None:
     names = tuple(f"vm{i}" for i in range(ROWS))
     assert buttons(a_home(names=names, total=ROWS)) == ["Protect a VM"]
@@ -107,7 +122,9 @@ def test_what_waits_for_a_persons_word_stands_there_with_its_buttons() -> None:
 
 def test_many_approvals_still_make_a_view_that_slack_takes() -> None:
     many = tuple(Running(transaction=a_transaction(i), line="l") for i in range(100))
-    drawn = draw(replace(a_home(many), waiting=tuple(a_card(i) for i in range(30))))
+    full = a_home(many, tuple(f"vm{i}" for i in range(ROWS)), 25)
+    full = replace(full, shared=replace(full.shared, kept={"u": Kept(points=3)}), may_restore=True)
+    drawn = draw(replace(full, waiting=tuple(a_card(i) for i in range(30))))
     assert view_problems(drawn) == []
     assert len(drawn["blocks"]) <= 100
     assert "and 25 more" in json.dumps(drawn)
