@@ -1,4 +1,4 @@
-"""The page of a demo among 5,005 VMs: forms, approvals and their ends, Stop and Retry, the App Home."""
+"""The page of a demo among 5,006 VMs: forms, approvals and their ends, Stop and Retry, the App Home."""
 
 import re
 from collections.abc import Iterator

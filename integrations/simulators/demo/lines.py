@@ -57,6 +57,9 @@ class Stage(Protocol):
     def clone(self, vm: str, name: str) -> None:
         """Make a VM of another one."""
 
+    def destroy(self, vm: str) -> None:
+        """Delete a VM and its files."""
+
     def slow(self, target: str, bytes_per_s: float | None) -> None:
         """Throttle the wire to the S3 server."""
 
@@ -266,6 +269,17 @@ class Clone:
     def play(self, stage: Stage) -> None:
         """Do it."""
         stage.clone(self.vm, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Destroy:
+    """`world destroy kvm01`"""
+
+    vm: str
+
+    def play(self, stage: Stage) -> None:
+        """Do it."""
+        stage.destroy(self.vm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from integrations.simulators.demo.azureplace import AzurePlace
+from integrations.simulators.demo.kvmplace import ALIVE, HOST, VM, KvmPlace
 from integrations.simulators.demo.s3server import Account
 
 EXPORT = "/tintri"  # what the export is called on a VMstore
@@ -36,6 +37,7 @@ class VmstorePaper:
     export: str
     ca: str
     control: str  # URL where faults are ordered
+    place: str = ""  # the export as the KVM host sees it
 
 
 _PRICES = {"storage": 0.02, "write": 0.005, "read": 0.0004, "currency": "USD"}  # as clouds ask for about
@@ -50,6 +52,7 @@ class Papers:
     endpoint: str
     account: Account
     azure: AzurePlace | None = None
+    kvm: KvmPlace | None = None
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)  # Slack ids by role
 
     def write(self, folder: Path) -> None:
@@ -65,6 +68,7 @@ class Papers:
             _section("database", path="cloudy.db", engine="engine.db"),
             _section("slack", api_url=self.slack.url),
             *(self._vmstore_section(vmstore) for vmstore in self.vmstores),
+            *self._kvm_sections(),
             _section("targets.s3", url=f"s3://{self.account.bucket}", **self._target_fields()),
             _section("targets.s3.prices", **_PRICES),
             *([_section("targets.azure", **_place_fields(self.azure))] if self.azure else []),
@@ -106,6 +110,7 @@ class Papers:
                 "bucket": self.account.bucket,
             },
             **({"azure": _account_fields(self.azure)} if self.azure else {}),
+            **({"kvm": self.kvm.told()} if self.kvm else {}),
             "targets": targets,
             "database": "cloudy.db",
             "config": "cloudy.toml",
@@ -120,7 +125,15 @@ class Papers:
             export=EXPORT,
             share=f"path:{vmstore.export}",
             cleanup_share=f"path:{vmstore.export}",
+            **({"hypervisor": HOST, "datastore": vmstore.place} if self.kvm and self.kvm.host else {}),
         )
+
+    def _kvm_sections(self) -> list[str]:
+        """The host, and what shows that a VM of it lives."""
+        if self.kvm is None or self.kvm.host is None:
+            return []
+        host = _section(f"hypervisors.{HOST}", kind="libvirt", url=self.kvm.host.url, domain_type="qemu")
+        return [host, _section("drills.patterns", **{f'"{VM}*"': ALIVE})]
 
     def _target_fields(self) -> dict[str, Any]:
         return {"endpoint": self.endpoint, "region": self.account.region, "path_style": True}
@@ -147,7 +160,7 @@ def _account_fields(azure: AzurePlace) -> dict[str, str]:
 
 
 def _vmstore_fields(vmstore: VmstorePaper) -> dict[str, Any]:
-    return {name: getattr(vmstore, name) for name in VmstorePaper.__dataclass_fields__ if name != "name"}
+    return {name: getattr(vmstore, name) for name in VmstorePaper.__dataclass_fields__ if name not in ("name", "place")}
 
 
 def _write_private(file: Path, text: str) -> None:

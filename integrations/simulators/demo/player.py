@@ -154,6 +154,16 @@ class Player:
             raise ScriptError(_words(error)) from error
         self._transcript.note(f"{name} is there, a clone of {vm}")
 
+    def destroy(self, vm: str) -> None:
+        """See Stage."""
+        try:
+            self._world.destroy(vm)
+        except LookupError as error:
+            raise ScriptError(_words(error)) from error
+        except OSError as error:
+            raise ScriptError(_first(error), str(error)) from error
+        self._transcript.note(f"{vm} is deleted, with its files")
+
     def slow(self, target: str, bytes_per_s: float | None) -> None:
         """See Stage."""
         proxy = self._world.wires.get(target)

@@ -9,6 +9,7 @@ from integrations.simulators.demo.lines import (
     Click,
     Clone,
     Command,
+    Destroy,
     Dm,
     Expect,
     Fail,
@@ -144,6 +145,12 @@ FORMS = (
         "make a VM of another one, as its VMstore does",
         r"world\s+clone\s+(\S.*?)\s+as\s+(\S.*)",
         lambda m: Clone(m[1], m[2]),
+    ),
+    _form(
+        "world destroy kvm01",
+        "delete a VM: its host forgets it, its files go from the export",
+        r"world\s+destroy\s+(\S.*)",
+        lambda m: Destroy(m[1].strip('"')),
     ),
     _form(
         "world slow s3 20MiB/s",

@@ -168,7 +168,7 @@ class _Session:
             f"  {'Slack':<17}{world.slack.url}, with {people()}\n"
             f"{stores}\n"
             f"  {'S3 target s3':<17}{world.proxy.url}, bucket {world.account.bucket}, by {world.s3.name}\n"
-            f"{_azure_line(world)}"
+            f"{_azure_line(world)}{_kvm_line(world)}"
         )
 
     def _write_record(self) -> None:
@@ -190,6 +190,16 @@ def _azure_line(world: World) -> str:
         return ""
     where = f"{world.azure.proxy.url}, container {world.azure.account.container}"
     return f"  {'Target azure':<17}{where}, by Azurite\n"
+
+
+def _kvm_line(world: World) -> str:
+    kvm = world.kvm
+    if kvm.host is None:
+        can = "kvm01 can be protected and its files restored, but not be started here"
+        return f"  {'KVM host':<17}none: {can}. Missing: {', '.join(kvm.missing)}.\n  {'':<17}Cure: {kvm.cure}\n"
+    return (
+        f"  {'KVM host kvm':<17}libvirt and QEMU, when they are asked for; kvm01 boots and says MARKER {kvm.marker}\n"
+    )
 
 
 def _from_stdin() -> Iterator[Numbered]:

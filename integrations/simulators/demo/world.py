@@ -1,7 +1,8 @@
-"""The demo's world: two VMstores, Slack and an S3 server on loopback, and the unchanged bot among them."""
+"""The demo's world: two VMstores, Slack, an S3 server and more on loopback, and the unchanged bot among them."""
 
 import json
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from integrations.simulators.demo.azureplace import open_place
 from integrations.simulators.demo.bot import Bot, Watcher, cloudy_command
+from integrations.simulators.demo.kvmplace import DISKS, KvmPlace
 from integrations.simulators.demo.papers import Papers, SlackPaper, VmstorePaper
 from integrations.simulators.demo.ports import free_ports, kept_port
 from integrations.simulators.demo.proxy import S3Proxy
@@ -51,16 +53,14 @@ class World:
         wire = Wire(folder / "wire.json")
         self.proxy = S3Proxy(("127.0.0.1", 0), counts=wire.of("s3"))
         self.azure = open_place(folder, wire)
+        self.kvm = KvmPlace(folder)
         self.bot = Bot(folder, cloudy_command(), ["--http", "--host", "127.0.0.1", "--port", str(port)] if http else [])
         self.watcher = Watcher(folder, cloudy_command())
 
     @property
     def vms(self) -> dict[str, tuple[str, ...]]:
         """Names of the VMs by VMstore."""
-        return {
-            name: tuple(sorted(path.parent.name for path in one.export.glob("*/*.vmx")))
-            for name, one in self.vmstores.items()
-        }
+        return {name: _vms_in(one.export) for name, one in self.vmstores.items()}
 
     @property
     def wires(self) -> dict[str, S3Proxy]:
@@ -75,6 +75,7 @@ class World:
         if self.azure is not None:
             self.azure.start()
         self.slack.start()
+        self.kvm.start(self.folder / next(iter(_VMS)) / "export")
         for name in _VMS:
             self._start_vmstore(name)
         self._papers().write(self.folder)
@@ -92,7 +93,7 @@ class World:
         """End all of it; repeating is safe."""
         self.watcher.stop()
         self.bot.stop()
-        endings: list[Callable[[], None]] = [self.s3.stop, self.proxy.stop, self.slack.stop]
+        endings: list[Callable[[], None]] = [self.s3.stop, self.proxy.stop, self.slack.stop, self.kvm.stop]
         endings += [vmstore.stop for vmstore in self.vmstores.values()]
         endings += [self.azure.stop] if self.azure is not None else []
         threads = [threading.Thread(target=end, name="end") for end in endings]
@@ -118,6 +119,12 @@ class World:
         """Make a VM of another one, as its VMstore does. LookupError: no such VM, or a VM has that name."""
         self._home_of(vm).clone(vm, name)
 
+    def destroy(self, vm: str) -> None:
+        """Delete a VM: its host forgets it, its files go from the export. LookupError: no such VM. OSError."""
+        home = self._home_of(vm)
+        self.kvm.forget(vm)
+        shutil.rmtree(home.export / vm)
+
     def _home_of(self, vm: str) -> VmstoreSimulator:
         for vmstore in self.vmstores.values():
             if (vmstore.export / vm).is_dir():
@@ -131,7 +138,12 @@ class World:
         sample_vms.create(export, _VMS[name])
         _, certificate, key = tls.ensure(self.folder, "demo")
         simulator = VmstoreSimulator(
-            export, name=name, user=_USER, password=secrets.token_urlsafe(12), tls=(certificate, key)
+            export,
+            name=name,
+            user=_USER,
+            password=secrets.token_urlsafe(12),
+            tls=(certificate, key),
+            plain_disks=DISKS,
         )
         simulator.start()
         self.vmstores[name] = simulator
@@ -152,6 +164,7 @@ class World:
             endpoint=self.proxy.url,
             account=self.account,
             azure=self.azure,
+            kvm=self.kvm,
             roles=_roles(),
         )
 
@@ -165,7 +178,13 @@ class World:
             export=f"{name}/export",
             ca="ca.pem",
             control=vmstore.control,
+            place=str(vmstore.export),
         )
+
+
+def _vms_in(export: Path) -> tuple[str, ...]:
+    found = {path.parent.name for ending in ("vmx", *DISKS) for path in export.glob(f"[!.]*/*.{ending}")}
+    return tuple(sorted(found))
 
 
 def _last_port(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from integrations.simulators.kvm.bootdisk import BootDisk
 from integrations.simulators.kvm.daemon import PrivateLibvirt
+from integrations.simulators.kvm.ondemand import LibvirtOnDemand
 from integrations.simulators.kvm.sample import create_kvm, domain_xml
 
-__all__ = ["BootDisk", "PrivateLibvirt", "create_kvm", "domain_xml"]
+__all__ = ["BootDisk", "LibvirtOnDemand", "PrivateLibvirt", "create_kvm", "domain_xml"]
