@@ -251,6 +251,8 @@ class Dispatcher:
 
         Back to planning, where a target has another address by now than what was approved.
         """
+        if resting.is_looked_at_later(transaction, self._clock.now()):
+            return
         has_moved = not transaction.run and self._planner.has_moved(transaction)
         if not has_moved and self._rests(transaction):
             return

@@ -23,7 +23,7 @@ CloudyError
 Paused                  no error at all: not the hour for it, it goes on later by itself
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class CloudyError(Exception):
@@ -147,7 +147,11 @@ class NotRestorable(IntegrityError):  # noqa: N818
 
 
 class Paused(Exception):  # noqa: N818 - nothing that looks for errors is to take it for one
-    """It is not the hour for it."""
+    """It is not the hour for it. kept: JSON that the step finds again when its turn comes anew (Context.before)."""
+
+    def __init__(self, kept: Mapping[str, object] | None = None) -> None:
+        super().__init__()
+        self.kept = dict(kept or {})
 
 
 class Stopped(CloudyError):  # noqa: N818

@@ -77,6 +77,13 @@ def tell_rest(unit: Unit, transaction: Transaction) -> None:
         _say(unit, transaction, name, story.resting(transaction, unit.steps.of(transaction.id)))
 
 
+def tell_archive(unit: Unit, transaction: Transaction) -> None:
+    """Say what is waited for; said anew each half day, and in between kept up to date."""
+    if transaction.place.channel:
+        name = f"milestone:archive:{story.half_days(transaction)}"
+        _say(unit, transaction, name, story.archive(transaction))
+
+
 def tell_end(unit: Unit, transaction_id: str) -> None:
     """Bring all messages to their end and add the receipt."""
     retell(unit, transaction_id)

@@ -1,6 +1,6 @@
 """What targets cost, as far as the configuration or a list price tells. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.model import Price
@@ -17,6 +17,12 @@ _S3_STANDARD = Price(storage=0.023, write=0.005, read=0.0004, listed="AWS, S3 St
 # (Put Block, Put Block From URL, Put Block List and Put Blob write). Blobs are deleted for nothing.
 _AZURE_HOT_LRS = Price(storage=0.0184, write=0.005, read=0.0004, listed="Azure, Hot LRS, US, 2026-11")
 
+# To bring back from an archive by the usual speed: a GiB, and 1,000 requests. AWS's price page, us-east-1, and Azure's
+# (archive, LRS: data retrieval, read operations), as of 2026-11. While it is there it costs the usual storage, too.
+_THAWS: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    _S3_STANDARD.listed: {"GLACIER": (0.01, 0.05), "DEEP_ARCHIVE": (0.02, 0.10), "INTELLIGENT_TIERING": (0.0, 0.0)},
+    _AZURE_HOT_LRS.listed: {"Archive": (0.02, 0.50)},
+}
 _LISTED = {"s3": _S3_STANDARD, "azure": _AZURE_HOT_LRS}
 _USUAL = {"s3": {"", "STANDARD"}, "azure": {"", "HOT"}}  # classes that the list prices are of
 
@@ -51,6 +57,15 @@ class Prices:
     def of(self, target: str) -> Price | None:
         """What is known of it."""
         return self.by_target.get(target)
+
+    def thaw(self, target: str, objects: int, size: int, classes: Sequence[str]) -> str:
+        """ "about 0.02 USD", by the dearest of the classes; "" where no price is known. size: bytes."""
+        price = self.of(target)
+        known = _THAWS.get(price.listed, {}) if price else {}
+        if price is None or not all(name in known for name in classes):
+            return ""
+        amount = max(size / GIB * each + objects / 1000 * asked for each, asked in (known[name] for name in classes))
+        return f"about {money_text(amount, price.currency)}"
 
     def a_month(self, sizes: Mapping[str, int], verb: str) -> str:
         """ "costs about 0.02 USD a month"; "" where no price is known."""

@@ -19,10 +19,11 @@ _EACH = DIGEST_BYTES + 8
 log = logging.getLogger(__name__)
 
 
-def look(source: ObjectStore, file: StoredFile) -> ObjectInfo:
+def look(source: ObjectStore, file: StoredFile, *, may_be_archived: bool = False) -> ObjectInfo:
     """Ask the store anew for the object of a file.
 
-    IntegrityError: gone, or another than the manifest says. ArchivedError: it must be brought back first.
+    IntegrityError: gone, or another than the manifest says. ArchivedError: it must be brought back first, and may not
+    lie in an archive.
     """
     where = f"{file.key} in target {source.name}"
     try:
@@ -38,7 +39,7 @@ def look(source: ObjectStore, file: StoredFile) -> ObjectInfo:
             f"{where} has CRC-64 {to_hex(info.crc64 or 0)}, and the manifest says {to_hex(file.crc64)}: "
             "it was damaged or replaced."
         )
-    if info.is_archived:
+    if info.is_archived and not may_be_archived:
         raise ArchivedError(
             f"{where} lies in an archive ({info.storage_class}): it must be brought back first.",
             system=source.name,

@@ -79,7 +79,7 @@ class Runner:
             return {"outcome": "stopped", "outputs": {}}
         transaction, step = begun
         progress = Progress(self._db, self._clock, transaction, step)
-        context = self._context(transaction, step.attempt, guard, progress, long=() if spec.always else LONG_CALLS)
+        context = self._context(transaction, step, guard, progress, long=() if spec.always else LONG_CALLS)
         state, outputs, failure = self._act(context, spec, inputs)
         progress.close()
         guard.park_if_draining()
@@ -111,8 +111,8 @@ class Runner:
             return StepState.COMPLETE, ACTIONS[spec.action].run(context, inputs), None
         except Stopped:
             return StepState.STOPPED, {}, None
-        except Paused:
-            return StepState.PENDING, {}, None
+        except Paused as pause:
+            return StepState.PENDING, pause.kept, None
         except CloudyError as error:
             return StepState.FAILED, {}, failure_of(error, spec, context.transaction)
         except Exception as error:  # a bug must end one run with words, not the worker
@@ -186,7 +186,7 @@ class Runner:
         return insist(once, self._clock)
 
     def _context(
-        self, transaction: Transaction, attempt: int, guard: Guard, progress: Progress, *, long: Collection[str]
+        self, transaction: Transaction, step: Step, guard: Guard, progress: Progress, *, long: Collection[str]
     ) -> Context:
         """long: the calls of a target that an outage of minutes is waited out for; none while cleaning up."""
         db, systems, tid = self._db, self._systems, transaction.id
@@ -196,7 +196,8 @@ class Runner:
 
         return Context(
             transaction=transaction,
-            attempt=attempt,
+            before=step.outputs,
+            attempt=step.attempt,
             installation=self._installation,
             version=self._version,
             clock=self._clock,

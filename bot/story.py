@@ -6,6 +6,7 @@ place), milestone (a reply that stays), receipt (the last reply), notice (a priv
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from bot import estimated, keeping
 from bot.losses import said
@@ -18,7 +19,8 @@ from bot.speed import percent as percent_of
 from bot.words import duration_text, moved_text, size_text
 
 __all__ = [
-    "asked", "buttons_of", "duration_text", "ending", "held", "line", "milestone", "moved_text", "notice", "plan",
+    "archive", "asked", "buttons_of", "duration_text", "ending", "half_days", "held", "line", "milestone", "moved_text",
+    "notice", "plan",
     "receipt", "removed_later", "reply", "resting", "retrying", "root", "size_text", "stopping", "title", "waiting",
 ]  # fmt: skip
 
@@ -30,6 +32,7 @@ _TASK_STATES = {
     StepState.STOPPED: "error",
     StepState.SKIPPED: "pending",
 }
+_HALF_DAY = timedelta(hours=12)
 _LEVELS = {State.SUCCEEDED: "ok", State.PARTIAL: "warning"}
 
 
@@ -97,6 +100,8 @@ def buttons_of(transaction: Transaction) -> list[str]:
 
 def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *, percent: bool = True) -> str:
     """The whole state in one line."""
+    if transaction.state is State.QUEUED and _waits_for_archive(steps):
+        return f"Waiting for the archive, until {_archive_due(transaction)} at the latest"
     if transaction.state is State.QUEUED:
         turn = f"Waiting until {_rests_until(transaction)}" if _rests_until(transaction) else "Waiting for its turn"
         return f"Waiting behind {waits_for}" if waits_for else turn
@@ -180,6 +185,36 @@ def resting(transaction: Transaction, steps: Sequence[Step]) -> Json:
 
 def _rests_until(transaction: Transaction) -> str:
     return f"{transaction.rests_until:%H:%M UTC on %d %b}" if transaction.rests_until else ""
+
+
+def archive(transaction: Transaction) -> Json:
+    """The reply that says what comes back from an archive, and by when."""
+    told = transaction.plan["archive"]
+    due, looks_at = _archive_due(transaction), datetime.fromisoformat(told["looks_at"])
+    if looks_at > datetime.fromisoformat(told["due"]):
+        text = f"The archive of {told['from']} is late: {told['left']} were to be back by {due}, and are not."
+    elif half_days(transaction):
+        text = f"Still waiting for the archive of {told['from']}: {told['left']} come back by {due} at the latest."
+    else:
+        text = f"Waiting for the archive of {told['from']}: {told['left']} were asked for, and are back by {due}."
+    text += " It is looked at every half hour and goes on by itself; nothing is held meanwhile."
+    text += f" /cloudy stop {transaction.id} ends the wait; what was asked for comes back, and costs, all the same."
+    return reply(transaction, "archive", "warning", text)
+
+
+def half_days(transaction: Transaction) -> int:
+    """For how many half days an archive has been waited for."""
+    told = transaction.plan["archive"]
+    waited = datetime.fromisoformat(told["looks_at"]) - datetime.fromisoformat(told["since"])
+    return int(waited / _HALF_DAY)
+
+
+def _waits_for_archive(steps: Sequence[Step]) -> bool:
+    return any("looks_at" in step.outputs for step in steps if step.state is StepState.PENDING)
+
+
+def _archive_due(transaction: Transaction) -> str:
+    return f"{datetime.fromisoformat(transaction.plan['archive']['due']):%H:%M UTC on %d %b}"
 
 
 def removed_later(transaction: Transaction, removed: Sequence[str], *, is_all: bool) -> Json:

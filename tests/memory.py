@@ -255,6 +255,8 @@ class MemoryStore:
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self.copied: list[tuple[str, int, CopySource]] = []  # (key, number, from where) of every part that it made
         self.archived: set[str] = set()  # keys
+        self.is_slow = False  # what is asked back stays archived until a test takes it out
+        self.asked_back: list[str] = []  # keys
         self.given: list[tuple[str, int, int]] = []  # (key, offset, length) of every range that was read into memory
         self.giving: Callable[[bytes], bytes] = bytes  # on the way to whoever reads
         self.copying: Callable[[bytes], bytes] = bytes
@@ -386,7 +388,9 @@ class MemoryStore:
             if key not in self.objects:
                 raise MissingError(f"no object {key}")
             was_archived = key in self.archived
-            self.archived.discard(key)
+            self.asked_back += [key] if was_archived else []
+            if not self.is_slow:
+                self.archived.discard(key)
             return Thaw(is_ready=not was_archived, words="at once")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -459,6 +463,7 @@ class MemoryStore:
             metadata=self.metadata[key],
             storage_class="GLACIER" if key in self.archived else "",
             is_archived=key in self.archived,
+            thaw_hours=5 if key in self.archived else 0,
         )
 
 

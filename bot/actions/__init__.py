@@ -77,6 +77,7 @@ ACTIONS: Mapping[str, Registered] = {
         {"point": "text", "target": "text"},
         {"manifest": "text", "files": "number", "size": "number"},
     ),
+    "restoring.bring_back": Registered(restoring.bring_back, _POINT, {"brought_back": "text"}),
     "restoring.prepare": Registered(
         restoring.prepare, {"vmstore": "text", "name": "text", "room": "number"}, {"free": "number"}
     ),

@@ -1,7 +1,7 @@
 """What a running action may use, and nothing else of the house."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.bases import Index
@@ -75,6 +75,7 @@ class Context:
     pause: Callable[[float], None]
     progress: Callable[[int, int], None]
     moved: Callable[[Bytes], None]  # bytes of this attempt so far
+    before: Json = field(default_factory=dict)  # what this step kept when it was paused
     index: Index | None = None  # of what other objects hold
     leave_behind: Callable[[Sequence[str]], None]  # what could not be removed, each with the way to remove it
 

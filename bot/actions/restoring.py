@@ -5,10 +5,11 @@ Until the step `record` all of it stands in the clean-up ledger, so it goes agai
 
 from dataclasses import asdict, replace
 
+from bot.actions import thawing
 from bot.actions.context import Context
 from bot.actions.points import read_manifest
 from bot.checksum import crc64, to_hex
-from bot.errors import ChangedError, ConfigError, IntegrityError, PermanentError
+from bot.errors import ArchivedError, ChangedError, ConfigError, IntegrityError, PermanentError
 from bot.fetch import Arrived, FetchSettings, fetch
 from bot.folders import check_ours, check_place, check_unused, content_of
 from bot.ids import drill_name
@@ -21,6 +22,7 @@ from bot.ports import Share
 from bot.vacancy import is_for_windows, lack, taken
 
 _REMOVE = "remove folder"
+_THAWS = "restore"  # the workflow that brings back what is archived, since somebody has read what that costs
 _READ_BACK = 16 << 20  # bytes of a file that is read back once more; of a larger one each block was checked as it came
 
 
@@ -69,6 +71,11 @@ def find_point(context: Context, inputs: Json) -> Json:
     return {"manifest": to_hex(crc), "files": len(written.files), "size": written.size}
 
 
+def bring_back(context: Context, inputs: Json) -> Json:
+    """Have what lies in an archive so that it can be read; Paused until it is. Repeat: safe, it is asked for once."""
+    return thawing.bring_back(context, inputs["target"], manifest_of(context, inputs))
+
+
 def prepare(context: Context, inputs: Json) -> Json:
     """Look once more whether the name is free and the files fit. Repeat: safe, it only looks.
 
@@ -99,8 +106,18 @@ def _taken(vmstore: str, what: str) -> PermanentError:
 def download(context: Context, inputs: Json) -> Json:
     """Fetch the files into a folder of their own. Repeat: safe; what is safe on the share is not fetched again.
 
-    IntegrityError: an object is not what was stored. PermanentError: no room.
+    IntegrityError: an object is not what was stored. PermanentError: no room. Paused: what was brought back from an
+    archive lies there again, since it waited so long for a Retry.
     """
+    try:
+        return _download(context, inputs)
+    except ArchivedError:
+        if context.transaction.workflow == _THAWS:
+            bring_back(context, inputs)
+        raise
+
+
+def _download(context: Context, inputs: Json) -> Json:
     store, source = inputs["vmstore"], inputs["target"]
     written, folder = manifest_of(context, inputs), folder_of(context.id)
     files = written.files
@@ -109,7 +126,7 @@ def download(context: Context, inputs: Json) -> Json:
     address = context.restore_address(store)
     context.ledger.register(ResourceKind.FOLDER, store, folder, source=source, address=address, **content)
     share = _same_share(context, store)
-    older = older_copies(files, share, folders_of(written.vm, context.session(store)))
+    older = _older(context, store, share, written)
     former = context.transaction.bytes
 
     def moved(arrived: Arrived) -> Bytes:
@@ -133,6 +150,13 @@ def download(context: Context, inputs: Json) -> Json:
     context.moved(moved(fetched.moved))
     told = asdict(former + moved(fetched.moved))
     return {"fetched": told["read"], "zero": told["zero"], "local": told["copied"], "notes": list(fetched.notes)}
+
+
+def _older(context: Context, vmstore: str, share: Share, written: Manifest) -> dict[str, str]:
+    """A drill is to prove what lies in the target, so it is all read from there."""
+    if context.transaction.workflow == "drill":
+        return {}
+    return older_copies(written.files, share, folders_of(written.vm, context.session(vmstore)))
 
 
 def _how(context: Context, vmstore: str, source: str) -> FetchSettings:

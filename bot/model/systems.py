@@ -174,6 +174,7 @@ class ObjectInfo:
     is_held: bool = False  # by a legal hold, which has no end
     storage_class: str = ""  # the store's word for it, "" for its usual one; only `head` tells
     is_archived: bool = False  # it must be brought back before it is read or copied; only `head` tells
+    thaw_hours: int = 0  # of an archived one: how long that takes at most, by the usual speed; only `head` tells
     version_id: str = ""  # where the store keeps versions; only `head` tells
 
 

@@ -81,6 +81,7 @@ def _systems(step: Step) -> str:
 _NOTES: Mapping[str, Callable[[Step], str]] = {
     "check": _systems,
     "point": lambda step: f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}",
+    "thaw": lambda step: str(step.outputs.get("brought_back", "")) or "nothing is archived",
     "download": _fetched,
     "verify": _checked,
     "place": lambda step: str(step.outputs.get("path", "")),
@@ -126,6 +127,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Read from", str(transaction.settled.get("target", ""))],
         ["Lies in", _place(steps)],
         ["Files", _NOTES["point"](step_of(steps, "point"))],
+        ["Back from the archive", str(outputs_of(steps, "thaw").get("brought_back", ""))],
         ["Moved", _moved(transaction.bytes)],
         ["Proof", _checked(step_of(steps, "verify"))],
         ["Mind", "; ".join(map(str, outputs_of(steps, "download").get("notes", [])))],
@@ -171,6 +173,7 @@ PURPOSE = Purpose(
     not_again="What was fetched is not fetched again.",
     notes=_NOTES,
     milestones={
+        "thaw": lambda step: f"Back from the archive: {told}." if (told := step.outputs.get("brought_back", "")) else "",
         "download": lambda step: f"Downloaded: {_fetched(step)}.",
         "verify": lambda step: f"Verified: {_checked(step)}.",
         "place": lambda step: f"Placed in {_NOTES['place'](step)}.",

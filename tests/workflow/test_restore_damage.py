@@ -84,7 +84,6 @@ DAMAGES: dict[str, Damage] = {
     "an object is longer": lambda store, _point: store.overwrite(key_of(store), store.objects[key_of(store)] + b"x"),
     "an object has other bytes": flipped,
     "a small file is gone": lambda store, _point: store.delete(key_of(store, "vm01.vmx")),
-    "an archived object": lambda store, _point: store.archived.add(key_of(store)),
 }
 
 

@@ -33,12 +33,11 @@ from integrations.objectstores.azure_blob.blocks import (
 )
 from integrations.objectstores.azure_blob.probe import known_rules, probe
 from integrations.objectstores.azure_blob.ranged import RangedContainer
-from integrations.objectstores.azure_blob.wire import Rules
+from integrations.objectstores.azure_blob.wire import REHYDRATION_H, Rules
 
 _TAKEN = ("BlobAlreadyExists", "ConditionNotMet")
 _NO_SUCH_BLOCKS = "InvalidBlockList"
 _CURRENT = "OperationNotAllowedOnRootBlob"
-_REHYDRATION = "within 15 hours"  # Source: "Blob rehydration from the archive tier", standard priority
 _AT_ONCE = 1 << 20  # what is longer goes out in pieces, as a block: slow lines get it through, too
 
 # Source: "Scalability and performance targets for Blob storage".
@@ -267,7 +266,7 @@ class AzureStore:
         if self._container.head(key, with_crc=False).is_archived:
             self._container.restore(key)
         info = self._container.head(key, with_crc=False)
-        return Thaw(is_ready=not info.is_archived, words=_REHYDRATION)
+        return Thaw(is_ready=not info.is_archived, words=f"within {REHYDRATION_H} hours")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""

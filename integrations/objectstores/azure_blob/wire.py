@@ -32,6 +32,7 @@ from integrations.objectstores.azure_blob.options import LOCKS, AzureOptions, Lo
 from integrations.objectstores.body import Body
 
 HELPERS = ".cloudy/"  # below it lies nothing of a recovery point, so it is neither locked nor in a cooler tier
+REHYDRATION_H = 15  # Source: "Blob rehydration from the archive tier", standard priority
 _LONG_READ_S = 300  # the service answers a copy, and a long list of blocks, when it has done it
 _COPY_POLL_S = 0.5
 _LONGEST_SOURCE = 2 << 10  # characters of an address with its token. Source: "Put Block From URL", x-ms-copy-source
@@ -184,6 +185,7 @@ class Container:
             is_held=bool(facts.has_legal_hold),
             storage_class="" if facts.blob_tier_inferred else str(facts.blob_tier or ""),
             is_archived=facts.blob_tier == "Archive",
+            thaw_hours=REHYDRATION_H if facts.blob_tier == "Archive" else 0,
             version_id=facts.version_id or "",
         )
 

@@ -12,6 +12,9 @@ from integrations.objectstores.body import views_of
 from integrations.objectstores.s3.metadata import decode_metadata
 
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # GLACIER_IR is read at once
+# Source: "Understanding archive retrieval options", standard retrievals.
+_HOURS = {"GLACIER": 5, "INTELLIGENT_TIERING": 12, "DEEP_ARCHIVE": 12}
+_LONGEST_H = 12
 
 
 def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
@@ -27,6 +30,7 @@ def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         is_held=answer.get("ObjectLockLegalHoldStatus") == "ON",
         storage_class=str(answer.get("StorageClass", "")),
         is_archived=_is_archived(answer),
+        thaw_hours=_HOURS.get(str(answer.get("StorageClass", "")), _LONGEST_H) if _is_archived(answer) else 0,
         version_id=str(answer.get("VersionId", "")),
     )
 

@@ -25,9 +25,6 @@ from integrations.objectstores.s3.ranged import RangedBucket
 
 _TAKEN = "PreconditionFailed"
 _CONFLICT = "ConditionalRequestConflict"
-# Source: "Understanding archive retrieval options", standard retrievals.
-_WAITS = {"GLACIER": "within 5 hours", "INTELLIGENT_TIERING": "within 12 hours", "DEEP_ARCHIVE": "within 12 hours"}
-_LONGEST_WAIT = "within 12 hours"
 
 
 class S3Store:
@@ -201,7 +198,7 @@ class S3Store:
         info = self._bucket.head(key)
         if info.is_archived:
             self._bucket.restore(key, days, info.storage_class)
-        return Thaw(is_ready=not info.is_archived, words=_WAITS.get(info.storage_class, _LONGEST_WAIT))
+        return Thaw(is_ready=not info.is_archived, words=f"within {info.thaw_hours} hours" if info.is_archived else "")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""
