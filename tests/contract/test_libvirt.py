@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bot.errors import ConfigError, DeniedError, MissingError, PermanentError, T
 from bot.model import RegisterSpec, VmShape
 from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
+from integrations.hypervisors.libvirt import connection
 from integrations.simulators.kvm import PrivateLibvirt
 from integrations.simulators.kvm.sample import Form
 from integrations.simulators.vmstore import tls
@@ -250,6 +251,85 @@ def test_a_frozen_daemon_is_given_up_and_answers_again_when_it_goes_on(world: Li
     hypervisor.close()
     world.daemon.thaw()
     assert hypervisor.info() == before
+
+
+def threads() -> int:
+    return sum(each.name.startswith("libvirt-kvm") for each in threading.enumerate())
+
+
+def until_no_thread_is_left() -> None:
+    """The test's own time-out is the deadline."""
+    pause = threading.Event()
+    while threads():
+        pause.wait(0.02)
+
+
+def own_sockets() -> list[str]:
+    """Of this process, by what the system says."""
+    found = []
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(file.readlink()))
+    return sorted(each for each in found if each.startswith("socket:"))
+
+
+def test_a_call_that_is_given_up_while_it_dials_leaves_nothing_behind(world: LibvirtWorld) -> None:
+    before = own_sockets()
+    world.daemon.freeze()
+    hypervisor = world.open(timeout_s=0.3)
+    for _ in range(2):
+        with pytest.raises(TransientError, match="did not answer"):
+            hypervisor.info()
+    until_no_thread_is_left()
+    assert own_sockets() == before
+    world.daemon.thaw()
+    assert hypervisor.info().version
+
+
+def test_a_dial_that_is_answered_too_late_is_hung_up(world: LibvirtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, goes_on = own_sockets(), threading.Event()
+    real = world.libvirt.open
+
+    def slow(url: str) -> Any:
+        found = real(url)
+        goes_on.wait()
+        return found
+
+    monkeypatch.setattr(world.libvirt, "open", slow)
+    hypervisor = world.open(timeout_s=0.3)
+    with pytest.raises(TransientError, match="did not answer"):
+        hypervisor.info()
+    goes_on.set()
+    until_no_thread_is_left()
+    assert own_sockets() == before
+
+
+def test_who_closes_does_not_wait_for_a_host_that_hangs(world: LibvirtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CLOSING_S", 0.2)
+    spec, before, hypervisor = world.copied("vm01", "vm01-restored"), own_sockets(), world.open()
+    made = hypervisor.register_vm(LABEL, spec)
+    hypervisor.power_on(made.id)  # its console is read
+    world.daemon.freeze()
+    try:
+        hypervisor.close()
+        until_no_thread_is_left()  # keep-alive messages would end them as well, in twenty seconds
+        assert own_sockets() == before
+    finally:
+        world.daemon.thaw()
+    assert hypervisor.find(made.name) == (replace(made, is_on=True),)
+
+
+def test_a_way_by_ssh_that_is_given_up_is_ended(tmp_path: Path) -> None:
+    require_libvirt()
+    program, trace = tmp_path / "ssh", tmp_path / "trace"
+    program.write_text(f"#!/bin/sh\necho $$ > {trace}\nread never\n")
+    program.chmod(0o755)
+    url = f"qemu+ssh://kvm1.example.com/system?command={program}"
+    hypervisor = opened(url=url, settings={"timeout_s": 1.0})
+    with pytest.raises(TransientError, match="did not answer"):
+        hypervisor.info()
+    until_no_thread_is_left()
+    assert not Path(f"/proc/{trace.read_text().strip()}").exists()
 
 
 @pytest.mark.slow

@@ -1,24 +1,45 @@
 """A line to libvirt whose calls end in time.
 
-A call of libvirt has no time-out, so each runs in a thread of its own. One that hangs is left alone, and the line with
-it: keep-alive messages end both, once nothing came for KEEPALIVE_S * (MISSED + 1) seconds.
+A call of libvirt has no time-out, so each runs in a thread of its own. One that takes too long is given up, and seen to
+its end by another thread: keep-alive messages end it once nothing came for SILENCE_S; after that its way is cut, and
+at once where it was still dialling. So neither threads nor lines pile up behind a host that hangs.
 """
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import libvirt
 
-from bot.errors import ConfigError, TransientError
+from bot.errors import TransientError
 from integrations.hypervisors.libvirt import loop
 from integrations.hypervisors.libvirt.failures import in_words
+from integrations.hypervisors.libvirt.ways import Way
 
 T = TypeVar("T")
 KEEPALIVE_S, MISSED = 5, 3
+SILENCE_S = KEEPALIVE_S * (MISSED + 1)
+CLOSING_S = 3.0  # for goodbyes; whoever says nothing by then is cut off
+_FIRST_LOOK_S, _LOOKS = 0.05, 12  # at a call that is to end, twice as long each time
+
+
+@dataclass(slots=True)
+class _Line:
+    handle: Any
+    way: Way
+
+
+@dataclass(slots=True)
+class _Call:
+    """One that is under way, in a thread of its own."""
+
+    ended: threading.Event = field(default_factory=threading.Event)
+    is_given_up: bool = False
+    dialling: Way | None = None
+    line: _Line | None = None
 
 
 class Connection:
@@ -29,25 +50,30 @@ class Connection:
         self._url = url
         self._login = login
         self.timeout_s = timeout_s  # of a call
-        self._line: Any = None
+        self._line: _Line | None = None
+        self._dialler: _Call | None = None
         self._lock = threading.Lock()
+        self._dialling = threading.Lock()  # one at a time: who hangs is given up, and lets the next one try
 
     def ask(self, operation: str, work: Callable[[Any], T], *, timeout_s: float | None = None) -> T:
         """Give what the work makes of the line. Errors of bot.errors; TransientError too when it takes longer."""
         future: Future[T] = Future()
         wait_s = self.timeout_s if timeout_s is None else timeout_s
+        call = _Call()
 
         def run() -> None:
             try:
-                future.set_result(work(self._opened()))
+                future.set_result(work(self._opened(call)))
             except BaseException as error:  # noqa: BLE001 - whoever waits gets it
                 future.set_exception(error)
+            finally:
+                call.ended.set()
 
-        threading.Thread(target=run, name=f"libvirt-{self._name}", daemon=True).start()
+        self._thread(run)
         try:
             return future.result(wait_s)
         except TimeoutError as error:
-            self._drop()
+            self._give_up(call)
             raise TransientError(
                 f"{self._name} did not answer within {wait_s:.0f} s ({operation}).",
                 system=self._name,
@@ -56,29 +82,61 @@ class Connection:
         except libvirt.libvirtError as error:
             failure = in_words(error, self._name, operation)
             if isinstance(failure, TransientError):
-                self._drop()
+                self._drop(call.line)
             raise failure from error
 
-    def close(self) -> None:
-        """Hang up; the next call opens it again."""
-        self._drop()
-
-    def _opened(self) -> Any:
-        """The line; opened without a lock, since that may hang, so that of two the later one is hung up."""
+    def close(self, goodbye: Callable[[], None] = lambda: None) -> None:
+        """Hang up, within CLOSING_S; the next call opens it again. goodbye: what is to be said before."""
         with self._lock:
-            found = self._line
-        if found is not None and found.isAlive():
-            return found
+            line, self._line = self._line, None
+            dialler = self._dialler
+        if dialler is not None:
+            self._give_up(dialler)
+
+        def end() -> None:
+            goodbye()
+            if line is not None:
+                _hang_up(line)
+
+        ending = self._thread(end)
+        ending.join(CLOSING_S)
+        if ending.is_alive() and line is not None:
+            line.way.cut()
+
+    def _opened(self, call: _Call) -> Any:
         loop.begin()
-        made = self._dialled()
-        with suppress(libvirt.libvirtError):  # a driver inside of this process has no line to be kept alive
-            made.setKeepAlive(KEEPALIVE_S, MISSED)
+        with self._dialling:
+            with self._lock:
+                found = self._line
+            if found is None or not found.handle.isAlive():
+                found = self._dialled(call)
         with self._lock:
-            if self._line in (None, found):
-                self._line = made
-            return self._line
+            call.line = found
+        return found.handle
 
-    def _dialled(self) -> Any:
+    def _dialled(self, call: _Call) -> _Line:
+        """A new line, which all calls use from now on. TimeoutError: nobody waits for it any more."""
+        way = Way(self._url)
+        with self._lock:
+            if call.is_given_up:
+                raise TimeoutError
+            self._dialler, call.dialling = call, way
+        try:
+            line = _Line(self._answered(), way)
+            way.settle()
+        finally:
+            with self._lock:
+                self._dialler = call.dialling = None
+        with suppress(libvirt.libvirtError):  # a driver inside of this process has no line to be kept alive
+            line.handle.setKeepAlive(KEEPALIVE_S, MISSED)
+        with self._lock:
+            if not call.is_given_up:
+                self._line = line
+                return line
+        _hang_up(line)
+        raise TimeoutError
+
+    def _answered(self) -> Any:
         user, password = self._login
 
         def answer(asked: list[list[Any]], _: object) -> int:
@@ -89,36 +147,37 @@ class Connection:
         kinds = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_USERNAME, libvirt.VIR_CRED_PASSPHRASE]
         return libvirt.openAuth(self._url, [kinds, answer, None], 0) if password else libvirt.open(self._url)
 
-    def _drop(self) -> None:
-        """Forget the line, and hang up in another thread, since that may hang itself."""
+    def _give_up(self, call: _Call) -> None:
         with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
-            threading.Thread(target=_hang_up, args=(line,), name=f"libvirt-{self._name}-end", daemon=True).start()
+            call.is_given_up = True
+        self._drop(call.line)
+        self._thread(lambda: _see_to_its_end(call))
+
+    def _drop(self, line: _Line | None) -> None:
+        """Forget a line, and hang up in another thread, since that may hang itself."""
+        if line is None:
+            return
+        with self._lock:
+            self._line = None if self._line is line else self._line
+        self._thread(lambda: _hang_up(line))
+
+    def _thread(self, work: Callable[[], None]) -> threading.Thread:
+        made = threading.Thread(target=work, name=f"libvirt-{self._name}", daemon=True)
+        made.start()
+        return made
 
 
-def _hang_up(line: Any) -> None:
+def _see_to_its_end(call: _Call) -> None:
+    pause_s = _FIRST_LOOK_S if call.line is None else SILENCE_S
+    for _ in range(_LOOKS):
+        if call.ended.wait(pause_s):
+            return
+        way = call.dialling or (call.line.way if call.line else None)
+        if way is not None:
+            way.cut()
+        pause_s = min(2 * pause_s, SILENCE_S)
+
+
+def _hang_up(line: _Line) -> None:
     with suppress(libvirt.libvirtError):
-        line.close()
-
-
-def dialled_url(name: str, url: str, user: str, ca: str) -> str:
-    """What libvirt is to dial. ConfigError: not QEMU's driver.
-
-    ca: a folder with cacert.pem, and clientcert.pem and clientkey.pem where the host asks for them (pkipath in
-    https://libvirt.org/uri.html). By SSH the user belongs into the address, and nobody is there to be asked.
-    """
-    parts = urlsplit(url)
-    driver, _, way = parts.scheme.partition("+")
-    if driver != "qemu":
-        raise ConfigError(
-            [f"hypervisors.{name}.url is {url!r}; kind libvirt takes qemu:///system, qemu+tls://host/..."]
-        )
-    more = [f"pkipath={ca}"] if ca else []
-    host = parts.netloc
-    if way in ("ssh", "libssh", "libssh2"):
-        more.append("no_tty=1")
-        host = f"{user}@{host}" if user else host
-    query = "&".join([*filter(None, [parts.query]), *more])
-    found = urlunsplit((parts.scheme, host, parts.path, query, ""))
-    return found if host else found.replace(f"{parts.scheme}:/", f"{parts.scheme}:///", 1).replace("////", "///", 1)
+        line.handle.close()

@@ -19,7 +19,8 @@ from bot.errors import ConfigError, MissingError, PermanentError
 from bot.model import LONGEST_SIGN, Alive, HypervisorInfo, Registered, RegisterSpec, Vm, VmShape
 from integrations.hypervisors import specs
 from integrations.hypervisors.libvirt import agent, definition, files, images, words, xml
-from integrations.hypervisors.libvirt.connection import Connection, dialled_url
+from integrations.hypervisors.libvirt.addresses import dialled_url
+from integrations.hypervisors.libvirt.connection import Connection
 from integrations.hypervisors.libvirt.console import Consoles
 
 T = TypeVar("T")
@@ -106,8 +107,12 @@ class LibvirtHypervisor:
 
     def power_off(self, vm_id: str) -> None:
         """See the port."""
-        self._line.ask("stopping a VM", lambda line: _stop(_by_id(line, vm_id)))
-        self._consoles.detach(vm_id)
+
+        def asked(line: Any) -> None:
+            _stop(_by_id(line, vm_id))
+            self._consoles.detach(vm_id)
+
+        self._line.ask("stopping a VM", asked)
 
     def alive(self, vm_id: str, pattern: str = "") -> Alive | None:
         """See the port. A console that nobody read since the start is read from now on.
@@ -129,13 +134,16 @@ class LibvirtHypervisor:
 
     def unregister(self, vm_id: str) -> None:
         """See the port. UEFI variables that lie on the export stay, too."""
-        self._line.ask("forgetting a VM", lambda line: self._forget(_by_id(line, vm_id)))
-        self._consoles.detach(vm_id)
+
+        def asked(line: Any) -> None:
+            self._forget(_by_id(line, vm_id))
+            self._consoles.detach(vm_id)
+
+        self._line.ask("forgetting a VM", asked)
 
     def close(self) -> None:
         """See the port."""
-        self._consoles.detach_all()
-        self._line.close()
+        self._line.close(self._consoles.detach_all)
 
     def _on_console(self, line: Any, domain: Any, vm_id: str, wanted: re.Pattern[str]) -> Alive | None:
         said = self._consoles.said(vm_id)
