@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot import manifest
 from bot.errors import IntegrityError, MissingError, OperatorError, TransientError
+from bot.lenient import is_there
 from bot.manifest import Manifest
 from bot.model import RecoveryPoint
 from bot.orphans import IDS_BEGIN, prefix_of
@@ -110,26 +111,18 @@ def _keep(db: Database, store: ObjectStore, point: RecoveryPoint, written: Manif
         _put(unit, point, written)
     if is_known:
         return True
-    is_there = False
+    is_kept = False
     try:
-        is_there = _exists(store, point.manifest_key)
+        is_kept = is_there(store, point.manifest_key)
     finally:  # also where it could not be looked for: the next rebuild finds it
-        if not is_there:
+        if not is_kept:
             with db.unit() as unit:
                 unit.points.forget(point.transaction_id, point.target)
                 unit.files.forget(point.transaction_id, point.target)
-    return False if is_there else None
+    return False if is_kept else None
 
 
 def _put(unit: Unit, point: RecoveryPoint, written: Manifest) -> None:
     unit.points.put(point)
     for file in written.files:
         unit.files.put(point.transaction_id, point.target, file)
-
-
-def _exists(store: ObjectStore, key: str) -> bool:
-    try:
-        store.head(key)
-    except MissingError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from functools import partial
 from bot import manifest, orphans
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
 from bot.folders import used
+from bot.lenient import is_there
 from bot.model import ObjectInfo
 from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
@@ -114,7 +115,7 @@ class Survey:
 
     def _remove_objects(self, orphan: Orphan) -> None:
         store = self._store(orphan.system)
-        if orphan.kind not in (Kind.PROBE, Kind.TEMPORARY) and _exists(store, manifest.key(orphan.transaction_id)):
+        if orphan.kind not in (Kind.PROBE, Kind.TEMPORARY) and is_there(store, manifest.key(orphan.transaction_id)):
             raise _stays(orphan, "a manifest stands there by now: it is a recovery point")
         for upload in orphan.uploads:
             store.abort_upload(upload)
@@ -210,14 +211,6 @@ def _size(share: Share, directory: str) -> int:
         return sum(entry.size for entry in share.walk(directory))
     except MissingError:
         return 0
-
-
-def _exists(store: ObjectStore, key: str) -> bool:
-    try:
-        store.head(key)
-    except MissingError:
-        return False
-    return True
 
 
 def _log_out(session: VMstore) -> None:

@@ -11,6 +11,7 @@ from bot.bases import Bases
 from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
+from bot.lenient import is_there
 from bot.meter import Moved
 from bot.model import (
     Bytes,
@@ -164,7 +165,7 @@ def _commit(
 ) -> tuple[RecoveryPoint, int]:
     """The recovery point, and its manifest's CRC."""
     key = manifest.key(context.id)
-    if _exists(target, key):
+    if is_there(target, key):
         body = target.get(key)
     else:
         for position, file in enumerate(files):
@@ -220,16 +221,8 @@ def _write(target: ObjectStore, key: str, body: bytes, metadata: dict[str, str])
     try:
         target.put(key, body, crc64=crc64(body), metadata=metadata)
     except CloudyError:
-        if not _exists(target, key):  # the answer may have been lost after the store took it
+        if not is_there(target, key):  # the answer may have been lost after the store took it
             raise
-
-
-def _exists(target: ObjectStore, key: str) -> bool:
-    try:
-        target.head(key)
-    except MissingError:
-        return False
-    return True
 
 
 def _manifest(context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]) -> manifest.Manifest:
