@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from threading import Lock
 
-from bot.checksum import crc64, to_hex, whole
+from bot.checksum import of_read, to_hex, whole
 from bot.desk import CopyFailed, Desk
 from bot.errors import IntegrityError, MissingError
 from bot.lenient import listed, or_lost
 from bot.model import Content, CopySource, ObjectInfo, Part, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
 from bot.undoing import abort
-
-_READ_BACK = 8 << 20  # bytes a request
 
 
 class Assembly:
@@ -90,6 +88,12 @@ class Assembly:
         """Send a part. CopyFailed: the object was made of others."""
         send = partial(self._target.put_part, self._open_upload(), part.number, body, crc64=value)
         self._record(part, self._desk.ask(self._target, send), value)
+
+    def put_at_once(self, body: Content, value: int) -> ObjectInfo:
+        """Send the whole object without an upload; one from before a crash is given up. Repeating is safe."""
+        self.give_up()
+        put = partial(self._target.put, self.key, body, crc64=value, metadata=self._desk.metadata)
+        return self._desk.ask(self._target, put)
 
     def copy(self, part: Part, source: CopySource, value: int) -> None:
         """Have a part copied. CopyFailed: it cannot be, or the store says that it copied other bytes.
@@ -184,11 +188,12 @@ class Assembly:
 
     def _read_back(self, kind: PartSource, source: CopySource) -> int:
         """The CRC of what was copied from."""
-        value = 0
-        for at in range(0, source.length, _READ_BACK):
-            get = partial(self._target.get, source.key, source.offset + at, min(_READ_BACK, source.length - at))
-            value = crc64(self._desk.ask(self._target, partial(or_lost, get, kind, source.key)), value)
-        return value
+
+        def read(at: int, length: int) -> bytes:
+            get = partial(self._target.get, source.key, source.offset + at, length)
+            return self._desk.ask(self._target, partial(or_lost, get, kind, source.key))
+
+        return of_read(read, source.length)
 
 
 def _crc(parts: Sequence[PartDone]) -> int:

@@ -179,9 +179,7 @@ class Bundles:
 
     def _put(self, placed: Placed, target: ObjectStore, bundle: "_Bundle", value: int) -> None:
         file, desk = placed.file, self._desk
-        Assembly(target, file.key, desk, path=file.path).give_up()  # begun before a crash, by other settings
         with pieces_of([bundle.window], placed.offset, file.size) as body:
-            put = partial(target.put, file.key, body, crc64=value, metadata=desk.metadata)
-            info = desk.ask(target, put)
+            info = Assembly(target, file.key, desk, path=file.path).put_at_once(body, value)
         desk.note(target, file, info, value)
         desk.meter.arrived(target.name, Part(number=1, offset=0, length=file.size))

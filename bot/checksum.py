@@ -5,12 +5,13 @@ Source: check value 0xae8b14860a799888 of b"123456789", catalogue of parametrise
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from awscrt.checksums import combine_crc64nvme, crc64nvme
 
 from bot.errors import IntegrityError
 
+_PIECE = 8 << 20  # bytes that are read at once
 _HEX = re.compile(r"[0-9a-f]{16}")
 
 
@@ -30,6 +31,14 @@ def whole(pieces: Iterable[tuple[int, int]]) -> int:
     for value, length in pieces:
         total = combine(total, value, length)
     return total
+
+
+def of_read(read: Callable[[int, int], bytes], size: int) -> int:
+    """Give the value of so many bytes. read gives a piece of them; it gets where that begins, and its length."""
+    value = 0
+    for offset in range(0, size, _PIECE):
+        value = crc64(read(offset, min(_PIECE, size - offset)), value)
+    return value
 
 
 def to_hex(value: int) -> str:

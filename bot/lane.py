@@ -150,10 +150,8 @@ class Lane:
             return []
         value = seen[self._grain].crc64(part.offset, part.length)
         if self._is_at_once:
-            self._object.give_up()
             with pieces_of(windows, part.offset, part.length) as body:
-                put = partial(self.target.put, self.file.key, body, crc64=value, metadata=self._desk.metadata)
-                self._keep(lambda: self._desk.ask(self.target, put), value, seen)
+                self._keep(partial(self._object.put_at_once, body, value), value, seen)
             self._desk.meter.arrived(self.target.name, part)
             return []
         try:

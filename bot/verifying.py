@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-from bot.checksum import crc64, to_hex
+from bot.checksum import of_read, to_hex
 from bot.errors import IntegrityError
 from bot.model import StoredFile
 from bot.ports import ObjectStore
-
-_READ_BACK = 8 << 20  # bytes a request
 
 
 def verify(
@@ -36,16 +34,15 @@ def verify(
 
 
 def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None], on_read: Callable[[int], None]) -> int:
-    value = 0
-    for offset in range(0, file.size, _READ_BACK):
+    def read(offset: int, length: int) -> bytes:
         check()
-        length = min(_READ_BACK, file.size - offset)
         piece = store.get(file.key, offset, length)
         if len(piece) != length:
             raise IntegrityError(f"{_place(store, file)} ends at byte {offset + len(piece)} when it is read back.")
-        value = crc64(piece, value)
         on_read(length)
-    return value
+        return piece
+
+    return of_read(read, file.size)
 
 
 def _place(store: ObjectStore, file: StoredFile) -> str:
