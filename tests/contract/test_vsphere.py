@@ -75,7 +75,10 @@ def test_an_unknown_authority_is_refused(world: VsphereWorld, tmp_path: Path) ->
         ("https://", {"user": USER, "password": PASSWORD}),
         ("https://vcenter", {"user": USER}),
         ("https://vcenter", {"password": PASSWORD}),
-        ("https://user:word@vcenter", {"user": USER, "password": PASSWORD}),
+        (f"https://user:{PASSWORD}@vcenter", {"user": USER, "password": PASSWORD}),
+        (f"http://user:{PASSWORD}@vcenter", {"user": USER, "password": PASSWORD}),
+        (f"user:{PASSWORD}@vcenter", {"user": USER, "password": PASSWORD}),
+        (f"https://user:{PASSWORD}@[vcenter", {"user": USER, "password": PASSWORD}),
     ],
 )
 def test_settings_that_cannot_be_are_refused_at_once(url: str, settings: dict[str, object]) -> None:

@@ -37,7 +37,7 @@ class _Call:
     """One that is under way, in a thread of its own."""
 
     ended: threading.Event = field(default_factory=threading.Event)
-    is_given_up: bool = False
+    given_up: threading.Event = field(default_factory=threading.Event)
     dialling: Way | None = None
     line: _Line | None = None
 
@@ -118,7 +118,7 @@ class Connection:
         """A new line, which all calls use from now on. TimeoutError: nobody waits for it any more."""
         way = Way(self._url)
         with self._lock:
-            if call.is_given_up:
+            if call.given_up.is_set():
                 raise TimeoutError
             self._dialler, call.dialling = call, way
         try:
@@ -130,7 +130,7 @@ class Connection:
         with suppress(libvirt.libvirtError):  # a driver inside of this process has no line to be kept alive
             line.handle.setKeepAlive(KEEPALIVE_S, MISSED)
         with self._lock:
-            if not call.is_given_up:
+            if not call.given_up.is_set():
                 self._line = line
                 return line
         _hang_up(line)
@@ -149,7 +149,7 @@ class Connection:
 
     def _give_up(self, call: _Call) -> None:
         with self._lock:
-            call.is_given_up = True
+            call.given_up.set()
         self._drop(call.line)
         self._thread(lambda: _see_to_its_end(call))
 
@@ -168,14 +168,15 @@ class Connection:
 
 
 def _see_to_its_end(call: _Call) -> None:
-    pause_s = _FIRST_LOOK_S if call.line is None else SILENCE_S
+    waited_s, pause_s = 0.0, _FIRST_LOOK_S
     for _ in range(_LOOKS):
         if call.ended.wait(pause_s):
             return
-        way = call.dialling or (call.line.way if call.line else None)
+        waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, SILENCE_S)
+        line = call.line if waited_s > SILENCE_S else None
+        way = call.dialling or (line.way if line is not None else None)
         if way is not None:
             way.cut()
-        pause_s = min(2 * pause_s, SILENCE_S)
 
 
 def _hang_up(line: _Line) -> None:

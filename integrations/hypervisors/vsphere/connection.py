@@ -112,8 +112,8 @@ class Connection:
         self._login = login
         self._ca = Path(ca) if ca else None
         self._timeout_s = timeout_s
-        if urlsplit(url).scheme != "https":
-            raise ConfigError([f"hypervisors.{name}.url is {url!r}; kind vsphere takes https://vcenter.example.com"])
+        if not re.match("https:", url, re.IGNORECASE):  # not repeated: it may hold a password
+            raise ConfigError([f"hypervisors.{name}.url is no address of a vCenter, like https://vcenter.example.com"])
         self._url = re.sub(r"(/sdk)?/*$", "", url)
         self._session: Session | None = None
         self._http = self._dialled()
