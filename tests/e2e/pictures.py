@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.chat import Chat
@@ -44,6 +45,7 @@ def _take(browser: Browser, url: str) -> None:
     chat.page.screenshot(path=IMAGES / "page-wire.png")
     chat.page.keyboard.press("Escape")
     _take_approval(chat)
+    _take_restore(chat)
     phone = _open(browser, url, viewport=PHONE, color_scheme="dark", has_touch=True, device_scale_factor=2)
     phone.message(re.compile("Protect vm01")).get_by_role("button", name=re.compile("repl")).tap()
     phone.thread.get_by_text("10 of 10").scroll_into_view_if_needed()
@@ -60,6 +62,29 @@ def _take_approval(chat: Chat) -> None:
     chat.page.screenshot(path=IMAGES / "page-approval.png")
     card.get_by_role("button", name="Stop").click()
     expect(card).to_have_count(0)
+
+
+def _take_restore(chat: Chat) -> None:
+    """The form, filled in, and the thread that comes of it."""
+    chat.type("/restore")
+    form = chat.page.get_by_role("dialog", name="Restore a VM")
+    for menu, entry in (("VM", "vm01"), ("To VMstore", "vmstore2")):
+        form.get_by_role("combobox", name=menu, exact=True).click()
+        chat.page.get_by_role("option", name=re.compile(f"^{entry}")).click()
+        expect(form).to_contain_text("Recovery point", timeout=LONG_MS)
+    form.get_by_role("textbox", name="As name").fill("vm01-restored")
+    form.screenshot(path=IMAGES / "page-restore-form.png")
+    form.get_by_role("button", name="Restore").click()
+    expect(chat.thread).to_contain_text("is restored to vmstore2 as vm01-restored", timeout=2 * LONG_MS)
+    chat.page.screenshot(path=IMAGES / "page-restore-thread.png")
+    for name in ("form", "thread"):
+        _make_small(IMAGES / f"page-restore-{name}.png")
+
+
+def _make_small(picture: Path) -> None:
+    """Few colours are enough for a page of text."""
+    with Image.open(picture) as whole:
+        whole.convert("RGB").quantize(64).save(picture, optimize=True)
 
 
 def _open(browser: Browser, url: str, **options: Any) -> Chat:

@@ -120,7 +120,8 @@ class Combo {
     const taken = new Set(this.isMany ? this.held.map((one) => JSON.stringify(one.value)) : []);
     const free = found.filter((one) => !taken.has(JSON.stringify(one.value)));
     this.shown = free.slice(0, MOST_SHOWN);
-    this.active = this.shown.length ? 0 : -1;
+    const held = this.isMany ? -1 : this.shown.findIndex((one) => same(one, this.held[0]));
+    this.active = this.shown.length ? Math.max(0, held) : -1;
     const rows = [];
     let group = "";
     this.shown.forEach((one, at) => {
@@ -237,4 +238,5 @@ function entries(options = [], groups = []) {
   ];
 }
 
+const same = (one, other) => JSON.stringify(one.value) === JSON.stringify(other?.value);
 const fits = (entry, query) => `${entry.label} ${entry.note ?? ""}`.toLowerCase().includes(query.toLowerCase());
