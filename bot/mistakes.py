@@ -149,8 +149,10 @@ def _bad_addresses(key: Key, section: Raw, file: str) -> Iterator[str]:
             continue
         if parts.username or parts.password:
             yield f"{where}: an address may not hold a user or password; set {variable(key)}__... instead"
-        elif not parts.scheme or not (parts.netloc or key[0] == "hypervisors"):  # qemu:///system is a whole one
-            yield f"{where}: {text!r} is not a whole address; write it with its scheme, like https://name.example.com"
+        elif not parts.scheme or not (parts.netloc or (key[0] == "hypervisors" and "@" not in text)):
+            # qemu:///system is a whole one; user:password@host has no scheme, and is not to be repeated.
+            shown = "this" if "@" in text else repr(text)
+            yield f"{where}: {shown} is not a whole address; write it with its scheme, like https://name.example.com"
 
 
 def _bad_shares(key: Key, section: Raw, file: str) -> Iterator[str]:

@@ -279,6 +279,14 @@ def test_a_vmstore_names_its_hypervisor_and_how_that_calls_the_export(tmp_path: 
     )
 
 
+@pytest.mark.parametrize("url", ["root:hunter22@kvm1", "qemu+tls://root:hunter22@kvm1/system", "//u:hunter22@[kvm1"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    for text in (HYPERVISOR.replace("qemu:///system", url), WHOLE.replace("https://vmstore.example.com", url)):
+        (problem,) = problems_of(written(tmp_path, text))
+        assert ".url: " in problem
+        assert "hunter22" not in problem
+
+
 def test_hypervisor_and_datastore_go_together(tmp_path: Path) -> None:
     for one, other in (('hypervisor = "kvm"', "datastore"), ('datastore = "/mnt/tintri"', "hypervisor")):
         text = WHOLE.replace("[targets.s3]", f"{one}\n\n[targets.s3]")
