@@ -112,6 +112,15 @@ class HypervisorSettings(Section):
     password: SecretStr | None = Field(default=None, description="the password of that user")
     ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
     timeout_s: float = Field(default=30.0, gt=0, description="seconds for one call, like timeout_s = 30")
+    auth: Literal["negotiate", "ntlm", "kerberos", "credssp", "certificate", "basic"] | None = Field(
+        default=None, description='of hyperv: how its user logs in, auth = "kerberos"'
+    )
+    certificate: Path | None = Field(
+        default=None, description='of hyperv, auth = "certificate": a PEM file, certificate = "cloudy.pem"'
+    )
+    certificate_key: Path | None = Field(
+        default=None, description='of hyperv: the key of that certificate, certificate_key = "cloudy.key"'
+    )
     domain_type: Literal["kvm", "qemu"] | None = Field(
         default=None, description='of libvirt: domain_type = "kvm", or "qemu" for a host without it'
     )
@@ -123,8 +132,8 @@ class HypervisorSettings(Section):
 
     @property
     def needs_password(self) -> bool:
-        """Whether its user logs in by one; by SSH it is a key."""
-        return bool(self.user) and "+ssh:" not in self.url
+        """Whether its user logs in by one; by SSH it is a key, by Kerberos a ticket does."""
+        return bool(self.user) and "+ssh:" not in self.url and self.auth not in ("kerberos", "certificate")
 
 
 class PriceSettings(Section):
@@ -365,7 +374,7 @@ def _with_paths(section: Any, folder: Path) -> Any:
     if not isinstance(section, dict):
         return section
     resolved = dict(section)
-    for key in ("path", "engine", "ca"):
+    for key in ("path", "engine", "ca", "certificate", "certificate_key"):
         if isinstance(section.get(key), str):
             resolved[key] = folder / section[key]
     for key in ("share", "cleanup_share", "restore_share"):

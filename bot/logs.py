@@ -31,6 +31,7 @@ _NOISY = (
     "boto3",
     "botocore",
     "msal",
+    "pypsrp",
     "s3transfer",
     "slack_bolt",
     "slack_sdk",

@@ -30,6 +30,7 @@ def _from_extra(kind: str, *libraries: str) -> Opener:
 
 
 OPENERS: Mapping[str, Opener] = {
+    "hyperv": _from_extra("hyperv", "pypsrp", "spnego"),
     "libvirt": _from_extra("libvirt", "libvirt", "libvirt_qemu"),
     "vsphere": _from_extra("vsphere", "pyVmomi"),
 }

@@ -13,12 +13,14 @@ from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
 from tests.contract.hypervisor_world import HypervisorWorld
 from tests.contract.memory_world import MemoryWorld
+from tests.hyperv_world import HypervWorld
 from tests.libvirt_world import LibvirtWorld
 from tests.vsphere_world import VsphereWorld
 
 LABEL = "20261123T142233Z-7f3k9q"
 WORLDS: dict[str, Callable[[Path], HypervisorWorld]] = {
     "memory": MemoryWorld,
+    "hyperv": HypervWorld,
     "libvirt": LibvirtWorld,
     "vsphere": VsphereWorld,
 }
