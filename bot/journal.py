@@ -5,6 +5,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
 
+from bot import proving
 from bot.codec import decode, encode
 from bot.estimate import requests_of
 from bot.insist import insist
@@ -14,6 +15,7 @@ from bot.model import (
     Carried,
     Json,
     PartDone,
+    Proof,
     RecoveryPoint,
     Resource,
     ResourceKind,
@@ -164,6 +166,10 @@ class DatabaseCatalogue(_View):
             unit.samples.forget(point, target)
 
         self._write(write)
+
+    def found(self, proof: Proof) -> None:
+        """See the port."""
+        self._write(lambda unit: proving.keep(unit, unit.transactions.get(self._id), proof))
 
     def stands(self, point: str, target: str) -> None:
         """See the port."""

@@ -12,12 +12,16 @@ from bot.model import AuditEvent, Json, State, StepState, Transaction
 from bot.store import Unit
 
 SENDS = "objects.upload"  # the action that has hours
+READS = "points.read_back"  # and this, where it reads all
 _TOLD = ("all", "left", "from", "since", "due", "looks_at")  # of what a step kept that waits for an archive
 
 
 def is_to_send(unit: Unit, transaction: Transaction) -> bool:
     """Whether it still has bytes to send."""
-    sending = {step["id"] for step in transaction.frozen.get("step", []) if step["action"] == SENDS}
+    steps, has_hours = transaction.frozen.get("step", []), {SENDS}
+    if transaction.request.get("is_deep"):
+        has_hours.add(READS)
+    sending = {step["id"] for step in steps if step["action"] in has_hours}
     done = {step.id for step in unit.steps.of(transaction.id) if step.state is StepState.COMPLETE}
     return bool(sending - done)
 

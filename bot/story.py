@@ -179,7 +179,7 @@ def resting(transaction: Transaction, steps: Sequence[Step]) -> Json:
     if all(step.state is StepState.PENDING for step in steps):
         text += " Nothing was made on the VMstore yet."
     else:
-        text += " Snapshot, clone and what was sent are kept, and it goes on with what is missing."
+        text += f" {purpose_of(transaction).rests}."
     return reply(transaction, "rest", "warning", f"{text} /cloudy stop {transaction.id} ends it.")
 
 

@@ -67,7 +67,9 @@ ACTIONS: Mapping[str, Registered] = {
         points.withdraw, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record"}
     ),
     "points.read_back": Registered(
-        points.read_back, {"point": "text", "targets": "list"}, {"good": "list", "failed": "record", "read": "number"}
+        points.read_back,
+        {"point": "text", "targets": "list", "deep": "switch"},
+        {"good": "list", "failed": "record", "read": "number", "notes": "list", "deep": "switch"},
     ),
     "restoring.check": Registered(
         restoring.check, {"vmstore": "text"}, {"product": "text", "api_version": "text", "hypervisor": "text"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.bases import Index
-from bot.model import Bytes, Json, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
+from bot.model import Bytes, Json, Proof, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, VMstore
 from bot.transfer import Journal, TransferSettings
 
@@ -37,6 +37,9 @@ class Catalogue(Protocol):
 
     def withdraw(self, point: str, target: str) -> None:
         """Note that the recovery point of that transaction does not exist in that target any more."""
+
+    def found(self, proof: Proof) -> None:
+        """Note what was found of a recovery point; repeating is safe."""
 
     def stands(self, point: str, target: str) -> None:
         """Note that it was to go from that target and did not: nothing of it is to be cleaned up any more."""

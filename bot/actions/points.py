@@ -7,11 +7,15 @@ from bot import manifest
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
-from bot.model import Bytes, Json, ObjectVersion, ResourceKind, StoredFile
+from bot.model import Bytes, Damage, Json, ObjectVersion, Proof, ProofKind, ResourceKind, StoredFile
 from bot.ports import ObjectStore
+from bot.proofs import damage_text
+from bot.readback import Reading
+from bot.readback import read_back as read_bytes
 from bot.verifying import verify as verify_file
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_MOST_DAMAGE = 100  # stretches that are kept
 _MOST_TOLD = 5  # objects that are named, of those that are not as they should be
 
 
@@ -23,7 +27,7 @@ def check(context: Context, inputs: Json) -> Json:
         written, crc = read_manifest(target, inputs["point"])
         told[target.name] = {"crc64": to_hex(crc), "objects": len(written.files), "bytes": written.size}
 
-    good, failed = _each(context, inputs["targets"], look)
+    good, failed = _each(context, inputs["targets"], look, tell=_teller(context, inputs["point"]))
     return {"good": good, "failed": failed, "manifests": told}
 
 
@@ -47,32 +51,107 @@ def compare(context: Context, inputs: Json) -> Json:
         _all_good(files, ask)
         proof[target.name] = target.capabilities().proof
 
-    good, failed = _each(context, inputs["targets"], look)
+    good, failed = _each(context, inputs["targets"], look, tell=_teller(context, inputs["point"]))
     return {"good": good, "failed": failed, "proof": proof}
 
 
 def read_back(context: Context, inputs: Json) -> Json:
-    """Read every byte where the store's own checksum is no proof. Repeat: safe, it only reads.
+    """Read every byte where the store's own checksum is no proof; deep: everywhere. Repeat: safe, it only reads.
 
-    IntegrityError names the objects that differ, where no target is good.
+    What was found good is noted of each target. IntegrityError names the stretches that differ, where no target is
+    good. Paused: deep, and it is not the hour for these targets.
     """
-    weak = [name for name in inputs["targets"] if not context.target(name).capabilities().checks_crc]
-    strong = [name for name in inputs["targets"] if name not in weak]
-    read = 0
+    names, deep = inputs["targets"], bool(inputs.get("deep"))
+    wanted = names if deep else _without_proof(context, names)
+    known = [name for name in names if name not in wanted]
+    reader = _BackReader(context, inputs["point"], wanted, deep=deep)
+    good, failed = _each(context, wanted, reader.look, known, tell=reader.tell)
+    for name in good:
+        _note(context, inputs["point"], name, ProofKind.CHECKSUMS if name in known else ProofKind.READ_BACK)
+    return {"good": good, "failed": failed, "read": reader.read, "notes": reader.notes, "deep": deep}
 
-    def look(target: ObjectStore) -> None:
-        written = read_manifest(target, inputs["point"])[0]
 
-        def count(size: int) -> None:
-            nonlocal read
-            read += size
-            context.moved(Bytes(read=read))
-            context.progress(read, written.size * len(weak))
+class _BackReader:
+    """Reads a recovery point in one target after the other."""
 
-        _all_good(written.files, lambda file: verify_file(target, file, context.check, count))
+    def __init__(self, context: Context, point: str, targets: Sequence[str], *, deep: bool) -> None:
+        self.read = 0  # bytes
+        self.notes: list[str] = []
+        self._context = context
+        self._point = point
+        self._targets = targets
+        self._is_deep = deep
+        self._total = 0
+        self._damage: dict[str, tuple[Damage, ...]] = {}
 
-    good, failed = _each(context, weak, look, strong)
-    return {"good": good, "failed": failed, "read": read}
+    def look(self, target: ObjectStore) -> None:
+        """IntegrityError: what of it differs."""
+        files = read_manifest(target, self._point)[0].files
+        self._total = sum(file.size for file in files) * len(self._targets)
+        _all_good(files, lambda file: self._ask(target, file))
+
+    def tell(self, name: str, error: CloudyError) -> None:
+        """Note of a target what was found."""
+        damage = self._damage.get(name, ())
+        _note(self._context, self._point, name, ProofKind.READ_BACK, error, damage)
+
+    def _ask(self, target: ObjectStore, file: StoredFile) -> None:
+        settings = self._context.transfer_settings([target.name])
+        found, note = read_bytes(
+            target,
+            file,
+            record=self._context.journal,
+            reading=Reading(threads=settings.threads, arena=settings.arena),
+            check=self._check,
+            on_read=self._count,
+        )
+        self.notes += [note] if note else []
+        if found:
+            self._damage[target.name] = (*self._damage.get(target.name, ()), *found)
+            raise IntegrityError(f"{file.key} in target {target.name}: {damage_text(found)}: {found[0].why}.")
+
+    def _check(self) -> None:
+        self._context.check()
+        if self._is_deep:
+            self._context.may_send(self._targets)
+
+    def _count(self, size: int) -> None:
+        self.read += size
+        self._context.moved(Bytes(read=self.read))
+        self._context.progress(self.read, self._total)
+
+
+def _without_proof(context: Context, names: Sequence[str]) -> list[str]:
+    """Those whose own checksum is none."""
+    return [name for name in names if not context.target(name).capabilities().checks_crc]
+
+
+def _note(
+    context: Context,
+    point: str,
+    target: str,
+    kind: ProofKind,
+    error: CloudyError | None = None,
+    damage: Sequence[Damage] = (),
+) -> None:
+    """Keep what was found of it; an error that says nothing of its bytes is no finding."""
+    is_damaged = isinstance(error, IntegrityError | MissingError)
+    if error is not None and not is_damaged:
+        return
+    context.catalogue.found(
+        Proof(
+            point=point,
+            target=target,
+            run=context.id,
+            kind=kind,
+            at=context.clock.now(),
+            is_good=error is None,
+            is_damaged=is_damaged,
+            vm=context.transaction.vm,
+            why=error.message if error else "",
+            damage=tuple(damage)[:_MOST_DAMAGE],
+        )
+    )
 
 
 def holdings(target: ObjectStore, point: str) -> Json:
@@ -129,12 +208,21 @@ def withdraw(context: Context, inputs: Json) -> Json:
     return {"good": good, "failed": failed}
 
 
+def _teller(context: Context, point: str) -> Callable[[str, CloudyError], None]:
+    """Notes what a look at manifest and checksums found of a target."""
+    return lambda name, error: _note(context, point, name, ProofKind.CHECKSUMS, error)
+
+
 def _each(
-    context: Context, names: Sequence[str], look: Callable[[ObjectStore], None], known: Sequence[str] = ()
+    context: Context,
+    names: Sequence[str],
+    look: Callable[[ObjectStore], None],
+    known: Sequence[str] = (),
+    tell: Callable[[str, CloudyError], None] = lambda _name, _error: None,
 ) -> tuple[list[str], dict[str, str]]:
     """Look at each target; one that fails does not keep the others from it. Gives the good ones, and why others fail.
 
-    known: targets that are good without a look. Raises the first error where none is good.
+    known: targets that are good without a look. tell: of each that fails. Raises the first error where none is good.
     """
     good = list(known)
     failed: dict[str, CloudyError] = {}
@@ -146,6 +234,7 @@ def _each(
         except Stopped:
             raise
         except CloudyError as error:
+            tell(name, error)
             failed[name] = error
     if failed and not good:
         raise next(iter(failed.values()))

@@ -38,6 +38,7 @@ class Purpose:
     moved: Callable[[Bytes], str] = moved_text
     heads: Callable[[Transaction], Facts] | None = None  # of the message in the channel; None: VM and targets
     kept: str = "The clone and what was sent are kept"  # while it is held
+    rests: str = "Snapshot, clone and what was sent are kept, and it goes on with what is missing"  # between its hours
     not_again: str = "What was sent is not sent again."  # by a Retry
     facts: Callable[[Transaction, Sequence[Step]], Facts] = no_facts  # of the receipt of a success
 

@@ -24,6 +24,8 @@ def _proof(step: Step) -> str:
 
 def _read(step: Step) -> str:
     read = step.outputs.get("read", 0)
+    if step.outputs.get("deep"):
+        return f"{size_text(read)} read, every block as it was"
     return f"{size_text(read)} read" if read else "not needed: the store's checksums are proof"
 
 
@@ -38,18 +40,28 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Objects", _manifests(step_of(steps, "check"))],
         ["Manifest's CRC-64/NVME", ", ".join(f"{name}: {each['crc64']}" for name, each in manifests)],
         ["Verified by", _proof(step_of(steps, "compare"))],
+        ["Read back", _deeply(step_of(steps, "readback"))],
+        ["Mind", "; ".join(map(str, outputs_of(steps, "readback").get("notes", [])))],
         ["Took", took(transaction)],
     ]
+
+
+def _deeply(step: Step) -> str:
+    return _read(step) if step.outputs.get("deep") else ""
 
 
 def _point(transaction: Transaction) -> str:
     return f"the recovery point of {transaction.vm}"
 
 
+def _is_deep(transaction: Transaction) -> bool:
+    return bool(transaction.request.get("is_deep"))
+
+
 PURPOSE = Purpose(
     being="verified",
-    asked=lambda t: f"verify {t.vm} in {' and '.join(t.targets)}",
-    again=lambda t, _targets: f"/cloudy verify {t.request.get('point', '')}",
+    asked=lambda t: f"verify {t.vm} in {' and '.join(t.targets)}{', every byte of it' if _is_deep(t) else ''}",
+    again=lambda t, _targets: f"/cloudy verify {t.request.get('point', '')}{' deep' if _is_deep(t) else ''}",
     after_damage=lambda t: (
         f"Do not restore from it, and have the target looked at. Protect the VM anew: /protect {t.vm}"
         f" to {' and '.join(t.targets)}"
@@ -61,6 +73,7 @@ PURPOSE = Purpose(
         State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {_point(t)} is not verified by this run",
     },
     can_retry=True,
+    rests="What was read and found good is not read again",
     notes=_NOTES,
     facts=_facts,
 )
