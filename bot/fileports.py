@@ -65,6 +65,10 @@ class Share(Protocol):
     export: str  # "/tintri": the prefix of every full path
     timeout_s: float  # a call that takes longer is given up (bot/watchdog.py)
 
+    @property
+    def may_be_unmounted(self) -> bool:
+        """Whether what answers may be a mount point with nothing mounted, should it be empty."""
+
     def list(self, directory: str) -> tuple[Entry, ...]:
         """Entries directly in it ("" is the export itself), sorted by path. MissingError: no such directory."""
 

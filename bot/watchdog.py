@@ -161,6 +161,10 @@ class _Watched:
         self._dog = dog
         self._check = check
 
+    @property
+    def may_be_unmounted(self) -> bool:
+        return self._call(lambda: self._share.may_be_unmounted, f"look at {self.export}")
+
     def list(self, directory: str) -> tuple[Entry, ...]:
         return self._call(lambda: self._share.list(directory), f"list {self._full(directory)}")
 

@@ -114,6 +114,7 @@ class MemoryWriter:
 class MemoryShare:
     """The files of an export. `reads` counts how often each byte range was read."""
 
+    may_be_unmounted = True  # as a mounted folder's files
     export = "/tintri"
     timeout_s = 60.0
 

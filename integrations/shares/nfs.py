@@ -87,6 +87,8 @@ def _host(found: SplitResult) -> str:
 class NfsShare:
     """The files of one export; one connection, made at the first call and made again after it broke."""
 
+    may_be_unmounted = False  # the server has said that it is there
+
     def __init__(
         self, connect: Callable[..., Client], place: str, inside: str, *, export: str, timeout_s: float, name: str
     ) -> None:

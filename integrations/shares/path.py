@@ -67,6 +67,11 @@ class PathShare:
     def __repr__(self) -> str:
         return f"PathShare({str(self._root)!r})"
 
+    @property
+    def may_be_unmounted(self) -> bool:
+        """Unless something is mounted just there."""
+        return not self._root.is_mount()
+
     def list(self, directory: str) -> tuple[Entry, ...]:
         """Entries directly in it, sorted; links, pipes and devices are left out."""
         with self._told("list", directory):

@@ -58,6 +58,8 @@ def open_smb(
 class SmbShare:
     """The files below one folder of one share; one connection, made at the first call and made again after it broke."""
 
+    may_be_unmounted = False  # the server has said that it is there
+
     def __init__(self, place: Place, inside: tuple[str, ...], *, export: str, timeout_s: float) -> None:
         self.export = export
         self.timeout_s = timeout_s
