@@ -176,6 +176,36 @@ def test_a_program_of_the_manifests_choice_is_not_run(world: LibvirtWorld) -> No
     assert not trace.exists()
 
 
+# --- looking at files ---
+
+
+def pool_of(world: LibvirtWorld, name: str, folder: str) -> None:
+    world.line.storagePoolCreateXML(
+        f"<pool type='dir'><name>{name}</name><target><path>{world.export / folder}</path></target></pool>"
+    )
+
+
+def pools(world: LibvirtWorld) -> list[str]:
+    return [pool.name() for pool in world.line.listAllStoragePools()]
+
+
+@pytest.mark.parametrize("name", ["people's", "cloudy-other-1", f"cloudy-{LABEL}x-1", f"cloudy-{LABEL}"])
+def test_a_pool_that_others_made_is_used_and_stays(world: LibvirtWorld, name: str) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    pool_of(world, name, spec.directory)
+    pool_of(world, f"cloudy-{LABEL}-elsewhere", "vm01")
+    assert hypervisor.register_vm(LABEL, spec).label == LABEL
+    assert pools(world) == [f"cloudy-{LABEL}-elsewhere", name] or pools(world) == [name, f"cloudy-{LABEL}-elsewhere"]
+
+
+def test_a_pool_that_a_try_before_has_left_is_taken_away(world: LibvirtWorld) -> None:
+    hypervisor, spec = world.open(), world.copied("vm01", "vm01-restored")
+    pool_of(world, f"cloudy-{LABEL}-5f0c", spec.directory)
+    hypervisor.register_vm(LABEL, spec)
+    assert pools(world) == []
+    assert world.there(spec.files)
+
+
 # --- signs of life ---
 
 

@@ -16,23 +16,23 @@ class NotThere(ValueError):  # noqa: N818 - reads as what it says
     """The host does not see a file."""
 
 
-def heads_of(line: Any, paths: Iterable[str]) -> dict[str, bytes]:
+def heads_of(line: Any, label: str, paths: Iterable[str]) -> dict[str, bytes]:
     """The first HEAD bytes of each file, by full path. NotThere names the first that the host does not see.
 
     By a storage pool for each folder, made for this look only: that is how libvirt gives bytes of a file, on this
-    machine and on another.
+    machine and on another. Its name has the label, so that one that was left by a try before is known.
     """
     folders: dict[str, list[str]] = {}
     for path in paths:
         folders.setdefault(posixpath.dirname(path), []).append(posixpath.basename(path))
     found: dict[str, bytes] = {}
     for folder, names in folders.items():
-        found |= {posixpath.join(folder, name): head for name, head in _of_folder(line, folder, names).items()}
+        found |= {posixpath.join(folder, name): head for name, head in _of_folder(line, label, folder, names).items()}
     return found
 
 
-def _of_folder(line: Any, folder: str, names: Iterable[str]) -> Mapping[str, bytes]:
-    with _pool(line, folder) as pool:
+def _of_folder(line: Any, label: str, folder: str, names: Iterable[str]) -> Mapping[str, bytes]:
+    with _pool(line, f"cloudy-{label}-", folder) as pool:
         there = {volume.name(): volume for volume in pool.listAllVolumes()}
         for name in names:
             if name not in there:
@@ -41,27 +41,24 @@ def _of_folder(line: Any, folder: str, names: Iterable[str]) -> Mapping[str, byt
 
 
 @contextmanager
-def _pool(line: Any, folder: str) -> Iterator[Any]:
-    """The host's own pool of that folder, where it has one: libvirt refuses a second."""
+def _pool(line: Any, prefix: str, folder: str) -> Iterator[Any]:
+    """The pool of that folder: libvirt refuses a second. Taken away is only one whose name begins with the prefix."""
     try:
-        found = line.storagePoolLookupByTargetPath(folder)
+        pool = line.storagePoolLookupByTargetPath(folder)
     except libvirt.libvirtError:
-        found = None
-    if found is not None:
-        found.refresh()
-        yield found
-        return
-    made = _made(line, folder)
+        pool = _made(line, prefix, folder)
     try:
-        yield made
+        pool.refresh()  # what others made may know the files of another time
+        yield pool
     finally:
-        with suppress(libvirt.libvirtError):  # it is of no further use; the folder and its files stay
-            made.destroy()
+        if pool.name().startswith(prefix):
+            with suppress(libvirt.libvirtError):  # it is of no further use; the folder and its files stay
+                pool.destroy()
 
 
-def _made(line: Any, folder: str) -> Any:
+def _made(line: Any, prefix: str, folder: str) -> Any:
     xml = (
-        f"<pool type='dir'><name>cloudy-{secrets.token_hex(8)}</name>"
+        f"<pool type='dir'><name>{escape(prefix)}{secrets.token_hex(4)}</name>"
         f"<target><path>{escape(folder)}</path></target></pool>"
     )
     try:

@@ -210,7 +210,7 @@ class LibvirtHypervisor:
             raise self._refused("the VM with that identity is still there; unregister it, or restore it as another one")
         full = {path: f"{self._datastore}/{path}" for path in spec.files}
         here = {path.removeprefix(f"{spec.directory}/"): place for path, place in full.items()}
-        heads = files.heads_of(line, full.values())
+        heads = files.heads_of(line, label, full.values())
         disks = definition.disks_of(root, here, shape.disks)
         wanted = definition.Wanted(
             label=label,
