@@ -24,8 +24,7 @@ class CutRules:
     equal_parts: bool = False
     segments: bool = True  # temporary objects may be made and copied as parts
     segment: int = 1 << 30  # so long they are at least; longer where an object could have too few
-    upload: int = 16 * MIB  # uploads are cut so
-    upload_most: int = 32 * MIB  # and so at most while segments can keep the number of parts down
+    upload: int = 16 * MIB  # uploads are cut so; longer only where nothing else keeps the number of parts down
     granule: int = 1  # parts begin at multiples of it, if all runs but the last are multiples of it
     window: int = 64 * MIB  # look-ahead
 
@@ -71,8 +70,8 @@ def cutter(size: int, rules: CutRules) -> Cutter:
     full, its older half is decided, which costs less than two floors (10 MiB on S3) more than the optimum, and mostly
     nothing: what is decided there seldom hangs on what comes half a window later. Between two such times lie at least
     (window - 5 floors - the larger of an upload and two floors) / 2 bytes. Never is more sent than the file.
-    Larger files: copies get longer, then uploads; where that could still not do, segments take the rest (no byte more),
-    or, without segments, the shortest copies are given up.
+    Larger files: copies get longer; where that could still not do, segments take the rest (no byte more), or, without
+    segments, uploads get longer and the shortest copies are given up.
     At most the larger of the window and nine floors, with one upload's length, is fed and not settled.
     OperatorError: the store takes no object of that size.
     """
@@ -117,11 +116,10 @@ def _stream(size: int, rules: CutRules, lengths: Lengths, budget: Budget | None 
 
 def _segmented(size: int, longest: int, rules: CutRules) -> Segmented:
     most = rules.limits.most
-    upload = min(max(rules.upload, -(-4 * size // (3 * most))), max(rules.upload, rules.upload_most))
     return Segmented(
         size,
-        _lengths(rules, upload, max(rules.limits.copy_wanted, -(-4 * size // most))),
-        _lengths(rules, upload, rules.limits.copy_wanted),
+        _lengths(rules, rules.upload, max(rules.limits.copy_wanted, -(-4 * size // most))),
+        _lengths(rules, rules.upload, rules.limits.copy_wanted),
         longest=longest,
         most=most,
         smallest_source=rules.limits.smallest_source,

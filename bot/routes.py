@@ -40,8 +40,7 @@ class Routes:
         grain = comparison.grain or kept
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),
-            upload=self._part_bytes,
-            upload_most=self._part_bytes,  # so that it lies in one window
+            upload=self._part_bytes,  # so that it lies in one window
             window=self._look_ahead,
         )
         return Route(

@@ -150,13 +150,11 @@ FEW = {
     "parts, then segments": CutRules(
         limits=PartLimits(smallest=4, largest=120, most=120, largest_object=14400, smallest_source=5, copy_wanted=20),
         upload=8,
-        upload_most=12,
         window=64,
     ),
     "segments": CutRules(
         limits=PartLimits(smallest=4, largest=120, most=40, largest_object=4800, smallest_source=5, copy_wanted=20),
         upload=8,
-        upload_most=12,
         window=64,
     ),
     "one object": CutRules(
@@ -305,7 +303,7 @@ def test_large_disks_take_segments_where_parts_do_not_suffice(name: str, size: i
         segments += isinstance(item, Segment)
         longest = max(longest, item.length if isinstance(item, Segment) else 0)
         if isinstance(item, Part) and item.source is PartSource.UPLOAD:
-            assert item.length <= rules.upload_most
+            assert item.length <= rules.upload
     assert whole <= rules.limits.most
     assert longest <= (5 * GIB if (rules, size) == (S3, 48 * TIB) else 4000 * MIB)
     if name in ("all changed", "nothing changed"):
