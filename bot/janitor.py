@@ -218,6 +218,7 @@ class Janitor:
             known=unit.transactions.ids(),
             living=frozenset(transaction.id for transaction in unit.transactions.active()),
             made=unit.ledger.ever(ResourceKind.CLONE) | unit.ledger.ever(ResourceKind.FOLDER),
+            stays=unit.ledger.stays(),
             promised=frozenset((each.kind, each.system, each.name) for each in unit.ledger.open()),
         )
 

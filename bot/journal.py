@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 from typing import TypeVar
 
@@ -122,6 +123,17 @@ class DatabaseLedger(_View):
             self._forget_fetched(resource)
         self._write(write)
 
+    def keep_snapshots(self, vmstore: str, newest: int) -> tuple[Resource, ...]:
+        """See the port."""
+
+        def write(unit: Unit) -> tuple[Resource, ...]:
+            made = unit.transactions.get(self._id)
+            if not any(unit.points.get(self._id, name) for name in made.targets):
+                return ()
+            return unit.ledger.keep_snapshots(self._id, made.vm_uuid, vmstore, newest)
+
+        return self._write(write)
+
     def _forget_fetched(self, resource: Resource) -> None:
         """What bot/landing.py noted of a folder's files."""
         if resource.kind is ResourceKind.FOLDER:
@@ -164,6 +176,15 @@ class DatabaseCatalogue(_View):
         def write(unit: Unit) -> None:
             unit.points.forget(point, target)
             unit.samples.forget(point, target)
+
+        self._write(write)
+
+    def locked(self, point: str, target: str, until: datetime | None) -> None:
+        """See the port."""
+
+        def write(unit: Unit) -> None:
+            if known := unit.points.get(point, target):
+                unit.points.put(replace(known, locked_until=until))
 
         self._write(write)
 

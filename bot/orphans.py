@@ -81,6 +81,7 @@ class House:
     living: frozenset[str] = frozenset()  # those that have not ended
     made: frozenset[tuple[str, str]] = frozenset()  # (VMstore, directory) of all that ever stood in the ledger
     promised: frozenset[tuple[ResourceKind, str, str]] = frozenset()  # (kind, system, name)
+    stays: frozenset[tuple[str, str]] = frozenset()  # (VMstore, transaction) of snapshots that are kept for a restore
     used: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -112,10 +113,12 @@ def _time(text: str) -> datetime | None:
 
 
 def is_orphan(orphan: Orphan, house: House) -> bool:
-    """Whether it is an orphan at all: not of a living transaction, not a VM's folder, not in the ledger."""
+    """Whether it is an orphan at all: not of a living transaction, not a VM's folder, not in the ledger, not kept."""
     if orphan.transaction_id in house.living:
         return False
     if orphan.kind in (Kind.CLONE, Kind.FOLDER) and (orphan.system, orphan.name) in house.used:
+        return False
+    if orphan.kind is Kind.SNAPSHOT and (orphan.system, orphan.name) in house.stays:
         return False
     promised = _IN_LEDGER.get(orphan.kind)
     return promised is None or (promised, orphan.system, orphan.name) not in house.promised

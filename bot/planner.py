@@ -82,7 +82,7 @@ class Planner:
         self._systems = systems
         self._workflow = workflow
         self._pause = pause
-        self._restorations = Restorations(db, systems, pause, PATIENCE)
+        self._restorations = Restorations(db, systems, pause, PATIENCE, self._prices)
 
     def plan(self, transaction: Transaction) -> Planned:
         """Raises what the workflow's planning raises; nothing of it was begun then."""
@@ -183,7 +183,8 @@ class Planner:
         return Planned(
             vm=found.vm,
             vmstore=found.vmstore,
-            frozen=self._workflow(transaction.workflow),
+            vm_uuid=found.vm_uuid,
+            frozen=self._workflow("drill" if transaction.workflow == "drill" else found.workflow),
             facts=found.facts,
             decided=found.decided,
             estimates=found.estimates,

@@ -4,38 +4,27 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
-from bot.actions.points import read_manifest
-from bot.errors import (
-    ArchivedError,
-    CloudyError,
-    ConfigError,
-    IntegrityError,
-    NotFound,
-    PermanentError,
-    RequesterError,
-    TransientError,
-)
+from bot import overwriting, ways
+from bot.errors import CloudyError, ConfigError, IntegrityError, NotFound, RequesterError
 from bot.manifest import Manifest
 from bot.model import Json, State, StepState, Transaction
 from bot.mounted import check_mounted
 from bot.nearby import folders_of, older_copies
+from bot.overwriting import Overwriting
 from bot.placing import safe_place, safe_places
-from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
-from bot.recall import look, recall
+from bot.ports import Hypervisor, Share, Systems, VMstore
+from bot.prices import Prices
 from bot.registrable import can_register
 from bot.retry import Patience, retrying
-from bot.settling import zeros_of
+from bot.sources import Source, Sources
 from bot.store import Database
 from bot.vacancy import is_for_windows, lack, taken
 from bot.watchdog import Watchdog
+from bot.ways import SNAPSHOT
 from bot.words import rough_text, size_text
 
 MARGIN, LEAST_MARGIN = 0.05, 64 << 20  # of what is written; bytes
-_WINDOW = 64 << 20  # bytes: no grain is longer
-_MOST_DIGESTS = 512 << 30  # bytes of a VM whose digests are looked through; of a larger one its size is told
-_SMALL = 4 << 20  # bytes of a file: what of it is zeros makes no difference
 _TRIES = 99  # of names that are not asked for
 _UNFIT = re.compile(r"[^\w .+@=()-]")
 _LONGEST_NAME = 80  # characters: vSphere takes no more
@@ -51,19 +40,8 @@ class Restoration:
     facts: Json
     decided: Json
     estimates: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A target that has all of it."""
-
-    target: str
-    written: Manifest
-    data: int  # bytes that are no zeros, as far as is known
-    is_exact: bool
-    locked_until: datetime | None
-    passed: tuple[str, ...] = ()  # why another target was not taken
-    older: tuple[str, ...] = ()  # paths of files on the VMstore that may have some of it
+    workflow: str = "restore"
+    vm_uuid: str = ""  # of a VM that is overwritten: no other run of it may go on meanwhile
 
 
 @dataclass(slots=True)
@@ -80,11 +58,15 @@ class _Place:
 class Restorations:
     """Asks targets, VMstore, share and hypervisor, each for a short while only: somebody waits for the answer."""
 
-    def __init__(self, db: Database, systems: Systems, pause: Callable[[float], None], patience: Patience) -> None:
+    def __init__(
+        self, db: Database, systems: Systems, pause: Callable[[float], None], patience: Patience, prices: Prices
+    ) -> None:
         self._db = db
+        self._prices = prices
         self._systems = systems
         self._pause = pause
         self._patience = patience
+        self._sources = Sources(systems, pause, patience)
         self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
 
     def plan(self, transaction: Transaction, addresses: Json) -> Restoration:
@@ -92,9 +74,8 @@ class Restorations:
 
         addresses: of its targets, which an approval is bound to.
         """
-        asked = transaction.request
-        source = self._source(transaction)
-        vmstore = str(asked.get("to", "")) or source.written.vm.vmstore
+        asked, first = transaction.request, self._sources.manifest(transaction)
+        vmstore = str(asked.get("to", "")) or first[1].vm.vmstore
         if vmstore not in self._systems.vmstore_names:
             known = self._systems.vmstore_names
             raise NotFound(
@@ -102,49 +83,21 @@ class Restorations:
                 known,
             )
         with self._place(vmstore, transaction) as place:
+            source = self._sources.choose(transaction, place.client, vmstore, first)
             windows = is_for_windows(self._systems.restore_address(vmstore), place.host)
             safe_places([file.name for file in source.written.files], is_for_windows=windows)
-            if asked.get("is_on"):
+            over = None
+            if asked.get("is_over"):
+                over = overwriting.plan(asked, source.written, source.way, place.client, place.host)
+            elif asked.get("is_on"):
                 _demand_host(place, source.written)
-            name = self._name(transaction, place)
-            room = int(source.data * (1 + MARGIN)) + LEAST_MARGIN
+            name = over.name if over else self._name(transaction, place)
+            room = 0 if source.way.how == SNAPSHOT else int(source.data * (1 + MARGIN)) + LEAST_MARGIN
             if why := lack(place.share.free(), room, vmstore):
                 raise RequesterError(why)
-            files, folders = source.written.files, folders_of(source.written.vm, place.client)
-            source = replace(source, older=tuple(older_copies(files, place.share, folders).values()))
-        found = self._restoration(transaction, source, place, name, room)
+            source = _with_older(source, place)
+        found = self._restoration(transaction, source, place, {"name": name, "room": room}, over)
         return replace(found, decided=found.decided | {"addresses": addresses})
-
-    # --- from where ---
-
-    def _source(self, transaction: Transaction) -> _Source:
-        """The first target that has all of it, and not in an archive. Raises what the last one said, or the worst."""
-        passed: dict[str, CloudyError] = {}
-        for name in transaction.targets:
-            try:
-                found = self._look(name, str(transaction.request["point"]))
-            except CloudyError as error:
-                passed[name] = error
-                continue
-            told = tuple(f"{target} is not taken: {error.message}" for target, error in passed.items())
-            return _Source(**found, passed=told)
-        kinds = (IntegrityError, ArchivedError, PermanentError, TransientError, CloudyError)
-        raise next(error for kind in kinds for error in passed.values() if isinstance(error, kind))
-
-    def _look(self, name: str, point: str) -> Json:
-        store: ObjectStore = retrying(self._systems.target(name), self._pause, self._patience)
-        written, _crc = read_manifest(store, point)
-        safe_places([file.name for file in written.files], is_for_windows=False)  # where it goes is judged later
-        infos = [look(store, file) for file in written.files]
-        locks = [info.locked_until for info in infos if info.locked_until]
-        known = [_data(store, written, position) for position in range(len(written.files))]
-        return {
-            "target": name,
-            "written": written,
-            "data": sum(data for data, _ in known),
-            "is_exact": all(is_exact for _, is_exact in known),
-            "locked_until": max(locks, default=None),
-        }
 
     # --- to where ---
 
@@ -195,45 +148,50 @@ class Restorations:
     # --- what is told ---
 
     def _restoration(
-        self, transaction: Transaction, source: _Source, place: _Place, name: str, room: int
+        self, transaction: Transaction, source: Source, place: _Place, settled: Json, over: Overwriting | None
     ) -> Restoration:
-        written, asked = source.written, transaction.request
-        settled: Json = {"name": name, "target": source.target, "room": room}
-        taken_at = f"{written.taken_at:%Y-%m-%d %H:%M} UTC"
+        written = source.written
         expected, time = _expected(source), self._time(source, place.vmstore)
+        notes = over.notes if over else tuple(_notes(source, place))
+        thaw = self._thaw(source)
         facts: Json = {
             "vm": written.vm.name,
             "source": written.vm.vmstore,  # rights are judged by it, too
-            "settled": settled,
+            "settled": {**settled, "target": source.target, **_by_snapshot(source), **(over.settled if over else {})},
             "bytes": written.size,
             "to_fetch": source.data,
             "taken_at": written.taken_at.isoformat(),
+            "way": source.way.how,
+            "why": source.way.why,
             "expected": expected,
             "time": time,
             "hypervisor": place.host.name if place.host and _knows(place.host, written) else "",
-            "warnings": [*transaction.plan.get("passed", ()), *source.passed, *_notes(source, place)],
-        }
-        decided: Json = {
-            "operation": "restore",
-            "point": asked["point"],
-            "vm": written.vm.name,
-            "vm_uuid": written.vm.uuid,
-            "taken_at": taken_at,
-            "from": source.target,
-            "vmstore": place.vmstore,
-            "name": name,
-            "power": "on" if asked.get("is_on") else "stays off",
+            "warnings": [*transaction.plan.get("passed", ()), *source.passed, *([thaw] if thaw else ()), *notes],
         }
         return Restoration(
             vm=written.vm.name,
             vmstore=place.vmstore,
             facts=facts,
-            decided=decided,
-            estimates={"expected": expected, "time": time},
+            decided=_decided(transaction.request, source, place.vmstore, settled["name"], over),
+            estimates={"expected": expected, "time": time} | ({"archive": thaw} if thaw else {}),
+            workflow=ways.workflow(source.way, is_over=over is not None),
+            vm_uuid=written.vm.uuid if over else "",
         )
 
-    def _time(self, source: _Source, vmstore: str) -> str:
+    def _thaw(self, source: Source) -> str:
+        """What is brought back from an archive, how long that takes and what it costs; "": nothing is."""
+        if source.cold is None:
+            return ""
+        cost = self._prices.thaw(source.target, source.cold.objects, source.cold.size, source.cold.classes)
+        return (
+            f"{source.cold} in an archive of {source.target} are brought back first: up to {source.cold.hours} h,"
+            f" {cost or 'the price is not known here'}"
+        )
+
+    def _time(self, source: Source, vmstore: str) -> str:
         """By how fast the last restores from there to here were."""
+        if source.way.how == SNAPSHOT:
+            return "seconds, since no bytes are moved"
         with self._db.read() as unit:
             ended = unit.transactions.list(states=(State.SUCCEEDED, State.PARTIAL), limit=_LATELY)
             alike = (each for each in ended if each.workflow == "restore" and each.vmstore == vmstore)
@@ -270,15 +228,41 @@ def _taken(name: str, place: _Place) -> str:
     return taken(name, place.share, place.client, place.host)
 
 
-def _data(store: ObjectStore, written: Manifest, position: int) -> tuple[int, bool]:
-    """Bytes of a file that are no zeros; its size where nothing tells, or the telling would take long."""
-    file = written.files[position]
-    if not file.digests or written.size > _MOST_DIGESTS:
-        return file.size, file.size <= _SMALL
-    known, _why = recall(store, file, _WINDOW)
-    if known is None:
-        return file.size, False
-    return sum(known.length(at) for at in range(len(known)) if not zeros_of(known, at)), True
+def _with_older(source: Source, place: _Place) -> Source:
+    """With what lies on the VMstore already of what would be fetched."""
+    if source.way.how == SNAPSHOT:
+        return source
+    folders = folders_of(source.written.vm, place.client)
+    return replace(source, older=tuple(older_copies(source.written.files, place.share, folders).values()))
+
+
+def _by_snapshot(source: Source) -> Json:
+    return {"snapshot": source.written.snapshot_uuid} if source.way.how == SNAPSHOT else {}
+
+
+def _decided(asked: Json, source: Source, vmstore: str, name: str, over: Overwriting | None) -> Json:
+    """What an approval is for. What came later stands there only where it says something: those from before hold."""
+    written = source.written
+    is_cloned = source.way.how == SNAPSHOT
+    decided: Json = {
+        "operation": "restore-over" if over else "restore",
+        "point": asked["point"],
+        "vm": written.vm.name,
+        "vm_uuid": written.vm.uuid,
+        "taken_at": f"{written.taken_at:%Y-%m-%d %H:%M} UTC",
+        "from": f"its snapshot on {vmstore} ({written.snapshot_uuid})" if is_cloned else source.target,
+        "vmstore": vmstore,
+        "name": name,
+        "power": "on" if asked.get("is_on") else "stays off",
+    }
+    if source.cold:
+        decided |= {"archive": f"{source.cold} brought back"}
+    if over:
+        disks = [ours for _, ours in over.disks]
+        what = f"{', '.join(disks)} of it" if disks else "all of it"
+        decided |= {"overwrites": f"{what}, in {over.folder}; a snapshot of it as it is now is taken first, and stays"}
+        decided |= {"power_off": "if it is on"} if asked.get("is_off_allowed") else {}
+    return decided
 
 
 def _demand_host(place: _Place, written: Manifest) -> None:
@@ -299,14 +283,16 @@ def _knows(host: Hypervisor, written: Manifest) -> bool:
     return can_register(host.kind, written.vm.shape, (file.name for file in written.files))
 
 
-def _expected(source: _Source) -> str:
+def _expected(source: Source) -> str:
+    if source.way.how == SNAPSHOT:
+        return "nothing fetched"
     zero = source.written.size - source.data
     told = f"{size_text(source.data)} fetched" + (f", {size_text(zero)} zeros never fetched" if zero else "")
     folders = dict.fromkeys(path.partition("/")[0] for path in source.older)
     return f"{told}; less, where {' or '.join(folders)} still has it" if folders else told
 
 
-def _notes(source: _Source, place: _Place) -> Iterator[str]:
+def _notes(source: Source, place: _Place) -> Iterator[str]:
     if not source.is_exact:
         yield "how much of it is zeros is not known for all files: the estimate is their size"
     if source.locked_until:

@@ -207,6 +207,7 @@ class Runner:
             share=lambda name: self._watched(systems.share(name), name, guard),
             cleanup_share=lambda name: watched(systems.cleanup_share(name), name),
             restore_share=lambda name: watched(systems.restore_share(name), name),
+            keeps=systems.keep_snapshots,
             restore_address=systems.restore_address,
             restore_setting=systems.restore_setting,
             hypervisor=lambda name: self._hypervisor(name, guard),

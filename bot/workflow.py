@@ -28,6 +28,10 @@ REQUEST: Mapping[str, str] = {
     "name": "text",
     "room": "number",  # bytes that must be free
     "is_on": "switch",
+    "snapshot": "text",  # uuid, where the VMstore has it still
+    "disks": "list",  # pairs of names, where not all of the VM is put back
+    "folder": "text",  # of the VM that is overwritten
+    "is_off_allowed": "switch",
     "pattern": "text",  # of `drill` alone, as what follows: what a console must show
     "alive_s": "number",  # seconds
     "is_deep": "switch",  # of `verify` alone

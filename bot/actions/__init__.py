@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.actions import cleanup, drilling, files, hypervisor, objects, points, restoring, vmstore
+from bot.actions import cleanup, drilling, files, hypervisor, instant, objects, originals, points, restoring, vmstore
 from bot.actions.context import Action, Context
 
 __all__ = ["ACTIONS", "Context", "Registered"]
@@ -19,6 +19,7 @@ class Registered:
 
 
 _POINT = {"point": "text", "target": "text", "manifest": "text"}
+_ORIGINAL = {"vmstore": "text", "vm_uuid": "text"}
 
 ACTIONS: Mapping[str, Registered] = {
     "vmstore.check": Registered(vmstore.check, {"vmstore": "text"}, {"product": "text", "api_version": "text"}),
@@ -121,6 +122,35 @@ ACTIONS: Mapping[str, Registered] = {
         drilling.prove,
         {"vmstore": "text", "vm_id": "text", "pattern": "text", "alive_s": "number"},
         {"sign": "text", "text": "text", "console": "text", "seconds": "number"},
+    ),
+    "instant.find_snapshot": Registered(
+        instant.find_snapshot,
+        {"vmstore": "text", "point": "text", "snapshot": "text"},
+        {"snapshot_uuid": "text", "description": "text"},
+    ),
+    "instant.take": Registered(instant.take, {"vmstore": "text", "directory": "text", **_POINT}, {"files": "number"}),
+    "originals.find": Registered(
+        originals.find,
+        {**_ORIGINAL, "folder": "text", "is_off_allowed": "switch"},
+        {"vm_id": "text", "is_on": "switch"},
+    ),
+    "originals.power_off": Registered(
+        originals.power_off, {**_ORIGINAL, "is_off_allowed": "switch"}, {"was_on": "switch"}
+    ),
+    "originals.secure": Registered(originals.secure, _ORIGINAL, {"snapshot": "text", "description": "text"}),
+    "originals.exchange": Registered(
+        originals.exchange,
+        {**_ORIGINAL, "folder": "text", **_POINT},
+        {"placed": "number", "aside": "number", "path": "text"},
+    ),
+    "originals.sync": Registered(
+        originals.sync, {**_ORIGINAL, "snapshot": "text", "disks": "list", **_POINT}, {"task": "text"}
+    ),
+    "originals.verify": Registered(
+        originals.verify, {"vmstore": "text", "folder": "text", **_POINT}, {"files": "number", "path": "text"}
+    ),
+    "originals.record": Registered(
+        originals.record, {"vmstore": "text", "point": "text", "target": "text", "snapshot": "text"}, {}
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

@@ -7,6 +7,7 @@ from bot import manifest
 from bot.actions.context import Context
 from bot.actions.hypervisor import unregister
 from bot.actions.objects import adopt
+from bot.actions.originals import put_back
 from bot.actions.restoring import remove_folder
 from bot.actions.vmstore import settle
 from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
@@ -18,12 +19,13 @@ from bot.ports import ObjectStore
 from bot.undoing import abort, erase
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present. No files of a VM that is
-# registered.
+# registered; and what is needed to put a VM back goes after that.
 ORDER = (
     ResourceKind.UPLOAD,
     ResourceKind.OBJECT,
     ResourceKind.OBJECTS,
     ResourceKind.REGISTRATION,
+    ResourceKind.ORIGINAL,
     ResourceKind.FOLDER,
     ResourceKind.CLONE,
     ResourceKind.SNAPSHOT,
@@ -47,11 +49,14 @@ def release(context: Context, inputs: Json) -> Json:
     PermanentError names what is left behind; the transaction keeps the list with the way to remove each.
     Repeat: safe; what is gone already counts as removed.
     """
+    store = inputs["vmstore"]
+    kept = context.ledger.keep_snapshots(store, context.keeps(store)) if store else ()
     cleared = clear(context, context.ledger.open())
     context.leave_behind(cleared.left)
     if cleared.left:
-        raise PermanentError("Left behind: " + " ".join(cleared.left), system=inputs["vmstore"], operation="clean up")
-    return {"removed": [describe(resource) for resource in cleared.removed], "left": []}
+        raise PermanentError("Left behind: " + " ".join(cleared.left), system=store, operation="clean up")
+    stays: Json = {"kept": [describe(resource) for resource in kept]} if kept else {}
+    return {"removed": [describe(resource) for resource in cleared.removed], "left": []} | stays
 
 
 def clear(context: Context, resources: Sequence[Resource]) -> Cleared:
@@ -209,6 +214,12 @@ def _check_never_hidden(context: Context, resource: Resource) -> None:
 
 
 def _delete_snapshot(context: Context, resource: Resource) -> bool:
+    if context.ledger.open(ResourceKind.ORIGINAL):
+        raise PermanentError(
+            "the VM that was to be overwritten is not put back yet, and may need it.",
+            system=resource.system,
+            operation="delete a snapshot",
+        )
     session = context.session(resource.system)
     for found in session.find_snapshots(context.id):
         session.delete_snapshot(found.uuid)
@@ -224,6 +235,7 @@ _REMOVE = {
     ResourceKind.SNAPSHOT: _delete_snapshot,
     ResourceKind.FOLDER: remove_folder,
     ResourceKind.REGISTRATION: unregister,
+    ResourceKind.ORIGINAL: put_back,
 }
 
 
@@ -238,6 +250,7 @@ def describe(resource: Resource) -> str:
         ResourceKind.FOLDER: f"folder {_lies_in(resource)} on {resource.system}",
         ResourceKind.REGISTRATION: f"registration of the VM {resource.detail.get('vm_id') or resource.name}"
         f" with the hypervisor of {resource.system}",
+        ResourceKind.ORIGINAL: f"changes to the VM {resource.detail.get('vm') or resource.name} on {resource.system}",
     }
     return names[resource.kind]
 
@@ -270,6 +283,11 @@ def _way(context: Context, resource: Resource) -> str:
         return by_hand
     if resource.kind is ResourceKind.SNAPSHOT:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
+    if resource.kind is ResourceKind.ORIGINAL:
+        return (
+            "power the VM off, and put it back to the snapshot whose description begins with"
+            f" {context.id} (SyncVM in the VMstore's UI)."
+        )
     if resource.kind is ResourceKind.REGISTRATION:
         return "remove that VM from the hypervisor's list, without its files."
     where = _made_in(context, resource)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from bot.bases import Index
@@ -28,6 +29,12 @@ class Ledger(Protocol):
     def keep(self, resources: Sequence[Resource], what: Json) -> None:
         """They are to stay, all of them at once; `what` is the audit's word for it. Repeating is safe."""
 
+    def keep_snapshots(self, vmstore: str, newest: int) -> tuple[Resource, ...]:
+        """Once there is a recovery point: so many of the VM's snapshots stay, older ones are promised again.
+
+        Gives those of this transaction that stay.
+        """
+
 
 class Catalogue(Protocol):
     """Recovery points and their files, as the database caches them."""
@@ -37,6 +44,9 @@ class Catalogue(Protocol):
 
     def withdraw(self, point: str, target: str) -> None:
         """Note that the recovery point of that transaction does not exist in that target any more."""
+
+    def locked(self, point: str, target: str, until: datetime | None) -> None:
+        """Note until when it is locked there, as the target tells it now."""
 
     def found(self, proof: Proof) -> None:
         """Note what was found of a recovery point; repeating is safe."""
@@ -64,6 +74,7 @@ class Context:
     share: Callable[[str], Share]
     cleanup_share: Callable[[str], Share | None]
     restore_share: Callable[[str], Share | None]
+    keeps: Callable[[str], int] = lambda _name: 0  # so many snapshots of one VM stay on a VMstore
     restore_address: Callable[[str], str]  # the URL of that one, by the configuration
     restore_setting: Callable[[str], str]  # the name of the setting that has it
     hypervisor: Callable[[str], Hypervisor | None]  # that runs a VMstore's VMs

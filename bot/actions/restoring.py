@@ -125,7 +125,7 @@ def _download(context: Context, inputs: Json) -> Json:
     content = content_of((file.name, file.size) for file in files)
     address = context.restore_address(store)
     context.ledger.register(ResourceKind.FOLDER, store, folder, source=source, address=address, **content)
-    share = _same_share(context, store)
+    share = same_share(context, store)
     older = _older(context, store, share, written)
     former = context.transaction.bytes
 
@@ -174,7 +174,7 @@ def verify(context: Context, inputs: Json) -> Json:
 
     Repeat: safe, it only reads. IntegrityError names the files that are not as they must be.
     """
-    share, folder = _same_share(context, inputs["vmstore"]), folder_of(context.id)
+    share, folder = same_share(context, inputs["vmstore"]), folder_of(context.id)
     wanted = {f"{folder}/{file.name}": file for file in manifest_of(context, inputs).files}
     found = {entry.path: entry.size for entry in share.walk(folder)}
     bad = [path for path, file in wanted.items() if found.get(path) != file.size]
@@ -208,7 +208,7 @@ def place(context: Context, inputs: Json) -> Json:
     where the name was not given, since then whatever is called so is somebody else's.
     """
     store, name = inputs["vmstore"], inputs["name"]
-    share, folder = _same_share(context, store), folder_of(context.id)
+    share, folder = same_share(context, store), folder_of(context.id)
     context.check()
     if share.exists(folder):
         if share.exists(name):
@@ -240,7 +240,7 @@ def _placed(context: Context, vmstore: str, name: str) -> Resource | None:
     return next((each for each in found if each.detail.get("placed") == name), None)
 
 
-def _same_share(context: Context, vmstore: str) -> Share:
+def same_share(context: Context, vmstore: str) -> Share:
     """The share, as long as it is the one that the folder was begun on. PermanentError."""
     for begun in context.ledger.open(ResourceKind.FOLDER):
         if begun.system == vmstore:
@@ -276,13 +276,13 @@ def remove_folder(context: Context, resource: Resource) -> bool:
             system=resource.system,
             operation=_REMOVE,
         )
-    if context.ledger.open(ResourceKind.REGISTRATION):
-        raise PermanentError(
-            "the VM of these files is still registered, and goes first.",
-            system=resource.system,
-            operation=_REMOVE,
-        )
-    share, placed = _same_share(context, resource.system), str(resource.detail.get("placed", ""))
+    for kind, why in (
+        (ResourceKind.REGISTRATION, "the VM of these files is still registered, and goes first."),
+        (ResourceKind.ORIGINAL, "the files of the VM that was to be overwritten lie in it, and go back first."),
+    ):
+        if context.ledger.open(kind):
+            raise PermanentError(why, system=resource.system, operation=_REMOVE)
+    share, placed = same_share(context, resource.system), str(resource.detail.get("placed", ""))
     if not share.exists(resource.name):
         check_mounted(share, resource.system, context.restore_setting(resource.system))
         if not placed or not share.exists(placed):

@@ -154,7 +154,7 @@ def _followed(context: Context, session: VMstore, task_id: str) -> Task | None:
         return None
 
 
-def follow(context: Context, session: VMstore, task_id: str) -> Task:
+def follow(context: Context, session: VMstore, task_id: str, *, what: str = "clone") -> Task:
     """Poll a task to its end; Stop ends the polling, not the task. Progress is in per cent.
 
     TransientError: it has not ended after CLONE_S.
@@ -163,9 +163,9 @@ def follow(context: Context, session: VMstore, task_id: str) -> Task:
     while not (task := session.task(task_id)).is_final:
         if waited_s > CLONE_S:
             raise TransientError(
-                f"{session.name}'s clone task {task_id} has not ended after {CLONE_S / 3600:g} hours.",
+                f"{session.name}'s {what} task {task_id} has not ended after {CLONE_S / 3600:g} hours.",
                 system=session.name,
-                operation="clone",
+                operation=what,
             )
         context.progress(int(task.percent), 100)
         wait_s = min(POLL_S, FIRST_POLL_S + waited_s)

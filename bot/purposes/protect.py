@@ -90,6 +90,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
         ["Consistency", _consistency(step_of(steps, "snapshot"))],
         ["Keep for", keeping.said(transaction.keep_for)],
+        ["Kept", "; ".join(outputs_of(steps, "cleanup").get("kept", []))],
         ["Cleaned up", "; ".join(removed(steps))],
         ["Took", took(transaction)],
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import Bytes, State, Step, StepState, Transaction
+from bot.purposes import ways
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import duration_text, size_text
 
@@ -22,9 +23,12 @@ def _asked(transaction: Transaction) -> str:
     """Says aloud which recovery point was chosen; an outline knows only the VM."""
     if not transaction.plan:
         return f"restore {transaction.vm}"
+    what = f"restore {transaction.vm} of {_taken(transaction)} ({transaction.request['point']})"
+    if ways.is_over(transaction):
+        return f"{what} over the original" + (f" on {transaction.vmstore}" if transaction.vmstore else "")
     to = transaction.vmstore or transaction.request.get("to", "") or "where it was"
     name = f" as {_name(transaction)}" if _name(transaction) else ""
-    return f"restore {transaction.vm} of {_taken(transaction)} ({transaction.request['point']}) to {to}{name}"
+    return f"{what} to {to}{name}"
 
 
 def _again(transaction: Transaction, _targets: Sequence[str]) -> str:
@@ -32,11 +36,23 @@ def _again(transaction: Transaction, _targets: Sequence[str]) -> str:
     said = f"/restore {asked.get('point', '')}"
     for word, name in (("to", "to"), ("as", "as"), ("from", "from")):
         said += f' {word} "{asked[name]}"' if asked.get(name) else ""
+    said += ways.said(transaction)
     return f"{said} power on" if asked.get("is_on") else said
 
 
 def _restored(transaction: Transaction) -> str:
+    if ways.is_over(transaction):
+        return f"{transaction.vm} is restored in place on {transaction.vmstore}"
     return f"{transaction.vm} is restored to {transaction.vmstore} as {_name(transaction)}"
+
+
+def _lost(transaction: Transaction, by: str = "") -> str:
+    """What a restore that did not come to its end leaves of a VM that was to be overwritten."""
+    if not ways.is_over(transaction):
+        return f"{transaction.vm} is not restored{by}"
+    if transaction.left_behind:
+        return f"{transaction.vm} is not restored, and not put back yet"
+    return f"{transaction.vm} is not restored, and is as it was"
 
 
 def _reached(steps: Sequence[Step]) -> bool:
@@ -79,6 +95,7 @@ def _systems(step: Step) -> str:
 
 
 _NOTES: Mapping[str, Callable[[Step], str]] = {
+    **ways.NOTES,
     "check": _systems,
     "point": lambda step: f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}",
     "thaw": lambda step: str(step.outputs.get("brought_back", "")) or "nothing is archived",
@@ -94,17 +111,24 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
 
 def _heads(transaction: Transaction) -> Facts:
     """What the message in the channel says beside who asked."""
-    plan, settled = transaction.plan, transaction.settled
+    plan, is_over = transaction.plan, ways.is_over(transaction)
     power = "on at the end" if transaction.request.get("is_on") else "stays off"
     return [
         ["VM", transaction.vm],
         ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
-        ["From", str(settled.get("target", "")) or " or ".join(transaction.targets)],
-        ["To", f"{transaction.vmstore} as {_name(transaction)}"],
-        ["Power", f"{power}, {_NOT_CONNECTED}" if plan.get("hypervisor") else ""],
+        ["From", _from(transaction)],
+        ["Way", ways.way(transaction)],
+        ["To", f"{transaction.vmstore} {'over the original' if is_over else f'as {_name(transaction)}'}"],
+        ["Power", power if is_over else f"{power}, {_NOT_CONNECTED}" if plan.get("hypervisor") else ""],
         ["Size", size_text(int(plan.get("bytes", 0)))],
         ["Estimate", "" if transaction.state.is_final else f"{plan.get('expected', '')}; {plan.get('time', '')}"],
     ]
+
+
+def _from(transaction: Transaction) -> str:
+    if ways.is_cloned(transaction):
+        return f"its snapshot on {transaction.vmstore}"
+    return str(transaction.settled.get("target", "")) or " or ".join(transaction.targets)
 
 
 def _usable(transaction: Transaction, steps: Sequence[Step]) -> str:
@@ -124,14 +148,15 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     sign = outputs_of(steps, "alive")
     return [
         ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
-        ["Read from", str(transaction.settled.get("target", ""))],
+        ["Read from", _from(transaction)],
         ["Lies in", _place(steps)],
+        *ways.facts(transaction, steps),
         ["Files", _NOTES["point"](step_of(steps, "point"))],
         ["Back from the archive", str(outputs_of(steps, "thaw").get("brought_back", ""))],
-        ["Moved", _moved(transaction.bytes)],
-        ["Proof", _checked(step_of(steps, "verify"))],
+        ["Moved", "" if ways.is_cloned(transaction) else _moved(transaction.bytes)],
+        ["Proof", "" if ways.is_cloned(transaction) else _checked(step_of(steps, "verify"))],
         ["Mind", "; ".join(map(str, outputs_of(steps, "download").get("notes", [])))],
-        ["Registered", "" if hand else _registered(step_of(steps, "register"))],
+        ["Registered", "" if hand or ways.is_over(transaction) else _registered(step_of(steps, "register"))],
         ["Register by hand", hand],
         ["Power", _NOTES["start"](step_of(steps, "start"))],
         ["Sign of life", f"{sign.get('sign', '')}: {sign.get('text', '')}"[:300] if sign.get("sign") else ""],
@@ -158,13 +183,13 @@ PURPOSE = Purpose(
         f"Nothing of it stays on {t.vmstore or 'the VMstore'}. Have the target looked at (/cloudy verify"
         f" {t.request.get('point', '')}), and restore from another: /recovery-points {t.vm}"
     ),
-    stopping="Nothing new is begun; what was fetched and registered is being removed.",
+    stopping="Nothing new is begun; what was made is being removed, and an original put back as it was.",
     can_retry=True,
     endings={
         State.SUCCEEDED: _restored,
         State.PARTIAL: _partial,
-        State.FAILED: lambda t: f"{t.vm} is not restored: {failed_step(t)} failed",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {t.vm} is not restored by this run",
+        State.FAILED: lambda t: f"{_lost(t)}: {failed_step(t)} failed",
+        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {_lost(t, by=' by this run')}",
     },
     reached=_reached,
     heads=_heads,
@@ -173,7 +198,10 @@ PURPOSE = Purpose(
     not_again="What was fetched is not fetched again.",
     notes=_NOTES,
     milestones={
-        "thaw": lambda step: f"Back from the archive: {told}." if (told := step.outputs.get("brought_back", "")) else "",
+        **ways.MILESTONES,
+        "thaw": lambda step: (
+            f"Back from the archive: {told}." if (told := step.outputs.get("brought_back", "")) else ""
+        ),
         "download": lambda step: f"Downloaded: {_fetched(step)}.",
         "verify": lambda step: f"Verified: {_checked(step)}.",
         "place": lambda step: f"Placed in {_NOTES['place'](step)}.",

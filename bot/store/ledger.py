@@ -5,7 +5,9 @@ from sqlmodel import Session, col, select
 from bot.errors import MissingError
 from bot.model import Resource, ResourceKind
 from bot.ports import Clock
-from bot.store.rows import ResourceRow
+from bot.store.rows import ResourceRow, TransactionRow
+
+_STAYS = "stays"  # of a snapshot that is kept for a restore
 
 
 class Ledger:
@@ -63,6 +65,34 @@ class Ledger:
         if row and row.released_at is None:
             row.released_at = self._clock.now()
             self._save(row)
+
+    def keep_snapshots(self, tx_id: str, vm_uuid: str, system: str, newest: int) -> tuple[Resource, ...]:
+        """Let this transaction's snapshots stay, if any do; of those that stayed of the VM only the newest do so still.
+
+        The others are open again. Gives those of this transaction. Repeating is safe.
+        """
+        of_vm = select(TransactionRow.id).where(TransactionRow.vm_uuid == vm_uuid)
+        query = (
+            select(ResourceRow)
+            .where(ResourceRow.kind == ResourceKind.SNAPSHOT.value, ResourceRow.system == system)
+            .where(col(ResourceRow.transaction_id).in_(of_vm))
+            .order_by(col(ResourceRow.number).desc())
+        )
+        own = [row for row in self._session.exec(query) if row.transaction_id == tx_id and row.released_at is None]
+        for row in own if newest else ():
+            row.detail, row.released_at = {**row.detail, _STAYS: True}, self._clock.now()
+            self._save(row)
+        for row in [row for row in self._session.exec(query) if row.released_at and row.detail.get(_STAYS)][newest:]:
+            row.detail, row.released_at = {**row.detail, _STAYS: False}, None
+            self._save(row)
+        return tuple(_resource(row) for row in own if row.released_at)
+
+    def stays(self) -> frozenset[tuple[str, str]]:
+        """Give (system, name) of the snapshots that stay on purpose."""
+        query = select(ResourceRow).where(
+            ResourceRow.kind == ResourceKind.SNAPSHOT.value, col(ResourceRow.released_at).is_not(None)
+        )
+        return frozenset((row.system, row.name) for row in self._session.exec(query) if row.detail.get(_STAYS))
 
     def _row(self, tx_id: str, kind: ResourceKind, system: str, name: str) -> ResourceRow | None:
         return self._session.exec(
