@@ -24,6 +24,7 @@ from handlers.whisper import after_ack_safe, tell_once
 _CLOCK = SystemClock()
 _USAGE = "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>]"
 _NOTHING = "There is no recovery point yet: /protect <vm> to <target> makes one."
+_STALE = "Look again: those were the recovery points of another VM than the one that is chosen."
 _FIELDS = {  # of a request -> of the form
     "vmstore": drawn.VMSTORE,
     "name": drawn.NAME,
@@ -103,19 +104,20 @@ def suggested(service: Service, ack: Ack, body: Json) -> None:
 
 
 def vm_chosen(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
-    """Show the recovery points of the VM. A view that has changed since, or is closed, stays as it is."""
+    """Show the recovery points of the VM; of a later choice, in the place of those that came between."""
     ack()
     view, uuid = body["view"], chosen(action)
-    if uuid:
-        modals.update(client, view, _with_points(service, modals.channel_of(view), uuid), lambda: None)
+    shown = _with_points(service, modals.channel_of(view), uuid)
+    if modals.called(lambda: client.views_update(view_id=view["id"], hash=view["hash"], view=shown)) == "hash_conflict":
+        modals.called(lambda: client.views_update(view_id=view["id"], view=shown))
 
 
-def _with_points(service: Service, channel: str, uuid: str) -> Json:
+def _with_points(service: Service, channel: str, uuid: str, notice: str = "") -> Json:
     try:
         vm, points = service.recoverable.vm(uuid), service.recoverable.points(uuid)
     except CloudyError:
         return drawn.draw(_known(service, channel))  # what is wrong with it is said when it is sent off
-    return drawn.draw(_known(service, channel, vm=vm, points=points))
+    return drawn.draw(_known(service, channel, vm=vm, points=points, notice=notice))
 
 
 # --- its submission ---
@@ -123,8 +125,11 @@ def _with_points(service: Service, channel: str, uuid: str) -> Json:
 
 def submitted(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """Do what the same command would; what is wrong is said beside the field, and the form stays as it was filled."""
-    view = body["view"]
-    origin = of_view(body).at(modals.channel_of(view))
+    view, channel = body["view"], modals.channel_of(body["view"])
+    origin = of_view(body).at(channel)
+    if uuid := drawn.stale(modals.values_of(view)):
+        ack(response_action="update", view=_with_points(service, channel, uuid, _STALE))
+        return
     answer, wrong = _carried_out(service, view, origin)
     if answer is None:
         ack(response_action="errors", errors=wrong)

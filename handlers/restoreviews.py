@@ -38,6 +38,7 @@ class RestoreForm:
     vm: KeptVm | None = None  # None: not chosen yet
     points: tuple[KeptPoint, ...] = ()  # of that VM, newest first
     point: str = ""  # the one that is chosen already; "": the newest good one
+    notice: str = ""  # above all
 
 
 def draw(form: RestoreForm) -> Json:
@@ -46,7 +47,8 @@ def draw(form: RestoreForm) -> Json:
     fields = [_vm(form), *_points(form), *place, _wishes(), _confirm(form)]
     where: Json = {"type": "context", "elements": [plain(form.where)]}
     frame = modal(TITLE) | {"callback_id": ids.RESTORE_FORM, "submit": plain("Restore"), "close": plain("Cancel")}
-    return {**frame, "private_metadata": form.memo, "blocks": [*fields, where]}
+    notice = [{"type": "section", "text": plain(f"⚠️ {form.notice}")}] if form.notice else []
+    return {**frame, "private_metadata": form.memo, "blocks": [*notice, *fields, where]}
 
 
 def vm_options(vms: Sequence[KeptVm]) -> list[Json]:
@@ -57,6 +59,17 @@ def vm_options(vms: Sequence[KeptVm]) -> list[Json]:
 def point_block(uuid: str) -> str:
     """The block of the menu of that VM's recovery points."""
     return f"{POINT}-{zlib.crc32(uuid.encode()):08x}"
+
+
+def stale(values: Json) -> str:
+    """The VM that is chosen, where the menu has the recovery points of another; "": they are its own, or none.
+
+    Two choices shortly one after the other may be answered in the wrong order.
+    """
+    held: Json = next(iter((values.get(VM) or {}).values()), {})
+    uuid = str((held.get("selected_option") or {}).get("value") or "")
+    shown = [block for block in values if block.startswith(f"{POINT}-")]
+    return uuid if shown and shown != [point_block(uuid)] else ""
 
 
 def newest_good(points: Sequence[KeptPoint]) -> str:

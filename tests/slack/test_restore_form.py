@@ -1,5 +1,6 @@
 """The form of a restore: a real Bolt app over Socket Mode, without a worker."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -128,6 +129,38 @@ def test_two_vms_of_one_name_are_told_apart_and_another_choice_drops_the_points_
     (made,) = world.orders()
     assert made.request["point"] == first != second
     assert made.request["as"] == "typed before"
+
+
+def test_points_of_another_vm_are_never_restored_however_the_answers_to_two_choices_came(world: World) -> None:
+    world.point("one", "uuid-one", 3)
+    second = world.point("two", "uuid-two", 2)
+    world.open()
+    world.choose_vm("one")
+    world.slack.fail_next("views.update", error="internal_error")
+    assert world.slack.fill("alice", "VM", "two").ok  # its points do not come
+    assert world.slack.submit("alice").ok
+    world.shows("Look again: those were the recovery points of another VM")
+    assert world.orders() == ()
+    assert "2 days ago" in updated(world)
+    assert world.slack.submit("alice").ok
+    (made,) = world.orders()
+    assert made.request["point"] == second
+
+
+def updated(world: World) -> str:
+    """What the answer to a submission drew."""
+    answers = [row["answer"] for row in rows(world.slack, "ack") if (row["answer"] or {}).get("response_action")]
+    return json.dumps(answers[-1]["view"])
+
+
+def test_a_later_choice_is_drawn_over_what_came_between(world: World) -> None:
+    world.point("one", "uuid-one", 3)
+    world.point("two", "uuid-two", 2)
+    world.open()
+    world.choose_vm("one")
+    world.slack.fail_next("views.update", error="hash_conflict")
+    assert world.slack.fill("alice", "VM", "two").ok
+    until(lambda: "2 days ago" in offered(world, "Recovery point")[0], "the points of the second")
 
 
 def test_errors_stand_beside_their_fields_and_nothing_that_was_typed_is_lost(world: World) -> None:
