@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from threading import Condition
 
+from bot.stopping import HEARD_S
+
 WINDOW = 16 << 20
 MOST = 12  # of one file, where nobody else needs them
 KEPT = 2  # buffers, while no file is read
-_LOOK_S = 0.5  # how soon a Stop is heard while there is no room
 
 
 class Lease:
@@ -44,6 +45,8 @@ class Arena:
     """So many windows. Each file has a lease, which promises it some: with fewer it could not go on, since what to send
     is decided only when more is known. What nobody was promised anybody may have, `most` at once. A buffer is made when
     it is first needed, and used again and again: a fresh one for each part would cost twice the CPU in page faults.
+
+    Whoever reads a file asks its lease. What stands below `lease` is asked by leases alone.
     """
 
     def __init__(self, windows: int, window: int = WINDOW, most: int = MOST) -> None:
@@ -63,20 +66,20 @@ class Arena:
         with self._changed:
             while self._leases and self._promised() + least > self._windows:
                 check()
-                self._changed.wait(_LOOK_S)
+                self._changed.wait(HEARD_S)
             self._leases.append(lease)
         return lease
 
     def take(self, lease: Lease, check: Callable[[], None]) -> bytearray:
-        """See the lease."""
+        """As `Lease.take`."""
         while (found := self.take_now(lease)) is None:
             check()
             with self._changed:
-                self._changed.wait_for(lambda: self._has_room(lease), _LOOK_S)
+                self._changed.wait_for(lambda: self._has_room(lease), HEARD_S)
         return found
 
     def take_now(self, lease: Lease) -> bytearray | None:
-        """See the lease."""
+        """As `Lease.take_now`."""
         with self._changed:
             if not self._has_room(lease):
                 return None
@@ -90,7 +93,7 @@ class Arena:
             raise
 
     def give(self, lease: Lease, buffer: bytearray | None) -> None:
-        """See the lease."""
+        """As `Lease.give`."""
         with self._changed:
             lease.held -= 1
             if buffer is not None and len(buffer) == self.window:
@@ -98,7 +101,7 @@ class Arena:
             self._settle(lease)
 
     def end(self, lease: Lease) -> None:
-        """See the lease."""
+        """As `Lease.close`."""
         with self._changed:
             lease.least = 0
             self._settle(lease)

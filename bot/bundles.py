@@ -19,9 +19,9 @@ from bot.model import Part, SourceFile
 from bot.ports import ObjectStore, Reader
 from bot.reading import Room, Window, must_fit, pieces_of
 from bot.senders import Senders
+from bot.stopping import wait_until
 
 AHEAD = 2  # bundles on their way at once
-_LOOK_S = 0.5  # how soon a Stop is heard
 Numbered = tuple[int, SourceFile]  # with the file's position in the manifest
 Wanted = tuple[SourceFile, Sequence[ObjectStore]]  # with the targets that it is sent to
 
@@ -109,8 +109,7 @@ class Bundles:
     def _wait(self) -> None:
         """Until there are few on their way."""
         with self._changed:
-            while not self._changed.wait_for(lambda: self._count < AHEAD, _LOOK_S):
-                self._check()
+            wait_until(self._changed, lambda: self._count < AHEAD, self._check)
 
     def _placed(self, files: Sequence[Wanted]) -> "_Bundle":
         """With memory; joined by whoever begins it."""

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 from bot.errors import BusyError, DatabaseError, Stopped
 from bot.ports import Clock
+from bot.stopping import HEARD_S
 from bot.store import Database
-
-LOOK_S = 0.5  # how old an answer to "was Stop asked for?" may be
 
 
 class Guard:
@@ -40,8 +39,8 @@ class Guard:
         left = seconds  # counted, not measured: the clock may be set meanwhile
         self.check()
         while left > 0:
-            self._clock.sleep(min(left, LOOK_S))
-            left -= LOOK_S
+            self._clock.sleep(min(left, HEARD_S))
+            left -= HEARD_S
             self.check()
 
     def park_if_draining(self) -> None:
@@ -53,7 +52,7 @@ class Guard:
         with self._lock:
             now = self._clock.now()
             # In absolute terms, since the clock may be set back.
-            if not self._heard and abs(now - self._looked_at) >= timedelta(seconds=LOOK_S):
+            if not self._heard and abs(now - self._looked_at) >= timedelta(seconds=HEARD_S):
                 self._looked_at = now
                 self._heard = self._look()
             return self._heard

@@ -10,8 +10,7 @@ from threading import Condition
 from bot.lane import Job, Lane
 from bot.model import PartSource
 from bot.seen import Sights
-
-_LOOK_S = 0.5  # how soon a Stop is heard
+from bot.stopping import wait_until
 
 
 class Senders:
@@ -55,8 +54,7 @@ class Senders:
             return all(self._by_lane[lane] < self._most for lane in lanes)
 
         with self._changed:
-            while not self._changed.wait_for(is_near, _LOOK_S):
-                check()
+            wait_until(self._changed, is_near, check)
 
     def wait(self) -> None:
         """Until all are done, and what follows from them."""

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from threading import Condition
 
 from bot.flow import Flow
+from bot.stopping import HEARD_S
 
-LOOK_S = 0.5  # how long a wait may be deaf to Stop
 LONGEST_REST_S = 60.0
 
 
@@ -60,7 +60,7 @@ class Slots:
 
     def _take(self) -> bool:
         with self._changed:
-            if not self._changed.wait_for(self._has_room, LOOK_S):
+            if not self._changed.wait_for(self._has_room, HEARD_S):
                 return False
             self._taken += 1
             return True

@@ -7,9 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from bot.lane import Lane
 from bot.model import SourceFile
 from bot.ports import ObjectStore
+from bot.stopping import HEARD_S
 
 PATIENCE_S = 60.0  # so long the others wait for a target; its files are then read once more, for it alone
-_LOOK_S = 0.5  # how soon a Stop is heard
 
 Begin = Callable[[int, SourceFile, ObjectStore], Lane | None]
 _Late = tuple[int, SourceFile, ObjectStore, "Future[Lane | None] | None"]
@@ -55,7 +55,7 @@ class Starts:
             number, file, target, future = self._late.popleft()
             while future is not None and not future.done():
                 self._check()
-                wait([future], _LOOK_S)
+                wait([future], HEARD_S)
             lane = self._begin(number, file, target) if future is None else future.result()
             if lane is not None:
                 yield lane
@@ -72,5 +72,5 @@ class Starts:
                 return
             self._check()
             waiting = [future for future in futures if not future.done()]
-            if not wait(waiting, _LOOK_S, return_when=FIRST_COMPLETED).done:
-                waited_s += _LOOK_S
+            if not wait(waiting, HEARD_S, return_when=FIRST_COMPLETED).done:
+                waited_s += HEARD_S

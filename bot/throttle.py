@@ -8,9 +8,9 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from bot.ports import Clock
+from bot.stopping import HEARD_S
 
 T = TypeVar("T")
-LOOK_S = 0.5  # how long a wait may be deaf to Stop
 BURST_S = 0.25  # what was not used in so long may be used at once
 
 
@@ -66,8 +66,8 @@ class Throttle:
             left = self._ration.take(now.timestamp(), size, rate)
         while left > 0:
             heed()
-            self._clock.sleep(min(left, LOOK_S))
-            left -= LOOK_S
+            self._clock.sleep(min(left, HEARD_S))
+            left -= HEARD_S
             if (anew := self._rate(self._clock.now())) is None:
                 return
             left, rate = left * rate / max(rate, anew), max(rate, anew)

@@ -16,10 +16,10 @@ from bot.errors import MissingError
 from bot.lenient import or_lost
 from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
+from bot.stopping import HEARD_S
 
 SIZES = (8 << 20, 256 << 20, 5 << 30)  # bytes; each larger one is made of copies of the one before it
 
-_LOOK_S = 0.5  # how soon a Stop is heard while another one makes it
 _LOCKS: dict[str, Lock] = {}  # by the address of a target; of this process, as the worker lock allows only one
 _LOCKS_LOCK = Lock()
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Zeros:
         """One makes it, the others wait, also those of other transactions; Stop is heard meanwhile."""
         with _LOCKS_LOCK:
             lock = _LOCKS.setdefault(target.address, Lock())
-        while not lock.acquire(timeout=_LOOK_S):
+        while not lock.acquire(timeout=HEARD_S):
             self._ask(target, lambda: None)
         try:
             yield

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import Stopped, TransientError
-from bot.throttle import BURST_S, LOOK_S, Ration, Throttle, heeding
+from bot.stopping import HEARD_S
+from bot.throttle import BURST_S, Ration, Throttle, heeding
 
 MIB = 1 << 20
 
@@ -74,7 +75,7 @@ def test_no_time_is_lost_between_pieces() -> None:
     for _ in range(40):
         throttle(256 << 10)
     assert (clock.now() - begun).total_seconds() == pytest.approx(10 - BURST_S)
-    assert max(clock.slept) <= LOOK_S
+    assert max(clock.slept) <= HEARD_S
 
 
 def test_the_rate_is_that_of_the_hour_and_without_one_nothing_waits() -> None:
