@@ -5,7 +5,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from bot import images
 from bot.errors import NotRestorable
 from bot.model import Disk, Entry
 
@@ -23,6 +25,10 @@ _SLOT = re.compile(r"((?:scsi|sata|ide|nvme)[0-9]+):[0-9]+")
 _WHOLE_EXTENTS = frozenset({"VMFS", "FLAT"})
 _SPARSE_EXTENTS = frozenset({"SPARSE", "SESPARSE", "VMFSSPARSE"})
 _RAW_EXTENTS = frozenset({"VMFSRDM", "VMFSRAWRDM", "VMFSRAW"})
+_FLATTEN = (
+    "Bring all data into the disk (KVM, while the VM runs: `virsh blockpull VM DISK --wait`, with a disk that"
+    " `virsh domblklist VM` tells), then protect it again"
+)
 _DEFINITIONS = (".vmx", ".vmtx")  # of a VM, and of a template
 _NAMED_FILES = ("nvram", "extendedconfigfile", "checkpoint.vmstate")  # vmstate: the memory of a suspended VM
 # What a host writes into a .vmx when it starts the VM.
@@ -75,6 +81,12 @@ def texts_needed(entries: Iterable[Entry]) -> tuple[str, ...]:
     )
 
 
+def heads_needed(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Names of the files whose first images.HEAD bytes `examine` wants to see: they may be built on others."""
+    files = (entry for entry in entries if not entry.is_dir and entry.size)
+    return tuple(sorted(e.path for e in files if images.may_be_one(e.path) and not _reason_to_skip(e.path)))
+
+
 def decode(data: bytes) -> str:
     """Bytes of a .vmx or descriptor as text, in the encoding that they name themselves (UTF-8 where they do not)."""
     named = re.search(rb'^\s*\.?encoding\s*=\s*"?([A-Za-z0-9_.:-]{1,40})', data[:4096], re.MULTILINE | re.IGNORECASE)
@@ -84,12 +96,17 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8", errors="replace")
 
 
-def examine(entries: Iterable[Entry], texts: Mapping[str, str], disks: Sequence[Disk]) -> Definition:
+def examine(
+    entries: Iterable[Entry],
+    texts: Mapping[str, str],
+    disks: Sequence[Disk],
+    heads: Mapping[str, bytes] = MappingProxyType({}),
+) -> Definition:
     """Check that everything the VM needs is in the clone.
 
     entries: all files of the clone, their paths relative to the VM's directory; texts: what `texts_needed` asked for;
-    disks: the VM's, as the VMstore tells them. What it tells and the .vmx are both believed: a disk of either must be
-    there.
+    heads: what `heads_needed` did; disks: the VM's, as the VMstore tells them. What it tells and the .vmx are both
+    believed: a disk of either must be there.
     Raises NotRestorable: names each file that is missing, short or cannot be protected this way.
     """
     sizes = {entry.path: entry.size for entry in entries if not entry.is_dir}
@@ -97,6 +114,8 @@ def examine(entries: Iterable[Entry], texts: Mapping[str, str], disks: Sequence[
     wanted = {name: size for name, size in sizes.items() if name not in skipped}
     search = _Search(wanted, texts, was_started=bool(skipped) or any(_is_log(name) for name in wanted))
     search.run(disks)
+    for name in sorted(heads):
+        search.image(name, images.wanted_by(heads[name]), disks)
     search.problems += [
         f"the name {_readable(name)} is not valid Unicode; rename it" for name in sizes if not _is_text(name)
     ]
@@ -200,6 +219,22 @@ class _Search:
         if tracking := settings.get("changetrackpath"):
             self.find(tracking, name, "change tracking")
         self.parent(name, settings)
+
+    def image(self, name: str, wanted: Iterable[str], disks: Sequence[Disk]) -> None:
+        """A qcow2 image whose other files are elsewhere, like a template that many VMs are built on, is no whole disk.
+
+        A full path is the one that the host has; below the VM's own directory it is in the clone.
+        """
+        for value in wanted:
+            homes = {posixpath.dirname(disk.path) for disk in disks} - {""}
+            inside = [value.partition(f"/{home}/")[2] for home in homes if value.startswith("/")]
+            place = next(filter(None, inside), posixpath.join(posixpath.dirname(name), value))
+            if posixpath.normpath(place) not in self.sizes:
+                named = _readable(value) or "a file without name"
+                self.problems.append(
+                    f"{name} is built on {named}, which is not in the VM's own directory: without that file a copy is"
+                    f" no disk. {_FLATTEN}"
+                )
 
     def extent(self, descriptor: str, found: re.Match[str]) -> None:
         sectors, kind, file_name, offset = int(found[1]), found[2].upper(), found[3], int(found[4] or 0)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot import definition
+from bot import definition, images
 from bot.actions.context import Context
 from bot.codec import decode, encode
 from bot.errors import NotRestorable
@@ -21,9 +21,10 @@ def open_files(context: Context, inputs: Json) -> Json:
     base = vm_directory(inputs["directory"], entries)
     inside = {e.path[len(base) + 1 :]: e for e in entries if e.path.startswith(f"{base}/")}
     named = [replace(entry, path=name) for name, entry in inside.items()]
-    texts = {name: _text(share, inside[name]) for name in definition.texts_needed(named)}
+    texts = {name: definition.decode(_start(share, inside[name])) for name in definition.texts_needed(named)}
+    heads = {name: _start(share, inside[name], images.HEAD) for name in definition.heads_needed(named)}
     disks = tuple(decode(Disk, disk) for disk in inputs["disks"])
-    complete = definition.examine(named, texts, disks)
+    complete = definition.examine(named, texts, disks, heads)
     files = [
         SourceFile(
             path=inside[name].path,
@@ -54,11 +55,12 @@ def vm_directory(directory: str, entries: tuple[Entry, ...]) -> str:
     return f"{directory}/{tops.pop()}"
 
 
-def _text(share: Share, entry: Entry) -> str:
+def _start(share: Share, entry: Entry, most: int | None = None) -> bytes:
+    """The bytes of a file, or the first of them."""
     reader = share.open(entry.path)
     try:
-        buffer = bytearray(entry.size)
+        buffer = bytearray(entry.size if most is None else min(entry.size, most))
         reader.read_into(0, memoryview(buffer))
     finally:
         reader.close()
-    return definition.decode(bytes(buffer))
+    return bytes(buffer)

@@ -1,12 +1,14 @@
 """Complete or not at all: what a VM's definition names must be in the clone."""
 
+import struct
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.definition import Definition, Extent, Skipped, decode, examine, parse_vmx, texts_needed
+from bot import images
+from bot.definition import Definition, Extent, Skipped, decode, examine, heads_needed, parse_vmx, texts_needed
 from bot.errors import NotRestorable
 from bot.model import Disk, Entry
 
@@ -333,3 +335,68 @@ def test_whatever_the_texts_say_the_answer_is_a_definition_or_a_refusal(
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_to_some_text(data: bytes) -> None:
     assert isinstance(decode(data), str)
+
+
+# --- images of QEMU's that are built on others ---
+
+KVM = (Disk(uuid="d", name="vda", path="kvm01/kvm01.qcow2"),)
+
+
+def qcow2(backing: bytes = b"", data: bytes = b"") -> bytes:
+    head = struct.pack(">4sIQI", b"QFI\xfb", 3, 300 if backing else 0, len(backing)).ljust(72, b"\0")
+    head += struct.pack(">QQQII", 4 if data else 0, 0, 0, 4, 104)
+    head += struct.pack(">II4s4x", 0xE2792ACA, 4, b"qcow")
+    if data:
+        head += struct.pack(">II", 0x44415441, len(data)) + data.ljust(-(-len(data) // 8) * 8, b"\0")
+    return head.ljust(300, b"\0") + backing
+
+
+def of_kvm(heads: Mapping[str, bytes]) -> tuple[str, ...]:
+    return examine(entries(dict.fromkeys(heads, 65536)), {}, KVM, heads).files
+
+
+def test_an_image_and_those_that_it_is_built_on_are_protected_together() -> None:
+    for below in (b"base.qcow2", b"./base.qcow2", b"/mnt/tintri/kvm01/base.qcow2"):
+        heads = {"kvm01.qcow2": qcow2(below), "base.qcow2": qcow2()}
+        assert of_kvm(heads) == ("base.qcow2", "kvm01.qcow2")
+    assert of_kvm({"kvm01.qcow2": qcow2(data=b"kvm01.raw"), "kvm01.raw": b""}) == ("kvm01.qcow2", "kvm01.raw")
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "/mnt/tintri/templates/base.qcow2",
+        "../templates/base.qcow2",
+        "gone.qcow2",
+        "/mnt/tintri/kvm01/gone.qcow2",
+        "/mnt/tintri/kvm01/../templates/base.qcow2",
+        "/mnt/tintri/other/kvm01.qcow2",
+        "nbd://host/base.qcow2",
+        "json:{}",
+    ],
+)
+def test_an_image_that_is_built_on_a_file_elsewhere_is_refused_with_the_way_out(below: str) -> None:
+    with pytest.raises(NotRestorable) as caught:
+        of_kvm({"kvm01.qcow2": qcow2(below.encode()), "base.qcow2": qcow2()})
+    assert f"kvm01.qcow2 is built on {below}, which is not in the VM's own directory" in caught.value.message
+    assert "virsh blockpull" in caught.value.message
+
+
+def test_an_image_in_the_middle_of_a_chain_is_looked_at_whatever_it_is_called() -> None:
+    heads = {"kvm01.qcow2": qcow2(b"kvm01.before-update"), "kvm01.before-update": qcow2(b"/images/base.qcow2")}
+    with pytest.raises(NotRestorable, match=r"kvm01\.before-update is built on /images/base\.qcow2"):
+        of_kvm(heads)
+    with pytest.raises(NotRestorable, match="built on gone"):
+        of_kvm({"kvm01.qcow2": qcow2(data=b"gone")})
+
+
+def test_heads_are_wanted_of_files_that_may_be_images_only() -> None:
+    names = {"a.qcow2": 9, "b.snap1": 9, "c.img": 9, "d": 9, "empty": 0, "e.raw": 9, "f-flat.vmdk": 9, "g.vmx": 9}
+    names |= {"h.VHDX": 9, "i.lck": 9, "j_VARS.fd": 9}
+    assert heads_needed(entries(names)) == ("a.qcow2", "b.snap1", "c.img", "d")
+
+
+@given(st.binary(max_size=400))
+@example(qcow2(b"x")[:100])
+def test_any_first_bytes_are_judged(data: bytes) -> None:
+    assert isinstance(images.wanted_by(b"QFI\xfb" + data), tuple)
