@@ -11,12 +11,13 @@ from itertools import islice
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from bot import digests, manifest
+from bot import manifest
 from bot.comparison import ROOM, Comparison, Former, Search, Way, bytes_of
-from bot.errors import ArchivedError, CloudyError, IntegrityError, MissingError, Stopped
-from bot.grains import LARGEST, Grain, most_grains
+from bot.errors import CloudyError, IntegrityError, MissingError, Stopped
+from bot.grains import LARGEST, Grain
 from bot.model import Sample, SourceFile, StoredFile
 from bot.ports import ObjectStore
+from bot.recall import look, read_digests
 from bot.samples import is_chosen, mark
 
 MOST = 3  # objects that a file is compared with from the beginning
@@ -153,17 +154,10 @@ def _alike(file: SourceFile, files: Sequence[StoredFile]) -> Iterator[StoredFile
 
 
 def _read(target: ObjectStore, stored: StoredFile) -> Former:
-    info = target.head(stored.key)
-    if info.is_archived:
-        raise ArchivedError(f"{stored.key} lies in an archive ({info.storage_class}).")
-    if info.size != stored.size or info.crc64 not in (None, stored.crc64):
-        raise IntegrityError(f"{stored.key} is not what its manifest says.")
-    most = most_grains(stored.size)  # whoever wrote them, they take no more memory than our own
-    read = digests.decode(target.get(stored.digests, 0, digests.longest(most)), most=most)
+    info = look(target, stored)
+    read = read_digests(target, stored)
     if read.grain > LARGEST:
         raise IntegrityError(f"{stored.digests} has grains of {read.grain} bytes, which would want too much memory.")
-    if (read.key, read.size) != (stored.key, stored.size):
-        raise IntegrityError(f"{stored.digests} has the digests of another object.")
     if info.size < target.limits.smallest_source:
         raise MissingError(f"{stored.key} is too small to be copied from.")
     return Former.of(read, info)

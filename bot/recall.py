@@ -1,4 +1,4 @@
-"""What is known of an object before it is fetched: its facts now, and what each of its grains has to be."""
+"""What is known of an object before it is fetched or copied from: its facts now, and what its grains have to be."""
 
 import logging
 
@@ -6,15 +6,9 @@ from bot import digests
 from bot.checksum import to_hex
 from bot.digests import Digests
 from bot.errors import ArchivedError, CloudyError, IntegrityError, MissingError, Stopped, TransientError
-from bot.grains import DIGEST_BYTES
+from bot.grains import most_grains
 from bot.model import ObjectInfo, StoredFile
 from bot.ports import ObjectStore
-
-_MANY = 1 << 20  # grains of a file; more have only those that are so large
-_LARGE = 8 << 20  # bytes of a grain
-_MARGIN = 4  # by which grains may be finer than they usually are
-_HEAD = 64 << 10
-_EACH = DIGEST_BYTES + 8
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +51,7 @@ def recall(source: ObjectStore, file: StoredFile, window: int) -> tuple[Digests 
     if not file.digests:
         return None, ""
     try:
-        found = _read(source, file)
+        found = read_digests(source, file)
         if found.grain > window:
             raise IntegrityError(f"Its grains have {found.grain} bytes.")
         if found.crc64(0, len(found)) != file.crc64:
@@ -71,12 +65,13 @@ def recall(source: ObjectStore, file: StoredFile, window: int) -> tuple[Digests 
     return found, ""
 
 
-def _read(source: ObjectStore, file: StoredFile) -> Digests:
-    most = max(_MANY, file.size // _LARGE) * _MARGIN
-    size = source.head(file.digests).size
-    if size > _HEAD + most * _EACH:
-        raise IntegrityError(f"It has {size} bytes.")
-    found = digests.decode(source.get(file.digests), most=most)
+def read_digests(source: ObjectStore, file: StoredFile) -> Digests:
+    """Read the digests of a file; whoever wrote them, they take no more memory than our own.
+
+    IntegrityError: damaged, too many, or of another object.
+    """
+    most = most_grains(file.size)
+    found = digests.decode(source.get(file.digests, 0, digests.longest(most)), most=most)
     if (found.key, found.size) != (file.key, file.size):
-        raise IntegrityError(f"It is of another object: {found.key!r}, {found.size} bytes.")
+        raise IntegrityError(f"The digests are of another object: {found.key!r}, {found.size} bytes.")
     return found
