@@ -9,7 +9,7 @@ from bot.actions import thawing
 from bot.actions.context import Context
 from bot.actions.points import read_manifest
 from bot.checksum import crc64, to_hex
-from bot.errors import ArchivedError, ChangedError, ConfigError, IntegrityError, PermanentError
+from bot.errors import ArchivedError, ChangedError, ConfigError, IntegrityError, PermanentError, TransientError
 from bot.fetch import Arrived, FetchSettings, fetch
 from bot.folders import check_ours, check_place, check_unused, content_of
 from bot.ids import drill_name
@@ -72,8 +72,16 @@ def find_point(context: Context, inputs: Json) -> Json:
 
 
 def bring_back(context: Context, inputs: Json) -> Json:
-    """Have what lies in an archive so that it can be read; Paused until it is. Repeat: safe, it is asked for once."""
-    return thawing.bring_back(context, inputs["target"], manifest_of(context, inputs))
+    """Have what lies in an archive so that it can be read; Paused until it is. Repeat: safe, it is asked for once.
+
+    A target that does not answer ends no wait of hours: it is looked at again later.
+    """
+    try:
+        return thawing.bring_back(context, inputs["target"], manifest_of(context, inputs))
+    except TransientError:
+        if not context.before:
+            raise
+        raise thawing.later(context, context.before) from None
 
 
 def prepare(context: Context, inputs: Json) -> Json:

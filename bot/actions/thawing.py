@@ -29,18 +29,21 @@ def bring_back(context: Context, target: str, written: Manifest) -> Json:
         asked[info.key] = now.isoformat()
     if left := cold(frozen):
         first = min(datetime.fromisoformat(asked[info.key]) for info in frozen)
-        raise Paused(
-            {
-                "asked": asked,
-                "all": everything,
-                "left": str(left),
-                "from": target,
-                "since": first.isoformat(),
-                "due": (first + timedelta(hours=left.hours)).isoformat(),
-                "looks_at": (now + LOOK_EVERY).isoformat(),
-            }
-        )
+        kept: Json = {
+            "asked": asked,
+            "all": everything,
+            "left": str(left),
+            "from": target,
+            "since": first.isoformat(),
+            "due": (first + timedelta(hours=left.hours)).isoformat(),
+        }
+        raise later(context, kept)
     return {"brought_back": everything}
+
+
+def later(context: Context, kept: Json) -> Paused:
+    """To be raised: it is looked at again in a while. kept: what is known of it."""
+    return Paused(kept | {"looks_at": (context.clock.now() + LOOK_EVERY).isoformat()})
 
 
 def _look(context: Context, store: ObjectStore, key: str) -> ObjectInfo | None:
