@@ -10,10 +10,15 @@ import shutil
 import subprocess
 import uuid
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bot.model import Disk, RegisterSpec, Vm
 from bot.ports import Hypervisor
@@ -38,11 +43,18 @@ class HypervWorld:
         self.export = folder / "share"
         self.export.mkdir()
         self.ca, certificate, key = tls.ensure(folder, "hyperv")
+        self.client = client_certificate(folder)
         self.host = Host({SHARE: self.export})
         self.server = PsrpServer(
-            self.host, user=USER, password=PASSWORD, certificate=(certificate, key) if is_tls else None, clients=self.ca
+            self.host,
+            user=USER,
+            password=PASSWORD,
+            clients=self.client[0],
+            certificate=(certificate, key) if is_tls else None,
         )
+        self._auth = "basic" if is_tls else "ntlm"
         self.server.start()
+        self.is_light = False  # whether its disks are only there, and boot nothing
         self._opened: list[Hypervisor] = []
 
     def open(self, **changes: Any) -> Hypervisor:
@@ -50,7 +62,7 @@ class HypervWorld:
             "user": USER,
             "password": PASSWORD,
             "ca": str(self.ca),
-            "auth": "basic",
+            "auth": self._auth,
             "timeout_s": 20.0,
             **changes,
         }
@@ -68,8 +80,11 @@ class HypervWorld:
     def copied(self, name: str, new: str) -> RegisterSpec:
         vm = self.original(name)
         shape = self.open().shape(vm)
-        shutil.copytree(self.export / name, self.export / new)
+        self.copy_folder(name, new)
         return RegisterSpec(name=new, directory=new, files=self.files(new), shape=shape)
+
+    def copy_folder(self, name: str, new: str) -> None:
+        shutil.copytree(self.export / name, self.export / new)
 
     def files(self, directory: str) -> tuple[str, ...]:
         found = (path for path in (self.export / directory).rglob("*") if path.is_file())
@@ -128,10 +143,13 @@ class HypervWorld:
     def _make(self, name: str) -> None:
         folder = self.export / name / "Virtual Hard Disks"
         folder.mkdir(parents=True)
-        raw = folder / f"{name}.raw"
-        BootDisk(marker=self.marker, size=_SIZE).write(raw)
-        vhdx(raw, folder / f"{name}.vhdx")
-        raw.unlink()
+        if self.is_light:
+            (folder / f"{name}.vhdx").write_text(self.marker)
+        else:
+            raw = folder / f"{name}.raw"
+            BootDisk(marker=self.marker, size=_SIZE).write(raw)
+            vhdx(raw, folder / f"{name}.vhdx")
+            raw.unlink()
         machine = Machine(
             name=name, path=f"{SHARE}\\{name}", processors=2, startup=256 << 20, notes="first line\nsecond"
         )
@@ -139,6 +157,21 @@ class HypervWorld:
         machine.dvds = [Dvd(1, 0, "C:\\ISO\\debian.iso")]
         machine.cards = [Card(switch="Production", mac="00155DAABBCC")]
         self.host.keep(machine)
+
+
+def client_certificate(folder: Path) -> tuple[Path, Path]:
+    """PEM files of a certificate for clients, signed by itself, and of its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cloudy")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+    builder = builder.not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    made = (folder / "client.pem", folder / "client.key")
+    made[0].write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    made[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none))
+    return made
 
 
 def tool(name: str) -> str:

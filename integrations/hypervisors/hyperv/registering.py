@@ -55,8 +55,11 @@ class Registering:
         made = importing.run(self._session, wanted, source) if source else creating.run(self._session, wanted, known)
         try:
             return self._finish(made, wanted)
-        except (CmdletError, RemoteError):
-            with suppress(CmdletError, RemoteError):  # else the next attempt finds it
+        except (
+            CmdletError,
+            PermanentError,
+        ):  # after anything else the next attempt finds it, and goes on or begins anew
+            with suppress(CmdletError, RemoteError):
                 remove(self._session, made.id)
             raise
 

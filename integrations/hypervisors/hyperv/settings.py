@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
 from bot.errors import ConfigError
 
 # With these the library encrypts messages itself, so that they may go over plain HTTP.
@@ -31,11 +33,11 @@ class Way:
     timeout_s: float
 
     def options(self) -> dict[str, Any]:
-        """As the library's client takes them. Proxies of the environment do not count."""
+        """As the library's client takes them. Neither the environment's proxies nor its authorities count."""
         made: dict[str, Any] = {
             "server": self.server, "port": self.port, "path": self.path, "ssl": self.is_tls, "auth": self.auth,
             "username": self.user or None, "password": self.password or None, "no_proxy": True,
-            "cert_validation": str(self.ca) if self.ca else True, "encryption": "auto",
+            "cert_validation": str(self.ca) if self.ca else DEFAULT_CA_BUNDLE_PATH, "encryption": "auto",
         }  # fmt: skip
         if self.certificate:
             made["certificate_pem"], made["certificate_key_pem"] = self.certificate

@@ -89,8 +89,7 @@ def _go_wrong(faults: Faults, name: str, *, is_after: bool) -> None:
     if what == "refuse":
         raise Refused(f"{name} failed on purpose (0x8007000E).", f"OperationFailed,{name}")
     if what == "stall":
-        faults.freeze()
-        faults.hold()
+        faults.wait()
 
 
 def _fail(pipeline: ServerPipeline, error: Refused) -> None:

@@ -45,6 +45,7 @@ class PsrpServer:
         self._tls = _tls(certificate, clients) if certificate else None
         self.shells: dict[str, Shell] = {}
         self.seen: list[str] = []  # actions, in order
+        self.kinds: set[str] = set()  # content types of what came
         self._server: _Server | None = None
         self._port = 0
 
@@ -169,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         owner.faults.hold()
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _LARGEST))
+        if body:
+            owner.kinds.add((self.headers.get("Content-Type") or "").partition(";")[0])
         time.sleep(owner.faults.slow_s)
         if owner.faults.status:
             self._send(owner.faults.status, b"")
