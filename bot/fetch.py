@@ -270,6 +270,9 @@ class _Work:
         try:
             with room.view:
                 self._settling.settle(stretch, room, self._go_on, may_read=may_read)
+        except BaseException:
+            room.lose()  # a write that was given up may still read what lies there
+            raise
         finally:
             self._lease.give(None if room.is_lost else memory)
 

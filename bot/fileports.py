@@ -47,7 +47,10 @@ class Writer(Protocol):
     size: int
 
     def write_from(self, offset: int, buffer: memoryview) -> None:
-        """Write all of the buffer at offset. TransientError, PermanentError (disk full), DeniedError."""
+        """Write all of the buffer at offset. TransientError, PermanentError (disk full), DeniedError.
+
+        Where it raised, the call may still be under way and read the buffer: have nothing else in that memory.
+        """
 
     def flush(self) -> None:
         """Return when what was written so far survives a crash of the VMstore and of this machine."""

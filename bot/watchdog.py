@@ -2,7 +2,7 @@
 
 A read of a mount whose server froze cannot be broken off, so it is left alone in its thread: it reads into memory of
 its own, and what it brings too late is thrown away. A read of several steps has the caller's memory instead, which is
-lost to it then: copying all that is ever read would cost more than a few windows once.
+lost to it then, and so has a write: copying all that is ever moved would cost more than a few windows once.
 """
 
 import threading
@@ -267,7 +267,7 @@ class _WatchedReader:
 
 
 class _WatchedWriter:
-    """Looks like the writer that it wraps. What is written too late is what was to be written there."""
+    """Looks like the writer that it wraps. What is written too late is what lies in the caller's memory by then."""
 
     def __init__(self, writer: Writer, dog: Watchdog, check: Callable[[], None], what: str, timeout_s: float) -> None:
         self.size = writer.size
@@ -278,15 +278,13 @@ class _WatchedWriter:
         self._timeout_s = timeout_s
 
     def write_from(self, offset: int, buffer: memoryview) -> None:
-        body = self._dog.memory(len(buffer))
-        body[:] = buffer
+        view = memoryview(buffer)  # its own: the caller may release the other one while this hangs
 
         def write() -> None:
-            with memoryview(body) as view:
+            with view:
                 self._writer.write_from(offset, view)
 
-        self._dog.call(write, self._what, self._timeout_s, self._check, lambda _: self._dog.spare(body))
-        self._dog.spare(body)
+        self._dog.call(write, self._what, self._timeout_s, self._check, lambda _: None)
 
     def flush(self) -> None:
         self._dog.call(self._writer.flush, self._what, self._timeout_s, self._check, lambda _: None)

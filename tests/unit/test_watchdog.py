@@ -196,7 +196,7 @@ def test_a_step_that_hangs_is_given_up_in_time_and_its_memory_is_lost(share: Fro
 
 
 def test_a_read_of_steps_that_was_given_up_reads_no_further(share: Frozen) -> None:
-    share.frozen = False
+    share.frozen, share.timeout_s = False, 0.5
     reader = Watchdog().watch(share, go_on).open("vm01/a")
     assert share.ended.acquire(timeout=5)
     share.frozen, body, looked = True, bytearray(b"------"), list[int]()
@@ -214,11 +214,11 @@ def test_a_read_of_steps_that_was_given_up_reads_no_further(share: Frozen) -> No
 
 
 def test_steps_that_come_slowly_are_waited_for_however_long_all_take(share: Frozen) -> None:
-    share.frozen, share.timeout_s, pause = False, 0.2, threading.Event()
+    share.frozen, share.timeout_s, pause = False, 1.0, threading.Event()
     reader = Watchdog().watch(share, go_on).open("vm01/a")
 
     def look(piece: memoryview) -> bytes:
-        pause.wait(0.1)
+        pause.wait(0.2)
         return bytes(piece)
 
     assert len(reader.read_steps(0, memoryview(bytearray(6)), 1, look, lambda: None)) == 6

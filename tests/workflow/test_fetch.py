@@ -359,6 +359,47 @@ def test_memory_that_a_read_that_hangs_may_still_write_into_is_used_for_nothing_
     whole(restore)
 
 
+class HangingInWrites(MemoryShare):
+    """A write that hangs is given up, and writes what lies in that memory by then, before the file is flushed."""
+
+    def __init__(self, hangs: int) -> None:
+        super().__init__({})
+        self.hangs = hangs
+        self.late: list[tuple[str, int, memoryview]] = []
+
+    def create(self, path: str, size: int) -> MemoryWriter:
+        super().create(path, size).close()
+        return HangingWriter(self, path, size)
+
+
+class HangingWriter(MemoryWriter):
+    def __init__(self, share: HangingInWrites, path: str, size: int) -> None:
+        super().__init__(share, path, size)
+        self.hanging = share
+        self.path = path
+
+    def write_from(self, offset: int, buffer: memoryview) -> None:
+        if self.hanging.hangs:
+            self.hanging.hangs -= 1
+            self.hanging.late.append((self.path, offset, memoryview(buffer)))
+            raise TransientError("it hangs")
+        super().write_from(offset, buffer)
+
+    def flush(self) -> None:
+        for path, offset, view in self.hanging.late:
+            if path == self.path:
+                self.hanging.store(path, offset, bytes(view))
+        super().flush()
+
+
+def test_memory_that_a_write_that_hangs_may_still_read_is_used_for_nothing_else(restore: Restore) -> None:
+    share = HangingInWrites(2)
+    restore.share = share
+    restore.run(threads=1)
+    assert len(share.late) == 2
+    whole(restore)
+
+
 def test_an_archived_object_is_told_before_anything_is_made(restore: Restore) -> None:
     restore.store.archived.add(restore.files[1].key)
     with pytest.raises(ArchivedError, match="brought back"):
