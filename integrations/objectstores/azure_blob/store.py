@@ -263,10 +263,10 @@ class AzureStore:
 
     def thaw(self, key: str, days: int) -> Thaw:  # noqa: ARG002 - what is set back stays there
         """By its tier, at the usual priority. Repeat: safe; one that is on its way goes on."""
-        if self._container.head(key, with_crc=False).is_archived:
+        is_archived = self._container.head(key, with_crc=False).is_archived
+        if is_archived:
             self._container.restore(key)
-        info = self._container.head(key, with_crc=False)
-        return Thaw(is_ready=not info.is_archived, words=f"within {REHYDRATION_H} hours")
+        return Thaw(is_ready=not is_archived, words=f"within {REHYDRATION_H} hours" if is_archived else "")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""

@@ -10,8 +10,8 @@ from typing import Any
 from bot.model import Content, ObjectInfo
 from integrations.objectstores.body import views_of
 from integrations.objectstores.s3.metadata import decode_metadata
+from integrations.objectstores.s3.options import ARCHIVES
 
-_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # GLACIER_IR is read at once
 # Source: "Understanding archive retrieval options", standard retrievals.
 _HOURS = {"GLACIER": 5, "INTELLIGENT_TIERING": 12, "DEEP_ARCHIVE": 12}
 _LONGEST_H = 12
@@ -71,7 +71,7 @@ def _is_archived(answer: Mapping[str, Any]) -> bool:
 
     Source: API_HeadObject, `x-amz-restore` and `x-amz-archive-status` (the archive tiers of INTELLIGENT_TIERING).
     """
-    lies_deep = answer.get("StorageClass") in _ARCHIVES or bool(answer.get("ArchiveStatus"))
+    lies_deep = answer.get("StorageClass") in ARCHIVES or bool(answer.get("ArchiveStatus"))
     return lies_deep and 'ongoing-request="false"' not in str(answer.get("Restore", ""))
 
 

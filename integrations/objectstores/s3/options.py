@@ -13,7 +13,7 @@ from integrations.objectstores.body import Pace, at_once
 
 LOCKS = ("GOVERNANCE", "COMPLIANCE")
 ENCRYPTIONS = ("AES256", "aws:kms")
-# What lies there is not read at once: no manifest, no restore, and nothing to copy from.
+# What lies there is not read at once (GLACIER_IR is): no manifest, no restore, and nothing to copy from.
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 _TAG_NAME = re.compile(r"(?!aws:)[\w +\-=.:/@]{1,128}")
 _TAG_VALUE = re.compile(r"[\w +\-=.:/@]{0,256}")
