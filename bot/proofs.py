@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.model import Damage, Proof, ProofKind, RecoveryPoint
+from bot.model import Damage, Proof, ProofKind
 
 _STRENGTH = {ProofKind.CHECKSUMS: 0, ProofKind.READ_BACK: 1, ProofKind.DRILL: 1}  # both have read it all
 _MOST_TOLD = 3
@@ -17,14 +17,6 @@ class Standing:
     proven: Proof | None = None  # the last good drill
     drilled: Proof | None = None  # the last drill, whatever came of it
     damage: Proof | None = None  # that it is not to be restored from
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A recovery point, and where it stands."""
-
-    point: RecoveryPoint
-    standing: Standing
 
 
 def standing(proofs: Iterable[Proof]) -> Standing:

@@ -65,7 +65,8 @@ class Questions:
                 raise _unknown(unit, vm)
             vms = tuple(one for uuid in uuids for one in unit.inventory.named(uuid))
             page = unit.lists.points(uuids, offset=offset, limit=limit)
-        return PointsOf(named=vm, vms=vms, uuids=uuids, page=page)
+            proofs = unit.proofs.of({point.transaction_id for point in page.rows})
+        return PointsOf(named=vm, vms=vms, uuids=uuids, page=page, proofs=proofs)
 
     def audit(
         self, what: str = "", since: datetime | None = None, *, offset: int = 0, limit: int = PAGE

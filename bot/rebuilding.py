@@ -1,7 +1,7 @@
 """The catalogue made again from a target alone: every manifest there is a recovery point, whoever made it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import manifest
 from bot.errors import IntegrityError, MissingError, OperatorError, TransientError
@@ -105,10 +105,11 @@ def _keep(db: Database, store: ObjectStore, point: RecoveryPoint, written: Manif
     once more when it is kept: a delete that begins after that finds it in the catalogue.
     """
     with db.unit() as unit:
-        is_known = unit.points.get(point.transaction_id, point.target) is not None
+        known = unit.points.get(point.transaction_id, point.target)
+        is_known = known is not None
         if not is_known and point.transaction_id in unit.transactions.going():
             return None
-        _put(unit, point, written)
+        _put(unit, replace(point, locked_until=known.locked_until if known else None), written)
     if is_known:
         return True
     is_kept = False

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bot.checksum import of_read, to_hex
 from bot.errors import IntegrityError
-from bot.model import StoredFile
+from bot.model import ObjectInfo, StoredFile
 from bot.ports import ObjectStore
 
 
@@ -13,8 +13,8 @@ def verify(
     file: StoredFile,
     check: Callable[[], None],
     on_read: Callable[[int], None] = lambda _size: None,
-) -> None:
-    """Ask the store anew whether it has the bytes that were read from the VMstore.
+) -> ObjectInfo:
+    """Ask the store anew whether it has the bytes that were read from the VMstore, and give what it tells.
 
     Where the store does not check CRCs itself, what it tells is no proof: then all is read back. check is called before
     each request and may raise Stopped; on_read after each piece, with its size. IntegrityError: size or CRC differ.
@@ -31,6 +31,7 @@ def verify(
             f"{_place(store, file)} has CRC-64 {to_hex(found)}, but what was read and sent has {to_hex(file.crc64)}. "
             "The object was damaged or changed; it must not be used."
         )
+    return info
 
 
 def _read_back(store: ObjectStore, file: StoredFile, check: Callable[[], None], on_read: Callable[[int], None]) -> int:

@@ -128,6 +128,8 @@ def _text_lines(card: Card) -> Iterator[str]:
         yield from (f"• {quiet(one_line(item))}" for item in items)
     for pick in card.picks:
         yield quiet(one_line(f"• {pick.title}: {' · '.join(pick.lines)}"))
+    if card.excerpt:
+        yield quiet(cut(card.excerpt, _EXCERPT))
     yield from map(quiet, card.closing)
 
 

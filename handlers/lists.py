@@ -1,17 +1,18 @@
 """The answers to questions, as tables for a person and as sheets for a spreadsheet."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot import durations
-from bot.model import AuditRow, Page, PointsOf, Protection, RecoveryPoint, SeenVm, Subject, VmKind, VmLine
+from bot.model import AuditRow, Page, Protection, RecoveryPoint, Subject, VmKind, VmLine
 from bot.questions import PAGE, Questions
 from bot.words import size_text
-from handlers import asked, ids, pictures
+from handlers import asked, ids, pictures, pointtables
 from handlers.asked import Inquiry
-from handlers.tables import Menu, Table, Turn
+from handlers.pointtables import ago, at
+from handlers.tables import Table, Turn
 
 SHEET_FROM = 100  # a list with more rows is sent as a file too
 MOST_ROWS = 20_000  # of one sheet
@@ -70,7 +71,7 @@ def _vms(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
 
 
 def _vm_row(line: VmLine, now: datetime) -> tuple[str, ...]:
-    newest = f"{_at(line.newest)}, {_ago(now, line.newest)}" if line.newest else _NONE
+    newest = f"{at(line.newest)}, {ago(now, line.newest)}" if line.newest else _NONE
     state = f"{_MARKS[line.protection]} {line.protection}"
     return line.vm.name, line.vm.vmstore, size_text(line.vm.used_bytes), state, newest, ", ".join(line.targets)
 
@@ -89,7 +90,7 @@ def _troubles(questions: Questions) -> tuple[str, ...]:
     if not looks:
         return ("The VMstores were not looked at yet; ask again in a minute.",)
     return tuple(
-        f"{look.vmstore} could not be asked since {_at(look.well_at) if look.well_at else 'the start'}: {look.error}"
+        f"{look.vmstore} could not be asked since {at(look.well_at) if look.well_at else 'the start'}: {look.error}"
         for look in looks
         if look.error
     )
@@ -117,57 +118,13 @@ def _vm_sheet(questions: Questions, inquiry: Inquiry, _now: datetime) -> tuple[t
 
 def _points(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
     found = questions.recovery_points(inquiry.text, offset=inquiry.offset)
-    several = len(found.uuids) > 1
-    columns = ("Taken", "Target", "Transaction", "Size", "Consistency", *(("VM",) if several else ()))
-    return Table(
-        kind="points",
-        title=_title(f"Recovery points of {inquiry.text}", found.page),
-        columns=columns,
-        rows=tuple(_point_row(point, now, several=several) for point in found.page.rows),
-        right=frozenset({3}),
-        total=found.page.total,
-        lines=_whose(found),
-        menu=_restores(found.page.rows, now),
-        turns=_turns(inquiry, found.page),
-    )
-
-
-def _restores(points: Sequence[RecoveryPoint], now: datetime) -> Menu | None:
-    """The form of a restore, from one of the rows; a point that is in several targets is there once."""
-    once = {point.transaction_id: point for point in points}
-    options = tuple((f"{_at(point.taken_at)}, {_ago(now, point.taken_at)} · {key}", key) for key, point in once.items())
-    return Menu(label="Restore…", action_id=ids.RESTORE_ROW, options=options) if options else None
-
-
-def _point_row(point: RecoveryPoint, now: datetime, *, several: bool) -> tuple[str, ...]:
-    taken = f"{_at(point.taken_at)}, {_ago(now, point.taken_at)}"
-    row = (taken, point.target, point.transaction_id, size_text(point.size), point.consistency)
-    return (*row, f"{point.vm_name} {point.vm_uuid}") if several else row
-
-
-def _whose(found: PointsOf) -> tuple[str, ...]:
-    if len(found.uuids) > 1:
-        words = f"{len(found.uuids)} VMs are or were called so; the last column tells them apart by uuid."
-        return (words, *(f"{vm.uuid}: {_where(vm)}" for vm in found.vms[:5]))
-    return tuple(f"{vm.name}: {_where(vm)}" for vm in found.vms[:5])
-
-
-def _where(vm: SeenVm) -> str:
-    gone = f", gone since {_at(vm.gone_at)}" if vm.gone_at else ""
-    return f"on {vm.vmstore}, {size_text(vm.used_bytes)} used{gone}"
+    title = _title(f"Recovery points of {inquiry.text}", found.page)
+    return pointtables.table(found, now, title=title, turns=_turns(inquiry, found.page))
 
 
 def _point_sheet(questions: Questions, inquiry: Inquiry, _now: datetime) -> tuple[tuple[Row, ...], int]:
-    page = questions.recovery_points(inquiry.text, limit=MOST_ROWS).page
-    header = ("taken_at", "target", "transaction", "vm", "uuid", "bytes", "consistency", "manifest")
-    rows = (
-        (
-            _iso(point.taken_at), point.target, point.transaction_id, point.vm_name, point.vm_uuid, point.size,
-            point.consistency, point.manifest_key,
-        )
-        for point in page.rows
-    )  # fmt: skip
-    return (header, *rows), page.total
+    found = questions.recovery_points(inquiry.text, limit=MOST_ROWS)
+    return pointtables.sheet(found), found.page.total
 
 
 # --- audit ---
@@ -181,7 +138,7 @@ def _audit(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
     columns = ("No.", "At (UTC)", "Who", "What", *(() if of_one else ("Transaction",)), "Details")
     return Table(
         kind="audit",
-        title=_title(f"Audit{about}{f' since {_at(since)}' if since else ''}, newest first", page),
+        title=_title(f"Audit{about}{f' since {at(since)}' if since else ''}, newest first", page),
         columns=columns,
         rows=tuple(_audit_row(row, of_one=of_one) for row in page.rows),
         right=frozenset({0}),
@@ -241,22 +198,8 @@ def _turns(inquiry: Inquiry, page: Page[VmLine] | Page[RecoveryPoint] | Page[Aud
     return (*((back,) if page.offset else ()), *((on,) if page.rows and page.end < page.total else ()))
 
 
-def _at(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
-
-
 def _iso(time: datetime | None) -> str:
     return time.isoformat() if time else ""
-
-
-def _ago(now: datetime, then: datetime) -> str:
-    """The largest unit is enough, since the time itself stands beside it."""
-    minutes = int((now - then).total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    if minutes < 60:
-        return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
 _TABLES: Mapping[str, Callable[[Questions, Inquiry, datetime], Table]] = {

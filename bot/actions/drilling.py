@@ -7,7 +7,7 @@ from bot.actions.restoring import folder_of
 from bot.errors import CloudyError, PermanentError, Stopped
 from bot.model import Alive, Json
 from bot.ports import Hypervisor
-from bot.words import duration_text
+from bot.words import rough_text
 
 # The end of what a console has shown: to a hypervisor it is a pattern like any other, and found in one pass.
 _TAIL = r"(?s)(?:.{1500}|\A.{1,1500})\Z"
@@ -56,9 +56,14 @@ def _awaited(context: Context, host: Hypervisor, inputs: Json) -> Alive:
 
 
 def _lifeless(host: Hypervisor, inputs: Json) -> PermanentError:
-    pattern, within = inputs["pattern"], duration_text(float(inputs["alive_s"]))
+    pattern, within = inputs["pattern"], rough_text(float(inputs["alive_s"]))
     console = _console(host, inputs["vm_id"])
-    missed = f"its console never showed “{pattern}”" if pattern else f"nothing in the guest answered {host.name}"
+    missed = (
+        f"its console never showed “{pattern}”"
+        if pattern
+        else f"nothing in the guest answered {host.name}, and the configuration (drills.patterns) names nothing that"
+        " its console would show"
+    )
     said = f" The last lines of its console were:\n{console}" if console else " Its console shows nothing, or has none."
     return PermanentError(
         f"No sign of life within {within}: {missed}.{said}", system=host.name, operation="look for a sign of life"

@@ -164,19 +164,23 @@ def _commit(
     context: Context, inputs: Json, target: ObjectStore, files: tuple[StoredFile, ...]
 ) -> tuple[RecoveryPoint, int]:
     """The recovery point, and its manifest's CRC."""
-    key = manifest.key(context.id)
+    key, locks = manifest.key(context.id), list[datetime]()
     if is_there(target, key):
         body = target.get(key)
     else:
         for position, file in enumerate(files):
             context.check()
-            verify_file(target, file, context.check)
+            info = verify_file(target, file, context.check)
+            locks += [info.locked_until] if info.locked_until else []
             context.progress(position + 1, len(files))
         context.check()
         body = manifest.encode(_manifest(context, inputs, target, files))
         _write(target, key, body, _metadata(context))
     taken, origin = decode(Snapshot, inputs["snapshot"]), decode(Vm, inputs["vm"]).origin
-    return _know(context, target, files, taken.taken_at, taken.consistency, origin), crc64(body)
+    known = _known(context, target, files, taken.taken_at, taken.consistency, origin)
+    point = replace(known, locked_until=max(locks, default=None))
+    context.catalogue.commit(point, files)
+    return point, crc64(body)
 
 
 def adopt(context: Context, target: ObjectStore) -> bool:
@@ -188,11 +192,12 @@ def adopt(context: Context, target: ObjectStore) -> bool:
         written = manifest.decode(target.get(manifest.key(context.id)))
     except MissingError:
         return False
-    _know(context, target, written.files, written.taken_at, written.consistency, written.vm.origin)
+    point = _known(context, target, written.files, written.taken_at, written.consistency, written.vm.origin)
+    context.catalogue.commit(point, written.files)
     return True
 
 
-def _know(
+def _known(
     context: Context,
     target: ObjectStore,
     files: tuple[StoredFile, ...],
@@ -200,7 +205,7 @@ def _know(
     consistency: str,
     origin: str,
 ) -> RecoveryPoint:
-    point = RecoveryPoint(
+    return RecoveryPoint(
         transaction_id=context.id,
         target=target.name,
         vm_uuid=context.transaction.vm_uuid,
@@ -213,8 +218,6 @@ def _know(
         vmstore=context.transaction.vmstore,
         installation=context.installation,
     )
-    context.catalogue.commit(point, files)
-    return point
 
 
 def _write(target: ObjectStore, key: str, body: bytes, metadata: dict[str, str]) -> None:

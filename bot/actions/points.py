@@ -7,7 +7,7 @@ from bot import manifest
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
 from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
-from bot.model import Bytes, Damage, Json, ObjectVersion, Proof, ProofKind, ResourceKind, StoredFile
+from bot.model import Bytes, Damage, Json, ObjectInfo, ObjectVersion, Proof, ProofKind, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.proofs import damage_text
 from bot.readback import Reading
@@ -40,16 +40,18 @@ def compare(context: Context, inputs: Json) -> Json:
     asked = 0
 
     def look(target: ObjectStore) -> None:
-        files = read_manifest(target, inputs["point"])[0].files
+        files, locks = read_manifest(target, inputs["point"])[0].files, list[datetime]()
 
         def ask(file: StoredFile) -> None:
             nonlocal asked
             asked += 1
-            _compare(context, target, file)
+            info = _compare(context, target, file)
+            locks.extend([info.locked_until] if info.locked_until else [])
             context.progress(asked, len(files) * len(inputs["targets"]))
 
         _all_good(files, ask)
         proof[target.name] = target.capabilities().proof
+        context.catalogue.locked(inputs["point"], target.name, max(locks, default=None))
 
     good, failed = _each(context, inputs["targets"], look, tell=_teller(context, inputs["point"]))
     return {"good": good, "failed": failed, "proof": proof}
@@ -256,14 +258,16 @@ def read_manifest(target: ObjectStore, point: str) -> tuple[manifest.Manifest, i
     return written, crc64(content)
 
 
-def _compare(context: Context, target: ObjectStore, file: StoredFile) -> None:
+def _compare(context: Context, target: ObjectStore, file: StoredFile) -> ObjectInfo:
     if target.capabilities().checks_crc:
-        verify_file(target, file, context.check)
-        return
+        return verify_file(target, file, context.check)
     context.check()
-    size = target.head(file.key).size
-    if size != file.size:
-        raise IntegrityError(f"{file.key} in target {target.name} has {size} bytes, the manifest says {file.size}.")
+    info = target.head(file.key)
+    if info.size != file.size:
+        raise IntegrityError(
+            f"{file.key} in target {target.name} has {info.size} bytes, the manifest says {file.size}."
+        )
+    return info
 
 
 def _all_good(files: Sequence[StoredFile], look: Callable[[StoredFile], None]) -> None:

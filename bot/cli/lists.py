@@ -1,6 +1,7 @@
 """`cloudy vms | points`: what there is and how it stands, from the local database alone."""
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -8,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli.common import ConfigOption, JsonOption, console, print_json, reading
-from bot.model import Page, RecoveryPoint, VmKind, VmLine
+from bot.model import Page, Proof, RecoveryPoint, VmKind, VmLine
 from bot.opening import service_for
-from bot.words import size_text
+from bot.proofs import Standing, damage_text, standings
+from bot.words import duration_text, size_text
 
 Limit = Annotated[int, typer.Option(min=1, help="How many rows.")]
 Offset = Annotated[int, typer.Option(min=0, help="From which row on; the first is 0.")]
@@ -50,20 +52,24 @@ def points(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> None:
-    """What a VM can be restored from, newest first."""
+    """What a VM can be restored from, newest first; when it was verified and proven, until when it is locked."""
     with reading(config) as (settings, db):
         found = service_for(settings, db).questions.recovery_points(vm, offset=offset, limit=limit)
+    known = standings(found.proofs)
     if as_json:
-        rows = [_point(point) for point in found.page.rows]
+        rows = [_point(point, known.get((point.transaction_id, point.target), Standing())) for point in found.page.rows]
         print_json({"total": found.page.total, "uuids": list(found.uuids), "recovery_points": rows})
         return
     if len(found.uuids) > 1:
         print(f"{len(found.uuids)} VMs are or were called so; the uuid tells them apart", file=sys.stderr)
-    table = Table("taken", "target", "transaction", "size", "consistency", "VM", "uuid")
+    table = Table("taken", "target", "transaction", "size", "consistency", "verified", "proven", "locked until", "VM")
     for point in found.page.rows:
-        taken, size = f"{point.taken_at:%Y-%m-%d %H:%M:%S}Z", size_text(point.size)
-        row = (taken, point.target, point.transaction_id, size, point.consistency, point.vm_name, point.vm_uuid)
-        table.add_row(*_plain(*row))
+        standing = known.get((point.transaction_id, point.target), Standing())
+        vm = f"{point.vm_name} {point.vm_uuid}" if len(found.uuids) > 1 else point.vm_name
+        row = (point.target, point.transaction_id, size_text(point.size), point.consistency)
+        table.add_row(
+            *_plain(_time(point.taken_at), *row, _verified(standing), _proven(standing), _time(point.locked_until), vm)
+        )
     console().print(table)
     _tell_rest(found.page)
 
@@ -84,7 +90,40 @@ def _vm(line: VmLine) -> dict[str, Any]:
     }
 
 
-def _point(point: RecoveryPoint) -> dict[str, Any]:
+def _time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}Z" if time else ""
+
+
+def _verified(standing: Standing) -> str:
+    if standing.damage:
+        return f"damaged: {damage_text(standing.damage.damage) or standing.damage.why}"
+    return f"{_time(standing.verified.at)} {standing.verified.kind}" if standing.verified else "when made"
+
+
+def _proven(standing: Standing) -> str:
+    proven, drilled = standing.proven, standing.drilled
+    rto = f", RTO {duration_text(proven.rto.seconds)}" if proven and proven.rto else ""
+    good = f"{_time(proven.at)}{rto}" if proven else "never"
+    return f"{good}; failed {_time(drilled.at)}" if drilled and not drilled.is_good else good
+
+
+def _proof(proof: Proof | None) -> dict[str, Any] | None:
+    return (
+        None
+        if proof is None
+        else {
+            "at": proof.at.isoformat(),
+            "how": proof.kind.value,
+            "good": proof.is_good,
+            "why": proof.why,
+            "transaction": proof.run,
+            "rto_s": round(proof.rto.seconds, 1) if proof.rto else None,
+            "sign": proof.sign,
+        }
+    )
+
+
+def _point(point: RecoveryPoint, standing: Standing) -> dict[str, Any]:
     return {
         "taken": point.taken_at.isoformat(),
         "target": point.target,
@@ -94,6 +133,11 @@ def _point(point: RecoveryPoint) -> dict[str, Any]:
         "bytes": point.size,
         "consistency": point.consistency,
         "manifest": point.manifest_key,
+        "verified": _proof(standing.verified),
+        "damaged": _proof(standing.damage),
+        "proven": _proof(standing.proven),
+        "drilled": _proof(standing.drilled),
+        "locked_until": point.locked_until.isoformat() if point.locked_until else None,
     }
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from bot.model.inventory import SeenVm
+from bot.model.proofs import Proof
 from bot.model.systems import RecoveryPoint
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class PointsOf:
     vms: tuple[SeenVm, ...]  # as far as the inventory knows them
     uuids: tuple[str, ...]
     page: Page[RecoveryPoint]
+    proofs: tuple[Proof, ...] = ()  # of those on the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

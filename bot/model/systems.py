@@ -297,6 +297,7 @@ class RecoveryPoint:
     origin: str = ""  # name of the VM that its VM was cloned from
     vmstore: str = ""  # that the VM was on; "": from before this was kept
     installation: str = ""  # that made it; "": likewise
+    locked_until: datetime | None = None  # as it was when its objects were asked last; None: not locked, or not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

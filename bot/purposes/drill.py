@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.model import Bytes, Proof, ProofKind, Rto, State, Step, StepState, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
-from bot.words import duration_text, size_text
+from bot.words import duration_text, rough_text, size_text
 
 _PARTS = {  # of the RTO: words -> the step that it begins with, and the one that it ends with
     "thaw": ("thaw", "thaw"),
@@ -100,7 +100,8 @@ def _registered(step: Step) -> str:
 
 def _lives(step: Step) -> str:
     told = step.outputs
-    said = f"It lives, by its {told.get('sign', '')}, {duration_text(float(told.get('seconds', 0.0)))} after the wish."
+    after = duration_text(float(told.get("seconds", 0.0)))
+    said = f"It lives, by its {told.get('sign', '')}, {after} after it was asked for."
     console = str(told.get("console", ""))
     return f"{said}\n{console}" if console else said
 
@@ -142,7 +143,7 @@ def _heads(transaction: Transaction) -> Facts:
 
 def _wanted(transaction: Transaction) -> str:
     pattern = str(transaction.request.get("pattern", ""))
-    within = duration_text(float(transaction.request.get("alive_s", 0)))
+    within = rough_text(float(transaction.request.get("alive_s", 0)))
     what = f"“{pattern}” on its console, or what runs in the guest" if pattern else "what runs in the guest"
     return f"{what}, within {within}"
 

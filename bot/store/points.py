@@ -30,6 +30,7 @@ class Points:
                 origin=point.origin,
                 vmstore=point.vmstore,
                 installation=point.installation,
+                locked_until=point.locked_until,
             )
         )
         self._session.flush()
@@ -145,4 +146,5 @@ def point_of(row: PointRow) -> RecoveryPoint:
         origin=row.origin,
         vmstore=row.vmstore,
         installation=row.installation,
+        locked_until=row.locked_until,
     )

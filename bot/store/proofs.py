@@ -9,7 +9,7 @@ from bot.codec import decode, encode
 from bot.model import Proof, ProofKind
 from bot.store.rows import ProofRow
 
-_MOST = 1000  # of one answer
+_MOST = 20_000  # of one answer
 
 
 class Proofs:
@@ -42,7 +42,7 @@ class Proofs:
         return True
 
     def of(self, points: Collection[str]) -> tuple[Proof, ...]:
-        """Give those of these recovery points, newest first; the last thousand of them."""
+        """Give those of these recovery points, newest first; the last 20,000 of them."""
         rows = self._session.exec(
             select(ProofRow).where(col(ProofRow.point).in_(points)).order_by(col(ProofRow.number).desc()).limit(_MOST)
         )

@@ -151,6 +151,7 @@ class PointRow(Table, table=True):
     origin: str = Field(default="", index=True)  # name of the VM that its VM was cloned from
     vmstore: str = ""
     installation: str = ""
+    locked_until: datetime | None = None
 
 
 class ProofRow(Table, table=True):

@@ -232,7 +232,7 @@ def test_recovery_points_of_two_vms_of_one_name_are_told_apart_by_uuid(world: Wo
             )  # fmt: skip
             unit.points.put(point)
     assert "Recovery points of vm01: 2" in world.typed("/cloudy points vm01")
-    assert [row[5]["text"] for row in world.table()["rows"]] == ["VM", "vm01 new", "vm01 old"]
+    assert [row[-1]["text"] for row in world.table()["rows"]] == ["VM", "vm01 new", "vm01 old"]
     assert "2 VMs are or were called so" in rows(world.slack, "response_url")[0]["args"]["text"]
     assert "No VM called nope" in world.typed("/recovery-points nope")
     assert "Say which VM" in world.typed("/recovery-points")

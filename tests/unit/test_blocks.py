@@ -261,3 +261,14 @@ def test_a_view_is_final_when_nothing_in_it_can_move() -> None:
     assert is_final({**ROOT, "state": "stopped"})
     assert not is_final(ROOT)
     assert of_view({"kind": "receipt", "headline": "x"}).closing == ("Nothing is left behind.",)
+
+
+def test_what_a_console_printed_stands_line_by_line_and_pings_nobody() -> None:
+    text = "It lives, by its console.\nlogin: <!channel>\n  *bold*\x1b[2J"
+    view: dict[str, Any] = {"kind": "milestone", "transaction": "t", "step": "prove", "level": "ok", "text": text}
+    rich = blocks.render(view, blocks.PLAN)
+    (shown,) = [block for block in rich.blocks if "preformatted" in str(block)]
+    assert shown["elements"][0]["elements"][0]["text"] == "login: <!channel>\n  *bold* [2J"
+    assert "login: &lt;!channel&gt;" in rich.text
+    plain = blocks.render(view, blocks.SECTIONS)
+    assert any(block.get("text", {}).get("text", "").startswith("login: <!channel>\n") for block in plain.blocks)
