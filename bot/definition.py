@@ -112,10 +112,9 @@ def examine(
     sizes = {entry.path: entry.size for entry in entries if not entry.is_dir}
     skipped = {name: reason for name in sizes if (reason := _reason_to_skip(name))}
     wanted = {name: size for name, size in sizes.items() if name not in skipped}
-    search = _Search(wanted, texts, was_started=bool(skipped) or any(_is_log(name) for name in wanted))
+    homes = frozenset(posixpath.dirname(disk.path) for disk in disks) - {""}
+    search = _Search(wanted, texts, heads, homes, was_started=bool(skipped) or any(_is_log(name) for name in wanted))
     search.run(disks)
-    for name in sorted(heads):
-        search.image(name, images.wanted_by(heads[name]), disks)
     search.problems += [
         f"the name {_readable(name)} is not valid Unicode; rename it" for name in sizes if not _is_text(name)
     ]
@@ -135,6 +134,8 @@ class _Search:
 
     sizes: Mapping[str, int]
     texts: Mapping[str, str]
+    heads: Mapping[str, bytes]
+    homes: frozenset[str]  # the VM's own directories on the export, as the VMstore tells them
     was_started: bool  # by what lies beside the definition: a log, swap or a lock
     problems: list[str] = field(default_factory=list)
     extents: dict[str, int] = field(default_factory=dict)
@@ -208,6 +209,8 @@ class _Search:
             self.problems.append(f"{name} ({key}) is not a disk descriptor that can be read")
         elif not self.sizes[name]:
             self.problems.append(f"{name} ({key}) is empty")
+        else:
+            self.image(name)
 
     def descriptor(self, name: str, text: str) -> None:
         extents = list(_EXTENT.finditer(text))
@@ -220,21 +223,23 @@ class _Search:
             self.find(tracking, name, "change tracking")
         self.parent(name, settings)
 
-    def image(self, name: str, wanted: Iterable[str], disks: Sequence[Disk]) -> None:
-        """A qcow2 image whose other files are elsewhere, like a template that many VMs are built on, is no whole disk.
+    def image(self, name: str) -> None:
+        """A qcow2 image that is built on files elsewhere, like a template of many VMs, is no whole disk.
 
         A full path is the one that the host has; below the VM's own directory it is in the clone.
         """
-        for value in wanted:
-            homes = {posixpath.dirname(disk.path) for disk in disks} - {""}
-            inside = [value.partition(f"/{home}/")[2] for home in homes if value.startswith("/")]
+        for value in images.wanted_by(self.heads.get(name, b"")):
+            inside = [value.partition(f"/{home}/")[2] for home in self.homes if value.startswith("/")]
             place = next(filter(None, inside), posixpath.join(posixpath.dirname(name), value))
-            if posixpath.normpath(place) not in self.sizes:
-                named = _readable(value) or "a file without name"
-                self.problems.append(
-                    f"{name} is built on {named}, which is not in the VM's own directory: without that file a copy is"
-                    f" no disk. {_FLATTEN}"
-                )
+            found = posixpath.normpath(place)
+            if found in self.sizes:
+                self.disk(found, f"which {name} is built on", must_describe=False)
+                continue
+            named = _readable(value) or "a file without name"
+            self.problems.append(
+                f"{name} is built on {named}, which is not in the VM's own directory: without that file a copy is no"
+                f" disk. {_FLATTEN}"
+            )
 
     def extent(self, descriptor: str, found: re.Match[str]) -> None:
         sectors, kind, file_name, offset = int(found[1]), found[2].upper(), found[3], int(found[4] or 0)

@@ -75,16 +75,18 @@ def test_a_vm_whose_files_were_destroyed_comes_back_from_copies_and_boots(tmp_pa
         assert len(said.encode()) <= 2048
 
 
-def test_an_image_and_the_one_below_it_come_back(world: LibvirtWorld) -> None:
+@pytest.mark.parametrize("named", ["base.qcow2", "/gone/vm01/base.qcow2"])
+def test_an_image_and_the_one_below_it_come_back(world: LibvirtWorld, named: str) -> None:
     spec = world.copied("vm01", "vm01-restored")
     folder = world.export / spec.directory
     (folder / "vm01.qcow2").rename(folder / "base.qcow2")
-    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "vm01.qcow2"]
+    create = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", named, "-F", "qcow2", "vm01.qcow2", "16M"]
     subprocess.run(create, cwd=folder, check=True)
     hypervisor = world.open()
-    with pytest.raises(PermanentError, match=r"base\.qcow2, which is not among the restored"):
+    with pytest.raises(PermanentError, match=r"base\.qcow2"):
         hypervisor.register_vm(LABEL, spec)
     made = hypervisor.register_vm(LABEL, replace(spec, files=(*spec.files, f"{spec.directory}/base.qcow2")))
+    assert any("rebase -u -b base.qcow2" in note for note in made.notes) == named.startswith("/")
     hypervisor.power_on(made.id)
     assert world.marker in seen(hypervisor, made.id, world.marker)
 

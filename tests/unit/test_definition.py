@@ -390,6 +390,11 @@ def test_an_image_in_the_middle_of_a_chain_is_looked_at_whatever_it_is_called() 
         of_kvm({"kvm01.qcow2": qcow2(data=b"gone")})
 
 
+def test_an_image_that_no_disk_needs_is_not_judged() -> None:
+    heads = {"kvm01.qcow2": qcow2(), "old.qcow2": qcow2(b"/images/base.qcow2")}
+    assert of_kvm(heads) == ("kvm01.qcow2", "old.qcow2")
+
+
 def test_heads_are_wanted_of_files_that_may_be_images_only() -> None:
     names = {"a.qcow2": 9, "b.snap1": 9, "c.img": 9, "d": 9, "empty": 0, "e.raw": 9, "f-flat.vmdk": 9, "g.vmx": 9}
     names |= {"h.VHDX": 9, "i.lck": 9, "j_VARS.fd": 9}

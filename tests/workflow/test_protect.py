@@ -1,6 +1,7 @@
 """The protect workflow on memory adapters: the good day, Stop, failures, joins; what is told and what is left."""
 
 import json
+import struct
 import tomllib
 from pathlib import Path
 
@@ -169,6 +170,19 @@ def test_a_vm_with_a_missing_file_is_not_uploaded(house: House) -> None:
     assert "vm01-flat.vmdk" in done.failure.what
     assert house.targets["s3"].sent == []
     assert house.left() == []
+
+
+def test_a_disk_that_is_built_on_a_file_elsewhere_is_not_uploaded(house: House) -> None:
+    base = b"/mnt/templates/base.qcow2"
+    head = struct.pack(">4sIQI", b"QFI\xfb", 2, 72, len(base)).ljust(72, b"\0")
+    house.share.files["vm01/vm01.qcow2"] = head + base
+    house.share.files["vm01/vm01.vmx"] += b'scsi0:1.fileName = "vm01.qcow2"\n'
+    done = house.protect()
+    assert done.failure is not None
+    assert done.failure.kind == "NotRestorable"
+    assert "built on /mnt/templates/base.qcow2" in done.failure.what
+    assert house.targets["s3"].sent == []
+    assert house.left() == ["file vm01/vm01.qcow2"]  # the VM's own
 
 
 def test_a_byte_flipped_in_the_store_behind_cloudys_back_fails_the_verification(house: House) -> None:

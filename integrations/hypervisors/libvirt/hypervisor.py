@@ -7,7 +7,7 @@ whoever asks at the same time.
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from integrations.hypervisors.libvirt.console import Consoles
 
 T = TypeVar("T")
 _START_FACTOR = 4  # a start may take as many times the time-out of a call: memory is made, files are opened
+_TELLS_CHAINS = (6_000_000, 4_002_000)  # libvirt and QEMU: QEMU is told the whole chain, and looks for none
 _NAME = re.compile(r"[^/\x00-\x1f]{1,255}")
 
 
@@ -212,11 +213,13 @@ class LibvirtHypervisor:
         here = {path.removeprefix(f"{spec.directory}/"): place for path, place in full.items()}
         heads = files.heads_of(line, label, full.values())
         disks = definition.disks_of(root, here, shape.disks)
+        is_told = line.getLibVersion() >= _TELLS_CHAINS[0] and line.getVersion() >= _TELLS_CHAINS[1]
+        chains = {path: _chain(path, form, heads, takes_paths=is_told) for path, form in disks.values()}
         wanted = definition.Wanted(
             label=label,
             name=spec.name,
             files=here,
-            chains={path: _chain(path, form, heads) for path, form in disks.values()},
+            chains=chains,
             protected=shape.disks,
             networks=spec.networks,
             known_networks=frozenset(network.name() for network in line.listAllNetworks()),
@@ -224,7 +227,8 @@ class LibvirtHypervisor:
             keeps_identity=spec.keeps_identity,
             domain_type=self._domain_type,
         )
-        return definition.adapted(root, wanted)
+        text, notes = definition.adapted(root, wanted)
+        return text, (*notes, *_moved(chains, heads))
 
     def _check(self, spec: RegisterSpec) -> None:
         """What must be so of any spec, whoever made it."""
@@ -273,14 +277,27 @@ class LibvirtHypervisor:
         return PermanentError(f"{self.name}: {why}.", system=self.name, operation="registering a VM")
 
 
-def _chain(path: str, form: str, heads: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+def _chain(path: str, form: str, heads: Mapping[str, bytes], *, takes_paths: bool) -> tuple[tuple[str, str], ...]:
     """An image and those below it by full path; only files of its own folder are looked at."""
     folder, _, name = path.rpartition("/")
     near = {each.rpartition("/")[2]: head for each, head in heads.items() if each.rpartition("/")[0] == folder}
     try:
-        return tuple((f"{folder}/{each}", kind) for each, kind in images.chain_of(name, form, near))
+        return tuple(
+            (f"{folder}/{each}", kind) for each, kind in images.chain_of(name, form, near, takes_paths=takes_paths)
+        )
     except images.BadImage as error:
         raise images.BadImage(f"{name}: {error}") from error
+
+
+def _moved(chains: Mapping[str, tuple[tuple[str, str], ...]], heads: Mapping[str, bytes]) -> Iterator[str]:
+    """What people must know of images that name another place than the one where they are used now."""
+    for path, form in {image for chain in chains.values() for image in chain}:
+        image, name = images.examine(form, heads[path], takes_paths=True), path.rpartition("/")[2]
+        if image.path:
+            yield (
+                f"{name} is built on the {image.backing} beside it, though it names {image.path}: before anything but this"
+                f" VM uses it, `qemu-img rebase -u -b {image.backing} -F {image.backing_format} {name}`"
+            )
 
 
 def _told(domain: Any) -> Registered | None:

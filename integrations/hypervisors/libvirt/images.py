@@ -32,42 +32,52 @@ class Image:
     """What one image wants besides itself: names of files in its own folder."""
 
     backing: str = ""
+    path: str = ""  # the full path by which it names its backing file, if it does
     backing_format: str = ""
     extents: tuple[str, ...] = ()
     looked_into: frozenset[str] = frozenset()  # those of the extents that QEMU reads as images
 
 
-def examine(form: str, head: bytes) -> Image:
-    """Look at the first HEAD bytes of an image that is to be used in that format. BadImage."""
+def examine(form: str, head: bytes, *, takes_paths: bool = False) -> Image:
+    """Look at the first HEAD bytes of an image that is to be used in that format. BadImage.
+
+    takes_paths: a full path of a backing file, as libvirt's snapshots write it, counts by its name alone. Only where
+    QEMU is told the whole chain: else it goes by the path.
+    """
     if form == "raw":
         return Image()
     if form == "qcow2":
-        return _qcow2(head)
+        return _qcow2(head, takes_paths=takes_paths)
     if form == "vmdk":
         return _vmdk(head)
     raise BadImage(f"its format {form!r} is none of {', '.join(FORMATS)}")
 
 
-def chain_of(name: str, form: str, heads: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+def chain_of(
+    name: str, form: str, heads: Mapping[str, bytes], *, takes_paths: bool = False
+) -> tuple[tuple[str, str], ...]:
     """The image and those below it, as (name, format), the top first; heads: of all files of the folder. BadImage."""
     chain: list[tuple[str, str]] = []
+    path = ""
     while name:
         if name not in heads:
-            raise BadImage(f"it wants the file {name}, which is not among the restored ones")
+            raise BadImage(
+                _outside(path) if path else f"it wants the file {name}, which is not among the restored ones"
+            )
         if any(name == seen for seen, _ in chain):
             raise BadImage(f"it wants {name} twice")
-        image = examine(form, heads[name])
+        image = examine(form, heads[name], takes_paths=takes_paths)
         for extent in image.extents:
             if extent not in heads:
                 raise BadImage(f"it wants the file {extent}, which is not among the restored ones")
             if extent in image.looked_into:
                 _must_be_itself(extent, heads[extent])
         chain.append((name, form))
-        name, form = image.backing, image.backing_format
+        name, form, path = image.backing, image.backing_format, image.path
     return tuple(chain)
 
 
-def _qcow2(head: bytes) -> Image:
+def _qcow2(head: bytes, *, takes_paths: bool) -> Image:
     if len(head) < 72 or head[:4] != _QCOW2:
         raise BadImage("it is no qcow2 image, which it should be")
     version, at, length = struct.unpack_from(">IQI", head, 4)
@@ -81,9 +91,11 @@ def _qcow2(head: bytes) -> Image:
         return Image()
     if not 0 < length <= 1023 or at + length > len(head):
         raise BadImage("its header is damaged")
-    backing = _plain(head[at : at + length])
+    named = head[at : at + length]
+    is_path = takes_paths and named[:1] == b"/"
+    backing = _plain(named.rpartition(b"/")[2] if is_path else named)
     form = _backing_format(head, struct.unpack_from(">I", head, 100)[0] if version == 3 else 72, at)
-    return Image(backing=backing, backing_format=form)
+    return Image(backing=backing, backing_format=form, path=named.decode("utf-8", "replace") if is_path else "")
 
 
 def _backing_format(head: bytes, at: int, end: int) -> str:
@@ -146,5 +158,9 @@ def _plain(name: bytes) -> str:
     except UnicodeDecodeError:
         text = ""
     if not _PLAIN.fullmatch(text) or text in (".", ".."):
-        raise BadImage(f"it names a file outside of its folder: {name.decode('utf-8', 'replace')!r}")
+        raise BadImage(_outside(name.decode("utf-8", "replace")))
     return text
+
+
+def _outside(path: str) -> str:
+    return f"it names a file outside of its folder: {path!r}"
