@@ -308,9 +308,12 @@ def remove_folder(context: Context, resource: Resource) -> bool:
 
 
 def _check_unused(context: Context, vmstore: str, name: str) -> None:
-    """PermanentError: a VM of that name or in that folder lives; not this restore's, whose registration went first."""
-    check_unused(context.session(vmstore), vmstore, name, _REMOVE)
+    """PermanentError: a VM of that name or in that folder lives; not this restore's, whose registration went first.
+
+    A VMstore may list that one for a while, or for its files alone: who says whether it lives is the hypervisor.
+    """
     host = context.hypervisor(vmstore)
+    check_unused(context.session(vmstore), vmstore, name, _REMOVE, gone=name if host is not None else "")
     if host is not None and host.find(name):
         raise PermanentError(
             f"{host.name} has a VM called {name}, which Cloudy did not register: unregister it first.",

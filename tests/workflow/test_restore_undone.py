@@ -190,6 +190,17 @@ def test_files_of_a_vm_that_somebody_registered_by_hand_stay(tmp_path: Path) -> 
     assert left(house) == []
 
 
+def test_what_a_vmstore_lists_for_its_files_alone_goes_where_the_hypervisor_knows_no_vm_of_the_name(
+    tmp_path: Path,
+) -> None:
+    house, _host = protected_with_host(tmp_path)
+    transaction = placed_and_dead(house)
+    house.array.registered.add("vm01-restored")
+    assert stop(house, transaction).left_behind == ()
+    assert files_in(house, "vm01-restored") == {}
+    assert left(house) == []
+
+
 def test_files_of_a_vm_that_the_hypervisor_knows_by_another_s_hand_stay(tmp_path: Path) -> None:
     house, host = protected_with_host(tmp_path)
     transaction = placed_and_dead(house)
