@@ -26,7 +26,12 @@ LAB = "<network><name>lab</name><bridge name='cloudy-lab'/><ip address='192.0.2.
 
 def require_libvirt() -> None:
     """Skip where it cannot run; in CI, as root, that is a failure."""
-    lacking = PrivateLibvirt.missing() or ("" if find_spec("libvirt") else "the library, `pip install '.[libvirt]'`")
+    lacking = "" if os.geteuid() == 0 else "root"
+    lacking = (
+        lacking
+        or PrivateLibvirt.missing()
+        or ("" if find_spec("libvirt") else "the library, `pip install '.[libvirt]'`")
+    )
     if lacking:
         say = pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip
         say(f"libvirt cannot run here: {lacking}")

@@ -29,8 +29,8 @@ class KvmPlace:
     @property
     def cure(self) -> str:
         """What is to be done so that VMs can be booted here."""
-        if self.missing == ["root"]:
-            return "only root can start libvirt's daemon apart from the machine's own"
+        if self.missing == ["root, or user namespaces"]:
+            return "start the demo as root, or let users have namespaces (sysctl kernel.unprivileged_userns_clone=1)"
         return f"as root apt-get install {_PACKAGES}, then pip install 'cloudy[libvirt]'"
 
     def start(self, export: Path) -> None:

@@ -39,7 +39,7 @@ class LibvirtOnDemand:
     @property
     def url(self) -> str:
         """What libvirt's clients dial."""
-        return f"qemu+unix:///system?socket={quote(str(self._socket))}"
+        return f"qemu+unix:///{self._daemon.kind}?socket={quote(str(self._socket))}"
 
     @property
     def _socket(self) -> Path:
@@ -56,7 +56,7 @@ class LibvirtOnDemand:
         place.write_text(xml)
 
     def _definition(self, name: str) -> Path:
-        return self.folder / "etc" / "qemu" / f"{name}.xml"
+        return self._daemon.definitions / f"{name}.xml"
 
     def undefine(self, name: str) -> None:
         """Forget a VM, off first if it is on; one that is not known is fine. OSError: it would not."""
@@ -108,7 +108,7 @@ class LibvirtOnDemand:
         far = socket.socket(socket.AF_UNIX)
         try:
             self._wake()
-            far.connect(str(self.folder / "run" / "libvirt-sock"))
+            far.connect(str(self._daemon.socket))
         except (OSError, RuntimeError):
             far.close()
             line.close()
