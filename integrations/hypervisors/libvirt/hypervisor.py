@@ -295,8 +295,8 @@ def _moved(chains: Mapping[str, tuple[tuple[str, str], ...]], heads: Mapping[str
         image, name = images.examine(form, heads[path], takes_paths=True), path.rpartition("/")[2]
         if image.path:
             yield (
-                f"{name} is built on the {image.backing} beside it, though it names {image.path}: before anything but this"
-                f" VM uses it, `qemu-img rebase -u -b {image.backing} -F {image.backing_format} {name}`"
+                f"{name} is built on the {image.backing} beside it, though it names {image.path}: before anything but"
+                f" this VM uses it, `qemu-img rebase -u -b {image.backing} -F {image.backing_format} {name}`"
             )
 
 
