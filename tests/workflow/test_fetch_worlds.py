@@ -311,7 +311,7 @@ def test_each_file_is_fetched_by_what_its_manifest_says_of_its_content() -> None
     """The same key with other content, and the manifest that belongs to it: nothing is kept from before."""
     dice = random.Random(3)
     world = World(dice, checks_crc=True)
-    world.restore.watch(CrashAt(24))
+    world.restore.watch(CrashAt(20))
     with pytest.raises(Crash):
         world.run()
     reborn(world.restore)
