@@ -165,7 +165,7 @@ def _vm(line: VmLine, kept: Kept | None, may_restore: bool) -> Json:
 
 def _kept(kept: Kept) -> str:
     count = "1 recovery point" if kept.points == 1 else f"{kept.points} recovery points"
-    verified = f"verified {_at(kept.verified_at)}" if kept.verified_at else "never verified"
+    verified = f"verified {_at(kept.verified_at)}" if kept.verified_at else "not verified since"
     proven = f"proven by a drill {_at(kept.proven_at)}" if kept.proven_at else "never proven by a drill"
     return f"{count}, {verified}, {proven}"
 

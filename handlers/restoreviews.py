@@ -16,6 +16,7 @@ from bot.ways import SNAPSHOT
 from bot.ways import TARGET as TARGET_WAY
 from bot.words import size_text
 from handlers import ids
+from handlers.pointtables import ago
 from handlers.views import input_block, modal, option, plain
 
 TITLE = "Restore a VM"
@@ -77,23 +78,17 @@ def newest_good(points: Sequence[KeptPoint]) -> str:
     return next((point.id for point in points if not point.flaw), "")
 
 
-def standing(point: KeptPoint) -> str:
+def standing(point: KeptPoint, now: datetime) -> str:
     """What is known of a recovery point beside its time and size."""
     if point.flaw:
         return "❌ not good: it was found damaged, or is being deleted"
-    proven = (f"✅ proven {_day(point.proven_at)}",) if point.proven_at else ()
-    verified = (f"verified {_day(point.verified_at)}",) if point.verified_at else ()
-    return " · ".join([", ".join(point.targets), *(proven or verified or ("not verified yet",))])
-
-
-def ago(now: datetime, then: datetime) -> str:
-    """The largest unit is enough, since the time itself stands beside it."""
-    minutes = int((now - then).total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    if minutes < 60:
-        return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
+    if point.proven_at:
+        found = f"✅ proven {_day(point.proven_at)}"
+    else:
+        found = f"verified {_day(point.verified_at)}" if point.verified_at else "verified when it was made"
+    is_locked = point.locked_until is not None and point.locked_until > now
+    lock = (f"🔒 until {_day(point.locked_until)}",) if is_locked and point.locked_until else ()
+    return " · ".join([found, *lock, ", ".join(point.targets)])
 
 
 def _vm(form: RestoreForm) -> Json:
@@ -135,7 +130,7 @@ def _points(form: RestoreForm) -> Iterator[Json]:
 def _point_option(point: KeptPoint, form: RestoreForm) -> Json:
     good = " · newest good one" if point.id == newest_good(form.points) else ""
     said = f"{_at(point.taken_at)} · {ago(form.now, point.taken_at)} · {size_text(point.size)}{good}"
-    return option(said, point.id, standing(point))
+    return option(said, point.id, standing(point, form.now))
 
 
 def _vmstore(form: RestoreForm) -> Json:
