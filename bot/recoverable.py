@@ -53,6 +53,7 @@ class KeptPoint:
     flaw: str = ""  # why it is not to be restored from
     verified_at: datetime | None = None  # when it was found whole last, in any of its targets
     proven_at: datetime | None = None  # when it was restored and lived last, likewise
+    locked_until: datetime | None = None  # the latest lock of any of its targets, as far as it was seen
 
 
 class Recoverable:
@@ -179,6 +180,7 @@ def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...
                 consistency=there[0].consistency,
                 targets=tuple(point.target for point in there),
                 flaw=flaws.get(key, ""),
+                locked_until=max((point.locked_until for point in there if point.locked_until), default=None),
                 verified_at=looked.get(key, _Looked()).verified_at,
                 proven_at=looked.get(key, _Looked()).proven_at,
             )

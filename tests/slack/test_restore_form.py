@@ -265,6 +265,7 @@ def test_every_view_is_one_that_slack_takes(world: World) -> None:
             id=f"20261101T0000{i:02d}Z-abcdef", vm_uuid=vm.uuid, taken_at=NOW - timedelta(hours=i), size=1 << 60,
             consistency="crash", targets=tuple(f"target-{each}" for each in range(20)),
             flaw="damaged" if i % 2 else "", verified_at=NOW if i % 3 else None, proven_at=NOW if i % 5 else None,
+            locked_until=NOW + timedelta(days=9) if i % 4 else None,
         )
         for i in range(150)
     )  # fmt: skip
@@ -340,7 +341,7 @@ def test_the_app_home_opens_it_too_for_a_vm_or_for_any_and_tells_what_became_of_
     point = world.point("vm01", "uuid-vm01", 3)
     world.looked("vm01", point, ProofKind.DRILL)
     assert world.slack.open_home("alice").ok
-    until(lambda: "1 recovery point, never verified, proven" in (world.slack.home("alice") or ""), "the App Home")
+    until(lambda: "1 recovery point, not verified since, proven" in (world.slack.home("alice") or ""), "the App Home")
     assert world.slack.click("alice", "Restore a VM", "home").ok
     world.await_form()
     assert "Recovery point" not in (world.slack.modal("alice") or "")

@@ -78,7 +78,7 @@ def test_a_vm_that_has_recovery_points_can_be_restored_from_there_by_who_may() -
     assert [each["accessibility_label"] for each in accessories] == ["Restore vm01", "Restore vm02"]
     assert "3 recovery points, verified 23 Nov 14:22 UTC, never proven by a drill" in words(may)
     proven = replace(may, shared=replace(may.shared, kept={"u": Kept(points=1, proven_at=NOW)}))
-    assert "1 recovery point, never verified, proven by a drill 23 Nov 14:22 UTC" in words(proven)
+    assert "1 recovery point, not verified since, proven by a drill 23 Nov 14:22 UTC" in words(proven)
     may_not = replace(may, may_restore=False)
     assert buttons(may_not) == ["Protect a VM"]
     assert not [block for block in draw(may_not)["blocks"] if "accessory" in block]
