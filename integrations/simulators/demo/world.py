@@ -112,8 +112,11 @@ class World:
         self.bot.wait_ready()
 
     def touch(self, vm: str, percent: float, run_bytes: int) -> int:
-        """Change a share of a VM's first disk and give the bytes changed. LookupError: no such VM."""
-        return sample_vms.touch(self._home_of(vm).export, vm, percent, run_bytes)
+        """Change a share of a VM's first disk and give the bytes changed. LookupError: no such VM, or it boots by itself."""
+        export = self._home_of(vm).export
+        if not any((export / vm).glob("*.vmx")):
+            raise LookupError(f"{vm} boots from its disk, which is left as it is: touch another VM")
+        return sample_vms.touch(export, vm, percent, run_bytes)
 
     def clone(self, vm: str, name: str) -> None:
         """Make a VM of another one, as its VMstore does. LookupError: no such VM, or a VM has that name."""
