@@ -347,6 +347,28 @@ def test_what_was_registered_and_not_set_right_is_finished_by_the_second_call(wo
     assert vm.config.annotation == "of somebody else"  # it was finished, and is left alone
 
 
+@pytest.mark.parametrize(
+    ("fault", "error", "stays"),
+    [(vim.fault.TaskInProgress(), TransientError, True), (vim.fault.NoPermission(), DeniedError, False)],
+)
+def test_what_cannot_be_set_right_is_taken_back_unless_it_may_pass(
+    world: VsphereWorld, monkeypatch: pytest.MonkeyPatch, fault: Exception, error: type[Exception], stays: bool
+) -> None:
+    hypervisor, spec, real = world.open(), world.copied("vm01", "vm01-restored"), connection.Session.result
+
+    def result(session: connection.Session, task: Any, **more: Any) -> Any:
+        told = session.one(task, "info.descriptionId")
+        if told["info.descriptionId"] == "VirtualMachine.reconfigVm":
+            raise fault
+        return real(session, task, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(error):
+        patched.setattr(connection.Session, "result", result)
+        hypervisor.register_vm(LABEL, spec)
+    assert (hypervisor.registered(LABEL) is not None) == stays
+    assert hypervisor.register_vm(LABEL, spec) == hypervisor.registered(LABEL)
+
+
 # --- a registration that takes longer than Cloudy waits ---
 
 

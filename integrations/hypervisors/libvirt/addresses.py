@@ -4,7 +4,7 @@ How they are made: https://libvirt.org/uri.html. An address may hold what nobody
 """
 
 import re
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from bot.errors import ConfigError
 
@@ -34,8 +34,7 @@ def dialled_url(name: str, url: str, user: str, ca: str) -> str:
         more.append("no_tty=1")
         host = f"{user}@{host}" if user and "@" not in host else host
     query = "&".join([*filter(None, [parts.query]), *more])
-    found = urlunsplit((parts.scheme, host, parts.path, query, ""))
-    return found if host else found.replace(f"{parts.scheme}:/", f"{parts.scheme}:///", 1).replace("////", "///", 1)
+    return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")
 
 
 def _split(name: str, url: str) -> SplitResult:

@@ -23,7 +23,9 @@ class Consoles:
         self.detach(vm_id)
         console = _Console(line, domain)
         with self._lock:
-            self._open[vm_id] = console
+            former, self._open[vm_id] = self._open.get(vm_id), console
+        if former is not None:  # somebody else did the same just now
+            former.end()
 
     def said(self, vm_id: str) -> bytes | None:
         """The end of what was said; None: nobody reads along."""

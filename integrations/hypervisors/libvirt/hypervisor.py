@@ -291,7 +291,7 @@ def _chain(path: str, form: str, heads: Mapping[str, bytes], *, takes_paths: boo
 
 def _moved(chains: Mapping[str, tuple[tuple[str, str], ...]], heads: Mapping[str, bytes]) -> Iterator[str]:
     """What people must know of images that name another place than the one where they are used now."""
-    for path, form in {image for chain in chains.values() for image in chain}:
+    for path, form in dict.fromkeys(image for chain in chains.values() for image in chain):
         image, name = images.examine(form, heads[path], takes_paths=True), path.rpartition("/")[2]
         if image.path:
             yield (

@@ -152,7 +152,9 @@ class Connection:
         """The session, another one than the former."""
         with self._lock:
             if self._session is None or self._session is former:
-                self._session = None
+                ended, self._session = self._session, None
+                if ended is not None:
+                    ended.stub.DropConnections()
                 self._session = self._logged_in()
             return self._session
 

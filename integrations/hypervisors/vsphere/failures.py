@@ -24,6 +24,11 @@ def code_of(fault: Exception) -> str:
     return type(fault).__name__.rpartition(".")[2]
 
 
+def is_passing(fault: Exception) -> bool:
+    """Whether the same may be done later."""
+    return isinstance(fault, _PASSING)
+
+
 def in_words(error: Exception, system: str, operation: str) -> RemoteError:
     """Our error for one of the library's."""
     if isinstance(error, vmodl.MethodFault):
@@ -41,7 +46,7 @@ def _of_fault(fault: Exception) -> tuple[type[RemoteError], str]:
         return DeniedError, f"its user lacks the right {right or '(it does not say which)'} on that object."
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
         return MissingError, "it knows no such object (any more)."
-    if isinstance(fault, _PASSING):
+    if is_passing(fault):
         return TransientError, f"{_said(fault)} It may pass by itself."
     return PermanentError, _said(fault)
 

@@ -19,6 +19,7 @@ from integrations.hypervisors import specs
 from integrations.hypervisors.vsphere import definition, descriptors, inventory, power, vmx, words
 from integrations.hypervisors.vsphere.connection import Session, id_of
 from integrations.hypervisors.vsphere.datastore import Datastore
+from integrations.hypervisors.vsphere.failures import is_passing
 
 _NAME = re.compile(r"[^\x00-\x1f]{1,80}")  # https://kb.vmware.com/s/article/1004088: no longer ones are registered
 _REGISTERS = "Folder.registerVm"  # how tasks of RegisterVM_Task describe themselves: TaskDescription.methodInfo
@@ -163,8 +164,9 @@ class Registering:
             change.uuid = own
         try:
             self._session.result(vm.ReconfigVM_Task(change))
-        except vmodl.MethodFault:
-            power.forget(self._session, vm)  # what was promised: nothing is registered
+        except vmodl.MethodFault as fault:
+            if not is_passing(fault):  # else the next try finishes it
+                power.forget(self._session, vm)  # what was promised: nothing is registered
             raise
         return replace(inventory.told(self._session, vm), notes=notes)
 
