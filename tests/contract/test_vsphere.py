@@ -362,9 +362,10 @@ def test_what_cannot_be_set_right_is_taken_back_unless_it_may_pass(
             raise fault
         return real(session, task, **more)
 
-    with monkeypatch.context() as patched, pytest.raises(error):
+    with monkeypatch.context() as patched:
         patched.setattr(connection.Session, "result", result)
-        hypervisor.register_vm(LABEL, spec)
+        with pytest.raises(error):
+            hypervisor.register_vm(LABEL, spec)
     assert (hypervisor.registered(LABEL) is not None) == stays
     assert hypervisor.register_vm(LABEL, spec) == hypervisor.registered(LABEL)
 
