@@ -112,7 +112,7 @@ class World:
         self.bot.wait_ready()
 
     def touch(self, vm: str, percent: float, run_bytes: int) -> int:
-        """Change a share of a VM's first disk; gives the bytes changed. LookupError: no such VM, or it boots by itself."""
+        """Change a share of a VM's first disk; gives the bytes changed. LookupError: no such VM, or one that boots."""
         export = self._home_of(vm).export
         if not any((export / vm).glob("*.vmx")):
             raise LookupError(f"{vm} boots from its disk, which is left as it is: touch another VM")
