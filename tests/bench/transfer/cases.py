@@ -1,19 +1,17 @@
 """The cases: what is sent, by whom, to where."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from bot.config import TargetSettings
 from bot.grains import grain_bytes
+from tests.bench import sidebyside
 from tests.bench.transfer import data
 from tests.bench.transfer.cloudy import Cloudy, Target, sizes
 from tests.bench.transfer.job import EXPORT, Job
 from tests.bench.transfer.measuring import Figures
-from tests.bench.transfer.peers import Errand, Peers
-from tests.bench.transfer.places import Places
+from tests.bench.transfer.peers import Errand
 from tests.bench.transfer.servers import Place, Sink
 from tests.bench.transfer.standins import NOTHING
 from tests.bench.transfer.verdicts import CLOUDY, GIB, MIB, Record
@@ -25,55 +23,12 @@ _DIGEST_BYTES = 24  # of one grain
 _SEED = 20261126
 
 
-class Bench:
-    """One run of the benchmark: its files, counterparts, clients and what they needed."""
-
-    def __init__(
-        self, folder: Path, peers: Peers, *, places: Places, times: int, scale: float, is_profiled: bool
-    ) -> None:
-        self.records: list[Record] = []
-        self.peers = peers
-        self.places = places
-        self.times = times
-        self.folder = folder
-        self.share = folder / "share"
-        self.disk = self.share / _DISK
-        self._scale = scale
-        self._is_profiled = is_profiled
-        self._count = 0
-        self.share.mkdir()
-        (folder / "home").mkdir()
-        self.starts = {name: peers.start_up(name, folder / "home", max(3, times)) for name in peers.names}
-
-    def scaled(self, size: int) -> int:
-        """Whole MiB."""
-        return max(16, round(size * self._scale / MIB)) * MIB
-
-    def fresh(self) -> str:
-        """A name that was not used before, for a bucket, a transaction or a folder."""
-        self._count += 1
-        return f"run-{self._count:05}"
-
-    @contextmanager
-    def bucket(self, place: Place) -> Iterator[str]:
-        """An empty bucket, which goes away with all in it."""
-        name = self.fresh()
-        place.make_bucket(name)
-        try:
-            yield name
-        finally:
-            place.remove_bucket(name)
+class Bench(sidebyside.Bench):
+    """One run of the benchmark."""
 
     def cloudy(self, **targets: Target) -> Cloudy:
         """A new installation."""
-        return Cloudy(self.folder / self.fresh(), self.share, targets, is_profiled=self._is_profiled)
-
-    def note(self, record: Record) -> None:
-        """Keep it, and say so."""
-        self.records.append(record)
-        f = record.figures
-        said = f"{record.case:10} {record.place:6} {record.client:14} {f.wall:7.2f} s  CPU {f.cpu:6.2f} s"
-        print(f"{said}  sent {f.wire / MIB:8.1f} MiB  foreign {f.foreign:.1f}", file=sys.stderr, flush=True)
+        return Cloudy(self.folder / self.fresh(), self.share, targets, is_profiled=self.is_profiled)
 
     def side_by_side(
         self, case: str, place: Place, source: Path, wanted: Callable[[], int], ours: Callable[[], Figures]
@@ -88,7 +43,7 @@ class Bench:
     def _peer(self, name: str, place: Place, source: Path) -> Figures:
         data.warm(source)
         with self.bucket(place) as bucket:
-            return self.peers.send(name, Errand(source, place, bucket), self.folder / "home", self.starts[name])
+            return self.peers.send(name, Errand(source, place, bucket), self.home, self.starts[name])
 
     def in_full(self, place: Place, paths: list[str]) -> Figures:
         """Cloudy's first transaction."""

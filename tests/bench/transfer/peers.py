@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -76,14 +77,26 @@ class Peers:
 
     def start_up(self, name: str, folder: Path, times: int) -> tuple[float, float]:
         """Seconds, and seconds of CPU, that the program needs before it does anything."""
-        env = environment(variables(folder))
+        env = environment(_variables(folder))
         found = [run(self._start(name), env=env, folder=folder)[:2] for _ in range(times)]
         return median(wall for wall, _ in found), median(cpu for _, cpu in found)
 
     def send(self, name: str, errand: Errand, folder: Path, start: tuple[float, float]) -> Figures:
         """Send a file, or a folder's files. ClientError: it did not."""
-        command, env = self._command(name, errand), environment(variables(folder) | trust(name, errand.place))
-        span = Span(errand.place.pids, errand.place.wire)
+        return self._timed(name, self._command(name, errand), errand.place, errand.place.wire, folder, start)
+
+    def _timed(
+        self,
+        name: str,
+        command: Sequence[str],
+        place: Place,
+        wire: Callable[[], tuple[int, int]],
+        folder: Path,
+        start: tuple[float, float],
+    ) -> Figures:
+        """Run it. wire: what is counted. start: what beginning costs, which is in no figure but its own."""
+        env = environment(_variables(folder) | _trust(name, place))
+        span = Span(place.pids, wire)
         wall, cpu, peak = run(command, env=env, folder=folder)
         found = span.end(wall=wall, cpu=cpu)
         if name == "boto3":
@@ -110,12 +123,17 @@ class Peers:
             more = ["--recursive"] if is_folder else []
             return [program, "s3", "cp", source, f"s3://{where}", "--endpoint-url", url, "--only-show-errors", *more]
         to = f":s3:{where}" if is_folder else f":s3:{where}{errand.source.name}"
-        settings = ["--s3-provider=Other", f"--s3-endpoint={url}", "--s3-env-auth", "--s3-no-check-bucket", "--config="]
-        settings += [f"--ca-cert={errand.place.ca}"] if errand.place.ca else []
-        return [program, "copy" if is_folder else "copyto", source, to, *settings]
+        return [program, "copy" if is_folder else "copyto", source, to, *rclone_settings(errand.place)]
 
 
-def variables(folder: Path) -> dict[str, str]:
+def rclone_settings(place: Place) -> list[str]:
+    """How rclone is told where a place is."""
+    url = f"--s3-endpoint={place.endpoint}"
+    settings = ["--s3-provider=Other", url, "--s3-env-auth", "--s3-no-check-bucket", "--config="]
+    return [*settings, f"--ca-cert={place.ca}"] if place.ca else settings
+
+
+def _variables(folder: Path) -> dict[str, str]:
     """The environment of every peer."""
     return {
         "HOME": str(folder),
@@ -127,7 +145,7 @@ def variables(folder: Path) -> dict[str, str]:
     }
 
 
-def trust(name: str, place: Place) -> dict[str, str]:
+def _trust(name: str, place: Place) -> dict[str, str]:
     """rclone is told in another way, and older ones refuse this."""
     return {"AWS_CA_BUNDLE": place.ca} if place.ca and name != "rclone" else {}
 
