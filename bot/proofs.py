@@ -25,7 +25,7 @@ def standing(proofs: Iterable[Proof]) -> Standing:
     Damage stands until a look that is as thorough finds it good: a store may keep the checksum of bytes that have
     rotted since.
     """
-    found = sorted(proofs, key=lambda proof: proof.at)
+    found = sorted(proofs, key=lambda proof: (proof.at, proof.is_damaged))
     damage: Proof | None = None
     for proof in found:
         if proof.is_damaged:

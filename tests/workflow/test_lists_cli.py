@@ -67,3 +67,27 @@ def test_the_audit_is_listed_by_user_and_time(folder: Path) -> None:
     assert [row["seq"] for row in told["audit"]] == [2, 3]
     assert json.loads(run(folder, "audit", "list", "--json", "--limit", "1").stdout)["audit"][0]["seq"] == 3
     assert isinstance(run(folder, "audit", "list", "--since", "soon").exception, UsageError)
+
+
+def test_points_are_listed_with_what_was_found_of_them(folder: Path) -> None:
+    from bot.model import Proof, ProofKind, Rto
+
+    db = Database.open(folder / "cloudy.db", audit_key=None)
+    now = SystemClock().now()
+    with db.unit() as unit:
+        unit.proofs.append(
+            Proof(
+                point="t1", target="s3", run="d1", kind=ProofKind.DRILL, at=now, is_good=True, vm_uuid="u1",
+                rto=Rto(seconds=41.04, parts={"boot": 41.04}), sign="console",
+            )
+        )  # fmt: skip
+        unit.proofs.append(
+            Proof(point="t1", target="s3", run="v1", kind=ProofKind.READ_BACK, at=now, is_good=True)
+        )  # fmt: skip
+    db.close()
+    (point,) = json.loads(run(folder, "recovery-points", "db", "--json").stdout)["recovery_points"]
+    assert (point["verified"]["how"], point["verified"]["good"]) == ("read back", True)
+    assert (point["proven"]["rto_s"], point["proven"]["sign"], point["damaged"]) == (41.0, "console", None)
+    assert "RTO 41 s" in " ".join(run(folder, "points", "db").stdout.split())
+    assert run(folder, "drill").exit_code == 1
+    assert isinstance(run(folder, "drill", "vm01", "--next").exception, UsageError)
