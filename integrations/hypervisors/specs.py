@@ -6,11 +6,14 @@ from bot.errors import PermanentError
 from bot.model import Registered, RegisterSpec
 
 
-def mistake_of(spec: RegisterSpec) -> str:
-    """What leads out of a spec's directory or is no path, in words; "": nothing. Names are each adapter's own."""
+def mistake_of(spec: RegisterSpec, refused: str = "") -> str:
+    """What leads out of a spec's directory or is no path, in words; "": nothing. Names are each adapter's own.
+
+    refused: letters that mean something else than a name to the hypervisor's host.
+    """
     for path in (spec.directory, *spec.files):
-        if {"", ".", ".."} & set(path.split("/")) or any(ord(letter) < 32 for letter in path):
-            return f"{path!r} is no path on the export"
+        if {"", ".", ".."} & set(path.split("/")) or any(ord(letter) < 32 or letter in refused for letter in path):
+            return f"{path!r} is no path on the export" + (" that its host can use" if refused else "")
     for path in spec.files:
         if not path.startswith(f"{spec.directory}/"):
             return f"{path!r} is outside of {spec.directory!r}"

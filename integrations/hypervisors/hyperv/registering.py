@@ -14,6 +14,7 @@ from typing import Any
 
 from bot.errors import PermanentError, RemoteError
 from bot.model import Registered, RegisterSpec
+from integrations.hypervisors import specs
 from integrations.hypervisors.hyperv import creating, disks, importing, inventory, marks
 from integrations.hypervisors.hyperv.cmdlets import SWITCH, cmdlet
 from integrations.hypervisors.hyperv.connection import Session
@@ -123,12 +124,8 @@ def stop(session: Session, vm_id: object) -> None:
 
 def check(spec: RegisterSpec, label: str) -> str:
     """What is wrong with a spec, whoever made it; "": nothing."""
-    for path in (spec.directory, *spec.files):
-        if {"", ".", ".."} & set(path.split("/")) or any(ord(letter) < 32 or letter in '\\:*?"<>|' for letter in path):
-            return f"{path!r} is no path on the export that Windows can use"
-    for path in spec.files:
-        if not path.startswith(f"{spec.directory}/"):
-            return f"{path!r} is outside of {spec.directory!r}"
+    if wrong := specs.mistake_of(spec, '\\:*?"<>|'):
+        return wrong
     if not marks.FIT.fullmatch(label):
         return f"{label!r} cannot be a label"
     return "" if _NAME.fullmatch(spec.name) else f"{spec.name!r} cannot be the name of a VM here"

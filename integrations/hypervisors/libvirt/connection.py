@@ -104,8 +104,11 @@ class Connection:
             line.way.cut()
 
     def _opened(self, call: _Call) -> Any:
+        """TimeoutError: nobody waits for it any more."""
         loop.begin()
         with self._dialling:
+            if call.given_up.is_set():
+                raise TimeoutError
             with self._lock:
                 found = self._line
             if found is None or not found.handle.isAlive():
@@ -115,7 +118,7 @@ class Connection:
         return found.handle
 
     def _dialled(self, call: _Call) -> _Line:
-        """A new line, which all calls use from now on. TimeoutError: nobody waits for it any more."""
+        """A new line, which all calls use from now on. TimeoutError likewise."""
         way = Way(self._url)
         with self._lock:
             if call.given_up.is_set():
