@@ -10,7 +10,7 @@ from bot.errors import ConfigError
 
 _SSH = ("ssh", "libssh", "libssh2")
 _WAYS = ("", "unix", "tls", *_SSH)
-_RIGHT = "qemu:///system on the same machine, qemu+tls://HOST/system or qemu+ssh://USER@HOST/system"
+_RIGHT = "qemu:///system on the same machine, qemu+tls://HOST/system or qemu+ssh://HOST/system (with `user`)"
 
 
 def dialled_url(name: str, url: str, user: str, ca: str) -> str:
