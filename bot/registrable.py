@@ -13,7 +13,8 @@ def may_know(kind: str, said: str) -> bool:
 
 
 def can_register(kind: str, shape: VmShape | None, files: Iterable[str]) -> bool:
-    """Whether it finds a definition in its own words: in the shape, or, with vSphere, among the files."""
+    """Whether it finds a definition in its own words: in the shape, or, with vSphere and Hyper-V, among the files."""
     if shape is not None and shape.kind == kind and shape.definition:
         return True
-    return kind == "vsphere" and any(file.lower().endswith(".vmx") for file in files)
+    ending = {"vsphere": ".vmx", "hyperv": ".vmcx"}.get(kind)
+    return ending is not None and any(file.lower().endswith(ending) for file in files)

@@ -38,6 +38,7 @@ def test_a_hypervisor_is_asked_for_vms_that_can_be_its_own(kind: str, said: str,
         ("vsphere", shape("libvirt"), ["vm.raw"], False),
         ("hyperv", shape("hyperv"), ["vm.vhdx"], True),
         ("hyperv", None, ["vm.vmx"], False),
+        ("hyperv", None, ["vm.vhdx", "Virtual Machines/vm.VMCX"], True),
     ],
 )
 def test_it_registers_what_is_defined_in_its_own_words(

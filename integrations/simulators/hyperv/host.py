@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from integrations.simulators.hyperv.machine import Machine
@@ -22,8 +22,17 @@ class Refused(Exception):  # noqa: N818 - reads as what it says
 class Host:
     """One, with all that outlives its clients. Who changes it holds its lock."""
 
-    def __init__(self, shares: Mapping[str, Path], switches: tuple[str, ...] = ("Production",)) -> None:
-        """shares: folders by what the host calls them, like \\\\vmstore\\share."""
+    def __init__(
+        self,
+        shares: Mapping[str, Path],
+        switches: tuple[str, ...] = ("Production",),
+        guest: Callable[[Sequence[Path]], str] = lambda _disks: "NoContact",
+    ) -> None:
+        """shares: folders by what the host calls them, like \\\\vmstore\\share.
+
+        guest: what is on the disks of a VM that starts; gives the heartbeat that it shows from then on.
+        """
+        self.guest = guest
         self._shares = {name.rstrip("\\").lower(): folder for name, folder in shares.items()}
         self.name = "HYPERV1"
         self.switches = list(switches)

@@ -75,7 +75,8 @@ def _start(call: Call) -> list[Any]:
         if vm.refuses_to_start or gone:
             why = vm.refuses_to_start or f"'{gone[0]}' was not found (0x80070002)"
             raise call.refused(f"'{vm.name}' failed to start: {why}.")
-        vm.state = "Running"
+        places = [place for drive in vm.drives if (place := call.host.place(drive.path)) is not None]
+        vm.state, vm.heartbeat = "Running", call.host.guest(places)
     return []
 
 
