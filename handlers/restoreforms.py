@@ -143,11 +143,10 @@ def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[Card | N
     request, at = read(view)
     if not request.what:
         return None, {drawn.VM: "Choose a VM."}
-    flaws = service.recoverable.flaws(request)
-    if wrong := {_FIELDS[field]: why for field, why in flaws.items()}:
-        _keep_refusal(service, origin, request, wrong)
-        return None, wrong
     try:
+        if wrong := {_FIELDS[field]: why for field, why in service.recoverable.flaws(request).items()}:
+            _keep_refusal(service, origin, request, wrong)
+            return None, wrong
         return carry_out(service, Command(verb=Verb.RESTORE, restoring=request), origin), {}
     except CloudyError as error:
         return None, {_block_of(error, at): error.message}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.errors import BusyError
 from bot.model import ProofKind, State
 from bot.purposes.protect import PURPOSE
 from bot.recoverable import KeptPoint, KeptVm
@@ -226,6 +227,26 @@ def test_a_point_that_is_gone_by_then_is_told_beside_it(world: World) -> None:
         unit.points.forget(point, "s3")
     assert "Recovery point: " in (world.slack.submit("alice").text or "")
     assert world.orders() == ()
+
+
+@pytest.mark.parametrize("part", ["recoverable.flaws", "restores.restore"])
+def test_a_busy_database_is_said_in_the_form_which_can_be_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    world.point("vm01", "uuid-vm01", 1)
+    world.open()
+    world.choose_vm("vm01")
+    owner, name = part.split(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(world.service, owner), name, busy)
+        assert "VM: " in (said := world.slack.submit("alice").text or "")
+        assert "busy" in said
+    assert world.slack.submit("alice").text is None
+    assert len(world.orders()) == 1
+
+
+def busy(*_args: object, **_named: object) -> None:
+    raise BusyError
 
 
 def test_a_form_delivered_twice_is_one_order_and_one_answer(world: World) -> None:
