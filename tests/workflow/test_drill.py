@@ -12,10 +12,12 @@ from bot.errors import NotFound, PermanentError, RequesterError, TransientError
 from bot.ids import drill_name
 from bot.janitor import Janitor
 from bot.model import DrillRequest, Proof, ProofKind, Registered, State, Transaction
+from bot.policy import Need, Operation, Policy, Rule
 from bot.rota import Rules
 from tests.memory import Crash, CrashAt
 from tests.memory_hypervisor import Host
 from tests.workflow.house import ALICE, OPS, VM01, House
+from tests.workflow.test_approvals import BOB, GRANTS, click
 from tests.workflow.test_restore import left, notice, protected, protected_with_host, view, with_host
 
 
@@ -401,3 +403,22 @@ def test_days_are_counted_by_the_clock_that_the_rules_say(tmp_path: Path) -> Non
     assert house.service.drills.due() == ()
     house.clock.sleep(2 * 86400 + 1)
     assert len(house.service.drills.due()) == 1
+
+
+def test_a_policy_may_want_an_approval_and_then_the_plan_stays_the_same(tmp_path: Path) -> None:
+    house, host = protected_with_host(tmp_path)
+    rule = Rule(name="rule 1", operation=Operation.DRILL, need=Need.APPROVAL)
+    house.restart_with(Policy(grants=GRANTS, rules=(rule,)))
+    transaction = asked(house)
+    house.dispatch()
+    assert house.read(transaction.id).state is State.AWAITING_APPROVAL
+    card = dict(view(house, transaction, "root")["facts"])
+    assert card["Recovery point"] == transaction.request["point"]
+    click(house, transaction, BOB)
+    house.dispatch()
+    house.dispatch()
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.SUCCEEDED
+    assert nothing_stays(house, host)
+    (proof,) = proofs(house)
+    assert proof.rto is not None
