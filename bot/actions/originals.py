@@ -78,10 +78,11 @@ def exchange(context: Context, inputs: Json) -> Json:
     PermanentError: it is on again, or a file is not where it was. IntegrityError: not all are as they must be.
     """
     store, uuid, folder = inputs["vmstore"], inputs["vm_uuid"], inputs["folder"]
-    original, written = _demand_off(context, inputs), manifest_of(context, inputs)
-    share = same_share(context, store)
-    if "names" not in _entry(context, store, uuid).detail:
-        if why := misfit(original, written):
+    share, written = same_share(context, store), manifest_of(context, inputs)
+    if "names" in _entry(context, store, uuid).detail:
+        _demand_off_still(context, inputs)
+    else:
+        if why := misfit(_demand_off(context, inputs), written):
             raise _no(inputs, why)
         there = {entry.path.removeprefix(f"{folder}/") for entry in share.walk(folder)}
         names = [file.name for file in written.files]
@@ -156,15 +157,15 @@ def put_back(context: Context, resource: Resource) -> bool:
 
 
 def _power_on_again(context: Context, resource: Resource) -> None:
-    """Tried once: hours later somebody may have powered it off on purpose."""
+    """One that refuses is not asked again: hours later somebody may have powered it off on purpose."""
     if not resource.detail.get("was_on"):
         return
     store = resource.system
-    context.ledger.describe(resource.kind, store, resource.name, was_on=False)
     check_place(resource.detail.get("host"), context.hypervisor_address(store), "the hypervisor", resource)
     try:
         host_of(context, store).power_on(str(resource.detail["vm_id"]))
     except CloudyError as error:
+        context.ledger.describe(resource.kind, store, resource.name, was_on=False)
         words = f"its files are as they were, and it did not start again: {error.message} Start it by hand."
         raise PermanentError(words, system=store, operation=_PUT_BACK) from error
 
@@ -190,6 +191,15 @@ def _demand_off(context: Context, inputs: Json) -> Original:
     if original.is_on is not False:
         raise _no(inputs, f"{original.vm.name} is not off, and is not overwritten while it runs: was it started?")
     return original
+
+
+def _demand_off_still(context: Context, inputs: Json) -> None:
+    """By its hypervisor alone: with its files half exchanged a VMstore may not have it as a live VM."""
+    store = inputs["vmstore"]
+    detail, host = _entry(context, store, inputs["vm_uuid"]).detail, context.hypervisor(store)
+    known = host.find(str(detail["vm"])) if host is not None and detail.get("vm_id") else ()
+    if any(one.is_on for one in known if one.id == detail["vm_id"]):
+        raise _no(inputs, f"{detail['vm']} was started meanwhile, and is not overwritten while it runs.")
 
 
 def _entry(context: Context, store: str, uuid: str) -> Resource:

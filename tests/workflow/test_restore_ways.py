@@ -13,6 +13,12 @@ from tests.memory import Crash, CrashAt
 from tests.memory_hypervisor import Host
 from tests.workflow.house import House
 from tests.workflow.test_restore import KEPT, asked, files_in, known, left, notice, restored, view, with_host
+from tests.workflow.test_restore_over import Template
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return Template(tmp_path_factory.mktemp("ways") / "template")
 
 
 def keeping(folder: Path, newest: int = 1) -> tuple[House, Host]:
@@ -80,8 +86,10 @@ def test_what_stays_is_no_orphan_until_the_setting_is_gone(tmp_path: Path) -> No
 # --- the choice ---
 
 
-def test_the_snapshot_is_cloned_where_it_is_still_there_and_that_is_said_with_the_reason(tmp_path: Path) -> None:
-    house, host = keeping(tmp_path)
+def test_the_snapshot_is_cloned_where_it_is_still_there_and_that_is_said_with_the_reason(
+    template: Template, tmp_path: Path
+) -> None:
+    house, host = template.house(tmp_path.name, "snapshot")
     house.share.files["vm01/vm01-flat.vmdk"] = b"changed since"
     before = len(house.targets["s3"].objects)
     done = restored(house)
@@ -109,38 +117,40 @@ def test_the_snapshot_is_cloned_where_it_is_still_there_and_that_is_said_with_th
         ({"via": "target"}, "since “via target” was asked for"),
     ],
 )
-def test_it_is_fetched_where_that_was_asked_for(tmp_path: Path, asked_for: dict[str, str], why: str) -> None:
-    house, _host = keeping(tmp_path)
+def test_it_is_fetched_where_that_was_asked_for(
+    template: Template, tmp_path: Path, asked_for: dict[str, str], why: str
+) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     done = restored(house, **asked_for)
     assert done.state is State.SUCCEEDED
     assert heads(house, done)["Way"] == f"fetched from s3, {why}"
 
 
-def test_it_is_fetched_where_the_snapshot_is_gone(tmp_path: Path) -> None:
-    house, _host = keeping(tmp_path)
+def test_it_is_fetched_where_the_snapshot_is_gone(template: Template, tmp_path: Path) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     house.array.snapshots.clear()
     done = restored(house)
     assert done.state is State.SUCCEEDED
     assert "since vmstore does not have the snapshot of this recovery point any more" in heads(house, done)["Way"]
 
 
-def test_via_the_snapshot_is_refused_where_it_is_gone(tmp_path: Path) -> None:
-    house, _host = keeping(tmp_path)
+def test_via_the_snapshot_is_refused_where_it_is_gone(template: Template, tmp_path: Path) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     house.array.snapshots.clear()
     done = restored(house, via="snapshot")
     assert done.state is State.REFUSED
     assert "cannot be via the snapshot: vmstore does not have" in notice(house, done)
 
 
-def test_a_snapshot_of_another_uuid_is_not_taken_for_it(tmp_path: Path) -> None:
-    house, _host = keeping(tmp_path)
+def test_a_snapshot_of_another_uuid_is_not_taken_for_it(template: Template, tmp_path: Path) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     ((snapshot, files),) = house.array.snapshots.values()
     house.array.snapshots = {"FS-SST-99": (replace(snapshot, uuid="FS-SST-99"), files)}
     assert restored(house).plan["way"] == "target"
 
 
-def test_the_snapshot_does_though_the_targets_objects_are_gone(tmp_path: Path) -> None:
-    house, _host = keeping(tmp_path)
+def test_the_snapshot_does_though_the_targets_objects_are_gone(template: Template, tmp_path: Path) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     store = house.targets["s3"]
     for key in [key for key in store.objects if not key.endswith("manifest.json")]:
         del store.objects[key]
@@ -148,8 +158,10 @@ def test_the_snapshot_does_though_the_targets_objects_are_gone(tmp_path: Path) -
     assert files_in(house, "vm01-restored") == KEPT
 
 
-def test_a_snapshot_that_goes_between_the_plan_and_the_run_ends_it_with_words(tmp_path: Path) -> None:
-    house, _host = keeping(tmp_path)
+def test_a_snapshot_that_goes_between_the_plan_and_the_run_ends_it_with_words(
+    template: Template, tmp_path: Path
+) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     transaction = asked(house)
     house.dispatch()
     house.array.snapshots.clear()
@@ -172,8 +184,10 @@ def test_a_snapshot_that_goes_between_the_plan_and_the_run_ends_it_with_words(tm
         ({"is_over_original": True}, "type its name"),
     ],
 )
-def test_what_contradicts_itself_is_refused_at_once(tmp_path: Path, more: dict[str, object], words: str) -> None:
-    house, _host = keeping(tmp_path)
+def test_what_contradicts_itself_is_refused_at_once(
+    template: Template, tmp_path: Path, more: dict[str, object], words: str
+) -> None:
+    house, _host = template.house(tmp_path.name, "snapshot")
     with pytest.raises(UsageError, match=words):
         asked(house, **more)  # type: ignore[arg-type]
 
@@ -181,26 +195,25 @@ def test_what_contradicts_itself_is_refused_at_once(tmp_path: Path, more: dict[s
 # --- whole or none ---
 
 
-def test_a_death_at_some_calls_of_a_clone_ends_with_one_whole_vm(tmp_path: Path) -> None:
-    deaths(tmp_path, step=9)
+def test_a_death_at_some_calls_of_a_clone_ends_with_one_whole_vm(template: Template, tmp_path: Path) -> None:
+    deaths(template, tmp_path.name, step=9)
 
 
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_death_at_any_call_of_a_clone_ends_with_one_whole_vm(tmp_path: Path) -> None:
-    deaths(tmp_path, step=1)
+def test_a_death_at_any_call_of_a_clone_ends_with_one_whole_vm(template: Template, tmp_path: Path) -> None:
+    deaths(template, tmp_path.name, step=1)
 
 
-def deaths(tmp_path: Path, step: int) -> None:
+def deaths(template: Template, name: str, step: int) -> None:
     nth, is_over = 0, False
     while not is_over:
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        house, host = keeping(folder)
+        house, host = template.house(f"{name}-{nth}", "snapshot")
         transaction = asked(house)
         house.dispatch()
         house.watch(CrashAt(nth))
+        where = f"call {nth}"
         try:
             house.engine.run_all()
             is_over = True
