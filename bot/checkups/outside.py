@@ -1,7 +1,10 @@
-"""What the doctor tries outside: VMstores, shares, targets, Slack. Everything that is made for it is removed again."""
+"""What the doctor tries outside: VMstores, shares, hypervisors, targets, Slack.
+
+Everything that is made for it is removed again.
+"""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -13,7 +16,7 @@ from bot.model import Vm
 from bot.mounted import check_mounted
 from bot.orphans import SNAPSHOT_WORDS, share_probe
 from bot.placing import PART
-from bot.ports import Clock, Share, Systems, VMstore
+from bot.ports import Clock, Hypervisor, Share, Systems, VMstore
 from bot.words import size_text
 
 LOOKED_AT = 5  # VMs, until one has a file to read
@@ -294,10 +297,42 @@ def _read_whole(share: Share, path: str) -> bytes:
         reader.close()
 
 
+def of_hypervisor(systems: Systems, vmstore: str, _clock: Clock) -> Group:
+    """Whether it is there, lets Cloudy in, and, where its kind can tell, reaches the VMstore's files."""
+    address, held = systems.hypervisor_address(vmstore), list[Hypervisor]()
+
+    def asked() -> str:
+        host = systems.hypervisor_of(vmstore)
+        if host is None:
+            raise Unjudged("none: VMs are restored, and registered by hand")
+        held.append(host)
+        info = host.info()
+        return f"{info.product} {info.version}"
+
+    return Group(
+        about=f"hypervisor of {vmstore}",
+        checks=(
+            Check(
+                title="answers",
+                run=asked,
+                cure=f"It is {address}. Look at its section `hypervisors`, at `vmstores.{vmstore}.datastore`, and at"
+                " its rights (docs/hypervisors.md).",
+            ),
+        ),
+        end=lambda: _close(held),
+    )
+
+
+def _close(hosts: Iterable[Hypervisor]) -> None:
+    for host in hosts:
+        host.close()
+
+
 def every(systems: Systems, clock: Clock, slack: Callable[[], Group]) -> tuple[Group, ...]:
     """All groups of the outside, in the order in which they are told."""
     return (
         slack(),
         *(make(systems, name, clock) for name in systems.vmstore_names for make in (of_vmstore, of_share)),
+        *(of_hypervisor(systems, name, clock) for name in systems.vmstore_names if systems.hypervisor_address(name)),
         *(of_target(systems, name, clock) for name in systems.target_names),
     )

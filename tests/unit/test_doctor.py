@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.checkups.outside import SCOPES, of_share, of_slack
+from bot.checkups.outside import SCOPES, every, of_share, of_slack
 from bot.checkups.targets import SKEW, _copied_parts, _hours, _old_uploads, _skew
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError
-from bot.model import Capabilities, UploadRule
+from bot.model import Capabilities, HypervisorInfo, UploadRule
 from tests.memory import MemoryStore
+from tests.memory_hypervisor import Host, MemoryHypervisor
 from tests.workflow.house import House
 from tests.workflow.stored import NOON
 
@@ -150,6 +151,28 @@ def test_a_share_that_cannot_be_restored_to_is_told_with_the_cure(tmp_path: Path
     told = restores(house)
     assert told.health is Health.UNJUDGED
     assert "restore_share" in told.cure
+
+
+def test_the_hypervisor_of_a_vmstore_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, closed = House(tmp_path), list[MemoryHypervisor]()
+
+    def groups() -> list[Group]:
+        found = every(house.systems, house.clock, lambda: Group(about="slack"))
+        return [group for group in found if group.about == "hypervisor of vmstore"]
+
+    assert groups() == []
+    house.systems.host = Host(house.share)
+    monkeypatch.setattr(MemoryHypervisor, "close", lambda host: closed.append(host))
+    (told,) = examine(groups())
+    assert (told.health, told.words, len(closed)) == (Health.GOOD, "Memory hypervisor 1", 1)
+
+    def refuses(_self: MemoryHypervisor) -> HypervisorInfo:
+        raise DeniedError("the host does not reach the share")
+
+    monkeypatch.setattr(MemoryHypervisor, "info", refuses)
+    (told,) = examine(groups())
+    assert (told.health, told.words) == (Health.BAD, "the host does not reach the share")
+    assert "`vmstores.vmstore.datastore`" in told.cure
 
 
 def test_an_empty_mount_point_is_no_share(tmp_path: Path) -> None:
