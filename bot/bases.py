@@ -12,7 +12,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from bot import manifest
-from bot.comparison import ROOM, Comparison, Former, Search, Way, bytes_of
+from bot.comparison import ROOM, Alignment, Candidate, Comparison, Search, bytes_of
 from bot.errors import CloudyError, IntegrityError, MissingError, Stopped
 from bot.grains import LARGEST, Grain
 from bot.model import Sample, SourceFile, StoredFile
@@ -20,7 +20,7 @@ from bot.ports import ObjectStore
 from bot.recall import look, read_digests
 from bot.samples import is_chosen, mark
 
-MOST = 3  # objects that a file is compared with from the beginning
+GIVEN = 3  # objects that a file is compared with from the beginning
 _EARLY = 64  # grains that may be the beginning of another object; later only the samples that lie further on count
 _MOST_ALIKE = 2  # files of one recovery point that have another name, but the size
 
@@ -60,26 +60,26 @@ class Bases:
         """
         if file.size < target.limits.smallest:
             return Comparison()
-        formers: list[Former] = []
-        for former in self._formers(target, file, avoided):
-            fits = not formers or former.grain == formers[0].grain
-            if fits and (not formers or bytes_of([*formers, former]) <= ROOM):
-                formers.append(former)
-            if len(formers) == MOST:
+        candidates: list[Candidate] = []
+        for candidate in self._candidates(target, file, avoided):
+            fits = not candidates or candidate.grain == candidates[0].grain
+            if fits and (not candidates or bytes_of([*candidates, candidate]) <= ROOM):
+                candidates.append(candidate)
+            if len(candidates) == GIVEN:
                 break
         grain = self._index.grain(target.name, file.size) if self._index else None
         if grain is not None and grain > LARGEST:
             grain = 0  # of an object that is none to compare with either
-        search = None if grain is None else self._search(target, avoided, formers)
-        return Comparison(formers, search, grain or 0)
+        search = None if grain is None else self._search(target, avoided, candidates)
+        return Comparison(candidates, search, grain or 0)
 
-    def _formers(self, target: ObjectStore, file: SourceFile, avoided: Collection[str]) -> Iterator[Former]:
+    def _candidates(self, target: ObjectStore, file: SourceFile, avoided: Collection[str]) -> Iterator[Candidate]:
         """Those that can be used, the likeliest first; one is read when it is asked for."""
         for point in self._points.get(target.name, ()):
             for stored in _alike(file, self._files(target, point)):
-                former = None if stored.key in avoided else self._former(target, point, stored)
-                if former is not None:
-                    yield former
+                candidate = None if stored.key in avoided else self._candidate(target, point, stored)
+                if candidate is not None:
+                    yield candidate
 
     def _files(self, target: ObjectStore, point: str) -> tuple[StoredFile, ...]:
         place = target.name, point
@@ -94,7 +94,7 @@ class Bases:
                 self._kept[place] = ()
         return self._kept[place]
 
-    def _former(self, target: ObjectStore, point: str, stored: StoredFile) -> Former | None:
+    def _candidate(self, target: ObjectStore, point: str, stored: StoredFile) -> Candidate | None:
         try:
             return _read(target, stored)
         except Stopped:
@@ -103,22 +103,22 @@ class Bases:
             _unused(target, point, stored.key, error)
             return None
 
-    def _search(self, target: ObjectStore, avoided: Collection[str], formers: Sequence[Former]) -> Search | None:
+    def _search(self, target: ObjectStore, avoided: Collection[str], candidates: Sequence[Candidate]) -> Search | None:
         index = self._index
         if index is None:
             return None
-        known = WeakValueDictionary({former.base.key: former for former in formers})
+        known = WeakValueDictionary({candidate.base.key: candidate for candidate in candidates})
         useless, asked = set(avoided), set[int]()
 
-        def look(sample: Sample, position: int, wanted: Mapping[int, Grain]) -> Way | None:
-            former = known.get(sample.file.key) or self._former(target, sample.point, sample.file)
-            if former is None:
+        def look(sample: Sample, position: int, wanted: Mapping[int, Grain]) -> Alignment | None:
+            candidate = known.get(sample.file.key) or self._candidate(target, sample.point, sample.file)
+            if candidate is None:
                 return None
-            known[former.base.key] = former
-            way = Way(former, sample.position - position)
-            return way if way.hits(wanted) else None
+            known[candidate.base.key] = candidate
+            aligned = Alignment(candidate, sample.position - position)
+            return aligned if aligned.hits(wanted) else None
 
-        def search(wanted: Mapping[int, Grain]) -> Way | None:
+        def search(wanted: Mapping[int, Grain]) -> Alignment | None:
             asked.update(islice(wanted, max(0, _EARLY - len(asked))))
             worth = (position for position in wanted if position in asked or is_chosen(wanted[position].digest))
             positions = {mark(wanted[position].digest): position for position in worth}
@@ -126,10 +126,10 @@ class Bases:
                 if sample.file.key in useless:
                     continue
                 with self._pinned(index, target, sample.point) as is_pinned:
-                    way = look(sample, positions[sample.mark], wanted) if is_pinned else None
-                    if way is not None:
+                    aligned = look(sample, positions[sample.mark], wanted) if is_pinned else None
+                    if aligned is not None:
                         self._used.add((target.name, sample.point))
-                        return way
+                        return aligned
                 useless.add(sample.file.key)
             return None
 
@@ -153,14 +153,14 @@ def _alike(file: SourceFile, files: Sequence[StoredFile]) -> Iterator[StoredFile
     yield from named or [stored for stored in files if stored.size == file.size][:_MOST_ALIKE]
 
 
-def _read(target: ObjectStore, stored: StoredFile) -> Former:
+def _read(target: ObjectStore, stored: StoredFile) -> Candidate:
     info = look(target, stored)
     read = read_digests(target, stored)
     if read.grain > LARGEST:
         raise IntegrityError(f"{stored.digests} has grains of {read.grain} bytes, which would want too much memory.")
     if info.size < target.limits.smallest_source:
         raise MissingError(f"{stored.key} is too small to be copied from.")
-    return Former.of(read, info)
+    return Candidate.of(read, info)
 
 
 def _unused(target: ObjectStore, point: str, key: str, error: CloudyError) -> None:

@@ -12,13 +12,13 @@ from bot.digests import Digests
 from bot.grains import DIGEST_BYTES, Changes, Grain
 from bot.model import Base, ObjectInfo
 
-MOST = 4  # objects that were found, at one time
+FOUND = 4  # objects that were found, at one time
 ROOM = 32 << 20  # bytes of the digests of all, where there is more than one
 SEARCHES = 16  # objects that are found for one file by its grains; each costs a request and the time to read it
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
-class Former:
+class Candidate:
     """An object of an earlier recovery point, with the digests of its grains."""
 
     base: Base
@@ -29,7 +29,7 @@ class Former:
     changes: Changes | None = None  # since the one before it
 
     @classmethod
-    def of(cls, digests: Digests, info: ObjectInfo) -> "Former":
+    def of(cls, digests: Digests, info: ObjectInfo) -> "Candidate":
         """The object that the store tells of now, and what its digests say of it."""
         base = Base(key=digests.key, size=digests.size)
         return cls(
@@ -51,34 +51,34 @@ class Former:
         )
 
 
-class Way(NamedTuple):
+class Alignment(NamedTuple):
     """An object, and how many grains further on it has what the file has."""
 
-    former: Former
+    candidate: Candidate
     shift: int = 0
 
     def hits(self, wanted: Mapping[int, Grain]) -> list[int]:
         """The positions of those that it has."""
-        has, shift = self.former.has, self.shift
+        has, shift = self.candidate.has, self.shift
         return [position for position, grain in wanted.items() if has(position + shift, grain)]
 
 
 # Positions and grains that nothing known has -> an object that has one of them; None: none is found.
-Search = Callable[[Mapping[int, Grain]], Way | None]
+Search = Callable[[Mapping[int, Grain]], Alignment | None]
 
 
 class Comparison:
     """One file in one target. Asked by one thread, in the file's order; what is copied from is known to the end."""
 
-    def __init__(self, formers: Sequence[Former] = (), search: Search | None = None, grain: int = 0) -> None:
+    def __init__(self, candidates: Sequence[Candidate] = (), search: Search | None = None, grain: int = 0) -> None:
         """grain: of what the search is likely to find, where there is nothing to begin with."""
-        self._ways = [Way(former) for former in formers]  # the one that fitted last comes first
-        self._given = tuple(self._ways)
+        self._aligned = [Alignment(candidate) for candidate in candidates]  # the one that fitted last comes first
+        self._given = tuple(self._aligned)
         self._search = search
         self._searches = 0
-        self._known = {former.base.key: (former.etag, former.version_id) for former in formers}
-        self.grain = formers[0].grain if formers else grain  # all are compared by it; 0: any will do
-        self.last = _last(formers[0]) if formers else None  # what the last run of the disk showed
+        self._known = {candidate.base.key: (candidate.etag, candidate.version_id) for candidate in candidates}
+        self.grain = candidates[0].grain if candidates else grain  # all are compared by it; 0: any will do
+        self.last = _last(candidates[0]) if candidates else None  # what the last run of the disk showed
         self._changed, self._runs, self._end = 0, 0, -1  # bytes, stretches, and where the last of them ends
 
     @property
@@ -95,13 +95,13 @@ class Comparison:
         wanted = {position: grain for position, grain in enumerate(grains, start=first) if not grain.is_zero}
         found: dict[int, tuple[Base, int]] = {}
         while wanted:
-            way, hits = self._best(wanted)
-            if way is None:
+            aligned, hits = self._best(wanted)
+            if aligned is None:
                 break
             for position in hits:
-                found[position] = way.former.base, (position + way.shift) * way.former.grain
+                found[position] = aligned.candidate.base, (position + aligned.shift) * aligned.candidate.grain
                 del wanted[position]
-            self._ways = [way, *(each for each in self._ways if each is not way)]
+            self._aligned = [aligned, *(each for each in self._aligned if each is not aligned)]
         for position, grain in wanted.items():
             self._runs += position != self._end
             self._changed, self._end = self._changed + grain.length, position + 1
@@ -113,45 +113,45 @@ class Comparison:
 
     def close(self) -> None:
         """The file has ended: the digests are needed no more."""
-        self._ways, self._given, self._search = [], (), None
+        self._aligned, self._given, self._search = [], (), None
 
-    def _best(self, wanted: Mapping[int, Grain]) -> tuple[Way | None, list[int]]:
+    def _best(self, wanted: Mapping[int, Grain]) -> tuple[Alignment | None, list[int]]:
         """What has the most of them, and which; the one that fitted last, among equals."""
         best, most = None, list[int]()
-        for way in self._ways:
-            if len(hits := way.hits(wanted)) > len(most):
-                best, most = way, hits
+        for aligned in self._aligned:
+            if len(hits := aligned.hits(wanted)) > len(most):
+                best, most = aligned, hits
                 if len(hits) == len(wanted):
                     break
         if best is None and (best := self._searched(wanted)) is not None:
             most = best.hits(wanted)
         return (best, most) if most else (None, [])
 
-    def _searched(self, wanted: Mapping[int, Grain]) -> Way | None:
+    def _searched(self, wanted: Mapping[int, Grain]) -> Alignment | None:
         if self._search is None or self._searches >= SEARCHES:
             return None
-        way = self._search(wanted)
-        if way is None:
+        aligned = self._search(wanted)
+        if aligned is None:
             return None
         self._searches += 1
-        self._known[way.former.base.key] = way.former.etag, way.former.version_id
-        self._ways = [way, *self._ways]
+        self._known[aligned.candidate.base.key] = aligned.candidate.etag, aligned.candidate.version_id
+        self._aligned = [aligned, *self._aligned]
         self._make_room()
-        return way
+        return aligned
 
     def _make_room(self) -> None:
         """Let go of those that were found and have not fitted for longest. One may stand there with several shifts."""
-        found = [way for way in self._ways if way not in self._given]
-        while len(found) > 1 and (len(found) > MOST or bytes_of(way.former for way in self._ways) > ROOM):
-            del self._ways[self._ways.index(found.pop())]
+        found = [each for each in self._aligned if each not in self._given]
+        while len(found) > 1 and (len(found) > FOUND or bytes_of(each.candidate for each in self._aligned) > ROOM):
+            del self._aligned[self._aligned.index(found.pop())]
 
 
-def _last(former: Former) -> Changes:
+def _last(candidate: Candidate) -> Changes:
     """What was seen by another grain says nothing of this one."""
-    told = former.changes
-    return told if told is not None and told.grain == former.grain else Changes(grain=former.grain)
+    told = candidate.changes
+    return told if told is not None and told.grain == candidate.grain else Changes(grain=candidate.grain)
 
 
-def bytes_of(formers: Iterable[Former]) -> int:
+def bytes_of(candidates: Iterable[Candidate]) -> int:
     """What their digests take, each counted once."""
-    return sum({id(former): len(former.marks) for former in formers}.values())
+    return sum({id(candidate): len(candidate.marks) for candidate in candidates}.values())

@@ -9,13 +9,13 @@ _PATIENCE = 8  # rounds until one more is tried again, since the other side may 
 
 
 class Flow:
-    """The limit of one way. It is told what came to its end, and at what time in seconds; any clock will do."""
+    """The limit of one line. It is told what came to its end, and at what time in seconds; any clock will do."""
 
     def __init__(self, most: int, start: int) -> None:
         """most: of what is on its way at once, whatever it would bring."""
         self.most = most
         self.limit = max(1, min(start, most))
-        self.turn = 0  # how often it was too much; what began in an earlier turn says nothing new
+        self.setbacks = 0  # how often it was too much; what began before the last one says nothing new
         self._is_early = True  # it was never too much: doubled, not only a little raised
         self._former = 0  # the limit before the last raise, until that is judged
         self._wanted = 0.0  # the rate that makes a raise worth while
@@ -37,11 +37,11 @@ class Flow:
             self._begin(at)
             self._judge(rate)
 
-    def refused(self, turn: int) -> bool:
-        """The other side wants less: half as many from now on. turn: when it was begun. False: that was known."""
-        if turn != self.turn:
+    def refused(self, setbacks: int) -> bool:
+        """The other side wants less: half as many from now on. setbacks: when it was begun. False: that was known."""
+        if setbacks != self.setbacks:
             return False
-        self.turn += 1
+        self.setbacks += 1
         self._is_early, self._former, self._wanted = False, 0, 0.0
         self._set(max(1, self.limit // 2))
         return True

@@ -1,6 +1,6 @@
 """One file on its way to one target: what each window of it is there, which parts follow, and how they get there.
 
-bot/transfer.py owns the threads. Windows come from one thread, in order; jobs are carried out by several.
+bot/transfer.py owns the threads. Windows come from one thread, in order; errands are carried out by several.
 """
 
 import logging
@@ -109,28 +109,28 @@ class Lane:
         if self._small is None:
             self._resume()
 
-    def see(self, window: Window) -> list["Job"]:
+    def see(self, window: Window) -> list["Errand"]:
         """The next window; gives what can be sent now. Its bytes are held as long as they may be needed."""
         window.hold()
         self._windows.append(window)
-        return self._jobs([item for run in self._runs(window) for item in self._cut.feed(run)])
+        return self._errands([item for run in self._runs(window) for item in self._cut.feed(run)])
 
-    def end(self) -> list["Job"]:
+    def end(self) -> list["Errand"]:
         """The file has ended; gives the rest of what is to be sent."""
         last = self._cut.finish()
         if self._small is None:
-            return self._closed(self._jobs(last))
+            return self._closed(self._errands(last))
         parts, self._small = [*self._small, *_parts(last)], None
         if all(part.source is PartSource.UPLOAD for part in parts):
             self._is_at_once = True
             whole_file = Part(number=1, offset=0, length=self.file.size)
-            return [Job(self, whole_file, self._held(whole_file))]
+            return [Errand(self, whole_file, self._held(whole_file))]
         self._resume()
-        return self._closed(self._jobs(parts)) if self.stored is None else []
+        return self._closed(self._errands(parts)) if self.stored is None else []
 
-    def _closed(self, jobs: list["Job"]) -> list["Job"]:
-        """All parts are known now. They may all be there already, and then no job of theirs would make the object."""
-        return [*jobs, Job(self, _END, ())] if self._object.close(self._count) else jobs
+    def _closed(self, errands: list["Errand"]) -> list["Errand"]:
+        """All parts are known now. If they are all there already, no errand of theirs makes the object."""
+        return [*errands, Errand(self, _END, ())] if self._object.close(self._count) else errands
 
     def drop(self) -> None:
         """No window is to come: hold none any more, and nothing to compare with. Repeating is safe."""
@@ -138,7 +138,7 @@ class Lane:
         while self._windows:
             self._windows.popleft().release()
 
-    def carry_out(self, part: Part, windows: Sequence[Window], seen: Sights) -> list["Job"]:
+    def carry_out(self, part: Part, windows: Sequence[Window], seen: Sights) -> list["Errand"]:
         """Get one part there; the last one makes the object. Gives what is to be done after it.
 
         What raises is the target's failure, or everybody's.
@@ -160,11 +160,11 @@ class Lane:
             self._lose(why)
             return []
 
-    def _carried_out(self, part: Part, windows: Sequence[Window], value: int, seen: Sights) -> list["Job"]:
+    def _carried_out(self, part: Part, windows: Sequence[Window], value: int, seen: Sights) -> list["Errand"]:
         if part.segment and part.source is not PartSource.SEGMENT:
             self._send(self._segments.of(part.segment), part, windows, value)
             whole = self._segments.whole(part.segment)
-            return [Job(self, whole, ())] if whole else []
+            return [Errand(self, whole, ())] if whole else []
         if part.source is PartSource.SEGMENT:
             self._join(part, value)
         else:
@@ -201,15 +201,15 @@ class Lane:
         if now.length:
             yield now
 
-    def _jobs(self, items: Sequence[Part | Segment]) -> list["Job"]:
+    def _errands(self, items: Sequence[Part | Segment]) -> list["Errand"]:
         if self._small is not None:
             self._small += _parts(items)
             return []
         parts = [part for item in items if (part := self._needed(item)) is not None]
-        jobs = [Job(self, part, self._held(part)) for part in parts]  # nothing is asked while windows are held
+        errands = [Errand(self, part, self._held(part)) for part in parts]  # nothing is asked while windows are held
         while self._windows and self._windows[0].end <= self._cut.settled:
             self._windows.popleft().release()
-        return jobs
+        return errands
 
     def _needed(self, item: Part | Segment) -> Part | None:
         """The part that is to be carried out now, if any; uploads of segments are opened here."""
@@ -295,14 +295,14 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Errand:
     """One part to be got to its target; holds the windows that it needs until `drop`."""
 
     lane: Lane
     part: Part
     windows: tuple[Window, ...]
 
-    def carry_out(self, seen: Sights) -> list["Job"]:
+    def carry_out(self, seen: Sights) -> list["Errand"]:
         """See the lane."""
         return self.lane.carry_out(self.part, self.windows, seen)
 

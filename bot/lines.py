@@ -48,11 +48,11 @@ class _Behind:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             with slots.taken(heed, _size(args)):
-                turn = slots.turn
+                setbacks = slots.setbacks
                 try:
                     return value(*args, **kwargs)
                 except TransientError as error:
-                    slots.refused(turn, error.wait_s or 0.0)
+                    slots.refused(setbacks, error.wait_s or 0.0)
                     raise
 
         return call

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bot.model import RecoveryPoint, State, Transaction, Vm
 from bot.store import Unit
 
-MOST = 3  # recovery points in one target; each costs reading its digests for every disk
+RELATIVES = 3  # whose recovery points are taken in one target; each costs reading its digests for every disk
 
 
 def bases(unit: Unit, vm_uuid: str, targets: Sequence[str]) -> dict[str, str]:
@@ -42,4 +42,4 @@ def _newest(points: Sequence[RecoveryPoint], vm_uuid: str) -> list[str]:
     for point in points:
         if point.vm_uuid != vm_uuid:
             by_vm.setdefault(point.vm_uuid, point.transaction_id)
-    return list(by_vm.values())[:MOST]
+    return list(by_vm.values())[:RELATIVES]

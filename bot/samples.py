@@ -8,7 +8,7 @@ from bot.digests import Digests
 from bot.grains import zero_grain
 
 HEADS = 16  # grains that are no zeros
-MOST = 1024  # of the others; one of EVERY of them
+OTHERS = 1024  # at most; one of EVERY of them
 EVERY = 64
 
 _CHOSEN = bytes(0 if first < 256 // EVERY else 1 for first in range(256))  # by a digest's first byte
@@ -34,7 +34,7 @@ def sampled(digests: Digests) -> list[tuple[int, int]]:
         if (digest := digests.digest(at)) != zero:
             others.append((mark(digest), at))
         at = firsts.find(0, at + 1)
-    return [*heads, *sorted(others)[:MOST]]
+    return [*heads, *sorted(others)[:OTHERS]]
 
 
 def _heads(digests: Digests, zero: bytes) -> tuple[list[tuple[int, int]], int]:

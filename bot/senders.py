@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from threading import Condition
 
-from bot.lane import Job, Lane
+from bot.lane import Errand, Lane
 from bot.model import PartSource
 from bot.seen import Sights
 from bot.stopping import wait_until
@@ -20,7 +20,7 @@ class Senders:
     """
 
     def __init__(
-        self, senders: Executor, copiers: Executor, work: Callable[[Job, Sights], Sequence[Job]], *, most: int
+        self, senders: Executor, copiers: Executor, work: Callable[[Errand, Sights], Sequence[Errand]], *, most: int
     ) -> None:
         """work: does one, and gives what is to be done after it. most: copies of one file in one target that may wait
         or be under way; with them grows what is temporary.
@@ -29,19 +29,19 @@ class Senders:
         self._copiers = copiers
         self._work = work
         self._most = most
-        self._joins: deque[tuple[Job, Sights]] = deque()  # of segments; these and the copies wait for a thread
-        self._copies: deque[tuple[Job, Sights]] = deque()
+        self._joins: deque[tuple[Errand, Sights]] = deque()  # of segments; these and the copies wait for a thread
+        self._copies: deque[tuple[Errand, Sights]] = deque()
         self._under_way = 0
         self._by_lane: Counter[Lane] = Counter()  # copies that wait or are under way
         self._changed = Condition()
 
-    def submit(self, jobs: Sequence[Job], seen: Sights) -> None:
+    def submit(self, errands: Sequence[Errand], seen: Sights) -> None:
         """Have them done; each is dropped afterwards."""
-        for job in jobs:
-            if job.part.source is PartSource.UPLOAD:
-                self.begin(partial(self._do, job, seen))
+        for errand in errands:
+            if errand.part.source is PartSource.UPLOAD:
+                self.begin(partial(self._do, errand, seen))
             else:
-                self._copy(job, seen)
+                self._copy(errand, seen)
 
     def begin(self, work: Callable[[], None]) -> None:
         """Have something else done by those that send."""
@@ -61,11 +61,11 @@ class Senders:
         with self._changed:
             self._changed.wait_for(lambda: not self._under_way)
 
-    def _copy(self, job: Job, seen: Sights) -> None:
+    def _copy(self, errand: Errand, seen: Sights) -> None:
         with self._changed:
-            waiting = self._joins if job.part.source is PartSource.SEGMENT else self._copies
-            waiting.append((job, seen))
-            self._by_lane[job.lane] += 1
+            waiting = self._joins if errand.part.source is PartSource.SEGMENT else self._copies
+            waiting.append((errand, seen))
+            self._by_lane[errand.lane] += 1
         self._begin(self._copiers, self._do_next)
 
     def _begin(self, pool: Executor, work: Callable[[], None]) -> None:
@@ -90,14 +90,14 @@ class Senders:
 
     def _do_next(self) -> None:
         with self._changed:
-            job, seen = (self._joins or self._copies).popleft()
+            errand, seen = (self._joins or self._copies).popleft()
         try:
-            self._do(job, seen)
+            self._do(errand, seen)
         finally:
             with self._changed:
-                self._by_lane -= Counter([job.lane])  # keeps none that has no more
+                self._by_lane -= Counter([errand.lane])  # keeps none that has no more
 
-    def _do(self, job: Job, seen: Sights) -> None:
-        if after := self._work(job, seen):
+    def _do(self, errand: Errand, seen: Sights) -> None:
+        if after := self._work(errand, seen):
             with suppress(RuntimeError):  # the transfer has ended meanwhile: nothing new begins
                 self.submit(after, seen)

@@ -34,9 +34,9 @@ class Slots:
         return self._flow.limit
 
     @property
-    def turn(self) -> int:
+    def setbacks(self) -> int:
         """When something begins, to be told with its refusal."""
-        return self._flow.turn
+        return self._flow.setbacks
 
     @contextmanager
     def taken(self, go_on: Callable[[], None], size: int = 0) -> Iterator[None]:
@@ -52,10 +52,10 @@ class Slots:
         finally:
             self._give(size if is_done else None)
 
-    def refused(self, turn: int, rest_s: float) -> None:
+    def refused(self, setbacks: int, rest_s: float) -> None:
         """The target wanted less than was on its way. rest_s: it asked for so long without anything new."""
         with self._changed:
-            self._flow.refused(turn)
+            self._flow.refused(setbacks)
             self._rests_until = max(self._rests_until, self._now() + min(rest_s, LONGEST_REST_S))
 
     def _take(self) -> bool:

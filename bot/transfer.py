@@ -17,7 +17,7 @@ from bot.bundles import Bundles, Numbered, bundles
 from bot.comparison import Comparison
 from bot.desk import Desk, GivenUp, Journal
 from bot.errors import CloudyError, IntegrityError, OperatorError, Stopped
-from bot.lane import Job, Lane, is_worth_digests
+from bot.lane import Errand, Lane, is_worth_digests
 from bot.meter import TELL_S, Meter, Moved
 from bot.model import Bytes, SourceFile, StoredFile
 from bot.passes import Passes
@@ -236,13 +236,13 @@ class _Transfer:
                         for grain in grains:
                             seen[grain].add(window.grains[grain])
                         for lane in lanes:
-                            senders.submit(self._jobs(lane, partial(lane.see, window)), seen)
+                            senders.submit(self._errands(lane, partial(lane.see, window)), seen)
                     finally:
                         window.release()
                     senders.keep_pace(lanes, self._go_on)
             self._desk.agree(file, seen[grains[0]].crc64(0, file.size))
             for lane in lanes:
-                senders.submit(self._jobs(lane, lane.end), seen)
+                senders.submit(self._errands(lane, lane.end), seen)
         finally:
             for lane in lanes:
                 lane.drop()
@@ -270,7 +270,7 @@ class _Transfer:
         needed = -(-max(lane.needs for lane in lanes) // window) + 2
         return max(1, min(needed, -(-file.size // window)))
 
-    def _jobs(self, lane: Lane, tell: Callable[[], list[Job]]) -> list[Job]:
+    def _errands(self, lane: Lane, tell: Callable[[], list[Errand]]) -> list[Errand]:
         """What follows from what the lane is told; nothing where it goes on no more."""
         if not lane.is_over and not self._is_given_up(lane.target):
             with suppress(GivenUp):  # while an upload was opened
@@ -278,18 +278,18 @@ class _Transfer:
         lane.drop()
         return []
 
-    def _work(self, job: Job, seen: Sights) -> list[Job]:
+    def _work(self, errand: Errand, seen: Sights) -> list[Errand]:
         """Do one part; gives what follows."""
-        after: list[Job] = []
+        after: list[Errand] = []
 
         def work() -> None:
-            if not self._is_given_up(job.lane.target):
-                after.extend(job.carry_out(seen))
+            if not self._is_given_up(errand.lane.target):
+                after.extend(errand.carry_out(seen))
 
         try:
             self._carefully(work)
         finally:
-            job.drop()
+            errand.drop()
         return after
 
     def _carefully(self, work: Callable[[], None]) -> None:

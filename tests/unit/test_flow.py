@@ -50,17 +50,17 @@ def test_what_takes_more_after_a_while_is_found_out() -> None:
 
 def test_a_refusal_halves_it_once_however_many_were_on_their_way() -> None:
     flow = Flow(16, 16)
-    turn = flow.turn
-    assert [flow.refused(turn) for _ in range(16)] == [True] + [False] * 15
+    setbacks = flow.setbacks
+    assert [flow.refused(setbacks) for _ in range(16)] == [True] + [False] * 15
     assert flow.limit == 8
-    assert flow.refused(flow.turn)
+    assert flow.refused(flow.setbacks)
     assert flow.limit == 4
 
 
 def test_it_recovers_after_refusals() -> None:
     flow = Flow(16, 16)
     for _ in range(10):
-        flow.refused(flow.turn)
+        flow.refused(flow.setbacks)
     assert flow.limit == 1
     rounds(flow, 100, Rate(SIZE, 1e18))
     assert flow.limit == 16
@@ -84,8 +84,8 @@ def test_it_is_at_least_one_and_never_above_the_most(most: int, start: int, told
     flow, at = Flow(most, start), 0.0
     for kind, what, size, is_full in told:
         if kind == "refused":
-            before, turn = flow.limit, flow.turn if what else flow.turn - 1
-            assert flow.refused(turn) == bool(what)
+            before, setbacks = flow.limit, flow.setbacks if what else flow.setbacks - 1
+            assert flow.refused(setbacks) == bool(what)
             assert flow.limit == (max(1, before // 2) if what else before)
         else:
             at += float(str(what))

@@ -13,7 +13,7 @@ from bot.comparison import Comparison
 from bot.errors import IntegrityError, PermanentError, Stopped, TransientError
 from bot.model import SourceFile
 from tests.memory import Crash, CrashAt, MemoryStore, Watch, unwatched
-from tests.unit.test_comparison import former
+from tests.unit.test_comparison import candidate
 from tests.workflow.test_transfer import CONTENT, DISK, FILES, GRAIN, Run, expected, no_thread_is_left
 
 __all__ = ["no_thread_is_left"]
@@ -131,8 +131,8 @@ def test_what_a_file_is_compared_with_is_read_when_its_turn_comes_and_dropped_at
 
     def compare(_target: object, file: SourceFile, _avoided: frozenset[str]) -> Comparison:
         told.append(f"compare {file.path}")
-        assert not any(each._ways for each in given)
-        given.append(Comparison([former(b"other" * file.size, grain=GRAIN)]))
+        assert not any(each._aligned for each in given)
+        given.append(Comparison([candidate(b"other" * file.size, grain=GRAIN)]))
         return given[-1]
 
     run.share.watch = told.append

@@ -12,7 +12,7 @@ import pytest
 from bot import zeros
 from bot.errors import DeniedError, IntegrityError, MissingError, Paused, PermanentError
 from bot.journal import DatabaseJournal
-from bot.lane import Job, Lane
+from bot.lane import Errand, Lane
 from bot.losses import TURNS, Loss, Losses
 from bot.model import CopySource, Part, PartCopied, PartLimits, PartSource, State, Transaction, Upload
 from bot.seen import Sights
@@ -344,19 +344,19 @@ def of_source(source: PartSource, number: int) -> Part:
 def test_a_segment_that_is_whole_is_copied_before_all_that_waits() -> None:
     began, go, done = threading.Event(), threading.Event(), list[int]()
 
-    def work(job: Job, _seen: Sights) -> list[Job]:
-        if job.part.number == 0:
+    def work(errand: Errand, _seen: Sights) -> list[Errand]:
+        if errand.part.number == 0:
             began.set()
             assert go.wait(30)
-        done.append(job.part.number)
+        done.append(errand.part.number)
         return []
 
     lane = object.__new__(Lane)
     with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as copies:
         senders = Senders(uploads, copies, work, most=100)
-        senders.submit([Job(lane, of_source(PartSource.COPY, number), ()) for number in range(4)], {})
+        senders.submit([Errand(lane, of_source(PartSource.COPY, number), ()) for number in range(4)], {})
         assert began.wait(30)
-        senders.submit([Job(lane, of_source(PartSource.SEGMENT, 9), ())], {})
+        senders.submit([Errand(lane, of_source(PartSource.SEGMENT, 9), ())], {})
         go.set()
         senders.wait()
     assert done == [0, 9, 1, 2, 3]
@@ -366,9 +366,9 @@ def test_nobody_reads_on_while_too_many_copies_of_a_file_wait() -> None:
     go, waited = threading.Event(), list[int]()
     done: list[int] = []
 
-    def work(job: Job, _seen: Sights) -> list[Job]:
+    def work(errand: Errand, _seen: Sights) -> list[Errand]:
         assert go.wait(30)
-        done.append(job.part.number)
+        done.append(errand.part.number)
         return []
 
     def check() -> None:
@@ -378,7 +378,7 @@ def test_nobody_reads_on_while_too_many_copies_of_a_file_wait() -> None:
     slow, quick = object.__new__(Lane), object.__new__(Lane)
     with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as copies:
         senders = Senders(uploads, copies, work, most=4)
-        senders.submit([Job(slow, of_source(PartSource.COPY, number), ()) for number in range(10)], {})
+        senders.submit([Errand(slow, of_source(PartSource.COPY, number), ()) for number in range(10)], {})
         senders.keep_pace([quick], check)
         assert waited == []
         senders.keep_pace([slow, quick], check)
@@ -395,14 +395,14 @@ def test_a_stop_is_heard_while_copies_are_waited_for() -> None:
         go.set()
         raise IntegrityError("stop")
 
-    def work(_job: Job, _seen: Sights) -> list[Job]:
+    def work(_errand: Errand, _seen: Sights) -> list[Errand]:
         assert go.wait(30)
         return []
 
     lane = object.__new__(Lane)
     with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as copies:
         senders = Senders(uploads, copies, work, most=1)
-        senders.submit([Job(lane, of_source(PartSource.COPY, 1), ())], {})
+        senders.submit([Errand(lane, of_source(PartSource.COPY, 1), ())], {})
         with pytest.raises(IntegrityError, match="stop"):
             senders.keep_pace([lane], check)
         senders.wait()

@@ -245,7 +245,7 @@ def test_what_waits_to_be_tried_again_holds_no_room() -> None:
 def test_the_rest_that_is_asked_for_counts_for_all() -> None:
     now = [0.0]
     slots = Slots(4, now=lambda: now[0])
-    slots.refused(slots.turn, 30.0)
+    slots.refused(slots.setbacks, 30.0)
     waits: list[None] = []
 
     def go_on() -> None:

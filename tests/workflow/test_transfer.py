@@ -12,7 +12,7 @@ from bot import plan
 from bot.arena import Arena
 from bot.checksum import crc64
 from bot.errors import CloudyError, IntegrityError, MissingError, OperatorError, PermanentError, Stopped, TransientError
-from bot.lane import Job, Lane
+from bot.lane import Errand, Lane
 from bot.meter import Moved
 from bot.model import Bytes, Capabilities, Carried, Part, PartLimits, Segment, SourceFile, StoredFile
 from bot.transfer import Sent, TransferSettings, send
@@ -467,7 +467,7 @@ def test_a_file_of_whole_parts_is_made_also_when_they_are_there_before_its_end_i
     file, content = even(4)
     end = Lane.end
 
-    def late(lane: Lane) -> list[Job]:
+    def late(lane: Lane) -> list[Errand]:
         until(lambda: len(lane._object._done) == 4, "all parts are there")
         return end(lane)
 
