@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import sidebyside
-from tests.bench.restore.peers import Fetchers, Way
+from tests.bench.restore.peers import Errand, Fetchers
 from tests.bench.transfer import data
 from tests.bench.transfer.cloudy import Cloudy, Target, sizes
 from tests.bench.transfer.job import EXPORT, Job
@@ -54,11 +54,11 @@ class Bench(sidebyside.Bench):
             point = self.fresh()
             cloudy = self._protected(Target(place, bucket), point)
             data.warm(self.disk)
-            way = Way(place, bucket, _key(point), self._into / _DISK)
+            errand = Errand(place, bucket, _key(point), self._into / _DISK)
             size = self.disk.stat().st_size
             for _ in range(self.times):
                 for name in (CLOUDY, *self.peers.names):
-                    found = self._ours(cloudy, point) if name == CLOUDY else self._theirs(name, way)
+                    found = self._ours(cloudy, point) if name == CLOUDY else self._theirs(name, errand)
                     self.note(Record(case=case, place=place.name, client=name, size=size, wanted=wanted, figures=found))
 
     def _protected(self, target: Target, point: str) -> Cloudy:
@@ -79,9 +79,9 @@ class Bench(sidebyside.Bench):
         folder = self._into / f".cloudy-{transaction}"
         return self._judged(found, folder / _DISK, folder.rmdir)
 
-    def _theirs(self, name: str, way: Way) -> Figures:
-        found = self._fetchers.fetch(name, way, self.home, self.starts[name])
-        return self._judged(found, way.into, lambda: None)
+    def _theirs(self, name: str, errand: Errand) -> Figures:
+        found = self._fetchers.fetch(name, errand, self.home, self.starts[name])
+        return self._judged(found, errand.into, lambda: None)
 
     def _judged(self, found: Figures, restored: Path, tidy: Callable[[], None]) -> Figures:
         """What it takes on the disk; it must be what was protected, and goes away."""

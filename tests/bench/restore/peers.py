@@ -11,7 +11,7 @@ NAMES = ("s5cmd", "aws", "rclone")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Errand:
     """What is to be fetched, and into which file."""
 
     place: Place
@@ -23,14 +23,14 @@ class Way:
 class Fetchers(Peers):
     """Those that could be had."""
 
-    def fetch(self, name: str, way: Way, folder: Path, start: tuple[float, float]) -> Figures:
+    def fetch(self, name: str, errand: Errand, folder: Path, start: tuple[float, float]) -> Figures:
         """Fetch it. ClientError: it did not."""
-        return self._timed(name, self._fetching(name, way), way.place, way.place.given, folder, start)
+        return self._timed(name, self._fetching(name, errand), errand.place, errand.place.given, folder, start)
 
-    def _fetching(self, name: str, way: Way) -> list[str]:
-        program, url, where = str(self._bin / name), way.place.endpoint, f"{way.bucket}/{way.key}"
+    def _fetching(self, name: str, errand: Errand) -> list[str]:
+        program, url, where = str(self._bin / name), errand.place.endpoint, f"{errand.bucket}/{errand.key}"
         if name == "s5cmd":
-            return [program, "--log", "error", "--endpoint-url", url, "cp", f"s3://{where}", str(way.into)]
+            return [program, "--log", "error", "--endpoint-url", url, "cp", f"s3://{where}", str(errand.into)]
         if name == "aws":
-            return [program, "s3", "cp", f"s3://{where}", str(way.into), "--endpoint-url", url, "--only-show-errors"]
-        return [program, "copyto", f":s3:{where}", str(way.into), *rclone_settings(way.place)]
+            return [program, "s3", "cp", f"s3://{where}", str(errand.into), "--endpoint-url", url, "--only-show-errors"]
+        return [program, "copyto", f":s3:{where}", str(errand.into), *rclone_settings(errand.place)]
