@@ -162,7 +162,11 @@ def test_the_hypervisor_of_a_vmstore_is_asked_what_it_is(tmp_path: Path, monkeyp
 
     assert groups() == []
     house.systems.host = Host(house.share)
-    monkeypatch.setattr(MemoryHypervisor, "close", lambda host: closed.append(host))
+
+    def closes(host: MemoryHypervisor) -> None:
+        closed.append(host)
+
+    monkeypatch.setattr(MemoryHypervisor, "close", closes)
     (told,) = examine(groups())
     assert (told.health, told.words, len(closed)) == (Health.GOOD, "Memory hypervisor 1", 1)
 

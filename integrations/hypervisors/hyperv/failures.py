@@ -14,7 +14,13 @@ from xml.etree.ElementTree import ParseError
 import requests
 import spnego.exceptions
 import urllib3
-from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
+from pypsrp.exceptions import (
+    AuthenticationError,
+    InvalidPSRPOperation,
+    WinRMError,
+    WinRMTransportError,
+    WSManFaultError,
+)
 
 from bot.errors import DeniedError, MissingError, PermanentError, RemoteError, TransientError
 
@@ -24,6 +30,7 @@ RAISED = (
     ParseError, ValueError, LookupError, AttributeError, TypeError, ImportError, struct.error,
 )  # fmt: skip
 SHELL_GONE = "2150858843"
+_LATE = {"2150858793", "995", "1726"}  # nothing came in time; an operation was given up
 _NO_RIGHT = {"5", "2150859046"}  # the user may not use remoting
 _BUSY = {"2150859173", "2150859174", "2150859175", "2150859193"}  # quotas of shells and users
 _PERMISSION_DENIED = 18
@@ -73,6 +80,8 @@ class Wire:
             return DeniedError, f"the file {self.ca} is not there; set `ca` to the right one.", ""
         if tls := next((each for each in chain if isinstance(each, ssl.SSLError)), None):
             return *self._of_tls(tls), ""
+        if isinstance(error, InvalidPSRPOperation):
+            return TransientError, "the host has broken the session off.", ""
         if isinstance(error, ImportError | spnego.exceptions.SpnegoError):
             said = str(error).partition("\n")[0].rstrip(".")
             return DeniedError, f"it could not log in by `auth`: {said}. Kerberos wants 'pypsrp[kerberos]'.", ""
@@ -111,9 +120,11 @@ def _of_fault(error: WSManFaultError) -> tuple[type[RemoteError], str, str]:
         return TransientError, "the host has ended the session.", code
     if code in _NO_RIGHT or "denied" in said.lower():
         return DeniedError, f"{said} {RIGHTS}", code
-    if code in _BUSY:
+    if code in _LATE:
+        return TransientError, "it did not answer in time.", code
+    if code in _BUSY or not code:
         return TransientError, f"{said} It may pass by itself.", code
-    return TransientError if error.code is None else PermanentError, said, code
+    return PermanentError, said, code
 
 
 def _of_cmdlet(error: CmdletError) -> tuple[type[RemoteError], str]:
