@@ -33,5 +33,6 @@ class Options:
     name_match: Literal["exact", "substring"] = "substring"  # of `name=` on /vm; an exact match always comes first
     disk_paths: Literal["relative", "absolute"] = "relative"  # whether a disk's path begins with /tintri/
     refuse_snapshot_delete_while_clone: bool = False
+    powered_off: tuple[str, ...] = ()  # names of VMs that are off, as their manager told
     manager: str = "vcenter.example"  # the vCenter that a clone can be registered with
     consistencies: tuple[str, ...] = ("CRASH_CONSISTENT", "VM_CONSISTENT")  # kinds that a VM's snapshot may have

@@ -43,7 +43,7 @@ def _identity(views: VmViews) -> dict[str, Filter[Seen]]:
         "live": flag(lambda one: one.vm.live),
         "deleted": flag(lambda one: not one.vm.live and one.latest is None),
         "types": words(lambda one: "LIVE" if one.vm.live else "HISTORICAL"),
-        "powered": flag(lambda one: one.vm.live),
+        "powered": flag(lambda one: views.is_on(one.vm)),
         "template": flag(lambda _: False),
         "hasSnapshots": flag(lambda _: False),  # the hypervisor's, not ours
         "cloneFrom": words(origins),

@@ -138,7 +138,7 @@ class VmViews:
             "subdir": directory,
             "configurationFilepath": f"{directory}/{definition.file}" if definition.file else "",
             "virtualDiskExtentPath": f"{directory}/{first}" if first else "",
-            "isPowered": vm.live if definition.is_managed else None,
+            "isPowered": self.is_on(vm) if definition.is_managed else None,
             "isTemplate": False,
             "hasSnapshots": False,
             "hasBaseExtents": True,
@@ -148,6 +148,10 @@ class VmViews:
             "supportedSnapshotConsistencyTypes": consistencies_of(definition, self.options),
             "lastUpdatedTime": text(context.at_ms),
         }
+
+    def is_on(self, vm: VmEntry) -> bool:
+        """Whether its manager told that it runs."""
+        return vm.live and vm.definition.name not in self.options.powered_off
 
     def stat(self, vm: VmEntry, context: Context, at_ms: int, interval_ms: int = load.STEP_MS) -> Json:
         """A VirtualMachineStat; sizes are those of now, whatever the moment."""
