@@ -63,8 +63,8 @@ def rto_text(rto: Rto) -> str:
 
 
 def _proof(transaction: Transaction, steps: Sequence[Step], now: datetime) -> Proof | None:
-    """What it says of the recovery point; None: it was stopped before it came to anything."""
-    if not (_reached(steps) or transaction.state is State.FAILED):
+    """What it says of the recovery point; None: it was stopped, or ended before it was known where to read from."""
+    if not transaction.settled or not (_reached(steps) or transaction.state is State.FAILED):
         return None
     told, failure = outputs_of(steps, "prove"), transaction.failure
     why = "" if _reached(steps) or failure is None else f"{failure.step}: {failure.what}"
