@@ -95,7 +95,8 @@ class Restorations:
             room = 0 if source.way.how == SNAPSHOT else int(source.data * (1 + MARGIN)) + LEAST_MARGIN
             if why := lack(place.share.free(), room, vmstore):
                 raise RequesterError(why)
-            source = _with_older(source, place)
+            if transaction.workflow == "restore":  # a drill reads all of it from the target
+                source = _with_older(source, place)
         found = self._restoration(transaction, source, place, {"name": name, "room": room}, over)
         return replace(found, decided=found.decided | {"addresses": addresses})
 
@@ -194,7 +195,7 @@ class Restorations:
             return "seconds, since no bytes are moved"
         with self._db.read() as unit:
             ended = unit.transactions.list(states=(State.SUCCEEDED, State.PARTIAL), limit=_LATELY)
-            alike = (each for each in ended if each.workflow == "restore" and each.vmstore == vmstore)
+            alike = (each for each in ended if each.workflow in ("restore", "drill") and each.vmstore == vmstore)
             last = next((each for each in alike if each.settled.get("target") == source.target), None)
             steps = unit.steps.of(last.id) if last else ()
         took = sum(

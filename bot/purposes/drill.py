@@ -81,7 +81,7 @@ def _proof(transaction: Transaction, steps: Sequence[Step], now: datetime) -> Pr
         why=why,
         rto=rto_of(steps) if _reached(steps) else None,
         sign=str(told.get("sign", "")),
-        text=str(told.get("console", "") or told.get("text", "")),
+        text=str(told.get("console", "") or told.get("text", "")).strip(),
         vmstore=transaction.vmstore,
     )
 
@@ -102,7 +102,7 @@ def _lives(step: Step) -> str:
     told = step.outputs
     after = duration_text(float(told.get("seconds", 0.0)))
     said = f"It lives, by its {told.get('sign', '')}, {after} after it was asked for."
-    console = str(told.get("console", ""))
+    console = str(told.get("console", "")).strip()
     return f"{said}\n{console}" if console else said
 
 

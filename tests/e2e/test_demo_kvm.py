@@ -18,6 +18,13 @@ BOOTED = """
 alice> /protect kvm01 to s3
 wait done 120
 expect "kvm01 is protected in s3"
+alice> /drill kvm01
+wait done 120
+expect "is proven"
+alice> /verify last deep
+wait done 60
+expect "The recovery point of kvm01 is good in s3"
+alice> /recovery-points kvm01
 world destroy kvm01
 alice> /restore kvm01 to vmstore2 as kvm01-restored power on
 wait done 120
@@ -37,7 +44,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.mark.timeout(300)
 def test_a_destroyed_vm_boots_on_the_other_vmstore_and_its_console_says_the_marker_of_this_run(booted: Demo) -> None:
     marker = booted.world["kvm"]["marker"]
-    (lives,) = [text for text in booted.thread() if "It lives" in text]
+    _drilled, lives = [text for text in booted.thread() if "It lives" in text]
     assert "by its console" in lives
     assert f"MARKER {marker}" in lives
     assert "READY" in lives
@@ -48,6 +55,24 @@ def test_a_destroyed_vm_boots_on_the_other_vmstore_and_its_console_says_the_mark
     assert restored == {"kvm01.raw": booted.digest(key)}
     run = booted.transactions()[0]
     assert (run["workflow"], run["state"]) == ("restore", "succeeded")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_drill_proves_the_recovery_point_by_its_console_and_leaves_nothing(booted: Demo) -> None:
+    marker = booted.world["kvm"]["marker"]
+    (drill,) = [run for run in booted.transactions() if run["workflow"] == "drill"]
+    assert drill["state"] == "succeeded"
+    assert "It lives, by its console" in booted.output
+    assert f"MARKER {marker}" in booted.output
+    (point,) = booted.cli("recovery-points", "kvm01", "--json")["recovery_points"]
+    assert point["proven"]["transaction"] == drill["id"]
+    assert point["proven"]["sign"] == "console"
+    assert 0 < point["proven"]["rto_s"] < 120
+    assert point["verified"]["how"] == "read back"
+    for vmstore in booted.world["vmstores"].values():
+        assert not list((booted.data / vmstore["export"]).glob(".cloudy-*"))
+    assert not [vm for name in booted.world["vmstores"] for vm in booted.vms(name) if "drill" in vm["vmware"]["name"]]
 
 
 # --- without libvirt ---
