@@ -263,10 +263,14 @@ class AzureStore:
 
     def thaw(self, key: str, days: int) -> Thaw:  # noqa: ARG002 - what is set back stays there
         """By its tier, at the usual priority. Repeat: safe; one that is on its way goes on."""
-        is_archived = self._container.head(key, with_crc=False).is_archived
-        if is_archived:
-            self._container.restore(key)
-        return Thaw(is_ready=not is_archived, words=f"within {REHYDRATION_H} hours" if is_archived else "")
+        if not self._is_archived(key):
+            return Thaw(is_ready=True)
+        self._container.restore(key)
+        # Asked again, since what speaks like Azure may need no hours.
+        return Thaw(is_ready=not self._is_archived(key), words=f"within {REHYDRATION_H} hours")
+
+    def _is_archived(self, key: str) -> bool:
+        return self._container.head(key, with_crc=False).is_archived
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""
