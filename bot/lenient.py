@@ -46,13 +46,17 @@ def was_erased(target: ObjectStore, key: str) -> bool:
         return False
 
 
+def found(target: ObjectStore, key: str) -> ObjectInfo | None:
+    """The facts of an object; None: there is no such object."""
+    try:
+        return target.head(key)
+    except MissingError:
+        return None
+
+
 def is_there(target: ObjectStore, key: str) -> bool:
     """Whether there is such an object."""
-    try:
-        target.head(key)
-    except MissingError:
-        return False
-    return True
+    return found(target, key) is not None
 
 
 def listed(target: ObjectStore, upload: Upload) -> Mapping[int, tuple[str, int]] | None:

@@ -12,8 +12,7 @@ from typing import TypeVar
 
 from bot.checksum import crc64, whole
 from bot.desk import Ask, CopyFailed, Journal
-from bot.errors import MissingError
-from bot.lenient import or_lost
+from bot.lenient import found, or_lost
 from bot.model import CopySource, ObjectInfo, PartDone, PartSource, Upload
 from bot.ports import ObjectStore
 from bot.stopping import HEARD_S
@@ -86,7 +85,7 @@ class Zeros:
     def _found(self, target: ObjectStore, size: int) -> CopySource | None:
         if known := self._known.get((target.name, size)):
             return known
-        info = self._call(target, partial(_head, target, _key(size)))
+        info = self._call(target, partial(found, target, _key(size)))
         if info is None:
             return None
         if info.size != size or info.is_archived or info.crc64 not in (None, _crc(size)):
@@ -147,10 +146,3 @@ def _crc(size: int) -> int:
 
 def _key(size: int) -> str:
     return f".cloudy/zero/{size}"
-
-
-def _head(target: ObjectStore, key: str) -> ObjectInfo | None:
-    try:
-        return target.head(key)
-    except MissingError:
-        return None

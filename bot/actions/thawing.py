@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from bot.actions.context import Context
-from bot.cold import KEPT_DAYS, cold, keys_of
-from bot.errors import MissingError, Paused
+from bot.cold import KEPT_DAYS, any_file, cold, keys_of
+from bot.errors import Paused
+from bot.lenient import found
 from bot.manifest import Manifest
 from bot.model import Json, ObjectInfo
 from bot.ports import ObjectStore
@@ -21,6 +22,8 @@ def bring_back(context: Context, target: str, written: Manifest) -> Json:
     store, now = context.target(target), context.clock.now()
     asked: dict[str, str] = dict(context.before.get("asked", {}))
     frozen = [info for key in keys_of(written.files) if (info := _look(context, store, key)) and info.is_archived]
+    if not any_file(written.files, frozen):  # without the digests all is fetched, which is sooner than they are back
+        frozen = []
     everything = context.before.get("all", str(cold(frozen) or ""))
     for info in [info for info in frozen if not _is_asked(asked.get(info.key), now)]:
         context.check()
@@ -48,10 +51,7 @@ def later(context: Context, kept: Json) -> Paused:
 
 def _look(context: Context, store: ObjectStore, key: str) -> ObjectInfo | None:
     context.check()
-    try:
-        return store.head(key)
-    except MissingError:  # who needs it says so
-        return None
+    return found(store, key)  # None: who needs it says so
 
 
 def _is_asked(at: str | None, now: datetime) -> bool:
