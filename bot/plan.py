@@ -26,7 +26,7 @@ class CutRules:
     segment: int = 1 << 30  # so long they are at least; longer where an object could have too few
     upload: int = 16 * MIB  # uploads are cut so; longer only where nothing else keeps the number of parts down
     granule: int = 1  # parts begin at multiples of it, if all runs but the last are multiples of it
-    window: int = 64 * MIB  # look-ahead
+    look_ahead: int = 64 * MIB  # bytes that may be left undecided
 
     @classmethod
     def of(cls, limits: PartLimits, able: Capabilities, *, granule: int = 1) -> "CutRules":
@@ -65,14 +65,15 @@ class Cutter(Protocol):
 def cutter(size: int, rules: CutRules) -> Cutter:
     """What cuts a file of `size` bytes so that the fewest bytes are sent, and then the fewest requests made.
 
-    Exact while the file cannot need more parts than the store takes (S3: 48 GiB) and the window is never full of short
-    stretches (one of at least three floors, or a change of one floor, decides all before it). Each time that it is
-    full, its older half is decided, which costs less than two floors (10 MiB on S3) more than the optimum, and mostly
-    nothing: what is decided there seldom hangs on what comes half a window later. Between two such times lie at least
-    (window - 5 floors - the larger of an upload and two floors) / 2 bytes. Never is more sent than the file.
+    Exact while the file cannot need more parts than the store takes (S3: 48 GiB) and the look-ahead is never full of
+    short stretches (one of at least three floors, or a change of one floor, decides all before it). Each time that it
+    is full, its older half is decided, which costs less than two floors (10 MiB on S3) more than the optimum, and
+    mostly nothing: what is decided there seldom hangs on what comes half a look-ahead later. Between two such times lie
+    at least (look-ahead - 5 floors - the larger of an upload and two floors) / 2 bytes. Never is more sent than the
+    file.
     Larger files: copies get longer; where that could still not do, segments take the rest (no byte more), or, without
     segments, uploads get longer and the shortest copies are given up.
-    At most the larger of the window and nine floors, with one upload's length, is fed and not settled.
+    At most the larger of the look-ahead and nine floors, with one upload's length, is fed and not settled.
     OperatorError: the store takes no object of that size.
     """
     limits, floor = rules.limits, _up(rules.limits.smallest, rules.granule)
@@ -109,7 +110,7 @@ def _stream(size: int, rules: CutRules, lengths: Lengths, budget: Budget | None 
         Writer(lengths),
         end=size,
         smallest_source=rules.limits.smallest_source,
-        window=rules.window,
+        look_ahead=rules.look_ahead,
         budget=budget,
     )
 
@@ -123,7 +124,7 @@ def _segmented(size: int, longest: int, rules: CutRules) -> Segmented:
         longest=longest,
         most=most,
         smallest_source=rules.limits.smallest_source,
-        window=rules.window,
+        look_ahead=rules.look_ahead,
     )
 
 
@@ -132,7 +133,7 @@ def _budgeted(size: int, length: int, rules: CutRules) -> Stream | Equal:
     most = rules.limits.most - rules.limits.most // 8 - 16
     pace = max(-(-size // most), rules.upload * 8 // 9) if most > 0 else size
     lengths = _lengths(rules, -(-pace * 9 // 8), max(rules.limits.copy_wanted, 4 * pace))
-    if lengths.upload < pace or lengths.copy < 2 * pace or rules.window < 4 * lengths.floor:
+    if lengths.upload < pace or lengths.copy < 2 * pace or rules.look_ahead < 4 * lengths.floor:
         return _equal(size, length, rules)
     return _stream(size, rules, lengths, Budget(size, rules.limits.most, lengths, pace))
 

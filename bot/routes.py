@@ -41,7 +41,7 @@ class Routes:
         rules = replace(
             plan.CutRules.of(target.limits, able, granule=grain),
             upload=self._part_bytes,  # so that it lies in one window
-            window=self._look_ahead,
+            look_ahead=self._look_ahead,
         )
         return Route(
             cut=plan.cutter(file.size, rules),

@@ -16,14 +16,22 @@ class Segmented:
     """
 
     def __init__(
-        self, size: int, lengths: Lengths, inner: Lengths, *, longest: int, most: int, smallest_source: int, window: int
+        self,
+        size: int,
+        lengths: Lengths,
+        inner: Lengths,
+        *,
+        longest: int,
+        most: int,
+        smallest_source: int,
+        look_ahead: int,
     ) -> None:
         self._size = size
         self._lengths, self._inner = lengths, inner  # of the object's own parts, of those of segments
         self._longest = longest
         self._most = most
         self._smallest_source = smallest_source
-        self._window = window
+        self._look_ahead = look_ahead
         self._fed = 0
         self._check = 64 * lengths.floor  # so often, in bytes, it is asked whether the parts will do
         self._segment = 0  # the segment under way
@@ -122,7 +130,9 @@ class Segmented:
         return self._alike if self._is_mixed else ()
 
     def _new_stream(self, lengths: Lengths, end: int) -> Stream:
-        return Stream(lengths, self._writer, end=end, smallest_source=self._smallest_source, window=self._window)
+        return Stream(
+            lengths, self._writer, end=end, smallest_source=self._smallest_source, look_ahead=self._look_ahead
+        )
 
 
 def _continues(before: Part | None, part: Part) -> bool:

@@ -22,14 +22,14 @@ class Stream:
         *,
         end: int,
         smallest_source: int,
-        window: int,
+        look_ahead: int,
         budget: Budget | None = None,
     ) -> None:
         self._lengths = lengths
         self._writer = writer
         self._chain = Chain(lengths, writer)
         self._smallest_source = smallest_source
-        self._window = window
+        self._look_ahead = look_ahead
         self._budget = budget
         self._fed = writer.settled
         self._end = end
@@ -46,7 +46,7 @@ class Stream:
     @property
     def needs(self) -> int:
         """So many bytes of the file must fit into memory at least: what may be undecided, and two uploads besides."""
-        return max(self._window, 9 * self._lengths.floor) + 2 * self._lengths.upload_top
+        return max(self._look_ahead, 9 * self._lengths.floor) + 2 * self._lengths.upload_top
 
     @property
     def settled(self) -> int:
@@ -135,8 +135,8 @@ class Stream:
         """From what length on the stretch that begins `length` bytes ago is worth a copy."""
         floor = self._lengths.floor
         worth = floor if self._budget is None else self._budget.worth(self.spent, self._fed - length)
-        self._worth = min(worth, self._window // 2) if worth > floor else worth
-        self._mark = max(self._worth, 3 * floor) if worth else max(self._window // 2, floor)
+        self._worth = min(worth, self._look_ahead // 2) if worth > floor else worth
+        self._mark = max(self._worth, 3 * floor) if worth else max(self._look_ahead // 2, floor)
 
     def _reach(self) -> None:
         """The growing stretch has come to the mark."""
@@ -182,7 +182,7 @@ class Stream:
     def _append(self, *, least: int) -> None:
         self._chain.append(self._solid_of_wall(), self._stretch(), least)
         self._length = self._solid = 0
-        while len(self._chain) and self._fed - self._writer.settled > self._window - 4 * self._lengths.floor:
+        while len(self._chain) and self._fed - self._writer.settled > self._look_ahead - 4 * self._lengths.floor:
             self._chain.shorten()
 
     def _solidify(self) -> None:

@@ -56,11 +56,11 @@ PROFILES = {
 
 def little(floor: int, **more: int) -> CutRules:
     """A store with small figures, so that all cuts can be tried."""
-    window = more.pop("window", 1 << 20)
+    look_ahead = more.pop("look_ahead", 1 << 20)
     limits = PartLimits(
         smallest=floor, largest=1 << 30, smallest_source=floor + 1, copy_wanted=more.pop("copy_wanted", 1 << 20)
     )
-    return CutRules(limits=limits, window=window, upload=more.pop("upload", 1 << 20))
+    return CutRules(limits=limits, look_ahead=look_ahead, upload=more.pop("upload", 1 << 20))
 
 
 def size_of(runs: Sequence[Run]) -> int:
@@ -107,20 +107,20 @@ def test_cutting_long_parts_costs_no_byte(runs: list[Run], floor: int, upload: i
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(some_runs(most=40), chains()), st.sampled_from([2, 4, 6, 6]), st.integers(1, 200), st.integers(1, 5))
 def test_a_small_window_gives_a_valid_plan_near_the_optimum(
-    runs: list[Run], floor: int, window: int, grain: int
+    runs: list[Run], floor: int, look_ahead: int, grain: int
 ) -> None:
-    size, rules = size_of(runs), little(floor, window=window, upload=2 * floor)
+    size, rules = size_of(runs), little(floor, look_ahead=look_ahead, upload=2 * floor)
     cut, fed = cutter(size, rules), 0
     items: list[Part | Segment] = []
     for run in grains(runs, grain):
         items += cut.feed(run)
         fed += run.length
-        assert fed - cut.settled <= max(window, 11 * floor) + grain
+        assert fed - cut.settled <= max(look_ahead, 11 * floor) + grain
         assert cut.settled <= fed
     items += cut.finish()
     check(items, runs, rules)
-    times = size // max(1, (window - 5 * floor - 2 * floor) // 2)
-    exact = summed(runs, replace(rules, window=1 << 20)).sent
+    times = size // max(1, (look_ahead - 5 * floor - 2 * floor) // 2)
+    exact = summed(runs, replace(rules, look_ahead=1 << 20)).sent
     assert exact <= tally(items).sent <= min(size, exact + 2 * floor * times)
 
 
@@ -134,14 +134,14 @@ def test_the_default_window_costs_a_few_per_cent_at_most_on_the_hardest_pattern(
         changed, same = chance.randint(1, 64) * MIB // 16, chance.randint(80, 160) * MIB // 16
         runs += [Run(changed, CHANGED), Run(same, UNCHANGED, BIG, at + changed)]
         at += changed + same
-    exact = summed(runs, replace(S3, window=1 << 50)).sent
+    exact = summed(runs, replace(S3, look_ahead=1 << 50)).sent
     assert exact <= summed(runs, S3).sent <= exact * 1.03
 
 
 @settings(max_examples=300, deadline=None)
 @given(some_runs(most=30), st.integers(1, 6), st.integers(1, 90), st.integers(1, 4))
-def test_how_runs_are_split_makes_no_difference(runs: list[Run], floor: int, window: int, grain: int) -> None:
-    rules = little(floor, window=window, upload=9, copy_wanted=12)
+def test_how_runs_are_split_makes_no_difference(runs: list[Run], floor: int, look_ahead: int, grain: int) -> None:
+    rules = little(floor, look_ahead=look_ahead, upload=9, copy_wanted=12)
     size = size_of(runs)
     assert cut_all(cutter(size, rules), list(grains(runs, grain))) == cut_all(cutter(size, rules), runs)
 
@@ -150,24 +150,24 @@ FEW = {
     "parts, then segments": CutRules(
         limits=PartLimits(smallest=4, largest=120, most=120, largest_object=14400, smallest_source=5, copy_wanted=20),
         upload=8,
-        window=64,
+        look_ahead=64,
     ),
     "segments": CutRules(
         limits=PartLimits(smallest=4, largest=120, most=40, largest_object=4800, smallest_source=5, copy_wanted=20),
         upload=8,
-        window=64,
+        look_ahead=64,
     ),
     "one object": CutRules(
         limits=PartLimits(smallest=1, largest=900, most=64, largest_object=57600, smallest_source=1, copy_wanted=20),
         segments=False,
         upload=8,
-        window=64,
+        look_ahead=64,
     ),
     "one object, with a floor": CutRules(
         limits=PartLimits(smallest=4, largest=900, most=64, largest_object=57600, smallest_source=5, copy_wanted=20),
         segments=False,
         upload=8,
-        window=64,
+        look_ahead=64,
     ),
 }
 
@@ -218,7 +218,7 @@ def needs_no_more_than_it_says(cut: Cutter, runs: Sequence[Run], grain: int) -> 
 @pytest.mark.parametrize("rules", [S3, AZURE], ids=["s3", "azure"])
 def test_what_must_lie_in_memory_does_not_grow_with_the_disk(rules: CutRules, size: int) -> None:
     grain = grain_bytes(size, rules.limits.smallest)
-    assert cutter(size, replace(rules, window=32 * MIB, granule=grain)).needs <= 12 * 16 * MIB
+    assert cutter(size, replace(rules, look_ahead=32 * MIB, granule=grain)).needs <= 12 * 16 * MIB
 
 
 def test_a_change_that_goes_on_in_a_segment_takes_what_its_beginning_lacks_from_before() -> None:

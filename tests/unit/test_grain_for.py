@@ -88,7 +88,7 @@ def test_by_any_of_them_a_file_fits_into_the_windows_that_one_may_have(
 ) -> None:
     grain = grain_bytes(size, limits.smallest)
     last = seen_by(grain, 100 * grain, 1000) if is_long else None
-    rules = CutRules(limits=limits, granule=grain_for(size, limits.smallest, last), window=LOOK_AHEAD)
+    rules = CutRules(limits=limits, granule=grain_for(size, limits.smallest, last), look_ahead=LOOK_AHEAD)
     assert -(-cutter(size, rules).needs // WINDOW) + 2 <= MOST
 
 

@@ -39,7 +39,7 @@ def mixed(size: int, granule: int) -> Iterator[Run]:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("granule", GRAINS)
 def test_every_part_of_every_cut_is_whole_granules(profile: str, granule: int, size: int) -> None:
-    rules = replace(PROFILES[profile], granule=granule, window=32 * MIB)
+    rules = replace(PROFILES[profile], granule=granule, look_ahead=32 * MIB)
     numbers = 0
     for item in islice(layout(size, mixed(size, granule), rules), FIRST):
         assert item.offset % granule == 0
