@@ -364,8 +364,11 @@ def test_a_way_by_ssh_that_is_given_up_is_ended(tmp_path: Path) -> None:
     assert not Path(f"/proc/{trace.read_text().strip()}").exists()
 
 
-@pytest.mark.slow
-def test_threads_that_hang_end_when_the_line_is_found_dead(world: LibvirtWorld) -> None:
+def test_threads_that_hang_end_when_the_line_is_found_dead(
+    world: LibvirtWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(connection, "MISSED", 1)
     hypervisor = world.open(timeout_s=0.5)
     hypervisor.info()
     count = threading.active_count()
