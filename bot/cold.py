@@ -40,3 +40,9 @@ def cold(infos: Iterable[ObjectInfo]) -> Cold | None:
 def keys_of(files: Iterable[StoredFile]) -> tuple[str, ...]:
     """The objects that a restore reads, without the manifest: files, and what is known of their grains."""
     return tuple(key for file in files for key in (file.key, file.digests) if key)
+
+
+def any_file(files: Iterable[StoredFile], infos: Iterable[ObjectInfo]) -> bool:
+    """Whether one of these objects is a file, and not only what is known of its grains."""
+    keys = {file.key for file in files}
+    return any(info.key in keys for info in infos)

@@ -1,16 +1,23 @@
 """Where the files of a restore come from: the snapshot that the VMstore still has, or a target that has all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from bot import ways
+from bot import lenient, ways
 from bot.actions.points import read_manifest
 from bot.cold import Cold, cold
-from bot.errors import ArchivedError, CloudyError, IntegrityError, PermanentError, RequesterError, TransientError
+from bot.errors import (
+    ArchivedError,
+    CloudyError,
+    IntegrityError,
+    PermanentError,
+    RequesterError,
+    TransientError,
+)
 from bot.manifest import Manifest
-from bot.model import Transaction
+from bot.model import ObjectInfo, Transaction
 from bot.placing import safe_places
 from bot.ports import ObjectStore, Systems, VMstore
 from bot.recall import look, recall
@@ -123,8 +130,14 @@ class Sources:
             data=sum(data for data, _ in known),
             is_exact=all(is_exact for _, is_exact in known),
             locked_until=max(locks, default=None),
-            cold=cold(infos),
+            cold=cold((*infos, *_digests(store, written))) if cold(infos) else None,
         )
+
+
+def _digests(store: ObjectStore, written: Manifest) -> Iterator[ObjectInfo]:
+    for file in written.files:
+        if file.digests and (info := lenient.found(store, file.digests)):
+            yield info
 
 
 def _told(passed: Mapping[str, CloudyError]) -> tuple[str, ...]:

@@ -66,6 +66,18 @@ def test_it_waits_with_nothing_held_and_goes_on_when_all_is_back(tmp_path: Path)
     assert len(told(house, transaction)) == 1
 
 
+def test_digests_alone_are_not_waited_for(tmp_path: Path) -> None:
+    house, _point = frozen(tmp_path)
+    house.share.files = {"other/other.vmx": b""}
+    store = house.targets["s3"]
+    store.archived = {key for key in store.archived if "/blocks/" in key}
+    assert store.archived
+    transaction = asked(house)
+    run(house)
+    assert house.read(transaction.id).state is State.SUCCEEDED
+    assert store.asked_back == []
+
+
 def test_the_plan_says_the_class_how_long_and_what_it_costs(tmp_path: Path) -> None:
     house, _point = frozen(tmp_path)
     transaction = asked(house)
