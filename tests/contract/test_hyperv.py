@@ -17,6 +17,8 @@ from bot.errors import ConfigError, DeniedError, PermanentError, TransientError
 from bot.model import RegisterSpec, VmShape
 from integrations.hypervisors import OPENERS
 from integrations.simulators.hyperv import Card, Drive, Machine
+from integrations.simulators.hyperv.call import cmdlet
+from integrations.simulators.hyperv.pipeline import CMDLETS
 from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL
 from tests.hyperv_world import PASSWORD, SHARE, USER, HypervWorld
@@ -239,6 +241,21 @@ def test_calls_of_several_threads_do_not_wait_for_each_other(light: HypervWorld)
 def test_a_share_that_the_host_does_not_reach_is_told_with_what_lacks(light: HypervWorld) -> None:
     with pytest.raises(DeniedError, match=r"HYPERV1 does not reach \\\\other\\share.*delegation"):
         light.open(datastore="\\\\other\\share").info()
+
+
+def test_a_host_that_tells_something_else_is_told(light: HypervWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = cmdlet(lambda _call: [], "ClassName")
+    for name in ("Get-VMHost", "Get-CimInstance"):
+        with monkeypatch.context() as patch:
+            patch.setitem(CMDLETS, name, nothing)
+            with pytest.raises(PermanentError, match="something else than it should"):
+                light.open().info()
+
+
+def test_a_host_without_hyper_v_is_told_what_to_install(light: HypervWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CMDLETS, "Get-VMHost")
+    with pytest.raises(PermanentError, match="Hyper-V's module for Windows PowerShell must be installed"):
+        light.open().info()
 
 
 # --- the .vmcx ---
@@ -547,6 +564,12 @@ def test_a_vm_that_was_restored_before_is_restored_under_the_new_label(light: Hy
 
 
 # --- the shape, life, power ---
+
+
+def test_drives_that_are_empty_or_the_hosts_own_are_no_part_of_a_shape(light: HypervWorld) -> None:
+    vm = light.original("vm01")
+    light.host.named("vm01").drives += [Drive("SCSI", 0, 0, ""), Drive("SCSI", 0, 1, "Disk 2 9 GB", disk_number=2)]
+    assert light.open().shape(vm).disks == (vm.disks[0].path,)
 
 
 def test_the_shape_is_found_by_the_disks_whatever_the_vm_is_called(light: HypervWorld) -> None:

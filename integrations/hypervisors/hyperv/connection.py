@@ -16,6 +16,7 @@ from pypsrp.wsman import WSMan
 
 from bot.errors import TransientError
 from integrations.hypervisors.hyperv.cmdlets import Cmdlet
+from integrations.hypervisors.hyperv.definition import NoDefinition
 from integrations.hypervisors.hyperv.failures import RAISED, SHELL_GONE, CmdletError, Wire
 from integrations.hypervisors.hyperv.settings import Way
 
@@ -138,6 +139,10 @@ class Connection:
             return work(session)
         except CmdletError as error:
             failure = self._wire.of_cmdlet(error, session.operation)
+        except NoDefinition:
+            raise
+        except (LookupError, TypeError, ValueError) as error:  # of what a host of another kind tells
+            raise self._wire.of_answer(error, session.operation) from error
         finally:
             if session.is_broken:
                 session.drop()

@@ -134,12 +134,14 @@ def _card(plain: Any) -> Card:
 
 
 def slots_of(drives: Sequence[Mapping[str, Any]]) -> tuple[Slot, ...]:
-    """What Get-VMHardDiskDrive tells, in bus order. NoDefinition: one is a disk of the host's own."""
+    """What Get-VMHardDiskDrive tells, in bus order, without empty drives. NoDefinition: one is the host's own disk."""
     found = []
     for each in drives:
         path = str(each.get("Path") or "")
-        if each.get("DiskNumber") is not None or not path:
-            raise NoDefinition(f"it has a disk that is no file: {path or each.get('DiskNumber')}")
+        if each.get("DiskNumber") is not None:
+            raise NoDefinition(f"it has a disk that is no file: {path or each['DiskNumber']}")
+        if not path:
+            continue
         number, location = int(each["ControllerNumber"]), int(each["ControllerLocation"])
         found.append(Slot(bus=str(each["ControllerType"]), number=number, location=location, path=path))
     return tuple(sorted(found, key=lambda slot: (slot.bus, slot.number, slot.location)))

@@ -68,6 +68,11 @@ class Wire:
         code = error.code.partition(",")[0]
         return kind(f"{self.system}, {operation}: {words}", system=self.system, operation=operation, code=code)
 
+    def of_answer(self, error: Exception, operation: str) -> PermanentError:
+        """Our error for an answer without what it should hold."""
+        told = f"the host told something else than it should ({type(error).__name__}: {error})."
+        return PermanentError(f"{self.system}, {operation}: {told}", system=self.system, operation=operation)
+
     def _diagnosis(self, error: Exception) -> tuple[type[RemoteError], str, str]:
         if isinstance(error, AuthenticationError):
             return DeniedError, "it refused the login; look at `user`, `password` and `auth`.", ""

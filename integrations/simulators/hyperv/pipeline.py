@@ -13,7 +13,7 @@ from integrations.simulators.hyperv.faults import Cut, Faults
 from integrations.simulators.hyperv.host import Host, Refused
 from integrations.simulators.hyperv.records import sent
 
-_CMDLETS: dict[str, Cmdlet] = {**general.CMDLETS, **machines.CMDLETS, **parts.CMDLETS, **importing.CMDLETS}
+CMDLETS: dict[str, Cmdlet] = {**general.CMDLETS, **machines.CMDLETS, **parts.CMDLETS, **importing.CMDLETS}
 # The one thing that no cmdlet takes by itself: a drive as the value of a parameter.
 _BOOT_SCRIPT = re.compile(
     r"param\(\s*\[guid\]\s*\$Id\s*,\s*\[int\]\s*\$Number\s*,\s*\[int\]\s*\$Location\s*\)"
@@ -49,7 +49,7 @@ def _command(host: Host, session: Session, faults: Faults, command: Command, pip
 
 
 def _bound(command: Command) -> tuple[Cmdlet, dict[str, Any]]:
-    cmdlet = _CMDLETS.get(command.command_text)
+    cmdlet = CMDLETS.get(command.command_text)
     if cmdlet is None:
         raise Refused(
             f"The term '{command.command_text}' is not recognized as the name of a cmdlet, function, script file, or"
