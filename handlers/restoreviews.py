@@ -128,7 +128,7 @@ def _points(form: RestoreForm) -> Iterator[Json]:
 
 
 def _point_option(point: KeptPoint, form: RestoreForm) -> Json:
-    good = " · newest good one" if point.id == newest_good(form.points) else ""
+    good = " · newest good" if point.id == newest_good(form.points) else ""
     said = f"{_at(point.taken_at)} · {ago(form.now, point.taken_at)} · {size_text(point.size)}{good}"
     return option(said, point.id, standing(point, form.now))
 

@@ -48,8 +48,8 @@ def test_restore_alone_opens_a_form_whose_newest_good_point_is_chosen_already(wo
     assert ["not good" in note or "proven" in note for note in offered(world, "Recovery point", "description")] == [
         True, True, False
     ]  # fmt: skip
-    assert "newest good one" in best
-    assert "newest good one" not in damaged + oldest
+    assert "newest good" in best
+    assert "newest good" not in damaged + oldest
     assert world.slack.submit("alice") == Ack(ok=True)
     (made,) = world.orders()
     assert made.request == {"point": good, "to": "", "as": "", "from": "", "is_on": False}
