@@ -374,6 +374,7 @@ def test_the_app_home_opens_it_too_for_a_vm_or_for_any_and_tells_what_became_of_
     (made,) = world.orders()
     assert made.request["point"] == point
     until(lambda: world.said(made.id, "alice"), "the answer in the conversation with the bot")
+    assert world.slack.open_home("alice").ok
     until(lambda: f"🔎 restore vm01 of {NOW - timedelta(days=3):%Y-%m-%d}" in (world.slack.home("alice") or ""), "it")
     with world.db.unit() as unit:
         unit.transactions.update(made.id, state=State.SUCCEEDED, ended_at=NOW)
