@@ -12,8 +12,9 @@ from bot.policy import Operation, Policy, Role, Rule
 from bot.service import Service
 from bot.store import Database
 from handlers import ids
+from handlers.homes import Homes
 from integrations.simulators.slack import LocalSlack, Shortcut
-from tests.slack.local import bot_on, database, until
+from tests.slack.local import bot_on, client_of, database, until
 
 NOW = datetime.now(UTC)
 SHORTCUTS = [Shortcut(label, callback, kind == "message") for label, callback, kind in ids.SHORTCUTS]
@@ -82,5 +83,7 @@ def recoverable_world(folder: Path, *, is_strict: bool = False) -> Iterator[Worl
         service = Service(db, SystemClock(), vmstores=stores, targets=targets, policy=policy)
         with db.unit() as unit:
             unit.inventory.refresh("vmstore", [Vm(uuid="uuid-vm01", name="vm01", vmstore="vmstore")])
-        with bot_on(slack, service):
+        homes = Homes(client_of(slack), service)
+        with bot_on(slack, service, homes):
             yield World(db, slack, service)
+        homes.close()
