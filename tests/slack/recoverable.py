@@ -14,7 +14,7 @@ from bot.store import Database
 from handlers import ids
 from handlers.homes import Homes
 from integrations.simulators.slack import LocalSlack, Shortcut
-from tests.slack.local import bot_on, client_of, database, until
+from tests.slack.local import Hand, bot_on, client_of, database, until
 
 NOW = datetime.now(UTC)
 SHORTCUTS = [Shortcut(label, callback, kind == "message") for label, callback, kind in ids.SHORTCUTS]
@@ -75,7 +75,7 @@ class World:
 @contextmanager
 def recoverable_world(folder: Path, *, is_strict: bool = False) -> Iterator[World]:
     """is_strict: alice alone is an operator, and VMs called prod* are an admin's to restore."""
-    with database(folder) as db, LocalSlack(shortcuts=SHORTCUTS) as slack:
+    with database(folder) as db, LocalSlack(clock=Hand(), shortcuts=SHORTCUTS) as slack:
         rule = Rule(name="rule 1 of policy.rules", operation=Operation.RESTORE, vm="prod*", role=Role.ADMIN)
         strict = Policy(grants={slack.user_id("alice"): Role.OPERATOR}, rules=(rule,))
         policy = strict if is_strict else None
