@@ -196,6 +196,7 @@ class Restorations:
         with self._db.read() as unit:
             ended = unit.transactions.list(states=(State.SUCCEEDED, State.PARTIAL), limit=_LATELY)
             alike = (each for each in ended if each.workflow in ("restore", "drill") and each.vmstore == vmstore)
+            alike = (each for each in alike if each.plan.get("way") != SNAPSHOT)
             last = next((each for each in alike if each.settled.get("target") == source.target), None)
             steps = unit.steps.of(last.id) if last else ()
         took = sum(

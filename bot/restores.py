@@ -54,7 +54,7 @@ class Restores(Recorder):
             demand("target", request.target, self._targets)
             _check(request)
             chosen = choosing.choose(unit, request, self._clock.now())
-            _check_confirmed(request, chosen)
+            _check_confirmed(unit, request, chosen)
             about = About(
                 vm=chosen.vm,
                 vmstore=request.vmstore or chosen.vmstore,
@@ -142,16 +142,18 @@ def _check(request: RestoreRequest) -> None:
         raise UsageError("“confirm” and “power off” belong to “over original”: without it the original is not touched.")
 
 
-def _check_confirmed(request: RestoreRequest, chosen: Chosen) -> None:
-    """UsageError: the name was not typed. RequesterError: it was another one."""
-    if not request.is_over_original or request.confirmed == chosen.vm:
+def _check_confirmed(unit: Unit, request: RestoreRequest, chosen: Chosen) -> None:
+    """UsageError: the name was not typed. RequesterError: it was another one, and not what it is called by now."""
+    if not request.is_over_original:
         return
     if not request.confirmed:
         raise UsageError(
             f"This overwrites {chosen.vm} as it is now. If that is meant, type its name: over original confirm"
             f" {chosen.vm} (at the command line --confirm)."
         )
-    raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {chosen.vm}. Nothing was begun.")
+    since = (vm.uuid for vm in unit.inventory.named(request.confirmed) if vm.name == request.confirmed)
+    if request.confirmed != chosen.vm and chosen.vm_uuid not in since:
+        raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {chosen.vm}. Nothing was begun.")
 
 
 def demand(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 
 from bot import manifest, orphans
 from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.exchange import ASIDE
 from bot.folders import used
 from bot.lenient import is_there
 from bot.model import ObjectInfo
@@ -129,7 +130,8 @@ class Survey:
             return f"delete the snapshot {orphan.snapshot_uuid} in the VMstore's UI"
         if orphan.kind in (Kind.CLONE, Kind.SHARE_PROBE, Kind.FOLDER):
             export = self._systems.share(orphan.system).export.rstrip("/")
-            return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable"
+            aside = f", unless a VM's own files lie in it, in {ASIDE}" if orphan.kind is Kind.FOLDER else ""
+            return f"rm -r '{export}/{orphan.name}' on a client that mounts the export writable{aside}"
         where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
         if orphan.uploads and not orphan.keys and orphan.kind is not Kind.PROBE:
             return self._systems.target(orphan.system).by_hand(orphan.uploads[0], where)

@@ -278,6 +278,8 @@ def _way(context: Context, resource: Resource) -> str:
     if resource.kind in (ResourceKind.CLONE, ResourceKind.FOLDER):
         export = context.share(resource.system).export.rstrip("/")
         by_hand = f"rm -r '{export}/{resource.name}' on a client that mounts the export writable."
+        if context.ledger.open(ResourceKind.ORIGINAL):
+            return f"not before the VM is as it was, since its own files lie in it; then {by_hand}"
         if placed := resource.detail.get("placed"):
             by_hand += f" If it is called '{export}/{placed}': only when nothing but the restored files is in there."
         return by_hand

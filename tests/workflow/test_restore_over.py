@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import PermanentError, RequesterError
 from bot.janitor import Janitor
-from bot.model import Actor, ApprovalState, Choice, State, Transaction
+from bot.model import Actor, ApprovalState, Choice, State, Transaction, Vm
 from bot.policy import Need, Operation, Policy, Role, Rule
 from tests.memory import Crash, CrashAt
 from tests.memory_hypervisor import Host
@@ -152,6 +152,15 @@ def test_without_the_typed_name_nothing_is_recorded(template: Template, tmp_path
     house, _host = ready(template, tmp_path)
     with pytest.raises(RequesterError, match="“vm1” was typed, and the VM is called vm01"):
         over(house, confirmed="vm1")
+
+
+def test_the_name_that_it_has_by_now_may_be_typed_and_the_plan_looks_again(template: Template, tmp_path: Path) -> None:
+    house, _host = ready(template, tmp_path)
+    with house.db.unit() as unit:
+        unit.inventory.refresh("vmstore", [Vm(uuid="FS-VIM-vm01", name="anew", vmstore="vmstore")])
+    done = overwritten(house, confirmed="anew")
+    assert done.state is State.REFUSED
+    assert "The VM is called vm01 by now: type that name" in notice(house, done)
 
 
 def test_it_waits_for_the_approval_of_another_who_sees_what_is_overwritten(template: Template, tmp_path: Path) -> None:
@@ -311,6 +320,8 @@ def test_what_somebody_put_in_the_way_is_never_replaced(template: Template, tmp_
     aside = f".cloudy-{transaction.id}/.cloudy-aside/vm01-flat.vmdk"
     assert house.share.files[aside] == NOW["vm01-flat.vmdk"]
     assert len(before(house, done)) == 1
+    (folder,) = [line for line in done.left_behind if line.startswith("folder .cloudy-")]
+    assert "not before the VM is as it was, since its own files lie in it" in folder
     house.share.files.pop("vm01/vm01-flat.vmdk")
     Janitor(house.db, house.systems, house.clock, installation="test0001").clear_ledger()
     assert files_in(house, "vm01") == WAS
