@@ -93,11 +93,9 @@ def _up(length: int) -> int:
 
 def grain_of(piece: memoryview) -> Grain:
     """Look at the bytes of one grain, as long as they are in the processor's cache."""
-    length, value = piece.nbytes, crc64(piece)
-    zero = zero_grain(length)
-    if value == zero.crc64 and is_zero(piece):
-        return zero
-    return Grain(length, value, blake3(piece).digest(length=DIGEST_BYTES), is_zero=False)
+    if is_zero(piece):  # first: it ends at the first byte that is none, and saves zeros their CRC
+        return zero_grain(piece.nbytes)
+    return Grain(piece.nbytes, crc64(piece), blake3(piece).digest(length=DIGEST_BYTES), is_zero=False)
 
 
 @lru_cache(maxsize=64)  # few lengths: the grain, and the ends of files
