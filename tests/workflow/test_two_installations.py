@@ -72,6 +72,9 @@ class Outside:
     cleanup_share = share
     restore_share = share
 
+    def keep_snapshots(self, vmstore: str) -> int:
+        return 0
+
     def restore_address(self, vmstore: str) -> str:
         return f"path:{self._simulator.export}"
 
