@@ -1,10 +1,18 @@
 """The grammar of `/restore`."""
 
-import pytest
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli import app
 from bot.errors import UsageError
 from bot.model import RestoreRequest
+from bot.opinions import Question
 from handlers import parse, restoring
+from handlers.orders import question_of
 from handlers.parse import Verb
 
 
@@ -64,6 +72,37 @@ def test_what_is_not_understood_is_told_with_the_usage(text: str, words: str) ->
     with pytest.raises(UsageError, match=words) as error:
         parse.restore(text)
     assert error.value.usage == parse.RESTORE_USAGE
+
+
+def test_may_i_knows_that_it_is_over_the_original() -> None:
+    assert question_of(parse.cloudy("may-i restore vm01 over original confirm vm01")).is_over_original
+    assert not question_of(parse.cloudy("may-i restore vm01")).is_over_original
+
+
+@pytest.mark.parametrize(
+    ("words", "request_"),
+    [
+        (["vm01", "--via", "snapshot"], RestoreRequest(what="vm01", via="snapshot")),
+        (
+            ["vm01", "--over-original", "--confirm", "vm01", "--power-off"],
+            RestoreRequest(what="vm01", is_over_original=True, confirmed="vm01", is_off_allowed=True),
+        ),
+    ],
+)
+def test_the_command_line_asks_for_the_same(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], request_: RestoreRequest
+) -> None:
+    asked: list[RestoreRequest] = []
+    questions: list[Question] = []
+
+    def carry_out(_config: object, question: Question, ask: Callable[[Any], object], **_more: object) -> None:
+        questions.append(question)
+        ask(SimpleNamespace(restores=SimpleNamespace(restore=lambda request, _actor, **_more: asked.append(request))))
+
+    monkeypatch.setattr("bot.cli.restore.carry_out", carry_out)
+    assert CliRunner().invoke(app, ["restore", *words]).exit_code == 0
+    assert asked == [request_]
+    assert questions[0].is_over_original == request_.is_over_original
 
 
 def test_may_i_knows_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bot.errors import PermanentError, RequesterError
 from bot.janitor import Janitor
 from bot.model import Actor, ApprovalState, Choice, State, Transaction, Vm
+from bot.opinions import Question
 from bot.policy import Need, Operation, Policy, Role, Rule
 from tests.memory import Crash, CrashAt
 from tests.memory_hypervisor import Host
@@ -181,6 +182,12 @@ def test_it_waits_for_the_approval_of_another_who_sees_what_is_overwritten(templ
     assert house.read(waits.id).state is State.SUCCEEDED
     with house.db.read() as unit:
         assert unit.approvals.newest(waits.id).state is ApprovalState.EXECUTED  # type: ignore[union-attr]
+
+
+def test_may_i_tells_that_it_needs_an_approval(template: Template, tmp_path: Path) -> None:
+    house, _host = ready(template, tmp_path, policy=Policy())
+    (opinion,) = house.service.opinions_on(Question(command="restore", vms=("vm01",), is_over_original=True), ALICE)
+    assert (opinion.asked, opinion.verdict.terms.need) == ("restore vm01 over the original", Need.APPROVAL)
 
 
 def test_one_that_is_on_is_refused_unless_it_may_be_powered_off(template: Template, tmp_path: Path) -> None:
