@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from integrations.simulators.demo.kvmplace import KvmPlace
+from integrations.simulators.demo.player import Player
+from integrations.simulators.demo.script import ScriptError
+from integrations.simulators.demo.transcript import Transcript
 from integrations.simulators.demo.world import World
-from integrations.simulators.kvm import LibvirtOnDemand
+from integrations.simulators.kvm import BootDisk, LibvirtOnDemand, create_kvm
+from integrations.simulators.vmstore import VmstoreSimulator, sample_vms
 from tests.e2e.demo import Demo, files_of
 from tests.e2e.test_demo import play
 from tests.libvirt_world import require_libvirt
 
+MIB = 1 << 20
 BOOTED = """
 alice> /protect kvm01 to s3
 wait done 120
@@ -134,10 +139,22 @@ def test_a_folder_whose_sockets_could_not_be_dialled_is_known() -> None:
     assert not LibvirtOnDemand.fits(Path("/tmp") / ("x" * 90))
 
 
-@pytest.mark.slow
-def test_deleting_a_vm_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="there is no VM kvm09"):
-        World(tmp_path).destroy("kvm09")
+def test_deleting_a_vm_takes_its_files_and_a_vm_that_is_not_there_is_told(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    export = tmp_path / "export"
+    world.vmstores["vmstore"] = VmstoreSimulator(export)
+    create_kvm(export, "kvm01", BootDisk(marker="m"), "raw")
+    sample_vms.create(export, ["web01"])
+    said: list[str] = []
+    player = Player(world, Transcript(said.append))
+    assert world.vms == {"vmstore": ("kvm01", "web01")}
+    with pytest.raises(ScriptError, match="kvm01 boots from its disk"):
+        player.touch("kvm01", 2, MIB)
+    player.destroy("kvm01")
+    player.destroy("web01")
+    assert list(export.iterdir()) == []
+    with pytest.raises(ScriptError, match="there is no VM kvm01"):
+        player.destroy("kvm01")
 
 
 def test_nothing_is_started_until_somebody_dials(tmp_path: Path) -> None:
