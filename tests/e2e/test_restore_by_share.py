@@ -143,35 +143,29 @@ def opened(folder: Path, share: str, target: str, stack: ExitStack, *, has_host:
     return World(folder, stack.enter_context(fileservers.running(make)), target, stack, has_host=has_host)
 
 
-def brought_back(world: World) -> None:
-    protected = world.run("protect", "vm01", "--to", "cloud")["transactions"][0]
+def brought_back(world: World, vm: str, *options: str) -> None:
+    """Protect it, destroy it, restore it to the other VMstore: each file as it was, and the VM is listed there."""
+    protected = world.run("protect", vm, "--to", "cloud")["transactions"][0]
     assert (protected["state"], protected["left_behind"]) == ("succeeded", [])
-    before = world.destroy("vm01")
-    assert "vm01" not in world.listed("vmstore")
-    world.run("restore", "vm01", "--to", "vmstore2", "--as", "vm01-restored")
-    assert files_of(world.exports["vmstore2"] / "vm01-restored") == before
-    assert [path.name for path in world.exports["vmstore2"].iterdir()] == ["vm01-restored"]
-    assert world.listed("vmstore2") == ["vm01-restored"]
+    before = world.destroy(vm)
+    assert vm not in world.listed("vmstore")
+    world.run("restore", vm, "--to", "vmstore2", "--as", f"{vm}-restored", *options)
+    assert files_of(world.exports["vmstore2"] / f"{vm}-restored") == before
+    assert [path.name for path in world.exports["vmstore2"].iterdir()] == [f"{vm}-restored"]
+    assert world.listed("vmstore2") == [f"{vm}-restored"]
 
 
-def booted(world: World) -> None:
-    world.run("protect", "kvm01", "--to", "cloud")
-    before = world.destroy("kvm01")
-    world.run("restore", "kvm01", "--to", "vmstore2", "--as", "kvm01-restored", "--power-on")
-    assert files_of(world.exports["vmstore2"] / "kvm01-restored") == before
+def test_a_destroyed_vm_comes_back_by_nfs_from_s3_boots_and_says_the_marker_of_this_run(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    world = opened(tmp_path, "nfs3", "s3", stack, has_host=True)
+    brought_back(world, "kvm01", "--power-on")
     steps = {step["title"]: step["state"] for step in world.run("show", "last")["steps"]}
     assert steps["Prove alive"] == "complete", "only what was on the disk in this run is a sign of life there"
 
 
-def test_a_destroyed_vm_comes_back_by_nfs_from_s3_and_one_that_boots_says_the_marker_of_this_run(
-    tmp_path: Path, stack: ExitStack
-) -> None:
-    world = opened(tmp_path, "nfs3", "s3", stack, has_host=True)
-    brought_back(world)
-    booted(world)
-
-
 @pytest.mark.long
-@pytest.mark.parametrize(("share", "target"), [("nfs4", "azure"), ("smb", "s3"), ("smb", "azure")])
+@pytest.mark.parametrize("target", ["s3", "azure"])
+@pytest.mark.parametrize("share", ["nfs3", "nfs4", "smb"])
 def test_a_destroyed_vm_comes_back_whole(tmp_path: Path, stack: ExitStack, share: str, target: str) -> None:
-    brought_back(opened(tmp_path, share, target, stack))
+    brought_back(opened(tmp_path, share, target, stack), "vm01")
