@@ -55,8 +55,8 @@ def register(context: Context, inputs: Json) -> Json:
 
 
 def _definition(directory: str, files: tuple[str, ...]) -> str:
-    """What one registers by hand: the .vmx; where there is none the folder."""
-    return next((path for path in files if path.lower().endswith(".vmx")), directory)
+    """What one registers by hand: the .vmx or .vmcx; where there is none the folder."""
+    return next((path for path in files if path.lower().endswith((".vmx", ".vmcx"))), directory)
 
 
 def power_on(context: Context, inputs: Json) -> Json:

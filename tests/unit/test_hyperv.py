@@ -13,7 +13,7 @@ from integrations.hypervisors.hyperv.failures import CmdletError, Wire
 from integrations.hypervisors.hyperv.paths import Paths, place_of
 
 VM, FOLDER = "20342d93-c546-4762-a442-a351221b5d66", "\\\\vmstore\\share\\web02\\cloudy-T2"
-WIRE = Wire("hv1", "https://hv1:5986/wsman", None)
+WIRE = Wire("hv1", None)
 
 
 def test_a_path_is_the_same_in_upper_and_lower_case_and_by_either_slash() -> None:
@@ -102,4 +102,4 @@ def test_what_a_cmdlet_says_is_told_with_its_code(error: CmdletError, kind: type
 
 def test_a_ca_that_is_not_there_is_the_first_thing_to_say() -> None:
     with pytest.raises(DeniedError, match="set `ca` to the right one"):
-        raise Wire("hv1", "https://hv1", Path("/gone.pem")).failure(OSError("no bundle"), "asking")
+        raise Wire("hv1", Path("/gone.pem")).failure(OSError("no bundle"), "asking")

@@ -101,13 +101,13 @@ class Connection:
     def __init__(self, name: str, way: Way) -> None:
         """It asks nothing yet."""
         self._way = way
-        self._wire = Wire(name, way.url, way.ca)
+        self._wire = Wire(name, way.ca)
         self._idle: list[Session] = []
         self._closings = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Connection({self._wire.system!r}, {self._way.url!r})"
+        return f"Connection({self._wire.system!r}, {self._way.server!r})"
 
     def ask(self, operation: str, work: Callable[[Session], T], factor: float = 1) -> T:
         """Give what the work makes of a session; it is done once more from its beginning where the host had ended it.

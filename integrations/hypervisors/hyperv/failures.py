@@ -50,11 +50,10 @@ class CmdletError(Exception):
 
 
 class Wire:
-    """Where errors of the way come from, for their words."""
+    """Where errors of the way come from, for their words; no address is repeated in them."""
 
-    def __init__(self, system: str, url: str, ca: Path | None) -> None:
+    def __init__(self, system: str, ca: Path | None) -> None:
         self.system = system
-        self.url = url
         self.ca = ca
 
     def failure(self, error: Exception, operation: str) -> RemoteError:
@@ -96,27 +95,27 @@ class Wire:
         if isinstance(error, requests.Timeout | TimeoutError):
             return TransientError, "it did not answer in time."
         if any(isinstance(each, ConnectionRefusedError) for each in chain):
-            return TransientError, f"{self.url} refuses the connection; does WinRM listen there?"
+            return TransientError, "it refuses the connection; does WinRM listen at `url`?"
         if any(isinstance(each, socket.gaierror) for each in chain):
-            return TransientError, f"the name in {self.url} cannot be resolved; is it right, and does DNS work?"
+            return TransientError, "the name in `url` cannot be resolved; is it right, and does DNS work?"
         if isinstance(error, OSError | requests.RequestException | urllib3.exceptions.HTTPError):
             return TransientError, "the connection failed or broke off."
-        return PermanentError, f"{self.url} does not answer as PowerShell remoting does."
+        return PermanentError, "what is at `url` does not answer as PowerShell remoting does."
 
     def _of_status(self, status: int) -> tuple[type[RemoteError], str, str]:
         code = f"HTTP {status}"
         if status >= 500 or status == 429:
-            return TransientError, f"{self.url} is there, and does not work now ({code}).", code
+            return TransientError, f"it is there, and does not work now ({code}).", code
         if status == 403:
             return DeniedError, f"it refuses this user ({code}). {RIGHTS}", code
-        return PermanentError, f"{self.url} is no address of WinRM ({code}).", code
+        return PermanentError, f"`url` is no address of WinRM ({code}).", code
 
     def _of_tls(self, error: ssl.SSLError) -> tuple[type[RemoteError], str]:
         if isinstance(error, ssl.SSLCertVerificationError):
             return DeniedError, f"its certificate was not accepted ({error.verify_message}); set `ca` to who signed it."
         if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return TransientError, "the connection broke off."
-        return DeniedError, f"TLS with {self.url} failed ({error.reason or 'no reason told'}); is it https there?"
+        return DeniedError, f"TLS failed ({error.reason or 'no reason told'}); is it https at `url`?"
 
 
 def _of_fault(error: WSManFaultError) -> tuple[type[RemoteError], str, str]:

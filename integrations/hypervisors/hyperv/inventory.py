@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bot.errors import PermanentError
 from bot.model import LONGEST_SIGN, Alive, Registered, Vm, VmShape
+from integrations.hypervisors import specs
 from integrations.hypervisors.hyperv import definition, marks
 from integrations.hypervisors.hyperv.cmdlets import Cmdlet, cmdlet, expand, pick
 from integrations.hypervisors.hyperv.connection import Session
@@ -19,6 +19,7 @@ _SHAPE = (
     "DynamicMemoryEnabled", "Notes",
 )  # fmt: skip
 _OF_GENERATION_2 = {"Get-VMFirmware": ("SecureBoot", "SecureBootTemplate"), "Get-VMSecurity": ("TpmEnabled",)}
+_CURE = "Take the line that says so out of the notes of those that Cloudy did not make."
 DRIVE = ("VMId", "ControllerType", "ControllerNumber", "ControllerLocation", "Path", "DiskNumber")
 CARD = ("Id", "Name", "SwitchName", "MacAddress", "DynamicMacAddressEnabled", "IsLegacy")
 
@@ -70,16 +71,9 @@ def noted(vm: Mapping[str, Any]) -> str:
 
 def labelled(vms: Sequence[Mapping[str, Any]], label: str, system: str) -> Mapping[str, Any] | None:
     """The one VM of a label. PermanentError: there are several, which somebody has copied."""
-    found = [each for each in vms if label and label_of(each) == label]
-    if len(found) > 1:
-        names = ", ".join(sorted(str(each["Name"]) for each in found))
-        raise PermanentError(
-            f"{system}: {names} are all registered as {label}. Take the line that says so out of the notes of those"
-            " that Cloudy did not make.",
-            system=system,
-            operation="finding what was registered",
-        )
-    return found[0] if found else None
+    found = {str(each["Id"]): each for each in vms if label and label_of(each) == label}
+    chosen = specs.only([registered(each) for each in found.values()], label, system, _CURE)
+    return found[chosen.id] if chosen else None
 
 
 def shape(session: Session, paths: Paths, vm: Vm) -> VmShape | None:

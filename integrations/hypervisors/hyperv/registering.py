@@ -56,10 +56,7 @@ class Registering:
         made = importing.run(self._session, wanted, source) if source else creating.run(self._session, wanted, known)
         try:
             return self._finish(made, wanted)
-        except (
-            CmdletError,
-            PermanentError,
-        ):  # after anything else the next attempt finds it, and goes on or begins anew
+        except (CmdletError, PermanentError):  # after anything else the next attempt finds it
             with suppress(CmdletError, RemoteError):
                 remove(self._session, made.id)
             raise

@@ -20,7 +20,6 @@ _PORTS = {"https": 5986, "http": 5985}
 class Way:
     """How a host is reached."""
 
-    url: str
     server: str
     port: int
     path: str
@@ -54,11 +53,10 @@ def way(name: str, url: str, settings: Mapping[str, object]) -> Way:
     if "@" in parts.netloc:
         raise ConfigError([f"hypervisors.{name}.url holds a user or password; give them by their own settings"])
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError([f"hypervisors.{name}.url is {url!r}; kind hyperv takes https://host:5986/wsman"])
+        raise ConfigError([f"hypervisors.{name}.url: kind hyperv takes https://host:5986/wsman"])
     text = {key: str(settings.get(key) or "") for key in ("user", "password", "ca", "certificate", "certificate_key")}
     auth = str(settings.get("auth") or "negotiate")
     made = Way(
-        url=url,
         server=parts.hostname,
         port=port,
         path=parts.path.strip("/") or "wsman",
