@@ -22,6 +22,7 @@ _LABELS = {
     "base": "Copies what did not change since",
     "last_time": "Last time",
     "expected": "Estimate",
+    "why": "Why from there",
     "bytes_to_send": "Bytes to send at most",
     "price": "Price",
     "minutes": "Minutes",

@@ -174,7 +174,7 @@ class Restorations:
             vmstore=place.vmstore,
             facts=facts,
             decided=_decided(transaction.request, source, place.vmstore, settled["name"], over),
-            estimates={"expected": expected, "time": time} | ({"archive": thaw} if thaw else {}),
+            estimates={"expected": expected, "time": time, "why": source.way.why} | ({"archive": thaw} if thaw else {}),
             workflow=ways.workflow(source.way, is_over=over is not None),
             vm_uuid=written.vm.uuid if over else "",
         )

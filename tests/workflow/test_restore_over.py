@@ -176,6 +176,7 @@ def test_it_waits_for_the_approval_of_another_who_sees_what_is_overwritten(templ
     assert approval.decided["operation"] == "restore-over"
     assert "all of it, in vm01; a snapshot of it" in approval.decided["overwrites"]
     assert approval.decided["power_off"] == "if it is on"
+    assert approval.estimates["why"] == "vmstore does not have the snapshot of this recovery point any more"
     house.service.decide(approval.token, Choice.APPROVE, bob, request_key="b")
     house.dispatch()
     house.engine.run_all()
