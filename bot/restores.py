@@ -64,7 +64,9 @@ class Restores(Recorder):
                 command="restore",
             )
             operation = Operation.RESTORE_OVER if request.is_over_original else Operation.RESTORE
-            self._rights.demand(unit, actor, operation, about, key=request_key)
+            terms = self._rights.demand(unit, actor, operation, about, key=request_key).terms
+            if terms.reason_required and not request.reason:
+                raise UsageError("The policy wants to know why.", "/restore … because <reason>")
             kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
             _audit(unit, request, kept, chosen, request_key)
         self._wake()
@@ -83,6 +85,7 @@ class Restores(Recorder):
             confirmed=str(asked.get("confirmed", "")),
             is_off_allowed=bool(asked.get("is_off_allowed")),
             via=str(asked.get("via", "")),
+            reason=ended.note,
         )
         return self.restore(request, actor, request_key=request_key, place=place)
 
@@ -108,6 +111,7 @@ class Restores(Recorder):
             state=State.PLANNING,
             created_at=now,
             request_key=request_key,
+            note=request.reason,
             place=place or Place(),
             plan={
                 "request": asked,
@@ -146,14 +150,14 @@ def _check_confirmed(unit: Unit, request: RestoreRequest, chosen: Chosen) -> Non
     """UsageError: the name was not typed. RequesterError: it was another one, and not what it is called by now."""
     if not request.is_over_original:
         return
+    names = choosing.names_of(unit, chosen.vm_uuid, chosen.vm)
     if not request.confirmed:
         raise UsageError(
-            f"This overwrites {chosen.vm} as it is now. If that is meant, type its name: over original confirm"
-            f" {chosen.vm} (at the command line --confirm)."
+            f"This overwrites {names[0]} as it is now. If that is meant, type its name: over original confirm"
+            f" {names[0]} (at the command line --confirm)."
         )
-    since = (vm.uuid for vm in unit.inventory.named(request.confirmed) if vm.name == request.confirmed)
-    if request.confirmed != chosen.vm and chosen.vm_uuid not in since:
-        raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {chosen.vm}. Nothing was begun.")
+    if request.confirmed not in names:
+        raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {names[0]}. Nothing was begun.")
 
 
 def demand(what: str, name: str, known: tuple[str, ...]) -> None:
@@ -172,6 +176,7 @@ def _audit(unit: Unit, request: RestoreRequest, kept: Transaction, chosen: Chose
         "as": request.name,
         "over_original": request.is_over_original,
         "via": request.via,
+        "why": request.reason,
     }
     unit.audit.append(
         AuditEvent(

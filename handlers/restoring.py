@@ -9,7 +9,7 @@ from handlers.clauses import Word
 
 _FLAGS = {("power", "on"): "is_on", ("power", "off"): "is_off_allowed", ("over", "original"): "is_over_original"}
 _CLAUSES = {"to": "vmstore", "as": "name", "from": "target", "at": "at", "confirm": "confirmed"}  # word -> field
-VIA = "via"
+VIA, BECAUSE = "via", "because"
 WAYS = ("snapshot", "target")
 _ONE_WORD = ("vmstore", "target")
 _NAMES = ("name", "confirmed")
@@ -24,6 +24,9 @@ _INSTEAD = {  # what people say for it
 
 def read(words: Sequence[Word]) -> RestoreRequest:
     """Read it; nothing is looked up. ValueError says what is not understood."""
+    cut = next((at for at in range(1, len(words)) if words[at].says(BECAUSE)), None)
+    if cut is not None:
+        return replace(read(words[:cut]), reason=_reason(words[cut + 1 :]))
     if any(word.kind == "comma" for word in words):
         raise ValueError("One at a time: there is a comma in it. Put a name that has one into quotes.")
     start = next((at for at in range(len(words)) if _begins(words, at)), len(words))
@@ -34,6 +37,16 @@ def read(words: Sequence[Word]) -> RestoreRequest:
         request = _with(request, words[at:end])
         at = end
     return request
+
+
+def _reason(words: Sequence[Word]) -> str:
+    """All that follows, whatever it is."""
+    text = " ".join(word.text for word in words).replace(" ,", ",")
+    if not text:
+        raise ValueError(f"Something is missing behind “{BECAUSE}”.")
+    if len(text) > _LONGEST:
+        raise ValueError(f"The reason is longer than {_LONGEST} characters.")
+    return text
 
 
 def _begins(words: Sequence[Word], at: int) -> bool:

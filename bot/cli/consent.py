@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.main import Hand
 
 _NOTHING = "Nothing was started."
+_REASONED = ("delete", "restore")  # commands that take a reason
 
 
 def is_terminal() -> bool:
@@ -48,7 +49,7 @@ class Consent:
             return  # it goes on with what was consented to
         for opinion in self._house.service.opinions_on(question, me()):
             terms = opinion.verdict.terms
-            if opinion.verdict.allowed and terms.reason_required and question.command == "delete" and not reason:
+            if opinion.verdict.allowed and terms.reason_required and question.command in _REASONED and not reason:
                 raise UsageError(f"The policy wants to know why: say --because. {_NOTHING}")
             if opinion.verdict.allowed and (missing := self._missing(terms.need)):
                 raise RequesterError(f"{opinion.asked}: {missing} {_NOTHING}")

@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +23,8 @@ OverOption = Annotated[bool, typer.Option("--over-original", help="Put the VM it
 ConfirmOption = Annotated[str, typer.Option(help="The VM's name, for --over-original.")]
 PowerOffOption = Annotated[bool, typer.Option("--power-off", help="Over the original: it may be powered off for it.")]
 
+BecauseOption = Annotated[str, typer.Option(help="Why; the policy may demand it, and approvers see it.")]
+
 
 def restore(  # noqa: PLR0913 - each is an option
     what: Annotated[str, typer.Argument(help="A VM by name or uuid, or a recovery point by its transaction id.")],
@@ -34,6 +37,7 @@ def restore(  # noqa: PLR0913 - each is an option
     over_original: OverOption = False,
     confirm: ConfirmOption = "",
     power_off: PowerOffOption = False,
+    because: BecauseOption = "",
     yes: YesOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -42,22 +46,14 @@ def restore(  # noqa: PLR0913 - each is an option
 
     Beside a running bot this only asks it and follows. Ctrl-C asks it to stop; then nothing of it stays.
     """
-    request = RestoreRequest(
-        what=what,
-        vmstore=to,
-        name=name,
-        target=target,
-        at=at,
-        is_on=power_on,
-        is_over_original=over_original,
-        confirmed=confirm,
-        is_off_allowed=power_off,
-        via=via,
-    )
+    asked = RestoreRequest(what=what, vmstore=to, name=name, target=target, at=at, is_on=power_on, via=via)
+    asked = replace(asked, is_over_original=over_original, confirmed=confirm, is_off_allowed=power_off)
+    request = replace(asked, reason=" ".join(because.split()))
     carry_out(
         config,
         Question(command="restore", vms=(what,), targets=(target,) if target else (), is_over_original=over_original),
         partial(ask, request),
+        reason=request.reason,
         yes=yes,
         as_json=as_json,
     )

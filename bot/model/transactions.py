@@ -49,6 +49,7 @@ class RestoreRequest:
     is_over_original: bool = False  # the VM itself is put back in place; then `confirmed` is needed
     confirmed: str = ""  # the VM's name, as it was typed for that
     is_off_allowed: bool = False  # over the original: it may be powered off for it
+    reason: str = ""  # why, in a person's words; the policy may demand it
     via: str = ""  # "snapshot": the one that the VMstore still has; "target"; "": what fits best, with the reason
 
 

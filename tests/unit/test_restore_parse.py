@@ -28,6 +28,8 @@ from handlers.parse import Verb
         ('"road to nowhere" as "as"', RestoreRequest(what="road to nowhere", name="as")),
         ('"power on" power on', RestoreRequest(what="power on", is_on=True)),
         ("power", RestoreRequest(what="power")),
+        ("vm01 at 7d because Ann, of sales, needs it back at noon", RestoreRequest(
+            what="vm01", at="7d", reason="Ann, of sales, needs it back at noon")),
         ("vm01 via Snapshot", RestoreRequest(what="vm01", via="snapshot")),
         ("via station via target", RestoreRequest(what="via station", via="target")),
         ("all over original", RestoreRequest(what="all", is_over_original=True)),
@@ -55,6 +57,7 @@ def test_it_is_read_in_any_order(text: str, request_: RestoreRequest) -> None:
         ("vm01 as a as b", "more than once"),
         ("vm01, vm02", "One at a time"),
         ("vm01 power on now", "not understood behind"),
+        ("vm01 because", "missing behind “because”"),
         ("vm01 via snapshot now", "not understood behind “via snapshot”"),
         ("vm01 via snapshot via target", "“via” stands there more than once"),
         ("vm01 over original over original", "“over original” stands there more than once"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import PermanentError, RequesterError
+from bot.errors import PermanentError, RequesterError, UsageError
 from bot.janitor import Janitor
 from bot.model import Actor, ApprovalState, Choice, State, Transaction, Vm
 from bot.opinions import Question
@@ -183,6 +183,14 @@ def test_it_waits_for_the_approval_of_another_who_sees_what_is_overwritten(templ
     assert house.read(waits.id).state is State.SUCCEEDED
     with house.db.read() as unit:
         assert unit.approvals.newest(waits.id).state is ApprovalState.EXECUTED  # type: ignore[union-attr]
+
+
+def test_where_the_policy_wants_a_reason_it_is_demanded_and_kept(template: Template, tmp_path: Path) -> None:
+    rule = Rule(name="rule 1", operation=Operation.RESTORE_OVER, need=Need.NOTHING, reason_required=True)
+    house, _host = ready(template, tmp_path, policy=Policy(rules=(rule,)))
+    with pytest.raises(UsageError, match="wants to know why"):
+        over(house)
+    assert over(house, reason="a broken update").note == "a broken update"
 
 
 def test_may_i_tells_that_it_needs_an_approval(template: Template, tmp_path: Path) -> None:
