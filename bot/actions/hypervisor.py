@@ -60,25 +60,38 @@ def _definition(directory: str, files: tuple[str, ...]) -> str:
 
 
 def power_on(context: Context, inputs: Json) -> Json:
-    """Start it, where that was asked for. Repeat: safe."""
+    """Start it, where that was asked for. Repeat: safe; see `_is_begun_anew`."""
     if not inputs["is_on"] or not inputs["vm_id"]:
         return {"is_on": False}
-    host_of(context, inputs["vmstore"]).power_on(inputs["vm_id"])
+    host = host_of(context, inputs["vmstore"])
+    if _is_begun_anew(context):
+        host.power_off(inputs["vm_id"])
+    host.power_on(inputs["vm_id"])
     return {"is_on": True}
+
+
+def _is_begun_anew(context: Context) -> bool:
+    """Whether a VM is started once more, so that its console is read from its first word.
+
+    What it showed to a process that died meanwhile nobody has. A VM that is the original is left alone: people may use
+    it by now.
+    """
+    asked = context.transaction.request
+    return context.attempt > 1 and bool(asked.get("pattern")) and not asked.get("is_over")
 
 
 def prove_alive(context: Context, inputs: Json) -> Json:
     """Wait for a sign of life of one that was started. PermanentError: none in that time. Repeat: safe.
 
-    pattern: what its console must show; without it the guest must answer. With it the VM is started once more where a
-    process died meanwhile, since nobody has what its console showed to that. alive_s: seconds that it may take.
+    pattern: what its console must show; without it the guest must answer; see `_is_begun_anew`. alive_s: seconds that
+    it may take.
     """
     if not inputs["is_on"]:
         return {"sign": "", "text": ""}
     pattern, most_s = inputs["pattern"] or "", inputs["alive_s"] or ALIVE_S
     host, vm_id, waited_s = host_of(context, inputs["vmstore"]), inputs["vm_id"], 0.0
     alive = host.alive(vm_id, pattern)
-    if alive is None and pattern and context.attempt > 1:
+    if alive is None and _is_begun_anew(context):
         host.power_off(vm_id)
         host.power_on(vm_id)
     while alive is None:

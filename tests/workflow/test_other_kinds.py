@@ -1,10 +1,16 @@
 """A VMstore that serves several kinds of hypervisors, of which one is configured."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from bot.actions.hypervisor import power_on
 from bot.model import State
 from bot.rota import Rules
-from tests.memory_hypervisor import Host
+from tests.memory import MemoryShare
+from tests.memory_hypervisor import Host, MemoryHypervisor
 from tests.workflow.test_restore import notice, protected, protected_with_host, restored, view
 
 
@@ -40,3 +46,32 @@ def test_what_is_started_is_seen_to_live_by_the_sign_that_is_configured(tmp_path
     assert done.state is State.PARTIAL
     assert "does its console show “never shown”" in str(done.failure)
     assert "within 1 minutes" in str(done.failure)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked", "expected"),
+    [
+        (1, {"pattern": "MARKER"}, ["power_on"]),
+        (2, {"pattern": "MARKER"}, ["power_off", "power_on"]),
+        (2, {"pattern": "MARKER", "is_over": True}, ["power_on"]),
+        (2, {"pattern": ""}, ["power_on"]),
+    ],
+    ids=["first", "interrupted", "the original, which people may use", "no console is looked at"],
+)
+def test_a_start_that_was_interrupted_is_begun_anew_for_the_consoles_sake(
+    attempt: int, asked: dict[str, object], expected: list[str]
+) -> None:
+    host = Host(MemoryShare({"vm/vm.raw": b"disk"}))
+    vm = host.keep("vm", ("vm/vm.raw",)).told.id
+    calls: list[str] = []
+    host.watch = calls.append
+    context = cast(
+        Any,
+        SimpleNamespace(
+            attempt=attempt,
+            transaction=SimpleNamespace(request=asked),
+            hypervisor=lambda _vmstore: MemoryHypervisor(host),
+        ),
+    )
+    assert power_on(context, {"vmstore": "vmstore", "vm_id": vm, "is_on": True}) == {"is_on": True}
+    assert [call.removeprefix("hypervisor.") for call in calls if not call.endswith("done")] == expected

@@ -99,9 +99,9 @@ class LibvirtHypervisor:
             domain = self._known(line, vm_id)
             if not domain.isActive():
                 domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:  # by us just now, or by a process that died then
                 with suppress(libvirt.libvirtError):  # it starts all the same; whoever looks at it is told why
                     self._consoles.attach(line, domain, vm_id)
-            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
 
         self._line.ask("starting a VM", asked, timeout_s=self._line.timeout_s * _START_FACTOR)
