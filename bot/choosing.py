@@ -167,6 +167,12 @@ def vmstore_of(unit: Unit, point: RecoveryPoint) -> str:
     return maker.vmstore if maker else point.vmstore
 
 
+def names_of(unit: Unit, vm_uuid: str, vm_name: str) -> tuple[str, ...]:
+    """What a VM may be called now: first as it was seen last, then vm_name, as it was called in a recovery point."""
+    seen = (vm.name for vm in unit.inventory.named(vm_uuid) if vm.uuid == vm_uuid)
+    return tuple(dict.fromkeys((*seen, vm_name)))
+
+
 def _elsewhere(what: str, target: str, points: Sequence[RecoveryPoint]) -> RequesterError:
     there = tuple(dict.fromkeys(point.target for point in points))
     return NotFound(f"{target} has no recovery point of {what}; it is in {' and '.join(there)}.", there)

@@ -18,7 +18,7 @@ from bot.restoration import checked_name
 from bot.store import Database, Unit
 from bot.ways import SNAPSHOT
 
-MOST_POINTS = 100  # of one VM, the newest
+MOST_POINTS = 100  # of one VM
 _MOST_NAMESAKES = 20
 _MOST_ALIKE = 1_000
 _UUID = 13  # characters of one in a label
@@ -80,11 +80,16 @@ class Recoverable:
         with self._db.read() as unit:
             return _kept(unit, _newest(unit, uuid))
 
-    def points(self, uuid: str) -> tuple[KeptPoint, ...]:
-        """The recovery points of a VM, newest first. NotFound: it has none, or none any more."""
+    def points(self, uuid: str, wanted: str = "") -> tuple[KeptPoint, ...]:
+        """The newest MOST_POINTS recovery points of a VM, newest first. NotFound: it has none, or none any more.
+
+        wanted: id of one that is among them however old it is.
+        """
         with self._db.read() as unit:
             _newest(unit, uuid)
-            return _points(unit, unit.points.of_vm(uuid))
+            kept = _points(unit, unit.points.of_vm(uuid))
+        newest, older = kept[:MOST_POINTS], [point for point in kept[MOST_POINTS:] if point.id == wanted]
+        return (*newest[: MOST_POINTS - len(older)], *older)
 
     def point(self, text: str) -> tuple[KeptVm, str]:
         """Whose recovery point that is, and its id; of a transaction that is about one, that one.
@@ -111,7 +116,7 @@ class Recoverable:
                 "vmstore": _unknown("VMstore", request.vmstore, self.vmstores),
                 "target": _elsewhere(request, points),
                 "name": _unfit_name(unit, request, points),
-                "confirmed": _unconfirmed(request, points),
+                "confirmed": _unconfirmed(unit, request, points),
             }
         return {field: why for field, why in wrong.items() if why}
 
@@ -185,7 +190,7 @@ def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...
                 proven_at=looked.get(key, _Looked()).proven_at,
             )
         )
-    return tuple(kept[:MOST_POINTS])
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,13 +244,13 @@ def _elsewhere(request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
     return ""
 
 
-def _unconfirmed(request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
+def _unconfirmed(unit: Unit, request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:
     if not request.is_over_original:
         return "Only for “over the original”: empty this, or choose that." if request.confirmed else ""
-    name = points[0].vm_name if points else ""
-    if not name or request.confirmed == name:
+    names = choosing.names_of(unit, points[0].vm_uuid, points[0].vm_name) if points else ()
+    if not names or request.confirmed in names:
         return ""
-    return f"This overwrites {name} as it is now. If that is meant, type its name here."
+    return f"This overwrites {names[0]} as it is now. If that is meant, type its name here."
 
 
 def _unfit_name(unit: Unit, request: RestoreRequest, points: Sequence[RecoveryPoint]) -> str:

@@ -80,7 +80,7 @@ def _form(service: Service, channel: str, *, point: str, vm: str) -> Json:
         return drawn.draw(_known(service, channel))
     else:
         return views.shown(Card(kind="refused", lines=(_NOTHING,)), drawn.TITLE)
-    points = service.recoverable.points(kept.uuid)
+    points = service.recoverable.points(kept.uuid, point)
     return drawn.draw(_known(service, channel, vm=kept, points=points, point=point))
 
 
@@ -115,8 +115,8 @@ def vm_chosen(service: Service, ack: Ack, body: Json, action: Json, client: WebC
 def _with_points(service: Service, channel: str, uuid: str, notice: str = "") -> Json:
     try:
         vm, points = service.recoverable.vm(uuid), service.recoverable.points(uuid)
-    except CloudyError:
-        return drawn.draw(_known(service, channel))  # what is wrong with it is said when it is sent off
+    except CloudyError as error:
+        return drawn.draw(_known(service, channel, notice=error.message if uuid else notice))
     return drawn.draw(_known(service, channel, vm=vm, points=points, notice=notice))
 
 

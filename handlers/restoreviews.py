@@ -44,7 +44,7 @@ class RestoreForm:
 
 def draw(form: RestoreForm) -> Json:
     """The form of `/restore`."""
-    place = [_vmstore(form), _name(form), _target(form), _via()]
+    place = [*_vmstore(form), _name(form), *_target(form), _via()]
     fields = [_vm(form), *_points(form), *place, _wishes(), _confirm(form)]
     where: Json = {"type": "context", "elements": [plain(form.where)]}
     frame = modal(TITLE) | {"callback_id": ids.RESTORE_FORM, "submit": plain("Restore"), "close": plain("Cancel")}
@@ -133,14 +133,17 @@ def _point_option(point: KeptPoint, form: RestoreForm) -> Json:
     return option(said, point.id, standing(point, form.now))
 
 
-def _vmstore(form: RestoreForm) -> Json:
+def _vmstore(form: RestoreForm) -> Iterator[Json]:
+    """Slack takes no menu without an entry."""
+    if not form.vmstores:
+        return
     there = form.vm.vmstore if form.vm and form.vm.vmstore in form.vmstores else ""
     menu: Json = {
         "type": "static_select",
         "options": [option(name, name) for name in form.vmstores[:_OPTIONS]],
         "placeholder": plain(f"{there}, where it was" if there else "The one that it was on"),
     }
-    return input_block(VMSTORE, "To VMstore", menu, optional=True)
+    yield input_block(VMSTORE, "To VMstore", menu, optional=True)
 
 
 def _name(form: RestoreForm) -> Json:
@@ -153,13 +156,16 @@ def _name(form: RestoreForm) -> Json:
     return input_block(NAME, "As name", field, hint=hint, optional=True)
 
 
-def _target(form: RestoreForm) -> Json:
+def _target(form: RestoreForm) -> Iterator[Json]:
+    """Likewise."""
+    if not form.targets:
+        return
     menu: Json = {
         "type": "static_select",
         "options": [option(name, name) for name in form.targets[:_OPTIONS]],
         "placeholder": plain("The first that has it whole"),
     }
-    return input_block(TARGET, "From target", menu, optional=True)
+    yield input_block(TARGET, "From target", menu, optional=True)
 
 
 def _via() -> Json:
