@@ -48,8 +48,10 @@ def typed(request: RestoreRequest) -> str:
     said = [f'{word} "{clauses.escaped(text)}"' for word, text in words if text]
     said += [f"via {request.via}"] if request.via else []
     said += ["power on"] if request.is_on else []
-    said += [f'over original confirm "{clauses.escaped(request.confirmed)}"'] if request.is_over_original else []
+    said += ["over original"] if request.is_over_original else []
+    said += [f'confirm "{clauses.escaped(request.confirmed)}"'] if request.confirmed else []
     said += ["power off"] if request.is_off_allowed else []
+    said += [f"because {clauses.escaped(request.reason)}"] if request.reason else []
     return " ".join([f"/restore {request.what}", *said])
 
 

@@ -19,6 +19,7 @@ from handlers.modals import chosen, held
 from handlers.orders import carry_out
 from handlers.origin import Origin, of_click, of_view
 from handlers.parse import Command, Verb
+from handlers.restoring import BECAUSE
 from handlers.whisper import after_ack_safe, tell_once
 
 _CLOCK = SystemClock()
@@ -155,7 +156,7 @@ def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[Card | N
 def _block_of(error: CloudyError, at: str) -> str:
     """Where an error belongs that the fields do not tell of themselves."""
     if isinstance(error, UsageError):
-        return drawn.WISHES
+        return drawn.REASON if BECAUSE in error.usage else drawn.WISHES
     return at if isinstance(error, NotFound) else drawn.VM
 
 
@@ -181,6 +182,7 @@ def read(view: Json) -> tuple[RestoreRequest, str]:
         is_over_original=drawn.OVER in wishes,
         is_off_allowed=drawn.OFF in wishes,
         confirmed=_typed(values, drawn.CONFIRM),
+        reason=" ".join(_typed(values, drawn.REASON).split()),
     )
     return request, block if point else drawn.VM
 

@@ -21,7 +21,7 @@ from handlers.views import input_block, modal, option, plain
 
 TITLE = "Restore a VM"
 VM, POINT, VMSTORE, NAME, TARGET = "vm", "point", "vmstore", "name", "target"  # blocks of the form
-VIA, WISHES, CONFIRM = "via", "wishes", "confirm"  # likewise
+VIA, WISHES, CONFIRM, REASON = "via", "wishes", "confirm", "reason"  # likewise
 ON, OVER, OFF = "on", "over", "off"  # entries of WISHES
 _VALUE, _OPTIONS = 150, 100
 _LONGEST_NAME, _LONGEST_TYPED = 80, 255
@@ -45,7 +45,7 @@ class RestoreForm:
 def draw(form: RestoreForm) -> Json:
     """The form of `/restore`."""
     place = [*_vmstore(form), _name(form), *_target(form), _via()]
-    fields = [_vm(form), *_points(form), *place, _wishes(), _confirm(form)]
+    fields = [_vm(form), *_points(form), *place, _wishes(), _confirm(form), _reason()]
     where: Json = {"type": "context", "elements": [plain(form.where)]}
     frame = modal(TITLE) | {"callback_id": ids.RESTORE_FORM, "submit": plain("Restore"), "close": plain("Cancel")}
     notice = [{"type": "section", "text": plain(f"⚠️ {form.notice}")}] if form.notice else []
@@ -200,6 +200,11 @@ def _confirm(form: RestoreForm) -> Json:
     name = form.vm.name if form.vm else "the VM"
     hint = f"Over the original, {name} as it is now is overwritten. Type its name, if that is meant."
     return input_block(CONFIRM, "Name of the VM that is overwritten", field, hint=hint, optional=True)
+
+
+def _reason() -> Json:
+    field: Json = {"type": "plain_text_input", "max_length": _LONGEST_TYPED, "placeholder": plain("Why")}
+    return input_block(REASON, "Reason", field, hint="Approvers see it.", optional=True)
 
 
 def _day(time: datetime) -> str:

@@ -73,12 +73,12 @@ class World:
 
 
 @contextmanager
-def recoverable_world(folder: Path, *, is_strict: bool = False) -> Iterator[World]:
+def recoverable_world(folder: Path, *, is_strict: bool = False, policy: Policy | None = None) -> Iterator[World]:
     """is_strict: alice alone is an operator, and VMs called prod* are an admin's to restore."""
     with database(folder) as db, LocalSlack(clock=Hand(), shortcuts=SHORTCUTS) as slack:
         rule = Rule(name="rule 1 of policy.rules", operation=Operation.RESTORE, vm="prod*", role=Role.ADMIN)
         strict = Policy(grants={slack.user_id("alice"): Role.OPERATOR}, rules=(rule,))
-        policy = strict if is_strict else None
+        policy = strict if is_strict else policy
         stores, targets = ("vmstore", "vmstore2"), ("s3", "azure")
         service = Service(db, SystemClock(), vmstores=stores, targets=targets, policy=policy)
         with db.unit() as unit:

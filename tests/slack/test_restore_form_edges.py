@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.errors import BusyError
+from bot.model import RestoreRequest
+from bot.policy import Operation, Policy, Rule
 from bot.recoverable import MOST_POINTS, KeptVm
-from handlers import restoreviews
+from handlers import namesakes, parse, restoreviews
 from handlers.restoreviews import RestoreForm
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.recoverable import NOW, World, recoverable_world
@@ -71,3 +74,29 @@ def test_why_the_points_of_a_vm_cannot_be_shown_is_said_in_the_form(
     world.shows("busy")
     assert world.slack.submit("alice").text is None  # of the newest
     assert len(world.orders()) == 1
+
+
+def test_a_policy_that_wants_to_know_why_is_told_it_in_the_form(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1 of policy.rules", operation=Operation.RESTORE, reason_required=True)
+    with recoverable_world(tmp_path, policy=Policy(rules=(rule,))) as asks:
+        asks.point("vm01", "uuid-vm01", 1)
+        asks.open()
+        asks.choose_vm("vm01")
+        assert "Reason: The policy wants to know why" in (asks.slack.submit("alice").text or "")
+        assert asks.slack.fill("alice", "Reason", " the  disk is gone ").ok
+        assert asks.slack.submit("alice").text is None
+        (made,) = asks.orders()
+        assert made.note == "the disk is gone"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"is_over_original": True, "is_off_allowed": True},
+        {"is_over_original": True, "confirmed": "vm <1> & to", "is_on": True, "via": "snapshot"},
+        {"vmstore": "s", "name": "as to", "target": "t", "at": "2026-11-01 14:30", "reason": "a, b & because <c>"},
+    ],
+)
+def test_an_order_is_written_so_that_it_is_read_the_same_again(more: dict[str, Any]) -> None:
+    order = RestoreRequest(what="uuid-1", **more)
+    assert parse.restore(namesakes.typed(order).removeprefix("/restore ")) == order
