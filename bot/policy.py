@@ -84,6 +84,7 @@ class About:
     """What is asked for, and where; empty: not known, or not of this request."""
 
     vm: str = ""
+    names: tuple[str, ...] = ()  # others that the VM has: of one that is overwritten the one of today
     vmstore: str = ""
     also: tuple[str, ...] = ()  # other VMstores that it has to do with: of a restore the one that the VM was on
     targets: tuple[str, ...] = ()
@@ -259,7 +260,7 @@ class Policy:
             refusals.append(f"“{operation}” takes the role {ruling.asks} or a higher one ({ruling.by}).")
         passed, held = [], []
         for freeze in self.freezes:
-            if freeze.is_on(operation, about.vm, now):
+            if any(freeze.is_on(operation, vm, now) for vm in (about.vm, *about.names)):
                 until = f"The freeze “{freeze.name}” holds “{operation}” until {freeze.ends:%Y-%m-%d %H:%M %Z}"
                 if freeze.lets_pass(actor, groups, role):
                     passed.append((freeze.name, f"{until}; its override lets {actor.name} pass."))
@@ -339,10 +340,10 @@ class Policy:
         return Role.VIEWER, "not named in policy.roles, so the default role"
 
     def _ruling(self, operation: Operation, about: About) -> _Ruling:
-        """The strictest over all targets and VMstores, so that a second one never loosens what the first asks for."""
-        vmstores = dict.fromkeys((about.vmstore, *about.also))
-        asked = product(vmstores, about.targets or ("",))
-        rulings = [self._ruling_on(operation, about.vm, vmstore, target) for vmstore, target in asked]
+        """The strictest over all targets, VMstores and names: a second one never loosens what the first asks for."""
+        vms, vmstores = dict.fromkeys((about.vm, *about.names)), dict.fromkeys((about.vmstore, *about.also))
+        asked = product(vms, vmstores, about.targets or ("",))
+        rulings = [self._ruling_on(operation, vm, vmstore, target) for vm, vmstore, target in asked]
         terms = [ruling.terms for ruling in rulings]
         return _Ruling(
             asks=max((ruling.asks for ruling in rulings), key=lambda role: _RANKS[role]),

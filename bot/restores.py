@@ -57,6 +57,7 @@ class Restores(Recorder):
             _check_confirmed(unit, request, chosen)
             about = About(
                 vm=chosen.vm,
+                names=(request.confirmed,) if request.confirmed else (),
                 vmstore=request.vmstore or chosen.vmstore,
                 also=(chosen.vmstore,) if chosen.vmstore else (),
                 targets=chosen.targets,

@@ -76,7 +76,9 @@ def about_transaction(transaction: Transaction, *, channel: str = "", command: s
     vmstore = transaction.vmstore or str(transaction.plan.get("made_on", ""))  # of what is about a recovery point
     source = str(transaction.plan.get("source", ""))  # of a restore: where the VM was; of others nothing
     also = (source,) if source else ()
-    return About(vm=vm, vmstore=vmstore, also=also, targets=targets, channel=channel, command=command)
+    typed = str(transaction.request.get("confirmed", ""))  # the plan refuses all but the name that the VM has now
+    names = (typed,) if typed else ()
+    return About(vm=vm, names=names, vmstore=vmstore, also=also, targets=targets, channel=channel, command=command)
 
 
 def operation_of(transaction: Transaction) -> Operation:

@@ -141,6 +141,15 @@ def test_of_several_targets_the_strictest_counts() -> None:
     assert judged(policy, ALICE, Operation.DELETE, About(vm="a", targets=("test",))).terms.need is Need.NOTHING
 
 
+def test_of_a_vm_with_another_name_by_now_the_strictest_counts_and_a_freeze_of_either_holds() -> None:
+    policy = replace(HOUSE, rules=(rule(vm="prod*", approvers=3), rule(vm="old*", need=Need.NOTHING)))
+    assert judged(policy, ALICE, Operation.DELETE, About(vm="old1")).terms.need is Need.NOTHING
+    assert judged(policy, ALICE, Operation.DELETE, About(vm="old1", names=("prod1",))).terms.approvers == 3
+    held = replace(HOUSE, freezes=(replace(frozen().freezes[0], vm="prod*"),))
+    assert judged(held, DAVE, Operation.DELETE, About(vm="old1")).allowed
+    assert not judged(held, DAVE, Operation.DELETE, About(vm="old1", names=("prod1",))).allowed
+
+
 def test_a_channel_allows_its_commands_only_and_help_everywhere() -> None:
     policy = replace(HOUSE, channels={"C1": frozenset({"status", "show"}), "*": frozenset({"protect"})})
 

@@ -17,9 +17,10 @@ from bot.errors import (
     RequesterError,
     TransientError,
 )
-from bot.model import Actor, Failure, RecoveryPoint, RestoreRequest, State, Transaction
+from bot.model import Actor, Failure, RecoveryPoint, RestoreRequest, State, Transaction, Vm
 from bot.policy import Operation, Policy, Role, Rule
 from bot.rebuilding import rebuild
+from bot.rights import about_transaction
 from tests.workflow.house import ALICE, OPS, VM01, House
 
 KEPT = {path.removeprefix("vm01/"): content for path, content in VM01.items() if not path.endswith(".vswp")}
@@ -93,6 +94,19 @@ def test_a_name_that_another_vm_has_got_since_is_ambiguous_whatever_time_is_said
     points_on(house, 20, uuid="FS-VIM-other")
     with pytest.raises(AmbiguousName, match="FS-VIM-other"):
         chosen(house, "vm01", at="2026-11-10")
+
+
+def test_over_the_original_is_judged_by_the_name_that_the_vm_has_now_too(tmp_path: Path) -> None:
+    rule = Rule(name="rule 1 of policy.rules", operation=Operation.RESTORE_OVER, vm="prod*", role=Role.ADMIN)
+    house = House(tmp_path, policy=Policy(grants={ALICE.id: Role.OPERATOR}, rules=(rule,)))
+    (point,) = points_on(house, 1)
+    with house.db.unit() as unit:
+        unit.inventory.refresh("vmstore", [Vm(uuid=point.vm_uuid, name="prod01", vmstore="vmstore")])
+    order = RestoreRequest(what="vm01", is_over_original=True, confirmed="prod01")
+    with pytest.raises(NotAllowed, match="rule 1 of policy"):
+        house.service.restores.restore(order, ALICE, request_key="now")
+    by_then = house.service.restores.restore(replace(order, confirmed="vm01"), ALICE, request_key="then")
+    assert about_transaction(by_then).names == ("vm01",)  # the plan refuses it, unless it is called so
 
 
 def damaged(house: House, point: RecoveryPoint) -> None:
