@@ -68,17 +68,17 @@ class Recoverable:
         """VMs that may be meant by what somebody types, best first: by a name that they have or had, or by a label."""
         text = text[:_LONGEST]
         with self._db.read() as unit:
-            found = _labelled([_kept(unit, point) for point in unit.points.newest_by_vm(text, limit)])
+            found = _labelled(_kept(unit, unit.points.newest_by_vm(text, limit)))
             said = _LABEL.fullmatch(text)
             if found or said is None:
                 return found
-            alike = _labelled([_kept(unit, point) for point in unit.points.newest_by_vm(said["name"], _MOST_ALIKE)])
+            alike = _labelled(_kept(unit, unit.points.newest_by_vm(said["name"], _MOST_ALIKE)))
             return tuple(vm for vm in alike if vm.uuid.startswith(said["uuid"] or ""))[:limit]
 
     def vm(self, uuid: str) -> KeptVm:
         """The VM of that uuid. NotFound: it has no recovery point, or none any more."""
         with self._db.read() as unit:
-            return _kept(unit, _newest(unit, uuid))
+            return _kept(unit, [_newest(unit, uuid)])[0]
 
     def points(self, uuid: str, wanted: str = "") -> tuple[KeptPoint, ...]:
         """The newest MOST_POINTS recovery points of a VM, newest first. NotFound: it has none, or none any more.
@@ -98,7 +98,7 @@ class Recoverable:
         """
         with self._db.read() as unit:
             found = choosing.of_id(unit, text)[0]
-            return _kept(unit, _newest(unit, found.vm_uuid)), found.transaction_id
+            return _kept(unit, [_newest(unit, found.vm_uuid)])[0], found.transaction_id
 
     def namesakes(self, name: str) -> tuple[KeptVm, ...]:
         """The VMs that had a name when a recovery point was taken, newest first."""
@@ -128,8 +128,13 @@ def _newest(unit: Unit, uuid: str) -> RecoveryPoint:
     return points[0]
 
 
-def _kept(unit: Unit, point: RecoveryPoint) -> KeptVm:
-    seen = _seen(unit, point)
+def _kept(unit: Unit, points: Sequence[RecoveryPoint]) -> list[KeptVm]:
+    """points: the newest one of each VM."""
+    seen = unit.inventory.of({point.vm_uuid for point in points})
+    return [_kept_vm(unit, point, seen.get(point.vm_uuid)) for point in points]
+
+
+def _kept_vm(unit: Unit, point: RecoveryPoint, seen: SeenVm | None) -> KeptVm:
     return KeptVm(
         uuid=point.vm_uuid,
         name=seen.name if seen else point.vm_name,
@@ -148,7 +153,7 @@ def _labelled(vms: Sequence[KeptVm]) -> tuple[KeptVm, ...]:
 
 def _namesake(unit: Unit, point: RecoveryPoint, name: str) -> KeptVm:
     """point: the newest one that it had under that name."""
-    newest, seen = _newest(unit, point.vm_uuid), _seen(unit, point)
+    newest, seen = _newest(unit, point.vm_uuid), unit.inventory.of([point.vm_uuid]).get(point.vm_uuid)
     has_it = seen is not None and seen.name == name
     return KeptVm(
         uuid=point.vm_uuid,
@@ -163,11 +168,6 @@ def _namesake(unit: Unit, point: RecoveryPoint, name: str) -> KeptVm:
 
 def _last(point: RecoveryPoint, seen: SeenVm | None) -> datetime:
     return max(point.taken_at, seen.seen_at) if seen else point.taken_at
-
-
-def _seen(unit: Unit, point: RecoveryPoint) -> SeenVm | None:
-    """As the inventory knows it; a live one first."""
-    return next((vm for vm in unit.inventory.named(point.vm_uuid) if vm.uuid == point.vm_uuid), None)
 
 
 def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...]:

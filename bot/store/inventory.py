@@ -77,6 +77,13 @@ class Inventory:
         exact = by_uuid or self._where(InventoryRow.name == text)
         return exact or self._where(InventoryRow.folded == text.casefold())
 
+    def of(self, uuids: Collection[str]) -> dict[str, SeenVm]:
+        """Give the VMs of these uuids, by uuid; of one that was seen on several VMstores where it is now."""
+        found: dict[str, SeenVm] = {}
+        for vm in self._where(col(InventoryRow.vm_uuid).in_(uuids)):
+            found.setdefault(vm.uuid, vm)
+        return found
+
     def near(self, name: str, limit: int = 5) -> tuple[str, ...]:
         """Give names that may have been meant, best first; upper and lower case are the same."""
         live = select(InventoryRow.name).where(col(InventoryRow.gone_at).is_(None))

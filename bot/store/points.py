@@ -1,6 +1,9 @@
 """The catalogue: recovery points, a cache of the manifests."""
 
-from sqlalchemy import case, func, or_
+from collections.abc import Collection, Iterator
+from heapq import nsmallest
+
+from sqlalchemy import func
 from sqlmodel import Session, col, delete, select
 
 from bot.model import RecoveryPoint
@@ -59,7 +62,9 @@ class Points:
         return tuple(point_of(row) for row in rows)
 
     def containing(self, part: str) -> tuple[RecoveryPoint, ...]:
-        """Give those whose transaction id has that part, in any case, newest first."""
+        """Give those whose transaction id has that part, in any case, newest first; a whole id is looked up at once."""
+        if whole := self._session.exec(select(PointRow).where(PointRow.transaction_id == part)).all():
+            return tuple(point_of(row) for row in sorted(whole, key=lambda row: row.target))
         rows = self._session.exec(
             select(PointRow)
             .where(func.lower(PointRow.transaction_id).contains(part.lower(), autoescape=True))
@@ -84,28 +89,41 @@ class Points:
 
         The same name first, then beginnings, then parts; a point that is in several targets is given once.
         """
-        wanted = text.strip().lower()
-        lower = func.lower(PointRow.vm_name)
-        called = select(InventoryRow.vm_uuid).where(col(InventoryRow.folded).contains(wanted, autoescape=True))
-        rank = case((lower == wanted, 0), (lower.startswith(wanted, autoescape=True), 1), else_=2)
-        had = or_(lower.contains(wanted, autoescape=True), col(PointRow.vm_uuid).in_(called))
-        found = self._session.execute(
-            select(PointRow.vm_uuid)
-            .where(had)
-            .group_by(col(PointRow.vm_uuid))
-            .order_by(func.min(rank), func.min(lower), col(PointRow.vm_uuid))
-            .limit(limit)
-        )
-        return tuple(self._newest(uuid) for uuid in found.scalars().all())
+        wanted = text.strip().casefold()
+        best: dict[str, tuple[int, str]] = {}
+        for uuid, name in self._called(wanted):
+            place = (_rank(name, wanted), name)
+            best[uuid] = min(best.get(uuid, place), place)
+        found = nsmallest(limit, best, key=lambda uuid: (best[uuid], uuid))
+        newest = self._newest(found)
+        return tuple(newest[uuid] for uuid in found)
 
-    def _newest(self, vm_uuid: str) -> RecoveryPoint:
-        row = self._session.exec(
+    def _called(self, wanted: str) -> Iterator[tuple[str, str]]:
+        """VMs by uuid, and each of their names that has the text, in lower case; read from an index alone."""
+        had = self._session.execute(
+            select(PointRow.vm_uuid, PointRow.vm_name).group_by(col(PointRow.vm_name), col(PointRow.vm_uuid))
+        ).all()
+        yield from ((uuid, name.casefold()) for uuid, name in had if wanted in name.casefold())
+        kept = {uuid for uuid, _ in had}
+        folded = col(InventoryRow.folded)
+        have = self._session.execute(
+            select(InventoryRow.vm_uuid, folded).where(folded.contains(wanted, autoescape=True))
+        )
+        yield from ((uuid, name) for uuid, name in have if uuid in kept)
+
+    def _newest(self, uuids: Collection[str]) -> dict[str, RecoveryPoint]:
+        """By VM."""
+        order = (col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
+        number = func.row_number().over(partition_by=col(PointRow.vm_uuid), order_by=order).label("number")
+        one = (
+            select(PointRow.transaction_id, PointRow.target, number).where(col(PointRow.vm_uuid).in_(uuids)).subquery()
+        )
+        rows = self._session.exec(
             select(PointRow)
-            .where(PointRow.vm_uuid == vm_uuid)
-            .order_by(col(PointRow.taken_at).desc(), col(PointRow.transaction_id).desc(), col(PointRow.target))
-            .limit(1)
-        ).one()
-        return point_of(row)
+            .join(one, (col(PointRow.transaction_id) == one.c.transaction_id) & (col(PointRow.target) == one.c.target))
+            .where(one.c.number == 1)
+        )
+        return {row.vm_uuid: point_of(row) for row in rows}
 
     def vms(self) -> tuple[tuple[str, str], ...]:
         """Give all VMs that have any, by uuid and the name that each had last."""
@@ -130,6 +148,10 @@ class Points:
         self._session.exec(
             delete(PointRow).where(col(PointRow.transaction_id) == tx_id, col(PointRow.target) == target)
         )
+
+
+def _rank(name: str, wanted: str) -> int:
+    return 0 if name == wanted else 1 if name.startswith(wanted) else 2
 
 
 def point_of(row: PointRow) -> RecoveryPoint:

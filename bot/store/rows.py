@@ -138,12 +138,15 @@ class PointRow(Table, table=True):
     """One recovery point; may be older than this database."""
 
     __tablename__ = "recovery_points"
-    __table_args__ = (Index("ix_recovery_points_vm_uuid_taken_at", "vm_uuid", "taken_at"),)
+    __table_args__ = (
+        Index("ix_recovery_points_vm_uuid_taken_at", "vm_uuid", "taken_at"),
+        Index("ix_recovery_points_vm_name_vm_uuid", "vm_name", "vm_uuid"),
+    )
 
     transaction_id: str = Field(primary_key=True)
     target: str = Field(primary_key=True)
     vm_uuid: str
-    vm_name: str = Field(index=True)
+    vm_name: str
     manifest_key: str
     taken_at: datetime
     consistency: str
