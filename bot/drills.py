@@ -156,9 +156,11 @@ def _is_drill(transaction: Transaction) -> bool:
 
 
 def _candidates(unit: Unit) -> Iterator[Candidate]:
-    proven, tried = unit.proofs.drilled(good=True), unit.proofs.drilled(good=False)
+    """What could not be planned, or was stopped, was tried as well, though there is no proof of it."""
+    proven, tried, asked = unit.proofs.drilled(good=True), unit.proofs.drilled(good=False), unit.transactions.drilled()
     for uuid, name in unit.points.vms():
-        yield Candidate(vm_uuid=uuid, vm=name, proven_at=proven.get(uuid), tried_at=tried.get(uuid))
+        times = [at for at in (tried.get(uuid), asked.get(uuid)) if at is not None]
+        yield Candidate(vm_uuid=uuid, vm=name, proven_at=proven.get(uuid), tried_at=max(times, default=None))
 
 
 def _audit(unit: Unit, kept: Transaction, chosen: Chosen, request_key: str) -> None:

@@ -1,4 +1,4 @@
-"""Whose turn it is to be drilled: every VM at least every so many days, the oldest proof first. Pure."""
+"""Whose turn it is to be drilled: every VM at least every so many days, the longest not drilled first. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Candidate:
     vm_uuid: str
     vm: str
     proven_at: datetime | None  # when one of its recovery points was proven last; None: never
-    tried_at: datetime | None  # when it was drilled last, whatever came of it
+    tried_at: datetime | None  # when a drill of it was asked for last, or ended, whatever came of it
 
 
 def due(
@@ -42,15 +42,15 @@ def due(
     running: Collection[str],
     begun: Iterable[datetime],
 ) -> tuple[Candidate, ...]:
-    """Those whose turn it is, in order: never proven ones first, then the oldest proof; no more than the day has left.
+    """Those whose turn it is, in order: none, where as many were begun as a day may have.
 
+    Those that cannot be proven are tried no more often than the others: else a few of them would take every turn.
     running: uuids of VMs that are being drilled now; begun: when drills were begun.
     """
-    left = rules.a_day - sum(now - timedelta(days=1) < at for at in begun)
-    if left <= 0:
+    if sum(now - timedelta(days=1) < at for at in begun) >= rules.a_day:
         return ()
     wanted = [each for each in candidates if each.vm_uuid not in running and _is_due(each, now, rules.every)]
-    return tuple(sorted(wanted, key=_age)[:left])
+    return tuple(sorted(wanted, key=_age))
 
 
 def _is_due(candidate: Candidate, now: datetime, every: timedelta) -> bool:
@@ -59,13 +59,7 @@ def _is_due(candidate: Candidate, now: datetime, every: timedelta) -> bool:
     return is_old and not rests
 
 
-def _age(candidate: Candidate) -> tuple[bool, float, float, str, str]:
-    """Who was never proven, or never tried, before who was; then by name, so that the choice is the same each time."""
-    proven, tried = candidate.proven_at, candidate.tried_at
-    return (
-        proven is not None,
-        proven.timestamp() if proven else 0.0,
-        tried.timestamp() if tried else 0.0,
-        candidate.vm,
-        candidate.vm_uuid,
-    )
+def _age(candidate: Candidate) -> tuple[bool, float, str, str]:
+    """Who was never drilled before who was, then who was not for the longest time; the choice is the same each time."""
+    known = [at.timestamp() for at in (candidate.proven_at, candidate.tried_at) if at is not None]
+    return bool(known), max(known, default=0.0), candidate.vm, candidate.vm_uuid

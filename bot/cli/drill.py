@@ -15,7 +15,7 @@ from bot.opinions import Question
 def drill(
     what: Annotated[str, typer.Argument(help="A VM by name or uuid, or a recovery point by its transaction id.")] = "",
     is_next: Annotated[
-        bool, typer.Option("--next", help="The one whose turn has come: never proven, or the oldest proof.")
+        bool, typer.Option("--next", help="The one whose turn has come: not drilled for longest.")
     ] = False,
     to: Annotated[str, typer.Option("--to", help="VMstore; without it the one that the VM was on.")] = "",
     target: Annotated[str, typer.Option("--from", help="Target; without it the first that has it and is good.")] = "",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +17,7 @@ from bot.store.rows import TransactionRow
 _SHORTEST_PART = 4  # characters of an id that may stand for it
 _MOST_CANDIDATES = 10
 _DELETES = "delete"  # the workflow that removes a recovery point
+_DRILLS = "drill"
 _ACTIVE = tuple(state.value for state in State if not state.is_final)
 
 
@@ -110,6 +112,12 @@ class Transactions:
             )
         )
         return frozenset(str(plan.get("request", {}).get("point", "")) for plan in plans)
+
+    def drilled(self) -> dict[str, datetime]:
+        """Give when a drill of each VM was asked for last, by uuid, whatever came of it."""
+        uuid = col(TransactionRow.plan)["vm_uuid"].as_string()
+        asked = select(uuid, func.max(TransactionRow.created_at)).where(TransactionRow.workflow == _DRILLS)
+        return {str(of): at for of, at in self._session.execute(asked.group_by(uuid))}
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""

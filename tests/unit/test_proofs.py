@@ -69,19 +69,19 @@ rules = st.builds(Rules, every=st.integers(1, 60).map(lambda days: timedelta(day
 
 
 @given(candidates, rules, times, st.data())
-def test_the_oldest_proof_is_first_none_that_runs_is_chosen_and_a_day_has_its_end(
+def test_who_was_not_drilled_for_the_longest_time_is_first_none_that_runs_is_chosen_and_a_day_has_its_end(
     some: list[Candidate], how: Rules, begun: list[datetime], data: st.DataObject
 ) -> None:
     running = {each.vm_uuid for each in some if data.draw(st.booleans())}
     chosen = due(some, now=NOW, rules=how, running=running, begun=begun)
-    lately = [at for at in begun if NOW - at < timedelta(days=1)]
-    assert len(chosen) <= max(0, how.a_day - len(lately))
+    is_over = sum(NOW - at < timedelta(days=1) for at in begun) >= how.a_day
+    assert not (is_over and chosen)
     assert not {each.vm_uuid for each in chosen} & running
     assert all(each.proven_at is None or NOW - each.proven_at >= how.every for each in chosen)
     assert all(each.tried_at is None or NOW - each.tried_at >= AGAIN for each in chosen)
-    ages = [each.proven_at.timestamp() if each.proven_at else 0.0 for each in chosen]
+    ages = [max([at.timestamp() for at in (each.proven_at, each.tried_at) if at], default=0.0) for each in chosen]
     assert ages == sorted(ages)
-    if chosen and len(chosen) < how.a_day - len(lately):
+    if not is_over:
         left = [each for each in some if each not in chosen and each.vm_uuid not in running]
         fresh = [each.proven_at is not None and NOW - each.proven_at < how.every for each in left]
         tired = [each.tried_at is not None and NOW - each.tried_at < AGAIN for each in left]
@@ -89,7 +89,9 @@ def test_the_oldest_proof_is_first_none_that_runs_is_chosen_and_a_day_has_its_en
     assert due(list(reversed(some)), now=NOW, rules=how, running=running, begun=begun) == chosen
 
 
-def test_never_proven_goes_before_proven() -> None:
+def test_who_was_never_drilled_goes_first_and_who_fails_each_time_takes_no_turn_of_the_others() -> None:
     never = Candidate(vm_uuid="2", vm="b", proven_at=None, tried_at=None)
     old = Candidate(vm_uuid="1", vm="a", proven_at=NOW - timedelta(days=900), tried_at=NOW - timedelta(days=900))
     assert due([old, never], now=NOW, rules=Rules(), running=(), begun=()) == (never, old)
+    failed = Candidate(vm_uuid="3", vm="c", proven_at=None, tried_at=NOW - timedelta(days=2))
+    assert due([failed, old, never], now=NOW, rules=Rules(), running=(), begun=()) == (never, old, failed)

@@ -11,7 +11,7 @@ import pytest
 from bot.errors import NotFound, PermanentError, RequesterError, TransientError
 from bot.ids import drill_name
 from bot.janitor import Janitor
-from bot.model import DrillRequest, Proof, ProofKind, Registered, State, Transaction
+from bot.model import DrillRequest, Proof, ProofKind, RecoveryPoint, Registered, State, Transaction
 from bot.policy import Need, Operation, Policy, Rule
 from bot.rota import Rules
 from tests.memory import Crash, CrashAt
@@ -277,6 +277,54 @@ def test_next_takes_whose_turn_it_is_and_then_nobody(tmp_path: Path) -> None:
     house.service.drills.rules = Rules(a_day=1)
     with pytest.raises(RequesterError, match="1 drills were begun so in the last 24 hours, and a_day is 1"):
         asked(house, "", key="7")
+
+
+def also_of(house: House, name: str) -> RecoveryPoint:
+    """The catalogue has a recovery point of another VM, too; in the bucket it is not, so that it cannot be drilled."""
+    with house.db.unit() as unit:
+        (known,) = unit.points.named("vm01")
+        other = replace(known, transaction_id=f"20261124T000000Z-{name:0>6}", vm_name=name, vm_uuid=name)
+        unit.points.put(other)
+    return other
+
+
+def test_one_that_cannot_even_be_planned_does_not_keep_the_others_from_their_turn(tmp_path: Path) -> None:
+    house, _host = protected_with_host(tmp_path)
+    house.service.drills.rules = Rules(a_day=1)
+    for name in ("a1", "a2"):
+        also_of(house, name)
+    asked_for = []
+    for day in range(3):
+        done = drilled(house, "", key=str(day))
+        asked_for.append((done.vm, done.state))
+        house.clock.sleep(86400 + 1)
+    assert asked_for == [("a1", State.REFUSED), ("a2", State.REFUSED), ("vm01", State.SUCCEEDED)]
+    house.clock.sleep(31 * 86400)
+    assert [each.vm for each in house.service.drills.due()] == ["a1", "a2", "vm01"]  # who was not for the longest time
+    assert drilled(house, "", key="4").vm == "a1"
+    assert [each.vm for each in house.service.drills.due()] == []  # a_day
+    house.clock.sleep(86400 + 1)
+    assert [each.vm for each in house.service.drills.due()] == ["a2", "vm01", "a1"]
+
+
+def test_one_that_has_nothing_good_does_not_keep_the_others_from_their_turn(tmp_path: Path) -> None:
+    house, _host = protected_with_host(tmp_path)
+    house.service.drills.rules = Rules(a_day=1)
+    for name in ("a1", "a2", "a3"):
+        damaged = also_of(house, name)
+        with house.db.unit() as unit:
+            unit.proofs.append(
+                Proof(
+                    point=damaged.transaction_id,
+                    target=damaged.target,
+                    run=name,
+                    kind=ProofKind.READ_BACK,
+                    at=house.clock.now(),
+                    is_good=False,
+                    is_damaged=True,
+                )
+            )
+    assert asked(house, "").vm == "vm01"
 
 
 def test_a_recovery_point_that_is_being_drilled_is_not_deleted(tmp_path: Path) -> None:
