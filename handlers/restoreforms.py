@@ -101,14 +101,16 @@ def _known(service: Service, channel: str, **more: object) -> drawn.RestoreForm:
 
 def suggested(service: Service, ack: Ack, body: Json) -> None:
     """Answer each key stroke from the database."""
-    ack(options=drawn.vm_options(service.recoverable.vms(str(body.get("value") or ""))))
+    vms = () if _barred(service, body) else service.recoverable.vms(str(body.get("value") or ""))
+    ack(options=drawn.vm_options(vms))
 
 
 def vm_chosen(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """Show the recovery points of the VM; of a later choice, in the place of those that came between."""
     ack()
     view, uuid = body["view"], chosen(action)
-    shown = _with_points(service, modals.channel_of(view), uuid)
+    channel, barred = modals.channel_of(view), _barred(service, body)
+    shown = drawn.draw(_known(service, channel, notice=barred)) if barred else _with_points(service, channel, uuid)
     if modals.called(lambda: client.views_update(view_id=view["id"], hash=view["hash"], view=shown)) == "hash_conflict":
         modals.called(lambda: client.views_update(view_id=view["id"], view=shown))
 
@@ -119,6 +121,12 @@ def _with_points(service: Service, channel: str, uuid: str, notice: str = "") ->
     except CloudyError as error:
         return drawn.draw(_known(service, channel, notice=error.message if uuid else notice))
     return drawn.draw(_known(service, channel, vm=vm, points=points, notice=notice))
+
+
+def _barred(service: Service, body: Json) -> str:
+    """Why who has it open may not restore anything by now; "": they may."""
+    barred = service.barred("restore", of_view(body).actor, modals.channel_of(body["view"]))
+    return barred.message if barred else ""
 
 
 # --- its submission ---
@@ -145,7 +153,9 @@ def _carried_out(service: Service, view: Json, origin: Origin) -> tuple[Card | N
     if not request.what:
         return None, {drawn.VM: "Choose a VM."}
     try:
-        if wrong := {_FIELDS[field]: why for field, why in service.recoverable.flaws(request).items()}:
+        is_barred = service.barred("restore", origin.actor, origin.channel) is not None  # refused below, and audited
+        flaws = {} if is_barred else service.recoverable.flaws(request)
+        if wrong := {_FIELDS[field]: why for field, why in flaws.items()}:
             _keep_refusal(service, origin, request, wrong)
             return None, wrong
         return carry_out(service, Command(verb=Verb.RESTORE, restoring=request), origin), {}

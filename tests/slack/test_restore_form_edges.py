@@ -1,16 +1,18 @@
 """The form of a restore at its edges: a VM renamed since, points beyond the menu, an answer that cannot be read."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bot.errors import BusyError
 from bot.model import RestoreRequest
-from bot.policy import Operation, Policy, Rule
+from bot.policy import Operation, Policy, Role, Rule
 from bot.recoverable import MOST_POINTS, KeptVm
-from handlers import namesakes, parse, restoreviews
+from handlers import namesakes, parse, restoreforms, restoreviews
 from handlers.restoreviews import RestoreForm
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.recoverable import NOW, World, recoverable_world
@@ -100,3 +102,24 @@ def test_a_policy_that_wants_to_know_why_is_told_it_in_the_form(tmp_path: Path) 
 def test_an_order_is_written_so_that_it_is_read_the_same_again(more: dict[str, Any]) -> None:
     order = RestoreRequest(what="uuid-1", **more)
     assert parse.restore(namesakes.typed(order).removeprefix("/restore ")) == order
+
+
+def test_who_may_not_restore_any_more_is_shown_and_told_nothing_by_a_form_that_is_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.point("vm01", "uuid-vm01", 1)
+    world.open()
+    world.choose_vm("vm01")
+    assert world.slack.fill("alice", "As name", "vm01").ok  # taken
+    policy = Policy(default_role=Role.VIEWER)
+    rights = replace(world.service._rights, policy=policy)  # as after a restart with another policy
+    monkeypatch.setattr(world.service, "_rights", rights)
+    monkeypatch.setattr(world.service.restores, "_rights", rights)
+    body = {"user": {"id": world.slack.user_id("alice")}, "view": {"id": "V1"}, "value": "vm"}
+    ack = Mock()
+    restoreforms.suggested(world.service, ack, body)
+    ack.assert_called_once_with(options=[])
+    said = world.slack.submit("alice").text or ""
+    assert "viewer" in said
+    assert "There is a VM" not in said
+    assert world.orders() == ()
