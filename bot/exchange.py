@@ -25,14 +25,20 @@ class Exchange:
     check: Callable[[], None] = lambda: None  # before each call outside; may raise
 
     def forward(self) -> None:
-        """Have all new files in place. Repeat: safe. PermanentError: something is not where it was."""
+        """Have all new files in place. Repeat: safe. PermanentError: something is not where it was.
+
+        One whose new file is nowhere, and whose old one was never moved, was not exchanged: it is lost, not done.
+        """
         self._directories(self._aside(""), self.were)
         self._directories(self.live, self.names)
         for name in self.names:
             self._forward(name)
 
     def back(self) -> None:
-        """Have the VM's own files in place, and the new ones where they were before. Repeat: safe. PermanentError."""
+        """Have the VM's own files in place, and the new ones where they were before. Repeat: safe.
+
+        PermanentError: something is in the way, or a file is gone, so that nobody can tell whether the VM is whole.
+        """
         self._directories(self.new, self.names)
         for name in reversed(self.names):
             self._back(name)
@@ -40,7 +46,7 @@ class Exchange:
     def _forward(self, name: str) -> None:
         live, new, aside = f"{self.live}/{name}", f"{self.new}/{name}", self._aside(name)
         if not self._exists(new):
-            if not self._exists(live):
+            if not self._exists(live) or (name in self.were and not self._exists(self._aside(name))):
                 raise _lost(new)
             return
         if name in self.were and not self._exists(aside):
@@ -56,6 +62,8 @@ class Exchange:
             if self._exists(live) and not self._exists(new):
                 self._rename(live, new)
             self._rename(aside, live)
+        elif not (self._exists(live) and self._exists(new)):  # what is in place may then be the new one
+            raise _lost(aside)
 
     def _aside(self, name: str) -> str:
         return "/".join(filter(None, (self.new, ASIDE, name)))

@@ -14,7 +14,7 @@ from typing import TypeVar
 from bot import narrator, orphans
 from bot.actions import Context
 from bot.actions.cleanup import ORDER, Cleared, clear, describe
-from bot.errors import CloudyError, Stopped, TransientError
+from bot.errors import CloudyError, RequesterError, Stopped, TransientError
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.model import Actor, AuditEvent, Json, Resource, ResourceKind, Transaction
@@ -109,6 +109,26 @@ class Janitor:
         finally:
             sessions.close()
         return tuple(done)
+
+    def let_go(self, transaction_id: str) -> None:
+        """A VM that could not be put back stays as it is now, and so does the snapshot of it as it was.
+
+        RequesterError: there is none of that transaction.
+        """
+
+        def write(unit: Unit) -> None:
+            is_over = unit.transactions.get(transaction_id).state.is_final
+            found = unit.ledger.open(transaction_id) if is_over else ()
+            original = next((each for each in found if each.kind is ResourceKind.ORIGINAL), None)
+            if original is None:
+                raise RequesterError(f"There is nothing to let go of {transaction_id}: no VM waits to be put back.")
+            for each in found:
+                if each.kind in (ResourceKind.ORIGINAL, ResourceKind.SNAPSHOT):
+                    unit.ledger.release(each.transaction_id, each.kind, each.system, each.name)
+            body: Json = {"event": "let go", "what": describe(original)}
+            self._audit(unit, f"{_key(original)}:let go", transaction_id, body)
+
+        self._write(write)
 
     def _promised(self) -> list[tuple[Transaction, list[Resource]]]:
         def look(unit: Unit) -> list[tuple[Transaction, list[Resource]]]:

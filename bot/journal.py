@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bot import proving
 from bot.codec import decode, encode
+from bot.errors import PermanentError
 from bot.estimate import requests_of
 from bot.insist import insist
 from bot.losses import Loss, Losses
@@ -24,6 +25,7 @@ from bot.model import (
     StoredFile,
     Upload,
 )
+from bot.original import unsettled
 from bot.ports import Clock
 from bot.store import Database, Unit, change
 from bot.store.change import Change
@@ -79,7 +81,14 @@ class DatabaseLedger(_View):
     def register(self, kind: ResourceKind, system: str, name: str, **detail: object) -> bool:
         """See the port."""
         resource = Resource(transaction_id=self._id, kind=kind, system=system, name=name, detail=detail)
-        return self._write(lambda unit: unit.ledger.register(resource))
+
+        def write(unit: Unit) -> bool:
+            if kind is ResourceKind.ORIGINAL and (other := unit.ledger.unsettled(kind, system, name, but=self._id)):
+                words = unsettled(str(detail.get("vm", name)), other)  # else what undoes that one would undo this
+                raise PermanentError(words, system=system, operation="overwrite")
+            return unit.ledger.register(resource)
+
+        return self._write(write)
 
     def describe(self, kind: ResourceKind, system: str, name: str, **detail: object) -> None:
         """See the port."""

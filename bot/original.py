@@ -105,6 +105,14 @@ def objection(original: Original, *, is_off_allowed: bool) -> str:
     return ""
 
 
+def unsettled(name: str, transaction_id: str) -> str:
+    """Why it is not overwritten again: an earlier restore has not put it back yet, and would do so over this one."""
+    return (
+        f"{name} is not put back yet, as {transaction_id} has left it: `cloudy orphans --remove` tries again; or let it"
+        f" stay as it is now: `cloudy orphans --let-go {transaction_id}`."
+    )
+
+
 def differences(original: Original, written: Manifest) -> Iterator[str]:
     """What the VM stays, though it was made of something else then: its hypervisor keeps what it knows of it."""
     now, then = original.shape, written.vm.shape

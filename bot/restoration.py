@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from bot import overwriting, ways
 from bot.errors import CloudyError, ConfigError, IntegrityError, NotFound, RequesterError
 from bot.manifest import Manifest
-from bot.model import Json, State, StepState, Transaction
+from bot.model import Json, ResourceKind, State, StepState, Transaction
 from bot.mounted import check_mounted
 from bot.nearby import folders_of, older_copies
+from bot.original import unsettled
 from bot.overwriting import Overwriting
 from bot.placing import safe_place, safe_places
 from bot.ports import Hypervisor, Share, Systems, VMstore
@@ -88,6 +89,7 @@ class Restorations:
             safe_places([file.name for file in source.written.files], is_for_windows=windows)
             over = None
             if asked.get("is_over"):
+                self._demand_settled(vmstore, first[1], transaction.id)
                 over = overwriting.plan(asked, source.written, source.way, place.client, place.host)
             elif asked.get("is_on"):
                 _demand_host(place, source.written)
@@ -125,6 +127,12 @@ class Restorations:
         finally:
             with suppress(CloudyError):  # the session will expire
                 client.logout()
+
+    def _demand_settled(self, vmstore: str, written: Manifest, transaction_id: str) -> None:
+        with self._db.read() as unit:
+            other = unit.ledger.unsettled(ResourceKind.ORIGINAL, vmstore, written.vm.uuid, but=transaction_id)
+        if other:
+            raise RequesterError(unsettled(written.vm.name, other))
 
     def _promised(self, vmstore: str, transaction: Transaction) -> set[str]:
         with self._db.read() as unit:

@@ -10,6 +10,7 @@ from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, Json, Place, RestoreRequest, State, Transaction
 from bot.policy import About, Operation
 from bot.ports import Clock
+from bot.purposes import purpose_of
 from bot.recorder import WAIT_S, Recorder
 from bot.rights import Rights
 from bot.rota import Rules
@@ -74,17 +75,17 @@ class Restores(Recorder):
         return kept
 
     def again(self, ended: Transaction, actor: Actor, *, request_key: str, place: Place) -> Transaction:
-        """Ask for the same as one that has ended without success."""
+        """Ask for the same as one that has ended without success. RequesterError: that was over the original."""
         asked = ended.request
+        if asked.get("is_over"):
+            said = purpose_of(ended).again(ended, ended.targets)
+            raise RequesterError(f"This overwrites {ended.vm} as it is now, so its name is to be typed again: {said}")
         request = RestoreRequest(
             what=str(asked["point"]),
             vmstore=str(asked.get("to", "")),
             name=str(asked.get("as", "")),
             target=str(asked.get("from", "")),
             is_on=bool(asked.get("is_on")),
-            is_over_original=bool(asked.get("is_over")),
-            confirmed=str(asked.get("confirmed", "")),
-            is_off_allowed=bool(asked.get("is_off_allowed")),
             via=str(asked.get("via", "")),
             reason=ended.note,
         )

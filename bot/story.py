@@ -308,7 +308,8 @@ def _receipt_buttons(transaction: Transaction) -> tuple[str, ...]:
     purpose = purpose_of(transaction)
     if transaction.state in (State.SUCCEEDED, State.PARTIAL):
         return purpose.buttons
-    return ("retry",) if transaction.state is State.FAILED and purpose.can_retry else ()
+    is_over = bool(transaction.plan) and bool(transaction.request.get("is_over"))  # that wants a name to be typed
+    return ("retry",) if transaction.state is State.FAILED and purpose.can_retry and not is_over else ()
 
 
 def _losses(transaction: Transaction) -> list[list[str]]:

@@ -286,10 +286,7 @@ def _way(context: Context, resource: Resource) -> str:
     if resource.kind is ResourceKind.SNAPSHOT:
         return f"delete the snapshot whose description begins with {context.id} in the VMstore's UI."
     if resource.kind is ResourceKind.ORIGINAL:
-        return (
-            "power the VM off, and put it back to the snapshot whose description begins with"
-            f" {context.id} (SyncVM in the VMstore's UI)."
-        )
+        return _way_back(context, resource)
     if resource.kind is ResourceKind.REGISTRATION:
         return "remove that VM from the hypervisor's list, without its files."
     where = _made_in(context, resource)
@@ -297,3 +294,14 @@ def _way(context: Context, resource: Resource) -> str:
         upload = Upload(key=resource.name, upload_id=str(resource.detail.get("upload_id", "")))
         return f"{context.target(resource.system).by_hand(upload, f'{where}/{resource.name}')}."
     return f"delete {where}/{resource.name} with any tool for that store."
+
+
+def _way_back(context: Context, resource: Resource) -> str:
+    """By what the ledger knows by now: all but the start of the VM may be done."""
+    now = next((each for each in context.ledger.open(resource.kind) if each.name == resource.name), resource)
+    if not now.detail.get("names") and not now.detail.get("is_touched"):
+        return "power it on."
+    return (
+        "power the VM off, and put it back to the snapshot whose description begins with"
+        f" {context.id} (SyncVM in the VMstore's UI), then `cloudy orphans --let-go {context.id}`."
+    )

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from bot.actions.context import Context
 from bot.actions.hypervisor import host_of
-from bot.actions.restoring import folder_of, manifest_of, same_share
+from bot.actions.restoring import folder_of, manifest_of, same_share, share_of
 from bot.actions.vmstore import LEAST, POLL_S, SETTLE_S, follow
 from bot.errors import CloudyError, IntegrityError, MissingError, PermanentError, TransientError
 from bot.exchange import Exchange
 from bot.folders import check_place, content_of
 from bot.manifest import Manifest
 from bot.model import Json, Resource, ResourceKind, Task, TaskState
+from bot.mounted import check_mounted
 from bot.original import Original, look, misfit, objection, paired
 from bot.ports import Share, VMstore
 
@@ -25,8 +26,9 @@ _PUT_BACK = "put back"
 def find(context: Context, inputs: Json) -> Json:
     """Look the VM up again. PermanentError: it is gone, was moved, or is on and may not be powered off."""
     original = _look(context, inputs["vmstore"], inputs["vm_uuid"])
+    _demand_same(context, inputs, original)
     if original.folder != inputs["folder"]:
-        raise _no(inputs, f"{original.vm.name} lies in {original.folder or 'several folders'} by now: ask again.")
+        raise _elsewhere(inputs, original)
     if why := objection(original, is_off_allowed=bool(inputs["is_off_allowed"])):
         raise _no(inputs, why)
     return {"vm_id": original.vm_id, "is_on": bool(original.is_on)}
@@ -37,6 +39,7 @@ def power_off(context: Context, inputs: Json) -> Json:
     store, uuid = inputs["vmstore"], inputs["vm_uuid"]
     context.check()
     original = _look(context, store, uuid)
+    _demand_same(context, inputs, original)
     if why := objection(original, is_off_allowed=bool(inputs["is_off_allowed"])):
         raise _no(inputs, why)
     context.ledger.register(
@@ -80,12 +83,16 @@ def exchange(context: Context, inputs: Json) -> Json:
     store, uuid, folder = inputs["vmstore"], inputs["vm_uuid"], inputs["folder"]
     share, written = same_share(context, store), manifest_of(context, inputs)
     if "names" in _entry(context, store, uuid).detail:
-        _demand_off_still(context, inputs)
+        _demand_off_still(context, _entry(context, store, uuid))
     else:
-        if why := misfit(_demand_off(context, inputs), written):
+        original = _demand_off(context, inputs)
+        if original.folder and original.folder != folder:
+            raise _elsewhere(inputs, original)
+        if why := misfit(original, written):
             raise _no(inputs, why)
-        there = {entry.path.removeprefix(f"{folder}/") for entry in share.walk(folder)}
         names = [file.name for file in written.files]
+        _demand_fetched(context, share, names)
+        there = {entry.path.removeprefix(f"{folder}/") for entry in share.walk(folder)}
         were = [name for name in names if name in there]
         context.ledger.describe(ResourceKind.ORIGINAL, store, uuid, folder=folder, names=names, were=were)
     detail = _entry(context, store, uuid).detail
@@ -141,9 +148,12 @@ def put_back(context: Context, resource: Resource) -> bool:
     PermanentError: something is in the way, the share or the hypervisor is another one by now.
     """
     store, uuid, detail = resource.system, resource.name, resource.detail
+    if (detail.get("names") or detail.get("is_touched")) and not detail.get("back"):
+        _leave_alone(context, resource)
     if detail.get("names"):
         setting = f"`{context.restore_setting(store)}`"
         check_place(detail.get("address"), context.restore_address(store), setting, resource)
+        check_mounted(share_of(context, store), store, context.restore_setting(store))
         _exchange(context, same_share(context, store), detail).back()
     if detail.get("is_touched"):
         task = _synced(context, store, uuid, str(detail["snapshot"]), (), "back")
@@ -154,6 +164,23 @@ def put_back(context: Context, resource: Resource) -> bool:
     context.ledger.describe(resource.kind, store, uuid, names=[], is_touched=False)
     _power_on_again(context, resource)
     return True
+
+
+def _leave_alone(context: Context, resource: Resource) -> None:
+    """PermanentError: somebody has started it since, so what it is now is theirs, and stays so when it is off again.
+
+    They may have put it back by hand, as they were told to, and have worked in it for weeks.
+    """
+    if not resource.detail.get("is_theirs") and not _is_on(context, resource):
+        return
+    context.ledger.describe(resource.kind, resource.system, resource.name, is_theirs=True)
+    raise PermanentError(
+        f"{resource.detail.get('vm')} was started by somebody before it was put back, so Cloudy leaves it as it is now:"
+        f" its snapshot {resource.detail.get('snapshot')} has it as it was. If it is to stay so:"
+        f" `cloudy orphans --let-go {context.id}`.",
+        system=resource.system,
+        operation=_PUT_BACK,
+    )
 
 
 def _power_on_again(context: Context, resource: Resource) -> None:
@@ -193,13 +220,34 @@ def _demand_off(context: Context, inputs: Json) -> Original:
     return original
 
 
-def _demand_off_still(context: Context, inputs: Json) -> None:
-    """By its hypervisor alone: with its files half exchanged a VMstore may not have it as a live VM."""
-    store = inputs["vmstore"]
-    detail, host = _entry(context, store, inputs["vm_uuid"]).detail, context.hypervisor(store)
-    known = host.find(str(detail["vm"])) if host is not None and detail.get("vm_id") else ()
-    if any(one.is_on for one in known if one.id == detail["vm_id"]):
-        raise _no(inputs, f"{detail['vm']} was started meanwhile, and is not overwritten while it runs.")
+def _demand_same(context: Context, inputs: Json, original: Original) -> None:
+    """PermanentError: it has not the name any more that somebody typed: that may be another VM's by now."""
+    if context.transaction.request.get("confirmed") != original.vm.name:
+        raise _no(inputs, f"The VM is called {original.vm.name} by now: ask again, and type that name if it is meant.")
+
+
+def _elsewhere(inputs: Json, original: Original) -> PermanentError:
+    return _no(inputs, f"{original.vm.name} lies in {original.folder or 'several folders'} by now: ask again.")
+
+
+def _demand_off_still(context: Context, entry: Resource) -> None:
+    if _is_on(context, entry):
+        raise PermanentError(
+            f"{entry.detail['vm']} was started meanwhile, and is not overwritten while it runs.",
+            system=entry.system,
+            operation="overwrite",
+        )
+
+
+def _is_on(context: Context, entry: Resource) -> bool:
+    """By its hypervisor; without one by the VMstore, which with files half exchanged may not have it as a live VM."""
+    detail, host = entry.detail, context.hypervisor(entry.system)
+    if host is not None and detail.get("vm_id"):
+        return any(one.is_on for one in host.find(str(detail["vm"])) if one.id == detail["vm_id"])
+    try:
+        return bool(context.session(entry.system).get_vm(entry.name).powered)
+    except MissingError:
+        return False
 
 
 def _entry(context: Context, store: str, uuid: str) -> Resource:
@@ -216,6 +264,18 @@ def _exchange(context: Context, share: Share, detail: Json) -> Exchange:
         were=frozenset(detail["were"]),
         check=context.check,
     )
+
+
+def _demand_fetched(context: Context, share: Share, names: Sequence[str]) -> None:
+    """All of it, before any file of the VM is touched. PermanentError."""
+    inside = f"{folder_of(context.id)}/"
+    here = {entry.path.removeprefix(inside) for entry in share.walk(inside[:-1])}
+    if gone := [name for name in names if name not in here]:
+        raise PermanentError(
+            f"{', '.join(gone[:5])} of what was fetched is not in {inside} any more: somebody moved or removed it.",
+            system="share",
+            operation="exchange",
+        )
 
 
 def _demand_whole(share: Share, folder: str, written: Manifest, store: str) -> None:
@@ -244,6 +304,7 @@ def _synced(context: Context, store: str, uuid: str, snapshot: str, disks: Seque
     for attempt in range(1, TRIES + 1):
         _settle(context, session)
         context.check()
+        _demand_off_still(context, _entry(context, store, uuid))
         try:
             task_id = session.sync_vm(uuid, snapshot, disks)
         except TransientError as error:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from bot import asking, story
 from bot import orphans as rules
-from bot import story
 from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, settings_of
 from bot.errors import UsageError
 from bot.logs import setup
@@ -30,6 +30,9 @@ def orphans(
         list[str] | None,
         typer.Option(help="An installation that is no more (its database was lost): what it left is ours."),
     ] = None,
+    let_go: Annotated[
+        str, typer.Option(help="A restore over the original that could not put its VM back: that stays as it is now.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """What was left behind on VMstores, shares and targets. Exit status 1: something could not be seen or removed.
@@ -43,6 +46,10 @@ def orphans(
     setup("WARNING", settings.secrets())  # what is waited for is seen: a system away, a full disk
     with reading(config) as (settings, db):
         janitor = janitor_for(settings, db, me())
+        if let_go:
+            with db.read() as unit:
+                meant = asking.meant(unit, let_go).id
+            janitor.let_go(meant)
         left = [line for cleared in janitor.clear_ledger() for line in cleared.left] if remove else []
         found = janitor.look(older_than=least, also=installation or ())
         removed, kept = _removed(janitor, found) if remove else ([], [])

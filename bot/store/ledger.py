@@ -49,6 +49,11 @@ class Ledger:
             query = query.where(ResourceRow.transaction_id == tx_id)
         return tuple(_resource(row) for row in self._session.exec(query))
 
+    def unsettled(self, kind: ResourceKind, system: str, name: str, *, but: str) -> str:
+        """Give the transaction that still has that thing open, other than `but`; "": none has."""
+        found = (each for each in self.open() if (each.kind, each.system, each.name) == (kind, system, name))
+        return next((each.transaction_id for each in found if each.transaction_id != but), "")
+
     def ever(self, kind: ResourceKind) -> frozenset[tuple[str, str]]:
         """Give (system, name) of all of a kind that were ever registered, released ones too."""
         query = select(ResourceRow.system, ResourceRow.name).where(ResourceRow.kind == kind.value)
