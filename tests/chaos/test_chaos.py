@@ -1,4 +1,4 @@
-"""The chaos part of `python -m tests`: some rounds of a fixed seed, and the proof that they would find something."""
+"""The chaos part of `python -m tests`: rounds of a fixed seed; `-m long`: the proof that they find something."""
 
 import subprocess
 import sys
@@ -31,6 +31,7 @@ def test_forty_deaths_break_nothing(tmp_path: Path) -> None:
     assert tally.checked > 10 * ROUNDS
 
 
+@pytest.mark.long
 def test_without_looking_before_creating_it_fails(tmp_path: Path) -> None:
     told: list[str] = []
     folder = tmp_path / "chaos"
@@ -38,6 +39,7 @@ def test_without_looking_before_creating_it_fails(tmp_path: Path) -> None:
     assert tally.broken > 0, "\n".join(told)
 
 
+@pytest.mark.long
 def test_the_same_deaths_break_nothing_when_it_looks(tmp_path: Path) -> None:
     told: list[str] = []
     tally = run(range(1), SEED, told.append, folder=tmp_path / "chaos", points=CREATING)

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CLOUDS: Mapping[str, type[Cloud]] = {"s3": Bucket, "azure": Blobs}
 ZERO_OBJECT = 8 << 20  # bytes, sent once to each target
+PART = 32 << 20  # bytes at most
 AGREES = 1.05  # the wire may have so much more than is told, digests and manifest included
 
 
@@ -59,7 +60,10 @@ def protect(demo: Demo, vm: str, targets: tuple[str, ...]) -> Run:
     return Run(told=told, wire=wire())
 
 
-@pytest.fixture(scope="module", params=["s3", pytest.param("azure", marks=pytest.mark.long), "s3 and azure"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("s3", marks=pytest.mark.long), pytest.param("azure", marks=pytest.mark.long), "s3 and azure"],
+)
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     targets = tuple(request.param.split(" and "))
     if "azure" in targets:
@@ -94,9 +98,11 @@ def test_only_what_changed_has_travelled_to_each_target(played: Played) -> None:
 
 
 def test_the_wire_says_the_same(played: Played) -> None:
+    """A call that a busy machine had to repeat has sent its part once more."""
+    again = (played.demo.data / "bot.log").read_text().count("call failed, trying again")
     for run, beside in ((played.first, ZERO_OBJECT), (played.second, 0)):
         for name, carried in run.told["bytes"]["targets"].items():
-            assert carried["sent"] <= run.wire[name] <= carried["sent"] * AGREES + beside
+            assert carried["sent"] <= run.wire[name] <= carried["sent"] * AGREES + beside + again * PART
 
 
 def test_the_receipt_says_the_same(played: Played) -> None:

@@ -62,7 +62,7 @@ class World:
         return found
 
 
-@pytest.fixture(params=[peers.weed, azurite.azurite], ids=["s3", "azure"])
+@pytest.fixture(params=[peers.weed, pytest.param(azurite.azurite, marks=pytest.mark.long)], ids=["s3", "azure"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     start: Callable[[], Any] = request.param
     with start() as peer, wire(peer.endpoint, hold_after=TAKEN) as line, vmstore(tmp_path) as simulator:

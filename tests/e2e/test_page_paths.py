@@ -221,7 +221,7 @@ def test_bob_approves_from_his_app_home(chat: Chat, demo: Demo, ids: dict[str, s
     expect(button(card(chat, point).last, "Approve")).to_be_visible()
     chat.switch("bob")
     home = at_home(chat)
-    expect(home).to_contain_text(f"{MANY + 5} VMs")
+    expect(home).to_contain_text(f"{MANY + 6} VMs")
     expect(home).to_contain_text(point)
     button(home, "Approve").click()
     expect(chat.dialog).to_contain_text("Your approval counts")
