@@ -36,7 +36,8 @@ DELETE_USAGE = (
 RESTORE_USAGE = (
     "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>] [from <target>]"
     " [at <7d, 24h, 2026-11-01 or 2026-11-01 14:30>] [via <snapshot or target>] [power on]"
-    " [over original confirm <its name> [power off]] [because <reason>]   e.g. /restore vm01 to vmstore2 as vm01-restored"
+    " [over original confirm <its name> [power off]] [because <reason>]"
+    "   e.g. /restore vm01 to vmstore2 as vm01-restored"
 )
 RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
 CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
