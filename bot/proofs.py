@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.model import Damage, Proof, ProofKind
 
-_STRENGTH = {ProofKind.CHECKSUMS: 0, ProofKind.READ_BACK: 1, ProofKind.DRILL: 1}  # both have read it all
+_STRENGTH = {ProofKind.CHECKSUMS: 0, ProofKind.DRILL: 1, ProofKind.READ_BACK: 2}  # a drill fetches no zeros
 _MOST_TOLD = 3
 
 

@@ -2,7 +2,7 @@
 
 from bot.actions import hypervisor
 from bot.actions.context import Context
-from bot.actions.hypervisor import POLL_S, host_of
+from bot.actions.hypervisor import POLL_S, host_of, same_host
 from bot.actions.restoring import folder_of
 from bot.errors import CloudyError, PermanentError, Stopped
 from bot.model import Alive, Json
@@ -33,7 +33,7 @@ def prove(context: Context, inputs: Json) -> Json:
     pattern: what its console must show; "": the guest must answer. alive_s: seconds that it may take. PermanentError:
     no sign in that time, with the end of what its console has shown.
     """
-    host, vm_id = host_of(context, inputs["vmstore"]), inputs["vm_id"]
+    host, vm_id = same_host(context, inputs["vmstore"]), inputs["vm_id"]
     alive = host.alive(vm_id, inputs["pattern"])
     if alive is None and context.attempt > 1:  # what its console showed to a process that is dead nobody has
         host.power_off(vm_id)

@@ -39,8 +39,7 @@ def register(context: Context, inputs: Json) -> Json:
     written = manifest_of(context, inputs)
     files = tuple(f"{directory}/{file.name}" for file in written.files)
     host, address = context.hypervisor(store), context.hypervisor_address(store)
-    for begun in context.ledger.open(ResourceKind.REGISTRATION):
-        check_place(begun.detail.get("address"), address, "the hypervisor", begun)
+    _check_same(context, store)
     if host is None or not can_register(host.kind, written.vm.shape, files):
         export = share_of(context, store).export.rstrip("/")
         notes = [f"{host.name} finds no definition of it in its own words"] if host else []
@@ -63,7 +62,7 @@ def power_on(context: Context, inputs: Json) -> Json:
     """Start it, where that was asked for. Repeat: safe; see `_is_begun_anew`."""
     if not inputs["is_on"] or not inputs["vm_id"]:
         return {"is_on": False}
-    host = host_of(context, inputs["vmstore"])
+    host = same_host(context, inputs["vmstore"])
     if _is_begun_anew(context):
         host.power_off(inputs["vm_id"])
     host.power_on(inputs["vm_id"])
@@ -89,7 +88,7 @@ def prove_alive(context: Context, inputs: Json) -> Json:
     if not inputs["is_on"]:
         return {"sign": "", "text": ""}
     pattern, most_s = inputs["pattern"] or "", inputs["alive_s"] or ALIVE_S
-    host, vm_id, waited_s = host_of(context, inputs["vmstore"]), inputs["vm_id"], 0.0
+    host, vm_id, waited_s = same_host(context, inputs["vmstore"]), inputs["vm_id"], 0.0
     alive = host.alive(vm_id, pattern)
     if alive is None and _is_begun_anew(context):
         host.power_off(vm_id)
@@ -144,3 +143,18 @@ def host_of(context: Context, vmstore: str) -> Hypervisor:
             operation="ask the hypervisor",
         )
     return host
+
+
+def same_host(context: Context, vmstore: str) -> Hypervisor:
+    """The hypervisor, as long as it is the one that the VM was registered with: another may know another VM by that id.
+
+    PermanentError.
+    """
+    _check_same(context, vmstore)
+    return host_of(context, vmstore)
+
+
+def _check_same(context: Context, vmstore: str) -> None:
+    address = context.hypervisor_address(vmstore)
+    for begun in context.ledger.open(ResourceKind.REGISTRATION):
+        check_place(begun.detail.get("address"), address, "the hypervisor", begun)

@@ -14,6 +14,7 @@ _PARTS = {  # of the RTO: words -> the step that it begins with, and the one tha
     "boot": ("start", "prove"),
 }
 _REST = "plan and wait"
+_READS = ("point", "download")
 
 
 def _taken(transaction: Transaction) -> str:
@@ -75,7 +76,7 @@ def _proof(transaction: Transaction, steps: Sequence[Step], now: datetime) -> Pr
         kind=ProofKind.DRILL,
         at=now,
         is_good=_reached(steps),
-        is_damaged=bool(why and failure and failure.kind == "IntegrityError"),
+        is_damaged=bool(why and failure and failure.kind == "IntegrityError" and _is_of_the_target(steps)),
         vm_uuid=str(transaction.plan.get("vm_uuid", "")),
         vm=transaction.vm,
         why=why,
@@ -84,6 +85,11 @@ def _proof(transaction: Transaction, steps: Sequence[Step], now: datetime) -> Pr
         text=str(told.get("console", "") or told.get("text", "")).strip(),
         vmstore=transaction.vmstore,
     )
+
+
+def _is_of_the_target(steps: Sequence[Step]) -> bool:
+    """Whether it failed where it read from the target, and not over what it had written to the VMstore."""
+    return any(step.id in _READS and step.state is StepState.FAILED for step in steps)
 
 
 def _moved(moved: Bytes) -> str:

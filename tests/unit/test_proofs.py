@@ -42,7 +42,9 @@ def test_checksums_do_not_take_back_what_a_read_found_damaged_and_another_read_d
     assert standing([damage, asked]).damage == damage
     assert standing([damage, asked]).verified == asked
     assert standing([damage, asked, proof(ProofKind.READ_BACK, 3)]).damage is None
-    assert standing([damage, proof(ProofKind.DRILL, 3)]).damage is None
+    assert standing([damage, proof(ProofKind.DRILL, 3)]).damage == damage  # it fetches no zeros
+    lost = proof(ProofKind.DRILL, 5, damaged=True)
+    assert [standing([lost, proof(kind, 3)]).damage for kind in ProofKind] == [lost, None, None]
     assert standing([proof(ProofKind.CHECKSUMS, 5, damaged=True), asked]).damage is None
 
 

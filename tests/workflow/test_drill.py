@@ -350,6 +350,56 @@ def test_an_outage_of_the_hypervisor_is_waited_out(tmp_path: Path) -> None:
     assert nothing_stays(house, host)
 
 
+@pytest.mark.parametrize("call", ["power_on", "alive"])
+def test_a_drill_that_goes_on_at_another_hypervisor_touches_no_vm_of_that(tmp_path: Path, call: str) -> None:
+    house, host = protected_with_host(tmp_path)
+    transaction = asked(house)
+    house.dispatch()
+
+    def die(told: str) -> None:
+        if told == f"hypervisor.{call}":
+            raise Crash(told)
+
+    house.watch(die)
+    with pytest.raises(Crash):
+        house.engine.run_all()
+    house.watch(lambda _call: None)
+    (mine,) = ours(host)
+    other = Host(house.share, name="other")
+    theirs = other.keep("payroll", ("vm01/vm01.vmdk",))
+    other.machines = {mine.id: theirs}  # its ids are given anew, and one is the same
+    theirs.told = replace(theirs.told, id=mine.id)
+    house.systems.host = other
+    heard: list[str] = []
+    house.watch(heard.append)
+    house.engine.run_all()
+    done = house.read(transaction.id)
+    assert done.state is State.FAILED
+    assert not {f"hypervisor.{name}" for name in ("power_on", "power_off", "unregister")} & set(heard)
+    assert theirs.told.is_on
+    assert not any(proof.is_good for proof in proofs(house))
+    assert "it was made in host" in str(done.left_behind)
+    house.systems.host = host
+    Janitor(house.db, house.systems, house.clock, installation="test0001").clear_ledger()
+    assert nothing_stays(house, host)
+
+
+def test_files_that_are_not_whole_on_the_vmstore_say_nothing_of_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, host = protected_with_host(tmp_path)
+    walk = house.share.walk
+    grown = lambda folder: tuple(replace(entry, size=entry.size + 1) for entry in walk(folder))  # noqa: E731
+    monkeypatch.setattr(house.share, "walk", grown)
+    done = drilled(house)
+    monkeypatch.undo()
+    assert done.failure is not None
+    assert (done.state, done.failure.kind) == (State.FAILED, "IntegrityError")
+    (proof,) = proofs(house)
+    assert (proof.is_good, proof.is_damaged) == (False, False)
+    assert nothing_stays(house, host)
+
+
 class Template:
     """A house with a recovery point, of which there are as many copies as a test wants."""
 

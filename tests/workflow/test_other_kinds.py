@@ -71,6 +71,8 @@ def test_a_start_that_was_interrupted_is_begun_anew_for_the_consoles_sake(
             attempt=attempt,
             transaction=SimpleNamespace(request=asked),
             hypervisor=lambda _vmstore: MemoryHypervisor(host),
+            hypervisor_address=lambda _vmstore: "host",
+            ledger=SimpleNamespace(open=lambda _kind: ()),
         ),
     )
     assert power_on(context, {"vmstore": "vmstore", "vm_id": vm, "is_on": True}) == {"is_on": True}
