@@ -94,6 +94,11 @@ class DatabaseLedger(_View):
         """See the port."""
         self._write(lambda unit: unit.ledger.describe(self._id, kind, system, name, **detail))
 
+    def overwriting(self, vmstore: str, vm_uuid: str) -> str:
+        """See the port."""
+        with self._db.read() as unit:
+            return unit.ledger.unsettled(ResourceKind.ORIGINAL, vmstore, vm_uuid, but=self._id)
+
     def open(self, kind: ResourceKind | None = None) -> tuple[Resource, ...]:
         """See the port."""
         found = self._read(lambda unit: unit.ledger.open(self._id))

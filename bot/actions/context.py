@@ -23,6 +23,9 @@ class Ledger(Protocol):
     def open(self, kind: ResourceKind | None = None) -> tuple[Resource, ...]:
         """What is not cleaned up yet, in order of registration."""
 
+    def overwriting(self, vmstore: str, vm_uuid: str) -> str:
+        """Another transaction that overwrites that VM, or has still to put it back; "": none does."""
+
     def release(self, resource: Resource) -> None:
         """It is gone; with it goes what is kept of its parts and files."""
 

@@ -69,9 +69,11 @@ def snapshot(context: Context, inputs: Json) -> Json:
     """Take the snapshot, or find the one that an earlier attempt took: its label is the transaction id.
 
     Where the VMstore refuses the consistency asked for, a crash-consistent one is taken, and `instead` says so.
+    PermanentError: a restore is overwriting the VM, before or after it was taken, so that it may be half of each.
     """
     store, asked = inputs["vmstore"], inputs["consistency"]
     context.check()  # a Stop may have come while the process was dead
+    _demand_settled(context, inputs)
     context.ledger.register(ResourceKind.SNAPSHOT, store, context.id)
     instead = ""
     try:
@@ -83,7 +85,19 @@ def snapshot(context: Context, inputs: Json) -> Json:
     if taken.consistency != asked and not instead:
         instead = f"{asked}-consistent was asked for, and {store} took this."
     context.ledger.describe(ResourceKind.SNAPSHOT, store, context.id, uuid=taken.uuid)
+    _demand_settled(context, inputs)
     return {"snapshot": encode(taken), "snapshot_uuid": taken.uuid, "instead": instead}
+
+
+def _demand_settled(context: Context, inputs: Json) -> None:
+    store = inputs["vmstore"]
+    if other := context.ledger.overwriting(store, inputs["vm_uuid"]):
+        raise PermanentError(
+            f"{context.transaction.vm} is being overwritten by {other}, or was not put back by it yet, and may be half of"
+            f" each: protect it again when that has ended. `cloudy orphans` tells what of it is left.",
+            system=store,
+            operation="snapshot",
+        )
 
 
 def _taken(context: Context, inputs: Json, consistency: str) -> Snapshot:

@@ -225,3 +225,15 @@ def test_one_whose_name_went_to_another_vm_since_it_was_typed_is_not_overwritten
     assert done.failure is not None
     assert "is called vm01 by now" in done.failure.what
     assert files_in(house, "vm01") == WAS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_vm_that_is_not_put_back_yet_is_not_protected(template: Template, tmp_path: Path, way: str) -> None:
+    house, _host = ready(template, tmp_path, way)
+    half = not_put_back(house, way)
+    tried = house.protect(key="p")
+    assert tried.state is State.FAILED
+    assert tried.failure is not None
+    assert f"vm01 is being overwritten by {half.id}" in tried.failure.what
+    janitor(house).clear_ledger()
+    assert house.protect(key="q").state is State.SUCCEEDED
