@@ -93,8 +93,8 @@ def _demand_settled(context: Context, inputs: Json) -> None:
     store = inputs["vmstore"]
     if other := context.ledger.overwriting(store, inputs["vm_uuid"]):
         raise PermanentError(
-            f"{context.transaction.vm} is being overwritten by {other}, or was not put back by it yet, and may be half of"
-            f" each: protect it again when that has ended. `cloudy orphans` tells what of it is left.",
+            f"{context.transaction.vm} is being overwritten by {other}, or was not put back by it yet, and may be half "
+            "of each: protect it again when that has ended. `cloudy orphans` tells what of it is left.",
             system=store,
             operation="snapshot",
         )
