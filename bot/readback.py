@@ -68,9 +68,18 @@ def read_back(
 
     check is called before each request, from several threads, and may raise; on_read by one thread, with bytes.
     ArchivedError: it must be brought back first. ChangedError: it was replaced meanwhile. Repeat: safe; what was good
-    before is not read again.
+    before is not read again, until it is forgotten.
     """
     return _Pass(source, file, record, reading, check).run(on_read)
+
+
+def forget(record: Record, source: str, file: StoredFile) -> None:
+    """Nobody goes on with it. source: name of the target."""
+    record.forget(_label(source), file.key)
+
+
+def _label(source: str) -> str:
+    return f"verify:{source}"
 
 
 class _Pass:
@@ -85,7 +94,7 @@ class _Pass:
         self._threads = reading.threads
         self._arena = reading.arena or Arena(ALONE)
         self._check = check
-        self._label = f"verify:{source.name}"
+        self._label = _label(source.name)
 
     def run(self, on_read: Callable[[int], None]) -> tuple[tuple[Damage, ...], str]:
         """See the function."""
@@ -104,8 +113,6 @@ class _Pass:
             return (self._whole(f"it has {info.size:,} bytes, and the manifest says {self._file.size:,}"),), ""
         known, why = recall(self._source, self._file, self._arena.window)
         damage = self._read(info, known, on_read) if self._file.size else ()
-        if not damage:
-            self._record.forget(self._label, self._file.key)
         return damage, f"{self._file.digests} is of no use, so only the CRC-64 of the whole file tells" if why else ""
 
     def _whole(self, why: str) -> Damage:
@@ -121,13 +128,13 @@ class _Pass:
             on_read(done)
         lease = self._arena.lease(self._check, 1, min(self._arena.window, size))
         try:
-            with closing(self._all(info, known, lease, range(done // step, -(-size // step)))) as coming:
+            with closing(self._all(info, known, lease, range(-(-done // step), -(-size // step)))) as coming:
                 for seen in coming:
                     value = whole([(value, done), (seen.crc64, seen.stretch.length)])
                     done = seen.stretch.end
                     bad += seen.bad
                     on_read(seen.stretch.length)
-                    if not bad and done - kept >= KEEP_BYTES and done < size:
+                    if not bad and (done - kept >= KEEP_BYTES or done == size):
                         self._keep(info, done, value)
                         kept = done
         finally:
@@ -142,7 +149,7 @@ class _Pass:
     def _so_far(self, info: ObjectInfo, step: int) -> tuple[int, int]:
         """Bytes that were good before, and their CRC; of this very object."""
         row = self._record.parts(self._label, self._file.key).get(_SO_FAR)
-        usable = row is not None and row.etag == info.etag and row.length % step == 0
+        usable = row is not None and row.etag == info.etag and (row.length % step == 0 or row.length == info.size)
         return (row.length, row.crc64) if row is not None and usable else (0, 0)
 
     def _keep(self, info: ObjectInfo, done: int, value: int) -> None:

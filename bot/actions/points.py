@@ -10,7 +10,7 @@ from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, S
 from bot.model import Bytes, Damage, Json, ObjectInfo, ObjectVersion, Proof, ProofKind, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.proofs import damage_text
-from bot.readback import Reading
+from bot.readback import Reading, forget
 from bot.readback import read_back as read_bytes
 from bot.verifying import verify as verify_file
 
@@ -70,6 +70,7 @@ def read_back(context: Context, inputs: Json) -> Json:
     good, failed = _each(context, wanted, reader.look, known, tell=reader.tell)
     for name in good:
         _note(context, inputs["point"], name, ProofKind.CHECKSUMS if name in known else ProofKind.READ_BACK)
+    reader.forget()
     return {"good": good, "failed": failed, "read": reader.read, "notes": reader.notes, "deep": deep}
 
 
@@ -85,6 +86,7 @@ class _BackReader:
         self._is_deep = deep
         self._total = 0
         self._damage: dict[str, tuple[Damage, ...]] = {}
+        self._seen: list[tuple[str, StoredFile]] = []
 
     def look(self, target: ObjectStore) -> None:
         """IntegrityError: what of it differs."""
@@ -97,6 +99,11 @@ class _BackReader:
         damage = self._damage.get(name, ())
         _note(self._context, self._point, name, ProofKind.READ_BACK, error, damage)
 
+    def forget(self) -> None:
+        """All is told: a run that goes on does not need what was kept of each file that was read to its end."""
+        for name, file in self._seen:
+            forget(self._context.journal, name, file)
+
     def _ask(self, target: ObjectStore, file: StoredFile) -> None:
         settings = self._context.transfer_settings([target.name])
         found, note = read_bytes(
@@ -107,6 +114,7 @@ class _BackReader:
             check=self._check,
             on_read=self._count,
         )
+        self._seen.append((target.name, file))
         self.notes += [note] if note else []
         if found:
             self._damage[target.name] = (*self._damage.get(target.name, ()), *found)

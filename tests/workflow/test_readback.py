@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.arena import Arena
 from bot.errors import ArchivedError, ChangedError, Stopped
 from bot.model import Damage
-from bot.readback import MOST, Reading, read_back
+from bot.readback import MOST, Reading, forget, read_back
 from tests.memory import MemoryJournal, MemoryStore
 from tests.workflow.restored import GRAIN, WINDOW, stored
 
@@ -65,6 +65,27 @@ def test_without_digests_a_single_bit_is_found_too() -> None:
     body[-1] ^= 1
     (damage,) = looked(MemoryStore("s3", checks_crc=False), bytes(body), grain=0)
     assert (damage.offset, damage.length) == (0, len(BODY))
+
+
+@pytest.mark.parametrize("size", [WINDOW, 3 * WINDOW, len(BODY), 5])
+def test_a_file_that_was_read_to_its_end_is_not_read_again_by_a_run_that_goes_on(size: int) -> None:
+    store, record = MemoryStore("s3"), MemoryJournal()
+    (file,) = stored(store, {"disk": BODY[:size]}, grain=GRAIN)
+
+    def read() -> tuple[int, int]:
+        told: list[int] = []
+        store.given.clear()
+        reading = Reading(arena=Arena(4, WINDOW))
+        found = read_back(store, file, record=record, reading=reading, check=lambda: None, on_read=told.append)
+        assert found == ((), "")
+        return sum(length for key, _offset, length in store.given if key == file.key), sum(told)
+
+    assert read() == (size, size)
+    assert read() == (0, size)
+    forget(record, store.name, file)
+    assert read() == (size, size)
+    store.etags[file.key] = "another"
+    assert read() == (size, size)
 
 
 def test_an_archived_object_is_no_damage_nor_is_one_that_is_replaced_meanwhile() -> None:
