@@ -9,12 +9,23 @@ from pydantic import AfterValidator, Field
 from bot.rota import Rules
 from bot.sections import Duration, Section
 
+# What firmware says of a disk that nothing starts from: SeaBIOS, and the UEFI of EDK II.
+_LIFELESS = (
+    "",
+    "SeaBIOS (version 1.16.2-1)\r\nBooting from Hard Disk...\r\nBoot failed: not a bootable disk\r\n\r\n"
+    "No bootable device.\r\n",
+    'BdsDxe: failed to load Boot0001 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x3,0x0): Not Found\r\n'
+    "BdsDxe: No bootable option or device was found.\r\nUEFI Interactive Shell v2.2\r\nShell> ",
+)
+
 
 def _pattern(text: str) -> str:
     try:
-        re.compile(text)
+        wanted = re.compile(text)
     except re.error as error:
         raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    if text and any(wanted.search(said) for said in _LIFELESS):
+        raise ValueError(f"{text!r} also fits a console on which no system has started: name what only the guest says")
     return text
 
 
