@@ -24,6 +24,7 @@ from integrations.simulators.kvm import PrivateLibvirt
 from integrations.simulators.kvm.sample import Form
 from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL, seen
+from tests.e2e.waiting import until
 from tests.libvirt_world import CACHE, LibvirtWorld, require_libvirt
 from tests.peers import _free_ports
 
@@ -357,11 +358,12 @@ def test_a_way_by_ssh_that_is_given_up_is_ended(tmp_path: Path) -> None:
     program.write_text(f"#!/bin/sh\necho $$ > {trace}\nread never\n")
     program.chmod(0o755)
     url = f"qemu+ssh://kvm1.example.com/system?command={program}"
-    hypervisor = opened(url=url, settings={"timeout_s": 1.0})
+    hypervisor = opened(url=url, settings={"timeout_s": 4.0})
     with pytest.raises(TransientError, match="did not answer"):
         hypervisor.info()
     until_no_thread_is_left()
-    assert not Path(f"/proc/{trace.read_text().strip()}").exists()
+    begun = trace.read_text().strip()
+    until(lambda: not Path(f"/proc/{begun}").exists(), "what it began has ended")
 
 
 def test_threads_that_hang_end_when_the_line_is_found_dead(
