@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.demo import LEFT_OUT, Demo, cloudy, environment, files_of
+from tests.e2e.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "restore-by-hand.md"
@@ -69,7 +70,7 @@ def test_it_is_back_whole_on_the_other_vmstore_though_the_bot_is_killed_meanwhil
 
 
 def test_that_vmstore_lists_the_vm(demo: Demo) -> None:
-    assert "vm01" in [vm["vmware"]["name"] for vm in demo.vms("vmstore2")]
+    until(lambda: "vm01" in [vm["vmware"]["name"] for vm in demo.vms("vmstore2")], "it is listed")  # it looks by itself
 
 
 def test_a_machine_that_never_saw_it_makes_the_catalogue_again_and_restores(
