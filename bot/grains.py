@@ -98,6 +98,15 @@ def grain_of(piece: memoryview) -> Grain:
     return Grain(piece.nbytes, crc64(piece), blake3(piece).digest(length=DIGEST_BYTES), is_zero=False)
 
 
+def grains_of(view: memoryview, grain: int) -> list[Grain]:
+    """Look at each grain of it; the last one may be shorter."""
+    found = []
+    for start in range(0, view.nbytes, grain):
+        with view[start : start + grain] as one:
+            found.append(grain_of(one))
+    return found
+
+
 @lru_cache(maxsize=64)  # few lengths: the grain, and the ends of files
 def zero_grain(length: int) -> Grain:
     """The grain of so many zeros."""

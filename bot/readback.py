@@ -14,7 +14,7 @@ from bot.arena import Arena, Lease
 from bot.checksum import to_hex, whole
 from bot.digests import Digests
 from bot.errors import ArchivedError, MissingError
-from bot.grains import Grain, grain_of
+from bot.grains import Grain, grains_of
 from bot.model import Damage, ObjectInfo, PartDone, StoredFile
 from bot.ports import ObjectStore
 from bot.ranges import Stretch, stretches
@@ -184,21 +184,13 @@ class _Pass:
             with memoryview(memory)[: stretch.length] as view:
                 self._source.get_into(self._file.key, stretch.offset, view, etag=info.etag)
                 grain = known.grain if known else len(view)
-                grains = _grains(view, grain)
+                grains = grains_of(view, grain)
         except BaseException:
             lease.give(None)
             raise
         lease.give(memory)
         value = whole((each.crc64, each.length) for each in grains)
         return _Seen(stretch, value, _bad(known, stretch, grains) if known else ())
-
-
-def _grains(view: memoryview, grain: int) -> list[Grain]:
-    found = []
-    for start in range(0, len(view), grain):
-        with view[start : start + grain] as one:
-            found.append(grain_of(one))
-    return found
 
 
 def _bad(known: Digests, stretch: Stretch, grains: Sequence[Grain]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from threading import Lock
 
 from bot.arena import Lease
 from bot.errors import IntegrityError
-from bot.grains import MIB, Grain, grain_of
+from bot.grains import MIB, Grain, grains_of
 from bot.model import Pieces, SourceFile
 from bot.ports import Reader
 
@@ -171,12 +171,4 @@ class _Ahead:
         return Window(room, offset, length, {grain: [one for each in seen for one in each[grain]] for grain in seen[0]})
 
     def _look(self, piece: memoryview) -> dict[int, list[Grain]]:
-        return {grain: _grains_of(piece, grain) for grain in self._grains}
-
-
-def _grains_of(piece: memoryview, grain: int) -> list[Grain]:
-    found = []
-    for start in range(0, piece.nbytes, grain):
-        with piece[start : start + grain] as one:
-            found.append(grain_of(one))
-    return found
+        return {grain: grains_of(piece, grain) for grain in self._grains}

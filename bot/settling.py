@@ -8,7 +8,7 @@ from bot.arrivals import Arrivals
 from bot.checksum import crc64
 from bot.digests import Digests
 from bot.errors import IntegrityError, PermanentError, TransientError
-from bot.grains import MIB, Grain, grain_of, is_zero, zero_grain
+from bot.grains import MIB, grains_of, is_zero, zero_grain
 from bot.landing import Landing
 from bot.model import ObjectInfo
 from bot.nearby import Older
@@ -198,7 +198,7 @@ class Settling:
             return set()
         step = known.grain * max(1, MIB // known.grain)
         with room.view[:length] as piece:
-            steps = self._seen(reader, stretch.offset, room, piece, step, lambda one: _grains(one, known.grain))
+            steps = self._seen(reader, stretch.offset, room, piece, step, lambda one: grains_of(one, known.grain))
         seen = (grain for each in steps or () for grain in each)
         return {at for at, grain in enumerate(seen, stretch.positions(known.grain).start) if known.is_same(at, grain)}
 
@@ -212,7 +212,7 @@ class Settling:
         self._arrivals.fetched(stretch.length)
 
     def _check(self, known: Digests, stretch: Stretch, view: memoryview) -> None:
-        for position, grain in enumerate(_grains(view, known.grain), stretch.positions(known.grain).start):
+        for position, grain in enumerate(grains_of(view, known.grain), stretch.positions(known.grain).start):
             if known.is_same(position, grain) and grain.crc64 == known.crc64(position, 1):
                 continue
             file, first = self._landing.file, position * known.grain
@@ -242,11 +242,3 @@ def zeros_of(known: Digests, position: int) -> bool:
 def _part(view: memoryview, stretch: Stretch, run: Stretch) -> memoryview:
     begin = run.offset - stretch.offset
     return view[begin : begin + run.length]
-
-
-def _grains(view: memoryview, grain: int) -> list[Grain]:
-    found = []
-    for at in range(0, len(view), grain):
-        with view[at : at + grain] as piece:
-            found.append(grain_of(piece))
-    return found

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from bot.model import Bytes, Proof, ProofKind, Rto, State, Step, StepState, Transaction
+from bot.purposes import points
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import duration_text, rough_text, size_text
 
@@ -17,18 +18,13 @@ _REST = "plan and wait"
 _READS = ("point", "download")
 
 
-def _taken(transaction: Transaction) -> str:
-    """ "2026-11-26 03:20 UTC"."""
-    return str(transaction.plan.get("taken_at", ""))[:16].replace("T", " ") + " UTC"
-
-
 def _asked(transaction: Transaction) -> str:
     """Says aloud which recovery point was chosen; an outline knows only the VM."""
     if not transaction.plan:
         return f"drill {transaction.vm}"
     on = transaction.vmstore or transaction.request.get("to", "")
     where = f" on {on}" if on else ""
-    return f"drill {transaction.vm} of {_taken(transaction)} ({transaction.request['point']}){where}"
+    return f"drill {transaction.vm} of {points.taken(transaction)} ({transaction.request['point']}){where}"
 
 
 def _again(transaction: Transaction, _targets: Sequence[str]) -> str:
@@ -112,21 +108,13 @@ def _lives(step: Step) -> str:
     return f"{said}\n{console}" if console else said
 
 
-def _systems(step: Step) -> str:
-    told = step.outputs
-    product = f"{told.get('product', '')} {told.get('api_version', '')}".strip()
-    return ", ".join(filter(None, (product, str(told.get("hypervisor", "")))))
-
-
 _NOTES: Mapping[str, Callable[[Step], str]] = {
-    "check": _systems,
-    "point": lambda step: f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}",
+    **points.NOTES,
     "download": _fetched,
     "verify": lambda step: f"{step.outputs.get('files', 0)} files whole, each block checked as it came",
     "register": _registered,
     "start": lambda _step: "on",
     "prove": lambda step: f"alive, by its {step.outputs.get('sign', '')}",
-    "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
 }
 
 
@@ -135,7 +123,7 @@ def _heads(transaction: Transaction) -> Facts:
     plan, settled = transaction.plan, transaction.settled
     return [
         ["VM", transaction.vm],
-        ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["Recovery point", points.point(transaction)],
         ["From", str(settled.get("target", "")) or " or ".join(transaction.targets)],
         [
             "On",
@@ -157,11 +145,11 @@ def _wanted(transaction: Transaction) -> str:
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     sign = outputs_of(steps, "prove")
     return [
-        ["Proven", f"recovery point {transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["Proven", f"recovery point {points.point(transaction)}"],
         ["RTO", rto_text(rto_of(steps))],
         ["Sign of life", f"{sign.get('sign', '')}: {sign.get('text', '')}"[:300]],
         ["Read from", str(transaction.settled.get("target", ""))],
-        ["Files", _NOTES["point"](step_of(steps, "point"))],
+        ["Files", points.files(step_of(steps, "point"))],
         ["Moved", _moved(transaction.bytes)],
         ["Mind", "; ".join(map(str, outputs_of(steps, "download").get("notes", [])))],
         ["Registered", _registered(step_of(steps, "register"))],
@@ -174,7 +162,7 @@ def _proven(transaction: Transaction) -> str:
     """The RTO stands in the plan once it is over."""
     seconds = transaction.plan.get("rto_s")
     after = f" after {duration_text(float(seconds))}" if seconds is not None else ""
-    return f"{transaction.vm} lives{after}: its recovery point of {_taken(transaction)} is proven"
+    return f"{transaction.vm} lives{after}: its recovery point of {points.taken(transaction)} is proven"
 
 
 def _partial(transaction: Transaction) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import Bytes, State, Step, StepState, Transaction
-from bot.purposes import ways
+from bot.purposes import points, ways
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
 from bot.words import duration_text, size_text
 
@@ -14,16 +14,11 @@ def _name(transaction: Transaction) -> str:
     return str(transaction.settled.get("name", "") or transaction.request.get("as", ""))
 
 
-def _taken(transaction: Transaction) -> str:
-    """ "2026-11-26 03:20 UTC"."""
-    return str(transaction.plan.get("taken_at", ""))[:16].replace("T", " ") + " UTC"
-
-
 def _asked(transaction: Transaction) -> str:
     """Says aloud which recovery point was chosen; an outline knows only the VM."""
     if not transaction.plan:
         return f"restore {transaction.vm}"
-    what = f"restore {transaction.vm} of {_taken(transaction)} ({transaction.request['point']})"
+    what = f"restore {transaction.vm} of {points.taken(transaction)} ({transaction.request['point']})"
     if ways.is_over(transaction):
         return f"{what} over the original" + (f" on {transaction.vmstore}" if transaction.vmstore else "")
     to = transaction.vmstore or transaction.request.get("to", "") or "where it was"
@@ -88,16 +83,9 @@ def _lives(step: Step) -> str:
     return f"It lives, by its {sign}.\n{seen}" if sign else ""
 
 
-def _systems(step: Step) -> str:
-    told = step.outputs
-    product = f"{told.get('product', '')} {told.get('api_version', '')}".strip()
-    return ", ".join(filter(None, (product, str(told.get("hypervisor", "")))))
-
-
 _NOTES: Mapping[str, Callable[[Step], str]] = {
+    **points.NOTES,
     **ways.NOTES,
-    "check": _systems,
-    "point": lambda step: f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}",
     "thaw": lambda step: str(step.outputs.get("brought_back", "")) or "nothing is archived",
     "download": _fetched,
     "verify": _checked,
@@ -105,7 +93,6 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
     "register": _registered,
     "start": lambda step: "on" if step.outputs.get("is_on") else "stays off",
     "alive": _alive,
-    "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",
 }
 
 
@@ -115,7 +102,7 @@ def _heads(transaction: Transaction) -> Facts:
     power = "on at the end" if transaction.request.get("is_on") else "stays off"
     return [
         ["VM", transaction.vm],
-        ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["Recovery point", points.point(transaction)],
         ["From", _from(transaction)],
         ["Way", ways.way(transaction)],
         ["To", f"{transaction.vmstore} {'over the original' if is_over else f'as {_name(transaction)}'}"],
@@ -147,11 +134,11 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     hand = outputs_of(steps, "register").get("by_hand", "")
     sign = outputs_of(steps, "alive")
     return [
-        ["Recovery point", f"{transaction.request.get('point', '')} of {_taken(transaction)}"],
+        ["Recovery point", points.point(transaction)],
         ["Read from", _from(transaction)],
         ["Lies in", _place(steps)],
         *ways.facts(transaction, steps),
-        ["Files", _NOTES["point"](step_of(steps, "point"))],
+        ["Files", points.files(step_of(steps, "point"))],
         ["Back from the archive", str(outputs_of(steps, "thaw").get("brought_back", ""))],
         ["Moved", "" if ways.is_cloned(transaction) else _moved(transaction.bytes)],
         ["Proof", "" if ways.is_cloned(transaction) else _checked(step_of(steps, "verify"))],
