@@ -152,7 +152,7 @@ class HttpSession:
         )
 
     def _diagnosis(self, error: Exception) -> tuple[type[TransientError | PermanentError], str]:
-        chain = tuple(_chain(error))
+        chain = tuple(causes(error))
         if self._ca and not self._ca.is_file():
             return PermanentError, f"the CA file {self._ca} is not there. Set `ca` to the right file."
         if tls := next((e for e in chain if isinstance(e, ssl.SSLError)), None):
@@ -229,7 +229,7 @@ def _chunks(raw: urllib3.HTTPResponse, deadline: float, largest: int | None) -> 
             raise TimeoutError
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what it wraps: requests and urllib3 keep causes in arguments, in `reason` and in the context."""
     seen: set[int] = set()
     waiting: list[object] = [error]

@@ -1,6 +1,5 @@
 """Drilling a recovery point: it lives, the proof stays, and nothing else does, through deaths, Stop and refusals."""
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +17,7 @@ from tests.memory import Crash, CrashAt
 from tests.memory_hypervisor import Host
 from tests.workflow.house import ALICE, OPS, VM01, House
 from tests.workflow.test_approvals import BOB, GRANTS, click
+from tests.workflow.test_restore import Template as RestoreTemplate
 from tests.workflow.test_restore import left, notice, protected, protected_with_host, view, with_host
 
 
@@ -400,37 +400,11 @@ def test_files_that_are_not_whole_on_the_vmstore_say_nothing_of_the_target(
     assert nothing_stays(house, host)
 
 
-class Template:
-    """A house with a recovery point, of which there are as many copies as a test wants."""
+class Template(RestoreTemplate):
+    """The same in which a drill is about to begin."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self._house, _host = protected_with_host(folder)
-        self._house.db.close()
-
-    def ready(self, name: str) -> tuple[House, Transaction, Host]:
-        """A copy in which a drill is about to begin."""
-        folder = self._folder.parent / name
-        folder.mkdir()
-        shutil.copy(self._folder / "cloudy.db", folder / "cloudy.db")
-        house, old = House(folder), self._house.targets["s3"]
-        new = house.targets["s3"]
-        new.objects, new.etags, new.metadata = dict(old.objects), dict(old.etags), dict(old.metadata)
-        host = with_host(house)
-        transaction = asked(house)
-        house.dispatch()
-        return house, transaction, host
-
-    def calls(self) -> list[str]:
-        """What a good run calls."""
-        house, transaction, _host = self.ready("good")
-        watch = CrashAt(10**9)
-        house.watch(watch)
-        house.engine.run_all()
-        assert house.read(transaction.id).state is State.SUCCEEDED
-        house.db.close()
-        return watch.told
+    def ask(self, house: House) -> Transaction:
+        return asked(house)
 
 
 @pytest.fixture

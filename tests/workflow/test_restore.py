@@ -328,8 +328,12 @@ class Template:
         self._house, _host = protected_with_host(folder)
         self._house.db.close()
 
+    def ask(self, house: House) -> Transaction:
+        """For what dies again and again."""
+        return asked(house, is_on=True)
+
     def ready(self, name: str) -> tuple[House, Transaction, Host]:
-        """A copy in which a restore is about to begin."""
+        """A copy in which it is about to begin."""
         folder = self._folder.parent / name
         folder.mkdir()
         shutil.copy(self._folder / "cloudy.db", folder / "cloudy.db")
@@ -337,7 +341,7 @@ class Template:
         new = house.targets["s3"]
         new.objects, new.etags, new.metadata = dict(old.objects), dict(old.etags), dict(old.metadata)
         host = with_host(house)
-        transaction = asked(house, is_on=True)
+        transaction = self.ask(house)
         house.dispatch()
         return house, transaction, host
 
@@ -348,6 +352,7 @@ class Template:
         house.watch(watch)
         house.engine.run_all()
         assert house.read(transaction.id).state is State.SUCCEEDED
+        house.db.close()
         return watch.told
 
 

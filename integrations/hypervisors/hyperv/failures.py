@@ -7,7 +7,6 @@ System.Management.Automation.ErrorCategory.
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
@@ -23,6 +22,7 @@ from pypsrp.exceptions import (
 )
 
 from bot.errors import DeniedError, MissingError, PermanentError, RemoteError, TransientError
+from integrations.http import causes
 
 # What the library raises; from answers that are none it makes errors of any kind.
 RAISED = (
@@ -79,7 +79,7 @@ class Wire:
             return _of_fault(error)
         if isinstance(error, WinRMTransportError):
             return self._of_status(int(error.code))
-        chain = tuple(_chain(error))
+        chain = tuple(causes(error))
         if self.ca and not self.ca.is_file():
             return DeniedError, f"the file {self.ca} is not there; set `ca` to the right one.", ""
         if tls := next((each for each in chain if isinstance(each, ssl.SSLError)), None):
@@ -146,15 +146,3 @@ def _line(text: str) -> str:
     """One line, ending as a sentence."""
     plain = " ".join(text.split())
     return plain if plain.endswith((".", "!", "?")) else f"{plain}."
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it wraps: requests and urllib3 keep causes in arguments, in `reason` and in the context."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
