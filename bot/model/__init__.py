@@ -17,6 +17,7 @@ from bot.model.json import Json
 from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subject, Tally, VmKind, VmLine
 from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
+from bot.model.retention import Hold, InForce, Keep, Reason, Retention, Verdict
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.systems import (
     Capabilities,
@@ -92,8 +93,11 @@ __all__ = [
     "Guess",
     "Handout",
     "Headroom",
+    "Hold",
     "HypervisorInfo",
+    "InForce",
     "Json",
+    "Keep",
     "Look",
     "Message",
     "Nic",
@@ -114,6 +118,7 @@ __all__ = [
     "ProofKind",
     "ProtectRequest",
     "Protection",
+    "Reason",
     "RecoveryPoint",
     "RegisterSpec",
     "Registered",
@@ -121,6 +126,7 @@ __all__ = [
     "Resource",
     "ResourceKind",
     "RestoreRequest",
+    "Retention",
     "Rto",
     "Run",
     "RunState",
@@ -142,6 +148,7 @@ __all__ = [
     "Upload",
     "UploadRule",
     "VMstoreInfo",
+    "Verdict",
     "Vm",
     "VmKind",
     "VmLine",

@@ -1,0 +1,122 @@
+"""Nouns of retention: which recovery points are kept, why, and what somebody holds."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.model.systems import RecoveryPoint
+
+_CALENDAR = ("daily", "weekly", "monthly", "yearly")
+_COUNTS = ("last", *_CALENDAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What is kept of one VM in one target; without any rule: everything.
+
+    A calendar rule keeps the newest recovery point of each of the n newest days (ISO weeks, months, years) that have
+    one, by the calendar of the zone.
+    """
+
+    last: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    minimum_age: timedelta = timedelta(0)  # nothing younger goes
+    zone: str = "UTC"  # name of a time zone
+
+    def __post_init__(self) -> None:
+        """ValueError: a number below zero."""
+        if min(self.counts().values()) < 0 or self.minimum_age < timedelta(0):
+            raise ValueError("a rule of a retention keeps a number of recovery points, not fewer than none")
+
+    @property
+    def is_everything(self) -> bool:
+        """Nothing is ever removed."""
+        return not any(self.counts().values()) and not self.minimum_age
+
+    @property
+    def has_calendar(self) -> bool:
+        """Whether its zone matters."""
+        return any(getattr(self, name) for name in _CALENDAR)
+
+    def counts(self) -> dict[str, int]:
+        """The rules that count, by their words."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name in _COUNTS}
+
+    def covers(self, other: "Retention") -> bool:
+        """Whether it keeps whatever the other keeps, of any recovery points at any time."""
+        if self.is_everything or other.is_everything:
+            return self.is_everything
+        mine, theirs = self.counts(), other.counts()
+        same_days = self.zone == other.zone or not other.has_calendar
+        return same_days and self.minimum_age >= other.minimum_age and all(mine[each] >= theirs[each] for each in mine)
+
+
+class Reason(StrEnum):
+    """Why a recovery point is kept."""
+
+    EVERYTHING = "everything"  # there is no rule
+    LAST = "last"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+    YOUNG = "young"  # younger than the minimum age
+    NEWEST = "newest"  # the newest good one; where none is good, the newest
+    WISH = "wish"  # who protected the VM said how long
+    HOLD = "hold"
+    LOCKED = "locked"  # by the store
+    USED = "used"  # a transaction that is not over copies from it, or reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """One reason to keep a recovery point."""
+
+    reason: Reason
+    detail: str = ""  # the day, the week, the date until when, who holds it and why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of one recovery point in one target."""
+
+    point: RecoveryPoint
+    keeps: tuple[Keep, ...] = ()  # all reasons to keep it; none: it may go
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays."""
+        return bool(self.keeps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Somebody's word that a VM's recovery points, or one of them, stay whatever the rules say."""
+
+    id: str
+    reason: str
+    by: str  # name of who said so
+    at: datetime
+    vm_uuid: str = ""  # all recovery points of this VM, those to come too
+    vm: str = ""  # its name when it was said
+    point: str = ""  # else: the transaction that made this one, in all targets
+    until: datetime | None = None  # None: until somebody releases it
+
+    def holds(self, point: RecoveryPoint, now: datetime) -> bool:
+        """Whether it keeps this recovery point at that time."""
+        is_its = point.vm_uuid == self.vm_uuid if self.vm_uuid else point.transaction_id == self.point
+        return is_its and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """The retention of one SLA that recovery points are judged by."""
+
+    sla: str
+    retention: Retention
+    since: datetime
+    by: str  # name of who brought it into force
+    text: str  # of the configuration when it was looked at last; a change of it is a new proposal
