@@ -1,6 +1,8 @@
 """The nouns: frozen values that all of Cloudy speaks of. Sizes are bytes, times aware UTC, durations seconds."""
 
 from bot.model.approvals import Approval, ApprovalState, Choice, Decision
+from bot.model.concerns import Concern, ConcernKind
+from bot.model.digest import Act, Chapter, Digest, DigestLine, Drilled, Ran, Span, Stored, Topic
 from bot.model.estimates import Cost, Estimate, Guess, Past, Price, Requests
 from bot.model.hypervisors import (
     LARGEST_DEFINITION,
@@ -66,6 +68,7 @@ from bot.model.transactions import (
 __all__ = [
     "LARGEST_DEFINITION",
     "LONGEST_SIGN",
+    "Act",
     "Actor",
     "Alive",
     "Approval",
@@ -77,15 +80,21 @@ __all__ = [
     "Bytes",
     "Capabilities",
     "Carried",
+    "Chapter",
     "Choice",
+    "Concern",
+    "ConcernKind",
     "Content",
     "CopySource",
     "Cost",
     "Damage",
     "DayMoved",
     "Decision",
+    "Digest",
+    "DigestLine",
     "Disk",
     "DrillRequest",
+    "Drilled",
     "Entry",
     "Estimate",
     "Failure",
@@ -118,6 +127,7 @@ __all__ = [
     "ProofKind",
     "ProtectRequest",
     "Protection",
+    "Ran",
     "Reason",
     "RecoveryPoint",
     "RegisterSpec",
@@ -135,15 +145,18 @@ __all__ = [
     "Segment",
     "Snapshot",
     "SourceFile",
+    "Span",
     "State",
     "Step",
     "StepState",
+    "Stored",
     "StoredFile",
     "Subject",
     "Tally",
     "Task",
     "TaskState",
     "Thaw",
+    "Topic",
     "Transaction",
     "Upload",
     "UploadRule",
