@@ -21,6 +21,18 @@ from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
 from bot.model.retention import Hold, InForce, Keep, Reason, Retention, Verdict
 from bot.model.runs import Base, Run, RunState, Segment
+from bot.model.schedules import (
+    CLOUDY,
+    Blackout,
+    CatchUp,
+    Fire,
+    FireState,
+    Schedule,
+    ScheduleLine,
+    ScheduleRequest,
+    ScheduleState,
+    Then,
+)
 from bot.model.systems import (
     Capabilities,
     CopySource,
@@ -66,6 +78,7 @@ from bot.model.transactions import (
 )
 
 __all__ = [
+    "CLOUDY",
     "LARGEST_DEFINITION",
     "LONGEST_SIGN",
     "Act",
@@ -77,9 +90,11 @@ __all__ = [
     "AuditRow",
     "AuditVerdict",
     "Base",
+    "Blackout",
     "Bytes",
     "Capabilities",
     "Carried",
+    "CatchUp",
     "Chapter",
     "Choice",
     "Concern",
@@ -99,6 +114,8 @@ __all__ = [
     "Estimate",
     "Failure",
     "Fared",
+    "Fire",
+    "FireState",
     "Guess",
     "Handout",
     "Headroom",
@@ -141,6 +158,10 @@ __all__ = [
     "Run",
     "RunState",
     "Sample",
+    "Schedule",
+    "ScheduleLine",
+    "ScheduleRequest",
+    "ScheduleState",
     "SeenVm",
     "Segment",
     "Snapshot",
@@ -156,6 +177,7 @@ __all__ = [
     "Task",
     "TaskState",
     "Thaw",
+    "Then",
     "Topic",
     "Transaction",
     "Upload",
