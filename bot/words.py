@@ -14,6 +14,11 @@ def size_text(size: int) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
+def files_text(count: int) -> str:
+    """ "1 file", "7 files"."""
+    return "1 file" if count == 1 else f"{count} files"
+
+
 def duration_text(seconds: float) -> str:
     """Seconds for people: "48 s", "3 min 20 s", "2 h 5 min"."""
     whole = max(0, round(seconds))

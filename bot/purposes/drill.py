@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.model import Bytes, Proof, ProofKind, Rto, State, Step, StepState, Transaction
 from bot.purposes import points
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
-from bot.words import duration_text, rough_text, size_text
+from bot.words import duration_text, files_text, rough_text, size_text
 
 _PARTS = {  # of the RTO: words -> the step that it begins with, and the one that it ends with
     "thaw": ("thaw", "thaw"),
@@ -111,7 +111,7 @@ def _lives(step: Step) -> str:
 _NOTES: Mapping[str, Callable[[Step], str]] = {
     **points.NOTES,
     "download": _fetched,
-    "verify": lambda step: f"{step.outputs.get('files', 0)} files whole, each block checked as it came",
+    "verify": lambda step: f"{files_text(step.outputs.get('files', 0))} whole, each block checked as it came",
     "register": _registered,
     "start": lambda _step: "on",
     "prove": lambda step: f"alive, by its {step.outputs.get('sign', '')}",

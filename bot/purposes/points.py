@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bot.model import Step, Transaction
-from bot.words import size_text
+from bot.words import files_text, size_text
 
 
 def taken(transaction: Transaction) -> str:
@@ -18,7 +18,7 @@ def point(transaction: Transaction) -> str:
 
 def files(step: Step) -> str:
     """What the recovery point has."""
-    return f"{step.outputs.get('files', 0)} files, {size_text(step.outputs.get('size', 0))}"
+    return f"{files_text(step.outputs.get('files', 0))}, {size_text(step.outputs.get('size', 0))}"
 
 
 def _systems(step: Step) -> str:

@@ -6,7 +6,7 @@ from bot import estimated, keeping
 from bot.losses import said
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
-from bot.words import moved_text, size_text
+from bot.words import files_text, moved_text, size_text
 
 
 def _protected(transaction: Transaction) -> str:
@@ -36,7 +36,7 @@ _NOTES: Mapping[str, Callable[[Step], str]] = {
     "find": _shape,
     "snapshot": _consistency,
     "clone": lambda step: f"/{step.outputs.get('directory', '')}",
-    "open": lambda step: f"{len(step.outputs.get('files', []))} files, {size_text(step.outputs.get('size', 0))}",
+    "open": lambda step: f"{files_text(len(step.outputs.get('files', [])))}, {size_text(step.outputs.get('size', 0))}",
     "upload": lambda step: ", ".join(_sent(step)),
     "verify": lambda step: ", ".join(f"{name}: {proof}" for name, proof in step.outputs.get("proof", {}).items()),
     "cleanup": lambda step: f"{len(step.outputs.get('removed', []))} removed, nothing left behind",

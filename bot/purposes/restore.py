@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.model import Bytes, State, Step, StepState, Transaction
 from bot.purposes import points, ways
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
-from bot.words import duration_text, size_text
+from bot.words import duration_text, files_text, size_text
 
 _NOT_CONNECTED = "network cards not connected"
 
@@ -62,7 +62,7 @@ def _fetched(step: Step) -> str:
 
 def _checked(step: Step) -> str:
     files, read = step.outputs.get("files", 0), step.outputs.get("read_back", 0)
-    return f"{files} files whole, each block checked as it came, {read} read back"
+    return f"{files_text(files)} whole, each block checked as it came, {read} read back"
 
 
 def _registered(step: Step) -> str:

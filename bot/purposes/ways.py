@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import Step, Transaction
 from bot.purposes.purpose import Facts, outputs_of, step_of
+from bot.words import files_text
 
 _HOW = {
     ("snapshot", False): "a clone of its snapshot",
@@ -55,7 +56,7 @@ def way_back(transaction: Transaction, steps: Sequence[Step]) -> str:
 def whole(step: Step) -> str:
     """What was looked at after a way that moves no bytes."""
     files, read = step.outputs.get("files", 0), step.outputs.get("read_back", 0)
-    return f"{files} files whole" + (f", {read} read back" if read else "")
+    return f"{files_text(files)} whole" + (f", {read} read back" if read else "")
 
 
 def _off(step: Step) -> str:
@@ -64,14 +65,14 @@ def _off(step: Step) -> str:
 
 def _exchanged(step: Step) -> str:
     placed, aside = step.outputs.get("placed", 0), step.outputs.get("aside", 0)
-    return f"{placed} files in place, {aside} of its own moved aside"
+    return f"{files_text(placed)} in place, {aside} of its own moved aside"
 
 
 NOTES: Mapping[str, Callable[[Step], str]] = {
     "original": lambda step: "on" if step.outputs.get("is_on") else "off",
     "snapshot": lambda step: str(step.outputs.get("description", "")),
     "clone": lambda step: f"/{step.outputs.get('directory', '')}",
-    "take": lambda step: f"{step.outputs.get('files', 0)} files",
+    "take": lambda step: files_text(step.outputs.get("files", 0)),
     "whole": whole,
     "off": _off,
     "secure": lambda step: f"{step.outputs.get('description', '')}; it stays",
