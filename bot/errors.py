@@ -15,6 +15,7 @@ CloudyError
       PermanentError    will not pass by itself
         MissingError    a thing that we know by id, path or key is not there
         DeniedError     login or right refused
+          LockedError   a lock or a hold keeps it; carries until when
         ArchivedError   an object must be brought back from an archive before it can be read or copied
   IntegrityError        bytes, size or checksum differ; never retried, always loud
     ChangedError        an object that is to be copied from is not the one that was recorded
@@ -24,6 +25,7 @@ Paused                  no error at all: not the hour for it, it goes on later b
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 class CloudyError(Exception):
@@ -128,6 +130,27 @@ class MissingError(PermanentError):
 
 class DeniedError(PermanentError):
     """The outside system refused the login or the right."""
+
+
+class LockedError(DeniedError):
+    """A lock or a hold keeps the object, whoever asks.
+
+    until: when the lock ends; None: nothing tells, or it has no end. is_held: by a legal hold, which has none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        system: str = "",
+        operation: str = "",
+        code: str = "",
+        until: datetime | None = None,
+        is_held: bool = False,
+    ) -> None:
+        super().__init__(message, system=system, operation=operation, code=code)
+        self.until = until
+        self.is_held = is_held
 
 
 class ArchivedError(PermanentError):

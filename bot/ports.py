@@ -218,7 +218,10 @@ class ObjectStore(Protocol):
         """Those that a lock or a legal hold keeps now, with it. Nothing is asked of each where none can be locked."""
 
     def erase(self, version: ObjectVersion) -> None:
-        """Remove one version for good; gone already is fine. DeniedError: a lock keeps it, or the rights do not do."""
+        """Remove one version for good; gone already is fine.
+
+        LockedError, with its date: a lock or a hold keeps it. DeniedError: the rights do not do.
+        """
 
 
 class Hypervisor(Protocol):

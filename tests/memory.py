@@ -8,7 +8,15 @@ from functools import partial
 from threading import Lock
 
 from bot.checksum import crc64
-from bot.errors import ArchivedError, ChangedError, DeniedError, IntegrityError, MissingError, PermanentError
+from bot.errors import (
+    ArchivedError,
+    ChangedError,
+    DeniedError,
+    IntegrityError,
+    LockedError,
+    MissingError,
+    PermanentError,
+)
 from bot.losses import Loss, Losses
 from bot.model import (
     Capabilities,
@@ -429,6 +437,8 @@ class MemoryStore:
             )
 
     def erase(self, version: ObjectVersion) -> None:
+        if until := self.locked.get(version.key):
+            raise LockedError(f"{version.key} is locked until {until:%Y-%m-%d %H:%M} UTC.", until=until)
         self.delete(version.key)
 
     def _watching(self, call: str) -> "_Watching":

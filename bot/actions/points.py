@@ -1,20 +1,19 @@
 """A recovery point that exists: does the target still hold every byte of it, may it be removed, and removing it."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from bot import manifest
+from bot import manifest, removal
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
-from bot.errors import CloudyError, DeniedError, IntegrityError, MissingError, Stopped
-from bot.model import Bytes, Damage, Json, ObjectInfo, ObjectVersion, Proof, ProofKind, ResourceKind, StoredFile
+from bot.errors import CloudyError, IntegrityError, MissingError, Stopped
+from bot.model import Bytes, Damage, Json, ObjectInfo, Proof, ProofKind, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.proofs import damage_text
 from bot.readback import Reading, forget
 from bot.readback import read_back as read_bytes
 from bot.verifying import verify as verify_file
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _MOST_DAMAGE = 100  # stretches that are kept
 _MOST_TOLD = 5  # objects that are named, of those that are not as they should be
 
@@ -167,27 +166,10 @@ def _note(
 def holdings(target: ObjectStore, point: str) -> Json:
     """What the target holds of a recovery point, older versions too: {"objects": n, "bytes": n}.
 
-    DeniedError: something of it is locked, with the date until when.
+    LockedError: something of it is locked, with the date until when.
     """
-    found = list(target.list_versions(f"{point}/"))
-    if locked := list(target.locks(found)):
-        raise _locked(target, locked)
-    return {"objects": len(found), "bytes": sum(version.size for version in found)}
-
-
-def _locked(target: ObjectStore, locked: Sequence[ObjectVersion]) -> DeniedError:
-    """Names the one that is locked longest, which a legal hold is."""
-    longest = max(locked, key=lambda each: (each.is_held, each.locked_until or _NEVER))
-    until = f"until {longest.locked_until:%Y-%m-%d %H:%M} UTC" if longest.locked_until else ""
-    hold = "by a legal hold, until somebody takes that away" if longest.is_held else ""
-    what = f"A version of {longest.key}" if longest.version_id else longest.key
-    more = f", and {len(locked) - 1} more with it" if len(locked) > 1 else ""
-    return DeniedError(
-        f"{what} in target {target.name} is locked {' and '.join(filter(None, (hold, until)))}{more}."
-        " Nothing of the recovery point was removed.",
-        system=target.name,
-        operation="delete",
-    )
+    held = removal.check_free(target, point)
+    return {"objects": held.objects, "bytes": held.size}
 
 
 def removable(context: Context, inputs: Json) -> Json:
@@ -210,8 +192,7 @@ def withdraw(context: Context, inputs: Json) -> Json:
 
     def take(target: ObjectStore) -> None:
         context.ledger.register(ResourceKind.OBJECTS, target.name, point, url=target.url)
-        for version in target.list_versions(manifest.key(point)):
-            target.erase(version)
+        removal.withdraw(target, point)
         context.catalogue.withdraw(point, target.name)
 
     good, failed = _each(context, inputs["targets"], take)
