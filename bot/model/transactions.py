@@ -184,6 +184,7 @@ class Transaction:
     bytes: Bytes = field(default_factory=Bytes)
     failure: Failure | None = None
     left_behind: tuple[str, ...] = ()
+    not_before: datetime | None = None  # its moment within a start window; until then nothing of it begins
 
     @property
     def request(self) -> Json:

@@ -60,11 +60,12 @@ class TransactionRow(Table, table=True):
     frozen: dict[str, Any] = Field(sa_type=JSON)
     plan: dict[str, Any] = Field(sa_type=JSON)
     started_at: datetime | None = None
-    ended_at: datetime | None = None
+    ended_at: datetime | None = Field(default=None, index=True)
     stop_asked_by: str
     bytes: dict[str, Any] = Field(sa_type=JSON)
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     left_behind: list[str] = Field(sa_type=JSON)
+    not_before: datetime | None = None
 
 
 class StepRow(Table, table=True):

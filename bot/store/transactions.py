@@ -210,7 +210,7 @@ _OUTLINE = tuple(
         "id", "request_key", "workflow", "vm", "targets", "actor_id", "actor_name", "actor_source", "state",
         "created_at", "consistency", "note", "keep_for", "channel", "thread", "vm_uuid", "vmstore", "started_at",
         "ended_at",
-        "stop_asked_by",
+        "stop_asked_by", "not_before",
     )
 )  # fmt: skip
 _NEWEST = select(*_OUTLINE).order_by(col(TransactionRow.number).desc()).limit(bindparam("most"))
@@ -236,6 +236,7 @@ def _outlined(row: Any) -> Transaction:
         started_at=row.started_at,
         ended_at=row.ended_at,
         stop_asked_by=row.stop_asked_by,
+        not_before=row.not_before,
     )
 
 
@@ -266,6 +267,7 @@ def _row(tx: Transaction) -> TransactionRow:
         bytes=asdict(tx.bytes),
         failure=asdict(tx.failure) if tx.failure else None,
         left_behind=list(tx.left_behind),
+        not_before=tx.not_before,
     )
 
 
@@ -298,4 +300,5 @@ def _transaction(row: TransactionRow) -> Transaction:
         bytes=bytes_of(row.bytes),
         failure=Failure(**row.failure) if row.failure else None,
         left_behind=tuple(row.left_behind),
+        not_before=row.not_before,
     )

@@ -5,6 +5,8 @@ from sqlmodel import Session
 from bot.ports import Clock
 from bot.store.approvals import Approvals
 from bot.store.audit import Audit
+from bot.store.concerns import Concerns, Measures
+from bot.store.counts import Counts
 from bot.store.deliveries import Deliveries
 from bot.store.files import Files
 from bot.store.handouts import Handouts
@@ -19,6 +21,7 @@ from bot.store.past import PastRuns
 from bot.store.points import Points
 from bot.store.proofs import Proofs
 from bot.store.samples import Samples
+from bot.store.schedules import Fires, Schedules
 from bot.store.settings import Settings
 from bot.store.steps import Steps
 from bot.store.transactions import Transactions
@@ -38,10 +41,15 @@ class Unit:
         self.samples = Samples(session)
         self.proofs = Proofs(session)
         self.approvals = Approvals(session)
+        self.schedules = Schedules(session)
+        self.fires = Fires(session)
         self.inventory = Inventory(session, clock)
         self.health = Health(session)
         self.handouts = Handouts(session, clock)
         self.lists = Lists(session)
+        self.counts = Counts(session)
+        self.concerns = Concerns(session)
+        self.measures = Measures(session)
         self.members = Members(session, clock)
         self.outbox = Outbox(session, clock)
         self.settings = Settings(session)
