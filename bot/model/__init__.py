@@ -24,7 +24,6 @@ from bot.model.retention import Hold, InForce, Keep, Reason, Retention, Verdict
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.schedules import (
     CLOUDY,
-    Blackout,
     CatchUp,
     Fire,
     FireState,
@@ -32,7 +31,6 @@ from bot.model.schedules import (
     ScheduleLine,
     ScheduleRequest,
     ScheduleState,
-    Then,
 )
 from bot.model.sla import (
     Fit,
@@ -105,7 +103,6 @@ __all__ = [
     "AuditRow",
     "AuditVerdict",
     "Base",
-    "Blackout",
     "Bytes",
     "Capabilities",
     "Carried",
@@ -204,7 +201,6 @@ __all__ = [
     "Task",
     "TaskState",
     "Thaw",
-    "Then",
     "Topic",
     "Transaction",
     "Trouble",

@@ -17,35 +17,15 @@ class CatchUp(StrEnum):
     NONE = "none"
 
 
-class Then(StrEnum):
-    """What becomes of a start that falls into a blackout."""
-
-    DELAY = "delay"  # to its end
-    SKIP = "skip"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blackout:
-    """Hours in which nothing is started by a schedule."""
-
-    name: str  # for people; of those in a phrase the phrase: "not between 08:00 and 18:00"
-    hours: str  # as bot.hours reads them: "mon-fri 08:00-18:00"
-    zone: str
-    then: Then = Then.DELAY
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRequest:
     """`/schedule protect vm01 to s3 every day at 02:00`, parsed; nothing looked up yet."""
 
     workflow: str  # a word of the table of what a schedule starts (bot/startable.py): "protect", "verify", "drill"
-    recurrence: str  # str() of a Recurrence
-    zone: str  # "Europe/Berlin"
+    recurrence: str  # str() of a Recurrence: with its zone, start window and blackouts
     vms: tuple[str, ...] = ()  # names, patterns ("web*"), either with its VMstore ("vmstore/web*"), groups ("@prod")
     targets: tuple[str, ...] = ()
     options: Json = field(default_factory=dict)  # of the workflow: consistency, keep_for, note; deep; vmstore; period
-    window: timedelta = timedelta()  # each VM starts at a moment of its own within so long
-    blackouts: tuple[Blackout, ...] = ()  # of this schedule alone; those of cloudy.toml count besides
     catch_up: CatchUp | None = None  # None: as cloudy.toml says
     grace: timedelta | None = None  # a fire that is later than this is not caught up with; None: as cloudy.toml says
 
