@@ -23,32 +23,38 @@ def parse(text: str) -> str:
     found = _TYPED.fullmatch(wanted)
     if found is None:
         raise ValueError(f"“{_short(wanted)}” is no time to keep something: write 30d, 12w, 1y or {FOREVER}.")
-    days = int(found[1]) * _DAYS[found[2].casefold()]
-    if not 1 <= days <= _MOST_DAYS:
+    whole = int(found[1]) * _DAYS[found[2].casefold()]
+    if not 1 <= whole <= _MOST_DAYS:
         raise ValueError(f"“{_short(wanted)}” is not from 1 day to 100 years; or write {FOREVER}.")
-    return f"P{days}D"
+    return f"P{whole}D"
 
 
 def typed(kept: str) -> str:
     """As somebody would type it: "30d", "2y", "forever"."""
-    days = _days(kept)
-    if not days:
+    whole = days(kept)
+    if not whole:
         return kept
-    return f"{days // _DAYS['y']}y" if days % _DAYS["y"] == 0 else f"{days}d"
+    return f"{whole // _DAYS['y']}y" if whole % _DAYS["y"] == 0 else f"{whole}d"
 
 
 def said(kept: str) -> str:
     """For people: "30 days", "1 year", "forever"; "" where nothing is kept."""
-    days = _days(kept)
-    if not days:
+    whole = days(kept)
+    if not whole:
         return kept
-    count, word = (days // _DAYS["y"], "year") if days % _DAYS["y"] == 0 else (days, "day")
+    count, word = (whole // _DAYS["y"], "year") if whole % _DAYS["y"] == 0 else (whole, "day")
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def days(kept: str) -> int:
+    """In days; 0: nothing was said, or it is for ever."""
+    found = _KEPT.fullmatch(kept)
+    return int(found[1]) if found else 0
 
 
 def is_kept(text: str) -> bool:
     """Whether it is one of the values that are kept."""
-    return text in ("", FOREVER) or 1 <= _days(text) <= _MOST_DAYS
+    return text in ("", FOREVER) or 1 <= days(text) <= _MOST_DAYS
 
 
 def note(text: str) -> str:
@@ -59,11 +65,6 @@ def note(text: str) -> str:
     if len(line) > LONGEST_NOTE:
         raise ValueError(f"The note is longer than {LONGEST_NOTE} characters.")
     return line
-
-
-def _days(kept: str) -> int:
-    found = _KEPT.fullmatch(kept)
-    return int(found[1]) if found else 0
 
 
 def _short(text: str) -> str:

@@ -298,6 +298,7 @@ class RecoveryPoint:
     vmstore: str = ""  # that the VM was on; "": from before this was kept
     installation: str = ""  # that made it; "": likewise
     locked_until: datetime | None = None  # as it was when its objects were asked last; None: not locked, or not asked
+    keep_for: str = ""  # how long whoever protected the VM wants it, as bot.keeping has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
