@@ -19,6 +19,7 @@ from bot.model import (
     Headroom,
     HypervisorInfo,
     ObjectInfo,
+    ObjectLock,
     ObjectVersion,
     PartCopied,
     PartDone,
@@ -200,7 +201,17 @@ class ObjectStore(Protocol):
         """Let the store copy an object of its own, so that nothing travels. MissingError: no such source."""
 
     def lock_rule(self) -> str:
-        """How the place locks what is written to it, for people ("COMPLIANCE, 30 days"); "": not by itself."""
+        """How the place locks what is written to it, for people ("COMPLIANCE, 30 days"); "": not by itself.
+
+        PermanentError: it is to be locked, and the place cannot.
+        """
+
+    def locking(self, lock: ObjectLock) -> "ObjectStore":
+        """The same place, and what is written through it from then on is locked so; helpers (.cloudy/) never are.
+
+        A lock that the target has by itself stays where it is longer or stricter. Asks nothing of the network: whether
+        the place can lock at all, `lock_rule` of what is given tells.
+        """
 
     def upload_rule(self) -> UploadRule:
         """How the place gives up unfinished uploads by itself. DeniedError: it does not tell us."""

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,7 @@ from bot.model import (
     CopySource,
     Entry,
     ObjectInfo,
+    ObjectLock,
     ObjectVersion,
     PartCopied,
     PartDone,
@@ -259,6 +261,8 @@ class MemoryStore:
         self.claimed: dict[str, int] = {}
         self.endpoint = f"https://{name}"
         self.locked: dict[str, datetime] = {}  # keys, and until when
+        self.lock: ObjectLock | None = None  # of what is written through this
+        self.can_lock = True
         self.watch = watch
         self.rule = UploadRule(days=7, words="after 7 days")
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
@@ -419,7 +423,14 @@ class MemoryStore:
         self.objects[key], self.etags[key] = body, _etag(body)
 
     def lock_rule(self) -> str:
-        return ""
+        if self.lock and not self.can_lock:
+            raise PermanentError(f"{self.name} cannot lock")
+        return str(self.lock or "")
+
+    def locking(self, lock: ObjectLock) -> "MemoryStore":
+        other = copy(self)
+        other.lock = lock.joined(self.lock)
+        return other
 
     def upload_rule(self) -> UploadRule:
         return self.rule
@@ -462,6 +473,8 @@ class MemoryStore:
 
     def _make(self, key: str, body: bytes, etag: str, metadata: Mapping[str, str]) -> ObjectInfo:
         self.objects[key], self.etags[key], self.metadata[key] = body, etag, dict(metadata)
+        if self.lock and not key.startswith(".cloudy/"):
+            self.locked[key] = datetime.now(UTC) + self.lock.lasts
         return self._info(key)
 
     def _info(self, key: str) -> ObjectInfo:
@@ -472,6 +485,7 @@ class MemoryStore:
             etag=self.etags[key],
             crc64=crc64(body) if self._checks_crc else self.claimed[key],
             metadata=self.metadata[key],
+            locked_until=self.locked.get(key),
             storage_class="GLACIER" if key in self.archived else "",
             is_archived=key in self.archived,
             thaw_hours=5 if key in self.archived else 0,

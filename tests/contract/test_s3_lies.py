@@ -53,7 +53,7 @@ def store(liar: Liar, request: pytest.FixtureRequest) -> ObjectStore:
 @pytest.fixture
 def trusting(store: Any) -> ObjectStore:
     """As if it were probed while the server was honest."""
-    store._capabilities = HONEST
+    store._capabilities = [HONEST]
     return cast(ObjectStore, store)
 
 

@@ -12,6 +12,7 @@ from bot.errors import (
     CloudyError,
     DeniedError,
     IntegrityError,
+    LockedError,
     MissingError,
     PermanentError,
     RemoteError,
@@ -23,6 +24,7 @@ _TRANSIENT = frozenset(
 )
 _MISSING = frozenset({"BlobNotFound", "ContainerNotFound", "ResourceNotFound"})
 _WRONG_BYTES = frozenset({"Crc64Mismatch", "Md5Mismatch"})
+_LOCKED = frozenset({"BlobImmutableDueToLegalHold", "BlobImmutableDueToPolicy"})
 _ARCHIVED = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 _CHANGED = frozenset({"SourceConditionNotMet"})
 _SOURCE = "CannotVerifyCopySource"  # its status says what was wrong with the source
@@ -44,8 +46,6 @@ _DENIED = frozenset(
         "AuthorizationResourceTypeMismatch",
         "AuthorizationServiceMismatch",
         "AuthorizationSourceIPMismatch",
-        "BlobImmutableDueToLegalHold",
-        "BlobImmutableDueToPolicy",
         "InsufficientAccountPermissions",
         "InvalidAuthenticationInfo",
         "KeyBasedAuthenticationNotPermitted",
@@ -145,6 +145,8 @@ def _judge(code: str, status: int) -> tuple[type[CloudyError], str]:
         return ChangedError, _CHANGED_ADVICE
     if code in _ARCHIVED:
         return ArchivedError, advice
+    if code in _LOCKED:
+        return LockedError, advice
     if code in _MISSING or status == 404:
         return MissingError, advice
     if code in _DENIED or status in _NO_RIGHT:

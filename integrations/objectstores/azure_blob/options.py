@@ -4,17 +4,19 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import ConfigError
+from bot.model import LockMode, ObjectLock
 from integrations.objectstores.body import Pace, at_once
 
 TIERS = ("Hot", "Cool", "Cold")  # not Archive: a recovery point is read when it is proven, and copied from
 LOCKS = {"UNLOCKED": "Unlocked", "LOCKED": "Locked"}  # as Azure writes them
+_MODES = {"UNLOCKED": LockMode.GOVERNANCE, "LOCKED": LockMode.COMPLIANCE}
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,63}")
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 _KINDS: Mapping[str, tuple[type, str]] = {
@@ -41,6 +43,13 @@ class AzureOptions:
     ca: str = ""  # file with the certificates to trust
     proxy: str = ""
     pace: Pace = field(default=at_once, repr=False)  # of what is sent
+
+    def locked(self, lock: ObjectLock) -> "AzureOptions":
+        """The same, where blobs are also locked so: unlocked is what S3 calls GOVERNANCE, locked is COMPLIANCE."""
+        own = ObjectLock(lasts=self.lock_for, mode=_MODES[self.lock]) if self.lock_for else None
+        both = lock.joined(own)
+        words = {mode: word for word, mode in _MODES.items()}
+        return replace(self, lock=words[both.mode], lock_for=both.lasts)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -28,13 +28,7 @@ def probe(container: Container) -> Capabilities:
     if _is_hierarchical(container):
         raise _unfit(container, "the storage account has a hierarchical namespace. Use one without.")
     rules = known_rules(container)
-    options = container.options
-    if rules is not None and not rules.locks_versions and (options.lock_for or options.legal_hold):
-        raise _unfit(
-            container,
-            "lock and legal_hold want a container with version-level immutability support, which this one"
-            " does not have. Enable it, or take these settings away.",
-        )
+    check_lockable(container, rules)
     if rules is not None and (rules.has_policy or rules.is_held):
         return _capabilities(checks_crc=True, conditional=True, copies=True, locks_all=True)
     _remove_all(container, _ROOT)
@@ -45,6 +39,17 @@ def probe(container: Container) -> Capabilities:
             raise
         asked = container.asked("probe", _ROOT)
         raise asked.passing(f"Another Cloudy probes {container.url} at the same time: {error.message}") from error
+
+
+def check_lockable(container: Container, rules: Rules | None) -> None:
+    """PermanentError: what is written is to be locked, and the container says that it can lock nothing."""
+    options = container.options
+    if rules is not None and not rules.locks_versions and (options.lock_for or options.legal_hold):
+        raise _unfit(
+            container,
+            "lock and legal_hold want a container with version-level immutability support, which this one"
+            " does not have. Enable it, or take these settings away.",
+        )
 
 
 def known_rules(container: Container) -> Rules | None:

@@ -2,16 +2,18 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
 
-from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
+from bot.errors import DeniedError, IntegrityError, LockedError, MissingError, PermanentError
 from bot.model import (
     Capabilities,
     Content,
     CopySource,
     ObjectInfo,
+    ObjectLock,
     ObjectVersion,
     PartCopied,
     PartDone,
@@ -31,9 +33,11 @@ from integrations.objectstores.azure_blob.blocks import (
     new_token,
     whole,
 )
-from integrations.objectstores.azure_blob.probe import known_rules, probe
+from integrations.objectstores.azure_blob.probe import check_lockable, known_rules, probe
 from integrations.objectstores.azure_blob.ranged import RangedContainer
+from integrations.objectstores.azure_blob.sources import Sources
 from integrations.objectstores.azure_blob.wire import REHYDRATION_H, Rules
+from integrations.objectstores.refusals import dated
 
 _TAKEN = ("BlobAlreadyExists", "ConditionNotMet")
 _NO_SUCH_BLOCKS = "InvalidBlockList"
@@ -61,10 +65,10 @@ class AzureStore:
         self.name = name
         self.limits = LIMITS
         self._container = container
-        self._capabilities: Capabilities | None = None
+        self._capabilities: list[Capabilities] = []  # once it is probed
         self._probing = Lock()
         self._open: set[tuple[str, str]] = set()  # uploads that were seen, so that not each part asks
-        self._sound = _Sources()
+        self._sound = Sources()
 
     def __repr__(self) -> str:
         return f"AzureStore({self.name!r}, {self.url!r})"
@@ -82,9 +86,9 @@ class AzureStore:
     def capabilities(self) -> Capabilities:
         """Probe the store at the first call; a probe that fails is tried again at the next."""
         with self._probing:
-            if self._capabilities is None:
-                self._capabilities = probe(self._container)
-            return self._capabilities
+            if not self._capabilities:
+                self._capabilities.append(probe(self._container))
+            return self._capabilities[0]
 
     def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once, checked by the store. Repeat: safe."""
@@ -292,6 +296,7 @@ class AzureStore:
     def lock_rule(self) -> str:
         """How new objects are locked: by the target's own settings, and by what the container says."""
         options, rules = self._container.options, self._container.rules()
+        check_lockable(self._container, rules)
         said = [
             f"{options.lock}, {options.lock_for.total_seconds() / 86_400:g} days" if options.lock_for else "",
             "a legal hold on each" if options.legal_hold else "",
@@ -299,6 +304,13 @@ class AzureStore:
             "the container's legal hold" if rules.is_held else "",
         ]
         return "; ".join(filter(None, said))
+
+    def locking(self, lock: ObjectLock) -> "AzureStore":
+        """By an immutability policy of each blob; it is probed anew, since the container may have none."""
+        other = copy(self)
+        other._container = self._container.locking(lock)  # noqa: SLF001 - our own
+        other._capabilities = []  # noqa: SLF001
+        return other
 
     def delete(self, key: str) -> None:
         """Remove an object with its snapshots; gone already is fine. Where the account keeps versions, they stay."""
@@ -333,6 +345,8 @@ class AzureStore:
             self._container.delete(version.key, version.version_id)
         except MissingError:
             return
+        except LockedError as error:
+            raise dated(error, self._seen(version)) from error
         except PermanentError as error:
             if error.code != _CURRENT:
                 raise
@@ -347,27 +361,6 @@ class AzureStore:
         why = f"there is no upload {upload.upload_id}: it was completed, given up, or waited for more than a week."
         failed = self._container.asked(operation, upload.key).failed(why)
         return MissingError(failed.message, system=failed.system, operation=failed.operation, code="NoSuchUpload")
-
-
-class _Sources:
-    """Sizes of objects that parts were copied from; an etag never comes again with another size."""
-
-    _MOST = 1000
-
-    def __init__(self) -> None:
-        self._sizes: dict[tuple[str, str, str], int] = {}
-
-    def __contains__(self, source: object) -> bool:
-        """Whether that object is known to have that range."""
-        if not isinstance(source, CopySource):
-            return False
-        return source.offset + source.length <= self._sizes.get((source.key, source.version_id, source.etag), -1)
-
-    def note(self, source: CopySource, size: int) -> None:
-        """Keep a size; from time to time all are forgotten."""
-        if len(self._sizes) >= self._MOST:
-            self._sizes = {}
-        self._sizes[source.key, source.version_id, source.etag] = size
 
 
 def _upload(key: str, token: str) -> Upload:

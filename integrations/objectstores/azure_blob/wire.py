@@ -4,10 +4,11 @@ import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from azure.core import MatchConditions
@@ -23,7 +24,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, Immutabili
 from azure.storage.blob import BlobImmutabilityPolicyMode as Mode
 
 from bot.errors import CloudyError, DeniedError
-from bot.model import Content, CopySource, ObjectInfo, ObjectVersion
+from bot.model import Content, CopySource, ObjectInfo, ObjectLock, ObjectVersion
 from integrations.objectstores.azure_blob.access import Access
 from integrations.objectstores.azure_blob.blocks import Block, read_id, whole
 from integrations.objectstores.azure_blob.errors import Asked
@@ -69,6 +70,12 @@ class Container:
         self._access = Access(target, location, options)
         self.endpoint = self._access.endpoint
         self._root = f"{location.prefix}/" if location.prefix else ""
+
+    def locking(self, lock: ObjectLock) -> Self:
+        """The same container, over the same connections, whose new blobs are also locked so."""
+        other = copy(self)
+        other.options = self.options.locked(lock)
+        return other
 
     def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> str:
         """Write a blob at once and give its etag."""

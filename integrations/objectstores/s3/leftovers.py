@@ -3,17 +3,17 @@
 from contextlib import ExitStack
 
 from bot.errors import DeniedError, MissingError
-from integrations.objectstores.s3.wire import Bucket
+from integrations.objectstores.s3.keeping import KeepingBucket
 
 
-def create(bucket: Bucket, key: str, removing: ExitStack, *, checked: bool) -> str:
+def create(bucket: KeepingBucket, key: str, removing: ExitStack, *, checked: bool) -> str:
     """Open an upload that is given up at the end, unless it is completed by then."""
     upload_id = bucket.create(key, checked=checked, metadata={})
     removing.callback(abort, bucket, key, upload_id)
     return upload_id
 
 
-def abort(bucket: Bucket, key: str, upload_id: str) -> None:
+def abort(bucket: KeepingBucket, key: str, upload_id: str) -> None:
     """Give an upload up; completed or gone already is fine."""
     try:
         bucket.abort(key, upload_id)
@@ -21,7 +21,7 @@ def abort(bucket: Bucket, key: str, upload_id: str) -> None:
         return
 
 
-def erase(bucket: Bucket, prefix: str) -> None:
+def erase(bucket: KeepingBucket, prefix: str) -> None:
     """Remove what lies there for good; who may not remove versions leaves them to the bucket's own rules."""
     try:
         for each in bucket.everything(prefix):

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from bot.errors import ConfigError
+from bot.model import LockMode, ObjectLock
 from integrations.objectstores.body import Pace, at_once
 
-LOCKS = ("GOVERNANCE", "COMPLIANCE")
+LOCKS = tuple(mode.value for mode in LockMode)
 ENCRYPTIONS = ("AES256", "aws:kms")
 # What lies there is not read at once (GLACIER_IR is): no manifest, no restore, and nothing to copy from.
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
@@ -61,6 +62,12 @@ class S3Options:
             "Tagging": urlencode(self.tags, quote_via=quote),
         }
         return {name: value for name, value in made_with.items() if value}
+
+    def locked(self, lock: ObjectLock) -> "S3Options":
+        """The same, where objects are also locked so."""
+        own = ObjectLock(lasts=self.lock_for, mode=LockMode(self.lock)) if self.lock else None
+        both = lock.joined(own)
+        return replace(self, lock=both.mode.value, lock_for=both.lasts)
 
     @property
     def uses_paths(self) -> bool:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 from bot.errors import DeniedError, IntegrityError, MissingError, PermanentError
 from bot.model import Capabilities, PartDone
+from integrations.objectstores.s3.keeping import KeepingBucket
 from integrations.objectstores.s3.leftovers import abort, create, erase
 from integrations.objectstores.s3.probe_copies import probe_copies
-from integrations.objectstores.s3.wire import Bucket
 
 # The published check value of CRC-64/NVME, so that nothing needs to be computed here.
 _BODY = bytearray(b"123456789")
@@ -20,7 +20,7 @@ _ROOT = ".cloudy/probe-"
 _NO_VERSION = ("", "null")  # what is removed is gone at once (S3 User Guide, "Deleting from suspended buckets")
 
 
-def probe(bucket: Bucket) -> Capabilities:
+def probe(bucket: KeepingBucket) -> Capabilities:
     """Try right and wrong checksums, at once and in parts, and copies. Errors that are no answer to that are raised.
 
     What a probe that was killed left behind is removed first. TransientError: another process did so with this one.
@@ -33,7 +33,7 @@ def probe(bucket: Bucket) -> Capabilities:
         raise asked.passing(f"Another Cloudy probes {bucket.url} at the same time: {error.message}") from error
 
 
-def _probe(bucket: Bucket, root: str) -> Capabilities:
+def _probe(bucket: KeepingBucket, root: str) -> Capabilities:
     with ExitStack() as removing:
         removing.callback(erase, bucket, f"{root}/")
         bucket.put(f"{root}/whole", _BODY, crc64=None, metadata={})  # bucket, keys and rights are fine
@@ -50,7 +50,7 @@ def _probe(bucket: Bucket, root: str) -> Capabilities:
         )
 
 
-def _keeps(bucket: Bucket, key: str) -> bool:
+def _keeps(bucket: KeepingBucket, key: str) -> bool:
     """Whether what is written there cannot be removed for good, for a lock that may not be asked, or lack of rights."""
     version = bucket.head(key).version_id
     try:
@@ -61,13 +61,13 @@ def _keeps(bucket: Bucket, key: str) -> bool:
     return False
 
 
-def _remove_left(bucket: Bucket) -> None:
+def _remove_left(bucket: KeepingBucket) -> None:
     for upload_key, _, upload_id in bucket.uploads(_ROOT):
         abort(bucket, upload_key, upload_id)
     erase(bucket, _ROOT)
 
 
-def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:
+def _checks_crc(bucket: KeepingBucket, root: str, removing: ExitStack) -> bool:
     try:
         return _checks_whole(bucket, f"{root}/whole") and _checks_parts(bucket, f"{root}/parts", removing)
     except (DeniedError, MissingError):
@@ -76,7 +76,7 @@ def _checks_crc(bucket: Bucket, root: str, removing: ExitStack) -> bool:
         return False
 
 
-def _checks_whole(bucket: Bucket, key: str) -> bool:
+def _checks_whole(bucket: KeepingBucket, key: str) -> bool:
     try:
         bucket.put(key, _BODY, crc64=_WRONG_CRC, metadata={})
     except IntegrityError:
@@ -85,7 +85,7 @@ def _checks_whole(bucket: Bucket, key: str) -> bool:
     return False
 
 
-def _checks_parts(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+def _checks_parts(bucket: KeepingBucket, key: str, removing: ExitStack) -> bool:
     return (
         _refuses_part(bucket, key, removing)
         and _refuses_whole(bucket, key, removing)
@@ -93,7 +93,7 @@ def _checks_parts(bucket: Bucket, key: str, removing: ExitStack) -> bool:
     )
 
 
-def _refuses_part(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+def _refuses_part(bucket: KeepingBucket, key: str, removing: ExitStack) -> bool:
     upload_id = create(bucket, key, removing, checked=True)
     try:
         bucket.put_part(key, upload_id, 1, _BODY, crc64=_WRONG_CRC)
@@ -102,7 +102,7 @@ def _refuses_part(bucket: Bucket, key: str, removing: ExitStack) -> bool:
     return False
 
 
-def _refuses_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+def _refuses_whole(bucket: KeepingBucket, key: str, removing: ExitStack) -> bool:
     try:
         _send(bucket, key, removing, crc64=_WRONG_CRC)
     except IntegrityError:
@@ -110,12 +110,12 @@ def _refuses_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
     return False
 
 
-def _tells_whole(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+def _tells_whole(bucket: KeepingBucket, key: str, removing: ExitStack) -> bool:
     _send(bucket, key, removing, crc64=_CRC)
     return bucket.head(key).crc64 == _CRC
 
 
-def _refuses_taken_key(bucket: Bucket, key: str, removing: ExitStack) -> bool:
+def _refuses_taken_key(bucket: KeepingBucket, key: str, removing: ExitStack) -> bool:
     try:
         _send(bucket, key, removing, crc64=None, only_new=True)
     except (DeniedError, MissingError):
@@ -125,7 +125,7 @@ def _refuses_taken_key(bucket: Bucket, key: str, removing: ExitStack) -> bool:
     return False
 
 
-def _send(bucket: Bucket, key: str, removing: ExitStack, *, crc64: int | None, only_new: bool = False) -> None:
+def _send(bucket: KeepingBucket, key: str, removing: ExitStack, *, crc64: int | None, only_new: bool = False) -> None:
     """Make an object of one part; crc64 is claimed for the whole, and the part's is right."""
     upload_id = create(bucket, key, removing, checked=crc64 is not None)
     etag = bucket.put_part(key, upload_id, 1, _BODY, crc64=None if crc64 is None else _CRC)

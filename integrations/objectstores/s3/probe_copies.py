@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from bot.errors import IntegrityError, MissingError, PermanentError, TransientError
 from bot.model import CopySource, PartCopied, PartDone
+from integrations.objectstores.s3.keeping import KeepingBucket
 from integrations.objectstores.s3.leftovers import create
-from integrations.objectstores.s3.wire import NO_WORD, Bucket
+from integrations.objectstores.s3.wire import NO_WORD
 
 _PART = 5 << 20
 _OTHER_ETAG = "0" * 32
@@ -46,7 +47,7 @@ class Copying:
     equal_parts: bool = True
 
 
-def probe_copies(bucket: Bucket, root: str, removing: ExitStack, *, checks_crc: bool) -> Copying:
+def probe_copies(bucket: KeepingBucket, root: str, removing: ExitStack, *, checks_crc: bool) -> Copying:
     """Copy ranges into parts and look what comes out. Whatever the store refuses, it does not do.
 
     A role that may not copy is no mistake: then everything is sent. Errors that are not an answer are raised.
@@ -68,7 +69,7 @@ def source_body() -> bytes:
 class _Trial:
     """A source, and what is made of it."""
 
-    def __init__(self, bucket: Bucket, root: str, removing: ExitStack, *, checks_crc: bool) -> None:
+    def __init__(self, bucket: KeepingBucket, root: str, removing: ExitStack, *, checks_crc: bool) -> None:
         self._bucket = bucket
         self._root = root
         self._removing = removing

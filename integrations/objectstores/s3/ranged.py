@@ -13,10 +13,10 @@ from botocore.exceptions import ConnectionClosedError, SSLError
 from bot.errors import PermanentError
 from integrations.objectstores.s3.answers import etag_in
 from integrations.objectstores.s3.client import CONNECT_S
+from integrations.objectstores.s3.keeping import KeepingBucket
 from integrations.objectstores.s3.options import S3Options
 from integrations.objectstores.s3.pipe import Line
 from integrations.objectstores.s3.rawput import RawPut, send_raw, talking
-from integrations.objectstores.s3.wire import Bucket
 
 _PIECE = 256 << 10  # bytes that go by the pace at once
 _SILENCE_S = 30  # the store may bring nothing so long
@@ -50,7 +50,7 @@ class _Landed:
 _landing: ContextVar[_Landed | None] = ContextVar("landing", default=None)
 
 
-class RangedBucket(Bucket):
+class RangedBucket(KeepingBucket):
     """A bucket whose objects are read into the caller's memory."""
 
     def __init__(self, target: str, bucket: str, prefix: str, options: S3Options) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 
@@ -11,6 +12,7 @@ from bot.model import (
     Content,
     CopySource,
     ObjectInfo,
+    ObjectLock,
     ObjectVersion,
     PartCopied,
     PartDone,
@@ -19,6 +21,7 @@ from bot.model import (
     Upload,
     UploadRule,
 )
+from integrations.objectstores.refusals import dated
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
 from integrations.objectstores.s3.ranged import RangedBucket
@@ -34,7 +37,7 @@ class S3Store:
         self.name = name
         self.limits = PartLimits()
         self._bucket = bucket
-        self._capabilities: Capabilities | None = None
+        self._capabilities: list[Capabilities] = []  # once it is probed, also for who has the same place otherwise
         self._probing = Lock()
 
     def __repr__(self) -> str:
@@ -53,9 +56,9 @@ class S3Store:
     def capabilities(self) -> Capabilities:
         """Probe the store at the first call; a probe that fails is tried again at the next."""
         with self._probing:
-            if self._capabilities is None:
-                self._capabilities = probe(self._bucket)
-            return self._capabilities
+            if not self._capabilities:
+                self._capabilities.append(probe(self._bucket))
+            return self._capabilities[0]
 
     def put(self, key: str, body: Content, *, crc64: int, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once, checked by the store where it can. Repeat: safe."""
@@ -221,6 +224,12 @@ class S3Store:
         """The bucket's object lock: how it locks new objects by itself."""
         return self._bucket.lock_rule()
 
+    def locking(self, lock: ObjectLock) -> "S3Store":
+        """By a retention that each object is made with."""
+        other = copy(self)
+        other._bucket = self._bucket.locking(lock)  # noqa: SLF001 - our own
+        return other
+
     def delete(self, key: str) -> None:
         """Remove an object; gone already is fine."""
         try:
@@ -248,11 +257,13 @@ class S3Store:
             return None
 
     def erase(self, version: ObjectVersion) -> None:
-        """Remove one version; gone already is fine."""
+        """Remove one version; gone already is fine. S3 refuses it without a word of why: the version is asked."""
         try:
             self._bucket.delete(version.key, version.version_id)
         except MissingError:
             return
+        except DeniedError as error:
+            raise dated(error, None if version.is_marker else self._seen(version)) from error
 
     def _checked(self, crc64: int) -> int | None:
         return crc64 if self.capabilities().checks_crc else None
