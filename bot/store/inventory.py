@@ -9,6 +9,7 @@ from sqlmodel import Session, col, delete, func, select
 
 from bot.model import Look, SeenVm, Vm
 from bot.ports import Clock
+from bot.store.matching import means
 from bot.store.rows import InventoryRow, LookRow, PointRow
 
 _GONE_KEPT = timedelta(days=30)  # of a VM without a recovery point; one with any is kept as long as that
@@ -83,6 +84,15 @@ class Inventory:
         for vm in self._where(col(InventoryRow.vm_uuid).in_(uuids)):
             found.setdefault(vm.uuid, vm)
         return found
+
+    def meant(self, patterns: Iterable[str]) -> tuple[SeenVm, ...]:
+        """Give the live VMs that one of these patterns means (see bot/groups.py), by name."""
+        rows = self._session.exec(
+            select(InventoryRow)
+            .where(col(InventoryRow.gone_at).is_(None), means(patterns))
+            .order_by(col(InventoryRow.folded), col(InventoryRow.vmstore), col(InventoryRow.vm_uuid))
+        )
+        return tuple(seen_vm(row) for row in rows)
 
     def near(self, name: str, limit: int = 5) -> tuple[str, ...]:
         """Give names that may have been meant, best first; upper and lower case are the same."""

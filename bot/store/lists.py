@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, select
 from bot.model import AuditRow, DayMoved, Page, Protection, RecoveryPoint, Subject, Tally, VmKind, VmLine
 from bot.store.audit import audit_row
 from bot.store.inventory import seen_vm
+from bot.store.matching import PATH, like
 from bot.store.points import point_of
 from bot.store.rows import AuditLink, InventoryRow, PointRow, TransactionRow
 
@@ -137,10 +138,8 @@ class Lists:
 def _fits(pattern: str, kind: VmKind, late_before: datetime) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = [col(InventoryRow.gone_at).is_(None)]
     if pattern:
-        like = _like(pattern.casefold())
-        path = func.lower(InventoryRow.vmstore) + "/" + col(InventoryRow.folded)
-        named = path if "/" in pattern else col(InventoryRow.folded)
-        where.append(or_(named.like(like, escape="\\"), col(InventoryRow.vm_uuid) == pattern))
+        named = PATH if "/" in pattern else col(InventoryRow.folded)
+        where.append(or_(named.like(_like(pattern.casefold()), escape="\\"), col(InventoryRow.vm_uuid) == pattern))
     if kind is VmKind.UNPROTECTED:
         where.append(_NEWEST.is_(None))
     if kind is VmKind.PROTECTED:
@@ -151,11 +150,8 @@ def _fits(pattern: str, kind: VmKind, late_before: datetime) -> list[ColumnEleme
 
 
 def _like(pattern: str) -> str:
-    """A pattern of * and ? as SQL has it; without any of them it may stand anywhere in the name."""
-    if not set(pattern) & {"*", "?"}:
-        pattern = f"*{pattern}*"
-    escaped = "".join(f"\\{char}" if char in "\\%_" else char for char in pattern)
-    return escaped.replace("*", "%").replace("?", "_")
+    """Without * and ? it may stand anywhere in the name."""
+    return like(pattern if set(pattern) & {"*", "?"} else f"*{pattern}*")
 
 
 def _about(subject: Subject, names: Collection[str]) -> list[ColumnElement[bool]]:
