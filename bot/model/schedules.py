@@ -70,7 +70,8 @@ class FireState(StrEnum):
     STARTED = "started"
     CAUGHT_UP = "caught up"  # started late, since nobody looked in time
     MISSED = "missed"  # nobody looked in time, and it is not caught up with
-    SKIPPED = "skipped"  # on purpose, or since there was nothing that it could start: `why`
+    SKIPPED = "skipped"  # on purpose: while it was paused or suspended, or since somebody wanted so
+    NOTHING = "started nothing"  # its time came, but there was nothing that it could start: `why`
     BY_HAND = "by hand"  # no time of the recurrence: somebody asked for a run now
 
 

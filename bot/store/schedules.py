@@ -12,7 +12,7 @@ from bot.model import Actor, Fire, FireState, Place, Schedule, ScheduleRequest, 
 from bot.store.schedule_rows import FireRow, ScheduleRow
 
 _HERE = tuple(state.value for state in ScheduleState if state is not ScheduleState.DELETED)
-_NOT_YET = (FireState.MISSED.value, FireState.SKIPPED.value)
+_NOT_YET = (FireState.MISSED.value, FireState.SKIPPED.value, FireState.NOTHING.value)
 
 
 class Schedules:
