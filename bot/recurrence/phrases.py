@@ -9,7 +9,7 @@ from bot.recurrence.days import EVERY_DAY, EVERY_MONTH, LAST, YEAR, Days, EachDa
 from bot.recurrence.recurrence import Recurrence
 from bot.recurrence.rules import DAY, Calendar, Elapsed, Rule
 from bot.recurrence.said import Said, read
-from bot.recurrence.words import Words, is_zone
+from bot.recurrence.words import Words, is_zone, near_zone
 
 LONGEST = 300  # characters
 USAGE = (
@@ -53,6 +53,7 @@ EXAMPLES = (
     "every day at 02:00 until 2027-01-31",
     "every day at 02:00 UTC",
 )
+_VOCABULARY = frozenset(word for example in EXAMPLES for word in example.casefold().split())
 _MOST_MONTHS = 12
 
 
@@ -82,7 +83,7 @@ def nearest(text: str) -> str:
 def _recurrence(said: Said, zone: str) -> Recurrence:
     name = said.zone or zone
     if not is_zone(name):
-        raise ValueError(f"There is no time zone “{_short(name)}”.")
+        raise ValueError(f"There is no time zone “{_short(name)}”.{_zone_hint(name)}")
     if said.first and said.last and said.last < said.first:
         raise ValueError("It would end before it begins.")
     return Recurrence(
@@ -193,7 +194,9 @@ _DAYS: dict[str, Callable[[int, Said], Days]] = {
 
 
 def _zone_hint(rest: str) -> str:
-    return " A time zone is named like Europe/Berlin or America/New_York." if "/" in rest.split()[0] else ""
+    word = rest.split()[-1]
+    near = near_zone(word) if len(word) > 3 and word.casefold() not in _VOCABULARY else ""
+    return f" Did you mean {near}?" if near else ""
 
 
 def _short(text: str) -> str:

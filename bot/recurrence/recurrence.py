@@ -91,6 +91,9 @@ class Recurrence:
         """Whether it fires at all; what blackouts leave of it shows within a fortnight and some hundred times."""
         zone = ZoneInfo(self.zone)
         begun = moment(datetime.combine(self.first or COUNTED_FROM, time()), zone) - timedelta(seconds=1)
+        opens = self.open_from(begun)
+        if any(each.end(opens, zone) for each in self.blackouts):
+            return False
         enough = begun + timedelta(days=15)
         looked = takewhile(lambda found: found[0] < _MOST_LOOKED or found[1] < enough, enumerate(self._raw(begun)))
         return any(self._past_blackouts(at) is not None for _, at in looked)

@@ -2,7 +2,9 @@
 
 import re
 from datetime import date
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from difflib import get_close_matches
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from bot import durations
 from bot.recurrence.days import WEEK, YEAR
@@ -144,11 +146,9 @@ class Words:
         name = self._words[self._at] if self._at < len(self._words) else ""
         if not _ZONE.fullmatch(name):
             return ""
-        found = "UTC" if name.upper() in ("UTC", "GMT", "Z") else name
-        if not is_zone(found):
-            return ""
-        self._at += 1
-        return found
+        found = name if is_zone(name) else _as_written(name)
+        self._at += 1 if found else 0
+        return "UTC" if found in _UTC else found
 
     def _named(self, names: tuple[str, ...], plural: bool = False) -> int | None:
         said = self.word.rstrip(".")
@@ -172,6 +172,9 @@ _UNITS = {
 }
 
 
+_UTC = ("Etc/UTC", "Etc/GMT", "GMT", "UCT", "Zulu")
+
+
 def is_zone(name: str) -> bool:
     """Whether the time zone database knows it."""
     try:
@@ -179,6 +182,29 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def near_zone(name: str) -> str:
+    """The time zone that is most like it, by its whole name or by its place; "" if none is."""
+    said = name.casefold()
+    places = {each.rpartition("/")[2].casefold(): each for each in sorted(_zones(), key=len, reverse=True)}
+    known = {each.casefold(): each for each in _zones()} | places
+    near = get_close_matches(said, known, n=1, cutoff=0.8)
+    return known[near[0]] if near else ""
+
+
+def _as_written(name: str) -> str:
+    said = name.casefold()
+    return (
+        next((each for each in _zones() if each.casefold() == said), "")
+        if "/" in name or said in ("utc", "gmt")
+        else ""
+    )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def _minute(match: re.Match[str]) -> int | None:
