@@ -23,6 +23,13 @@ def since(text: str, now: datetime) -> datetime:
     return now - parse(text)
 
 
+def until(text: str, now: datetime) -> datetime:
+    """Read for how long from now, or the day (UTC) that it begins with. Errors as of `since`."""
+    if _DAY.fullmatch(text.strip()):
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
+    return now + parse(text)
+
+
 def said(span: timedelta) -> str:
     """Write it with its largest unit that divides it; `parse` reads the same again, down to seconds."""
     seconds = round(span.total_seconds())

@@ -9,6 +9,9 @@ from itertools import product
 from typing import TypeVar
 
 from bot.model import Actor
+from bot.operations import ANYWHERE as ANYWHERE
+from bot.operations import COMMANDS as COMMANDS
+from bot.operations import Operation as Operation
 
 
 class Role(StrEnum):
@@ -27,22 +30,6 @@ class Role(StrEnum):
 
 _T = TypeVar("_T")
 _RANKS = {role: rank for rank, role in enumerate(Role)}
-
-
-class Operation(StrEnum):
-    """What a rule speaks of; the words of cloudy.toml."""
-
-    READ = "read"
-    PROTECT = "protect"
-    STOP = "stop"  # one's own transaction
-    STOP_OTHER = "stop-other"  # another's transaction
-    DELETE = "delete"  # a recovery point
-    DRILL = "drill"  # a restore that is removed again
-    RESTORE = "restore"  # to a new name
-    RESTORE_OVER = "restore-over"  # over the original
-    SHORTEN_RETENTION = "shorten-retention"
-    CHANGE_SCHEDULE = "change-schedule"
-    CHANGE_POLICY = "change-policy"
 
 
 class Need(StrEnum):
@@ -178,28 +165,6 @@ DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
     Operation.CHANGE_SCHEDULE: (Role.ADMIN, Terms()),
     Operation.CHANGE_POLICY: (Role.ADMIN, _BY_ONE_OTHER),
 }
-
-# What each command asks for; a transaction of another's makes stop a stop-other.
-COMMANDS: Mapping[str, Operation] = {
-    "help": Operation.READ,
-    "may-i": Operation.READ,
-    "status": Operation.READ,
-    "runs": Operation.READ,
-    "show": Operation.READ,
-    "why": Operation.READ,
-    "vms": Operation.READ,
-    "recovery-points": Operation.READ,
-    "audit": Operation.READ,
-    "chart": Operation.READ,
-    "protect": Operation.PROTECT,
-    "verify": Operation.PROTECT,
-    "retry": Operation.PROTECT,
-    "stop": Operation.STOP,
-    "delete": Operation.DELETE,
-    "drill": Operation.DRILL,
-    "restore": Operation.RESTORE,
-}
-ANYWHERE = frozenset({"help", "may-i"})  # no channel forbids to ask what one may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
