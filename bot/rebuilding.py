@@ -95,6 +95,7 @@ def _point(target: str, written: Manifest) -> RecoveryPoint:
         origin=written.vm.origin,
         vmstore=written.vm.vmstore,
         installation=written.installation,
+        keep_for=written.keep_for,
     )
 
 

@@ -217,6 +217,7 @@ def _known(
         origin=origin,
         vmstore=context.transaction.vmstore,
         installation=context.installation,
+        keep_for=context.transaction.keep_for,
     )
 
 

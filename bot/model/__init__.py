@@ -20,7 +20,7 @@ from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subje
 from bot.model.locks import LockMode, ObjectLock
 from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
-from bot.model.retention import Hold, InForce, Keep, Reason, Retention, Verdict
+from bot.model.retention import Hold, InForce, Keep, Reason, Retained, Retention, Verdict
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.schedules import (
     CLOUDY,
@@ -172,6 +172,7 @@ __all__ = [
     "Resource",
     "ResourceKind",
     "RestoreRequest",
+    "Retained",
     "Retention",
     "Rto",
     "Run",

@@ -112,8 +112,16 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retained:
+    """What the recovery points of one VM are judged by."""
+
+    sla: str  # that it is the retention of
+    retention: Retention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """The retention of one SLA that recovery points are judged by."""
+    """What was decided for one SLA; a VM that it would keep less of is judged by it once that is approved."""
 
     sla: str
     retention: Retention

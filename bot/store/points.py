@@ -34,6 +34,7 @@ class Points:
                 vmstore=point.vmstore,
                 installation=point.installation,
                 locked_until=point.locked_until,
+                keep_for=point.keep_for,
             )
         )
         self._session.flush()
@@ -169,4 +170,5 @@ def point_of(row: PointRow) -> RecoveryPoint:
         vmstore=row.vmstore,
         installation=row.installation,
         locked_until=row.locked_until,
+        keep_for=row.keep_for,
     )

@@ -156,6 +156,7 @@ class PointRow(Table, table=True):
     vmstore: str = ""
     installation: str = ""
     locked_until: datetime | None = None
+    keep_for: str = ""
 
 
 class ProofRow(Table, table=True):

@@ -20,6 +20,7 @@ from bot.store.parts import Parts
 from bot.store.past import PastRuns
 from bot.store.points import Points
 from bot.store.proofs import Proofs
+from bot.store.retentions import Holds, Retentions
 from bot.store.samples import Samples
 from bot.store.schedules import Fires, Schedules
 from bot.store.settings import Settings
@@ -41,6 +42,8 @@ class Unit:
         self.samples = Samples(session)
         self.proofs = Proofs(session)
         self.approvals = Approvals(session)
+        self.retentions = Retentions(session)
+        self.holds = Holds(session)
         self.schedules = Schedules(session)
         self.fires = Fires(session)
         self.inventory = Inventory(session, clock)
