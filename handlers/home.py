@@ -23,7 +23,7 @@ _KINDS = {
     VmKind.UNPROTECTED: "Never protected",
     VmKind.BIG: "The largest first",
 }
-_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "⛔"}
+_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "⛔", Protection.EXEMPT: "⚪"}
 _WELL = {True: "✅", False: "❌", None: "⚪"}
 _BUTTONS = {  # of a transaction: label, action and style by name
     "retry": ("Retry", ids.RETRY, "primary"),

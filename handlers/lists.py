@@ -17,7 +17,7 @@ from handlers.tables import Table, Turn
 SHEET_FROM = 100  # a list with more rows is sent as a file too
 MOST_ROWS = 20_000  # of one sheet
 
-_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "❌"}
+_MARKS = {Protection.PROTECTED: "✅", Protection.LATE: "⚠️", Protection.NEVER: "❌", Protection.EXEMPT: "⚪"}
 _NONE = "none"
 _KINDS = {
     VmKind.ALL: "VMs",

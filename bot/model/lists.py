@@ -29,6 +29,7 @@ class Protection(StrEnum):
     PROTECTED = "protected"  # its newest recovery point is younger than the RPO
     LATE = "late"  # it is older
     NEVER = "never"  # there is none
+    EXEMPT = "exempt"  # its SLA says that it needs none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +63,12 @@ class Tally:
     protected: int = 0
     late: int = 0
     never: int = 0
+    exempt: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.protected + self.late + self.never
+        return self.protected + self.late + self.never + self.exempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
