@@ -35,6 +35,7 @@ from bot.reads import Reads
 from bot.rebuilding import Rebuilt, rebuild
 from bot.retry import retrying
 from bot.runner import TransferSettingsFor
+from bot.sla_settings import slas_of
 from bot.slots import Slots
 from bot.sockets import keep_sockets
 from bot.store import Database
@@ -102,6 +103,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
             transfer_settings=sending(settings),
             hold=settings.protection.hold,
             prices=prices_of(settings),
+            slas=slas_of(settings.sla, settings.groups, rpo=settings.protection.rpo, drill_every=settings.drills.every),
         ),
         version=VERSION,
         policy=policy_of(settings.policy),

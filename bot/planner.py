@@ -2,18 +2,18 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bot import estimated, relatives, resting
+from bot import estimated, immutable, relatives, resting
 from bot.actions.points import holdings
 from bot.codec import encode
 from bot.drill_planning import plan_drill
 from bot.errors import AmbiguousName, CloudyError, NotFound, PermanentError, RemoteError, RequesterError
 from bot.estimate import Sizes
 from bot.estimating import foresee
-from bot.model import Estimate, Failure, Headroom, Json, State, Transaction, Vm
+from bot.model import Estimate, Failure, Headroom, Json, ObjectLock, Slas, State, Transaction, Vm
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
 from bot.restoration import Restorations
@@ -75,8 +75,10 @@ class Planner:
         workflow: Callable[[str], Json],
         pause: Callable[[float], None],
         prices: Prices | None = None,
+        slas: Slas | None = None,
     ) -> None:
-        """workflow: name -> frozen workflow; prices: of storage, None: none is told."""
+        """workflow: name -> frozen workflow; prices: of storage, None: none is told; slas: what is promised for VMs."""
+        self._slas = slas or Slas()
         self._prices = prices or Prices({})
         self._db = db
         self._systems = systems
@@ -201,6 +203,9 @@ class Planner:
         """
         vm = self._find(transaction.vm)
         room = self._room(vm)
+        lock = immutable.lock_of(vm, self._slas, transaction.created_at)
+        if lock:
+            self._check_lockable(transaction.targets, lock)
         with self._db.read() as unit:
             bases = relatives.bases(unit, vm.uuid, transaction.targets)
             others = relatives.others(unit, vm, [name for name in transaction.targets if name not in bases])
@@ -216,15 +221,20 @@ class Planner:
             "bases": bases,
             "estimate": encode(foreseen),
         } | ({"others": others} if others else {})
+        locked: Json = {immutable.KEY: encode(lock)} if lock else {}
         return Planned(
             vm=vm.name,
             vm_uuid=vm.uuid,
             vmstore=vm.vmstore,
             frozen=self._workflow(transaction.workflow),
-            facts=facts,
-            decided=_protection(transaction, vm) | {"addresses": self._addresses(transaction)},
+            facts=facts | locked,
+            decided=_protection(transaction, vm, lock) | {"addresses": self._addresses(transaction)},
             estimates=self._estimates(transaction, vm, facts, foreseen),
         )
+
+    def _check_lockable(self, targets: Sequence[str], lock: ObjectLock) -> None:
+        for name in targets:
+            immutable.check(retrying(self._systems.target(name).locking(lock), self._pause, PATIENCE), lock)
 
     def _foreseen(
         self, transaction: Transaction, vm: Vm, bases: Mapping[str, object], others: Mapping[str, object]
@@ -352,8 +362,9 @@ def _log_out(client: VMstore, store: str) -> None:
         log.warning("log-out failed; the session will expire", extra={"system": store, "error": error.message})
 
 
-def _protection(transaction: Transaction, vm: Vm) -> Json:
-    return {
+def _protection(transaction: Transaction, vm: Vm, lock: ObjectLock | None) -> Json:
+    locked = {"locked": str(lock)} if lock else {}
+    return locked | {
         "operation": "protect",
         "vm": vm.name,
         "vm_uuid": vm.uuid,

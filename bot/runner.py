@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot import ending, holding, narrator, resting
+from bot import ending, holding, immutable, narrator, resting
 from bot.actions import ACTIONS, Context
 from bot.errors import CloudyError, ConfigError, MissingError, Paused, PermanentError, Stopped, TransientError
 from bot.failures import failure_of
@@ -252,7 +252,8 @@ class Runner:
                 system=name,
                 operation="open target",
             )
-        return store
+        lock = immutable.planned(transaction)
+        return store.locking(lock) if lock else store
 
     def _hypervisor(self, vmstore: str, guard: Guard) -> Hypervisor | None:
         found = self._systems.hypervisor_of(vmstore)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bot import estimated, keeping
+from bot import estimated, immutable, keeping
 from bot.losses import said
 from bot.model import Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
@@ -69,7 +69,8 @@ def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -
     foreseen = None if transaction.state.is_final else estimated.of(transaction)
     if foreseen and (said := estimated.line(foreseen)):
         facts.append(["Estimate", said])
-    wishes = [["Keep for", keeping.said(transaction.keep_for)], ["Note", transaction.note]]
+    lock = immutable.said(transaction.plan)
+    wishes = [["Locked", lock], ["Keep for", keeping.said(transaction.keep_for)], ["Note", transaction.note]]
     facts += [wish for wish in wishes if wish[1]]
     facts += [["Mind", warning] for warning in transaction.plan.get("warnings", [])]
     return {

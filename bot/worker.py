@@ -14,7 +14,7 @@ from bot.engine import Engine
 from bot.givingback import GivingBack, share_pools
 from bot.inventory import Refresher
 from bot.janitor import Janitor
-from bot.model import Json
+from bot.model import Json, Slas
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Clock, Systems
@@ -47,6 +47,7 @@ class Limits:
     transfer_settings: TransferSettingsFor
     hold: timedelta = timedelta()  # how long what a failed transaction made is kept for a Retry
     prices: Prices = field(default_factory=lambda: Prices({}))
+    slas: Slas = field(default_factory=Slas)  # what is promised for VMs
 
 
 class Worker:
@@ -74,7 +75,7 @@ class Worker:
             hold=limits.hold,
         )
         self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
-        planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices)
+        planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices, limits.slas)
         self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)

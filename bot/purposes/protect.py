@@ -1,6 +1,7 @@
 """Protect: a recovery point of a VM in every target."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from bot import estimated, keeping
 from bot.losses import said
@@ -71,6 +72,14 @@ def _is_described(name: str, disks: Mapping[str, object]) -> bool:
     return any(other.startswith(f"{stem}-") for other in disks)
 
 
+def _locked(points: Sequence[Json]) -> str:
+    """As the targets themselves said when they were asked."""
+    until = {
+        point["target"]: datetime.fromisoformat(point["locked_until"]) for point in points if point.get("locked_until")
+    }
+    return ", ".join(f"{target}: {at:%Y-%m-%d %H:%M} UTC" for target, at in until.items())
+
+
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     points = outputs_of(steps, "verify").get("points", [])
     opened = outputs_of(steps, "open")
@@ -89,6 +98,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Costs", estimated.costs(transaction)],
         ["Verified by", _NOTES["verify"](step_of(steps, "verify"))],
         ["Consistency", _consistency(step_of(steps, "snapshot"))],
+        ["Locked until", _locked(points)],
         ["Keep for", keeping.said(transaction.keep_for)],
         ["Kept", "; ".join(outputs_of(steps, "cleanup").get("kept", []))],
         ["Cleaned up", "; ".join(removed(steps))],

@@ -11,7 +11,7 @@ from bot.dispatcher import Dispatcher
 from bot.engine import Standing
 from bot.engine import run_id as run_name
 from bot.errors import NotFound
-from bot.model import Actor, Json, Place, ProtectRequest, State, Transaction
+from bot.model import Actor, Json, Place, ProtectRequest, Slas, State, Transaction
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Hypervisor, ObjectStore, Share, VMstore
@@ -152,6 +152,7 @@ class House:
             policy=policy,
         )
         self.engine = MemoryEngine(self)
+        self.slas = Slas()
         self.hold = timedelta()  # how long a failure is held
         self.workflow: Callable[[str], Json] = shipped_workflow
 
@@ -202,7 +203,7 @@ class House:
         self._dispatcher().tick()
 
     def _dispatcher(self) -> Dispatcher:
-        planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep)
+        planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep, slas=self.slas)
         dispatcher = Dispatcher(self.db, planner, self.engine, self.clock, self.policy)  # type: ignore[arg-type]
         dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment]
         return dispatcher
