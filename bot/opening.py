@@ -6,8 +6,11 @@ from collections.abc import Callable
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.drill_settings import rules_of
+from bot.model import Slas
 from bot.policy_settings import policy_of
+from bot.schedule_settings import rules_of as schedule_rules_of
 from bot.service import Service
+from bot.sla_settings import slas_of
 from bot.store import Database, decode_audit_key, load_audit_key
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,11 @@ def _is_signed(settings: Settings) -> bool:
         db.close()
 
 
+def configured_slas(settings: Settings) -> Slas:
+    """What is promised for which VMs."""
+    return slas_of(settings.sla, settings.groups, rpo=settings.protection.rpo, drill_every=settings.drills.every)
+
+
 def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
     """The service over a database."""
     service = Service(
@@ -59,8 +67,11 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         vmstores=tuple(settings.vmstores),
         targets=tuple(settings.targets),
         policy=policy_of(settings.policy),
-        rpo=settings.protection.rpo,
         wake=wake,
     )
     service.drills.rules = service.restores.rules = rules_of(settings.drills)
+    service.questions.slas = configured_slas(settings)
+    service.schedules.accounts.firer.rules = schedule_rules_of(
+        settings.schedules, settings.groups, settings.slack.admin_channel
+    )
     return service

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bot import story
 from bot.model import Actor, Fared, Look, Page, Tally, Transaction, VmKind, VmLine
 from bot.proofs import standings
-from bot.store import Unit
+from bot.store import Unit, Yardstick
 
 ROWS = 10  # VMs on one page
 MOST_RUNNING = 10
@@ -57,28 +57,27 @@ class Shared:
     view: View
     tally: Tally
     page: Page[VmLine]
-    rpo: timedelta
+    rpo: timedelta | None  # None: each VM goes by its SLA
     vmstores: tuple[Fared, ...]
     targets: tuple[Fared, ...]
     last: tuple[Transaction, ...]
     kept: Mapping[str, Kept] = field(default_factory=dict)  # of the VMs on the page that have any, by uuid
 
 
-def shared(unit: Unit, view: View, systems: Systems, *, now: datetime, rpo: timedelta) -> Shared:
+def shared(unit: Unit, view: View, systems: Systems, *, by: Yardstick) -> Shared:
     """Read it; an offset behind the end of the list means its last page."""
-    late = {"late_before": now - rpo}
-    page = unit.lists.vms("", view.kind, offset=view.offset, limit=ROWS, **late)
+    page = unit.lists.vms("", view.kind, by=by, offset=view.offset, limit=ROWS)
     if not page.rows and view.offset:
         view = replace(view, offset=max(0, (page.total - 1) // ROWS * ROWS))
-        page = unit.lists.vms("", view.kind, offset=view.offset, limit=ROWS, **late)
+        page = unit.lists.vms("", view.kind, by=by, offset=view.offset, limit=ROWS)
     lately = {fared.name: fared for fared in unit.health.lately()}
     looks = {look.vmstore: look for look in unit.inventory.looks()}
     ended = [one.id for one in unit.transactions.outline(MOST_LAST * 4) if one.state.is_final][:MOST_LAST]
     return Shared(
         view=view,
-        tally=unit.lists.tally(**late),
+        tally=unit.lists.tally(by=by),
         page=page,
-        rpo=rpo,
+        rpo=None if by.slas.listed else by.slas.last.rpo,
         vmstores=tuple(_with_look(lately.get(name, Fared(name=name)), looks.get(name)) for name in systems.vmstores),
         targets=tuple(lately.get(name, Fared(name=name)) for name in systems.targets),
         last=tuple(map(unit.transactions.get, ended)),

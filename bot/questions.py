@@ -6,9 +6,24 @@ Each answer is one look at the local database, a page at a time; no other system
 from datetime import datetime, timedelta
 
 from bot.errors import NotFound, UsageError
-from bot.model import AuditRow, DayMoved, Look, Page, PointsOf, SeenVm, Subject, Tally, VmKind, VmLine
+from bot.model import (
+    AuditRow,
+    DayMoved,
+    Look,
+    Page,
+    PointsOf,
+    SeenVm,
+    Sla,
+    Slas,
+    SlaTally,
+    Subject,
+    Tally,
+    VmKind,
+    VmLine,
+)
+from bot.model.sla import DEFAULT
 from bot.ports import Clock
-from bot.store import Database, Unit
+from bot.store import Database, Unit, Yardstick
 
 RPO = timedelta(hours=24)
 PAGE = 20
@@ -17,11 +32,11 @@ PAGE = 20
 class Questions:
     """Changes nothing."""
 
-    def __init__(self, db: Database, clock: Clock, *, rpo: timedelta = RPO) -> None:
-        """rpo: how old the newest recovery point of a VM may be."""
+    def __init__(self, db: Database, clock: Clock, *, slas: Slas | None = None, rpo: timedelta = RPO) -> None:
+        """slas: what is promised for which VMs; None: for all that the newest recovery point is no older than rpo."""
         self._db = db
         self._clock = clock
-        self.rpo = rpo
+        self.slas = slas or Slas(last=Sla(name=DEFAULT, rpo=rpo))
 
     def vms(self, pattern: str = "", kind: VmKind = VmKind.ALL, *, offset: int = 0, limit: int = PAGE) -> Page[VmLine]:
         """Live VMs by name, the late ones by lateness, the big ones by size.
@@ -29,8 +44,7 @@ class Questions:
         pattern: with * and ? for the whole name (or VMstore/name), else a part of it, in any case.
         """
         with self._db.read() as unit:
-            late_before = self._clock.now() - self.rpo
-            return unit.lists.vms(pattern, kind, late_before=late_before, offset=offset, limit=limit)
+            return unit.lists.vms(pattern, kind, by=self.yardstick(), offset=offset, limit=limit)
 
     def moved_by_day(self, days: int, vm_uuid: str = "") -> tuple[DayMoved, ...]:
         """What was moved on each of the last days, those without anything left out; of one VM, or of all."""
@@ -41,7 +55,21 @@ class Questions:
     def tally(self) -> Tally:
         """How many live VMs stand how."""
         with self._db.read() as unit:
-            return unit.lists.tally(late_before=self._clock.now() - self.rpo)
+            return unit.lists.tally(by=self.yardstick())
+
+    def tallies(self) -> tuple[SlaTally, ...]:
+        """The same by SLA, the last resort at the end."""
+        with self._db.read() as unit:
+            return unit.lists.tallies(by=self.yardstick())
+
+    @property
+    def rpo(self) -> timedelta | None:
+        """The one of all VMs; None: each goes by its SLA."""
+        return None if self.slas.listed else self.slas.last.rpo
+
+    def yardstick(self) -> Yardstick:
+        """What counts as late now."""
+        return Yardstick(self.slas, self._clock.now())
 
     def search(self, text: str, limit: int = 100) -> tuple[SeenVm, ...]:
         """Live VMs for a person who is typing: the same name first, then beginnings, then parts."""

@@ -7,14 +7,15 @@ import re
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 
 from bot import asking, keeping, narrator, overview, suggestions
+from bot.accounting import Accounts
 from bot.again import Again, wanted
 from bot.approvals import Approvals
 from bot.drills import Drills
 from bot.errors import NotAllowed, NotFound, RequesterError
+from bot.firing import Firer
 from bot.handouts import Handouts
 from bot.ids import transaction_id
 from bot.model import (
@@ -30,15 +31,18 @@ from bot.model import (
     StoredFile,
     Transaction,
 )
+from bot.moments import ScheduleRules
 from bot.opinions import Opinion, Question, opinions
 from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
-from bot.questions import RPO, Questions
+from bot.questions import Questions
 from bot.recorder import WAIT_S, Recorder
 from bot.recoverable import Recoverable
 from bot.restores import Restores
 from bot.rights import Rights, about_transaction, stop_of
+from bot.schedules import Schedules
+from bot.startable import startables
 from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
@@ -61,7 +65,6 @@ class Service(Recorder):
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
         policy: Policy | None = None,
-        rpo: timedelta = RPO,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """policy: None: the default one; wake: called after something was recorded that a dispatcher in this process
@@ -79,9 +82,11 @@ class Service(Recorder):
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
         self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
+        accounts = Accounts(Firer(self._rights, startables(self.drills), ScheduleRules()))
+        self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
         upkeep = Upkeep(db, clock, self._rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
-        self.questions = Questions(db, clock, rpo=rpo)
+        self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
 
     @property
@@ -331,7 +336,7 @@ class Service(Recorder):
         """What a start page tells everybody who looks at this part of the list of VMs."""
         systems = overview.Systems(vmstores=self._vmstores, targets=self._targets)
         with self._db.read() as unit:
-            return overview.shared(unit, view, systems, now=self._clock.now(), rpo=self.questions.rpo)
+            return overview.shared(unit, view, systems, by=self.questions.yardstick())
 
     def running(self, actor: Actor) -> tuple[overview.Running, ...]:
         """The actor's transactions that have not ended, oldest first."""

@@ -6,7 +6,7 @@ At most 100 blocks (Slack's reference of views); the parts are bounded, so that 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot import durations
 from bot.model import Fared, Json, Protection, VmKind, VmLine
@@ -116,9 +116,10 @@ def _vms(home: Home) -> Iterator[Json]:
     shared, tally = home.shared, home.shared.tally
     yield _heading(f"{tally.total} VMs")
     counts = (
-        f"{_MARKS[Protection.PROTECTED]} {tally.protected} protected within {durations.said(shared.rpo)}",
+        f"{_MARKS[Protection.PROTECTED]} {tally.protected} protected within {_rpo(shared.rpo)}",
         f"{_MARKS[Protection.LATE]} {tally.late} late",
         f"{_MARKS[Protection.NEVER]} {tally.never} never protected",
+        *([f"{_MARKS[Protection.EXEMPT]} {tally.exempt} exempt"] if tally.exempt else []),
     )
     yield {"type": "section", "fields": [plain(count) for count in counts]}
     yield {"type": "actions", "elements": [_filter(shared.view), *_turns(shared)]}
@@ -127,6 +128,10 @@ def _vms(home: Home) -> Iterator[Json]:
         yield _lines([])
     if shared.page.total:
         yield _context(f"{shared.page.offset + 1} to {shared.page.end} of {shared.page.total}")
+
+
+def _rpo(rpo: timedelta | None) -> str:
+    return durations.said(rpo) if rpo else "the RPO of their SLA"
 
 
 def _filter(view: View) -> Json:

@@ -77,10 +77,11 @@ def _vm_row(line: VmLine, now: datetime) -> tuple[str, ...]:
 
 
 def _standing(questions: Questions) -> str:
-    tally = questions.tally()
+    tally, rpo = questions.tally(), questions.rpo
+    exempt = f", {tally.exempt:,} exempt" if tally.exempt else ""
     return (
         f"All {tally.total:,} VMs: {tally.protected:,} protected, {tally.late:,} late (older than"
-        f" {durations.said(questions.rpo)}), {tally.never:,} without a recovery point."
+        f" {durations.said(rpo) if rpo else 'the RPO of their SLA'}), {tally.never:,} without a recovery point{exempt}."
     )
 
 

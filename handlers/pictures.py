@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot import durations
-from bot.model import DayMoved, VmKind, VmLine
+from bot.model import DayMoved, Protection, VmKind, VmLine
 from bot.questions import Questions
 from bot.words import size_text
 from handlers import asked
@@ -98,9 +98,14 @@ def _age_table(questions: Questions, now: datetime) -> Table:
     return Table(
         kind="chart",
         title=f"Age of the newest recovery point by VM, the oldest {len(lines)}",
-        columns=("VM", "VMstore", "Age", f"Times the RPO ({durations.said(rpo)})"),
+        columns=("VM", "VMstore", "Age", f"Times the RPO ({durations.said(rpo)})" if rpo else "Times its RPO"),
         rows=tuple(
-            (line.vm.name, line.vm.vmstore, f"{_age_h(line, now):.1f} h", f"{_age_h(line, now) / (rpo / _HOUR):.1f}")
+            (
+                line.vm.name,
+                line.vm.vmstore,
+                f"{_age_h(line, now):.1f} h",
+                f"{_age_h(line, now) / (line.rpo / _HOUR):.1f}",
+            )
             for line in lines
         ),
         right=frozenset({2, 3}),
@@ -110,15 +115,16 @@ def _age_table(questions: Questions, now: datetime) -> Table:
 
 
 def _age_chart(questions: Questions, now: datetime) -> Chart:
-    lines = _oldest(questions)
-    late = sum(now - line.newest > questions.rpo for line in lines if line.newest)
+    lines, rpo = _oldest(questions), questions.rpo
+    late = sum(line.protection is Protection.LATE for line in lines)
+    limit = rpo or max((line.rpo for line in lines), default=questions.slas.last.rpo)
     return Chart(
         title="Age of the newest recovery point",
         unit="hours",
         names=tuple(line.vm.name for line in lines),
         series=(Series(label="age", values=tuple(_age_h(line, now) for line in lines)),),
-        limit=questions.rpo / _HOUR,
-        limit_label=f"RPO {durations.said(questions.rpo)}",
+        limit=limit / _HOUR,
+        limit_label=f"{'RPO' if rpo else 'longest RPO'} {durations.said(limit)}",
         is_lying=True,
         alt=f"Bars by VM: of the {len(lines)} with the oldest recovery points {late} are older than the RPO.",
     )

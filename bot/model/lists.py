@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,8 @@ class VmLine:
     protection: Protection
     newest: datetime | None = None  # its newest recovery point
     targets: tuple[str, ...] = ()  # all targets that have a recovery point of it
+    sla: str = ""  # name of its SLA
+    rpo: timedelta = timedelta(hours=24)  # of that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,14 @@ class Tally:
     def total(self) -> int:
         """All of them."""
         return self.protected + self.late + self.never + self.exempt
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            protected=self.protected + other.protected,
+            late=self.late + other.late,
+            never=self.never + other.never,
+            exempt=self.exempt + other.exempt,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,24 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlmodel import Session, col, func, select
 
-from bot.model import AuditRow, DayMoved, Page, Protection, RecoveryPoint, Subject, Tally, VmKind, VmLine
+from bot.model import (
+    AuditRow,
+    DayMoved,
+    Page,
+    Protection,
+    RecoveryPoint,
+    SlaTally,
+    Subject,
+    Tally,
+    VmKind,
+    VmLine,
+)
 from bot.store.audit import audit_row
 from bot.store.inventory import seen_vm
 from bot.store.matching import PATH, like
 from bot.store.points import point_of
 from bot.store.rows import AuditLink, InventoryRow, PointRow, TransactionRow
-
-_NEWEST = (
-    select(func.max(PointRow.taken_at))
-    .where(PointRow.vm_uuid == InventoryRow.vm_uuid)
-    .correlate(InventoryRow)
-    .scalar_subquery()
-)
+from bot.store.yardstick import NEWEST, Yardstick
 
 
 class Lists:
@@ -29,45 +34,54 @@ class Lists:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def vms(self, pattern: str, kind: VmKind, *, late_before: datetime, offset: int, limit: int) -> Page[VmLine]:
+    def vms(self, pattern: str, kind: VmKind, *, by: Yardstick, offset: int, limit: int) -> Page[VmLine]:
         """Give live VMs whose name, VMstore/name or uuid fits; by name, the late ones by lateness, the big by size.
 
-        pattern: with * and ? for the whole name, else a part of it. late_before: what an older newest point means.
+        pattern: with * and ? for the whole name, else a part of it.
         """
-        where = _fits(pattern, kind, late_before)
+        where = [*_called(pattern), *by.kind(kind)]
         total = self._session.execute(select(func.count()).select_from(InventoryRow).where(*where)).scalar_one()
         order: list[ColumnElement[Any]] = []
         if kind is VmKind.BIG:
             order = [col(InventoryRow.used_bytes).desc()]
         elif kind is VmKind.LATE:
-            order = [_NEWEST]
+            order = [by.promised]
         rows = self._session.execute(
-            select(InventoryRow, _NEWEST)
+            select(InventoryRow, NEWEST, by.state, by.number)
             .where(*where)
             .order_by(*order, col(InventoryRow.folded), col(InventoryRow.vmstore), col(InventoryRow.vm_uuid))
             .offset(offset)
             .limit(limit)
         ).all()
-        targets = self._targets([row.vm_uuid for row, _ in rows])
+        targets = self._targets([row.vm_uuid for row, *_ in rows])
         lines = (
             VmLine(
                 vm=seen_vm(row),
                 newest=newest,
-                protection=_protection(newest, late_before),
+                protection=Protection(state),
                 targets=targets.get(row.vm_uuid, ()),
+                sla=by.slas.all[number].name,
+                rpo=by.slas.all[number].rpo,
             )
-            for row, newest in rows
+            for row, newest, state, number in rows
         )
         return Page(rows=tuple(lines), total=total, offset=offset)
 
-    def tally(self, *, late_before: datetime) -> Tally:
+    def tally(self, *, by: Yardstick) -> Tally:
         """Count the live VMs by how they stand."""
-        live = col(InventoryRow.gone_at).is_(None)
-        count = select(func.count()).select_from(InventoryRow).where(live)
-        every = self._session.execute(count).scalar_one()
-        never = self._session.execute(count.where(_NEWEST.is_(None))).scalar_one()
-        late = self._session.execute(count.where(late_before > _NEWEST)).scalar_one()
-        return Tally(protected=every - never - late, late=late, never=never)
+        return sum((each.tally for each in self.tallies(by=by)), Tally())
+
+    def tallies(self, *, by: Yardstick) -> tuple[SlaTally, ...]:
+        """Count them by SLA, in the order of the SLAs."""
+        one = select(by.number.label("sla"), by.state.label("state")).where(col(InventoryRow.gone_at).is_(None))
+        each = one.subquery()
+        rows = self._session.execute(
+            select(each.c.sla, each.c.state, func.count()).group_by(each.c.sla, each.c.state)
+        ).all()
+        return tuple(
+            SlaTally(sla=sla, tally=Tally(**{state: count for number, state, count in rows if number == place}))
+            for place, sla in enumerate(by.slas.all)
+        )
 
     def points(self, uuids: Collection[str], *, offset: int, limit: int) -> Page[RecoveryPoint]:
         """Give the recovery points of these VMs, newest first."""
@@ -135,17 +149,12 @@ class Lists:
         return {uuid: tuple(row[1] for row in some) for uuid, some in groupby(rows, key=lambda row: row[0])}
 
 
-def _fits(pattern: str, kind: VmKind, late_before: datetime) -> list[ColumnElement[bool]]:
+def _called(pattern: str) -> list[ColumnElement[bool]]:
+    """Live, and of such a name."""
     where: list[ColumnElement[bool]] = [col(InventoryRow.gone_at).is_(None)]
     if pattern:
         named = PATH if "/" in pattern else col(InventoryRow.folded)
         where.append(or_(named.like(_like(pattern.casefold()), escape="\\"), col(InventoryRow.vm_uuid) == pattern))
-    if kind is VmKind.UNPROTECTED:
-        where.append(_NEWEST.is_(None))
-    if kind is VmKind.PROTECTED:
-        where.append(late_before <= _NEWEST)
-    if kind is VmKind.LATE:
-        where.append(late_before > _NEWEST)
     return where
 
 
@@ -167,9 +176,3 @@ def _about(subject: Subject, names: Collection[str]) -> list[ColumnElement[bool]
 def _of_vms(names: Collection[str]) -> ColumnElement[bool]:
     by_uuid = and_(col(TransactionRow.vm_uuid).in_(names), col(TransactionRow.vm_uuid) != "")
     return or_(col(TransactionRow.vm).in_(names), by_uuid)
-
-
-def _protection(newest: datetime | None, late_before: datetime) -> Protection:
-    if newest is None:
-        return Protection.NEVER
-    return Protection.LATE if newest < late_before else Protection.PROTECTED
