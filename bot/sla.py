@@ -109,9 +109,15 @@ def _in_target(
         due=due,
         late_by=now - due if due and due < now else None,
         is_late=bool(facts.newest) and (due is None or due < now),
-        failed=_failed(runs, newest),
+        failed=_failed(runs, newest) if target else max(_failed_each(facts), default=0),
         ready_by=_ready_by(runs, target, now, fires, takes or timedelta()),
     )
+
+
+def _failed_each(facts: VmFacts) -> Iterator[int]:
+    """By each target that runs went to: that one works does not help who counts on the other."""
+    for target in sorted({target for run in facts.runs for target in run.targets}):
+        yield _failed([run for run in facts.runs if target in run.targets], facts.newest.get(target))
 
 
 def _failed(runs: Iterable[RunOfVm], newest: datetime | None) -> int:

@@ -24,6 +24,7 @@ from bot.store.retentions import Holds, Retentions
 from bot.store.samples import Samples
 from bot.store.schedules import Fires, Schedules
 from bot.store.settings import Settings
+from bot.store.standings import Standings
 from bot.store.steps import Steps
 from bot.store.transactions import Transactions
 
@@ -50,6 +51,7 @@ class Unit:
         self.health = Health(session)
         self.handouts = Handouts(session, clock)
         self.lists = Lists(session)
+        self.standings = Standings(session)
         self.counts = Counts(session)
         self.concerns = Concerns(session)
         self.measures = Measures(session)

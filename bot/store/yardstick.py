@@ -96,16 +96,14 @@ class Yardstick:
         return case(*whens, else_=column(values[-1]))
 
 
+def newest_in(target: str) -> ColumnElement[Any]:
+    """When the VM's newest recovery point in one target was taken."""
+    newest = select(PointRow.taken_at).where(PointRow.vm_uuid == InventoryRow.vm_uuid, PointRow.target == target)
+    return newest.order_by(col(PointRow.taken_at).desc()).limit(1).correlate(InventoryRow).scalar_subquery()
+
+
 def _oldest_in(targets: tuple[str, ...]) -> ColumnElement[Any]:
-    newest = [
-        select(PointRow.taken_at)
-        .where(PointRow.vm_uuid == InventoryRow.vm_uuid, PointRow.target == target)
-        .order_by(col(PointRow.taken_at).desc())
-        .limit(1)
-        .correlate(InventoryRow)
-        .scalar_subquery()
-        for target in targets
-    ]
+    newest = [newest_in(target) for target in targets]
     if not newest:
         return NEWEST
     # SQLite's min() of several values is NULL if one of them is (sqlite.org/lang_corefunc.html#min_scalar).
