@@ -44,6 +44,28 @@ def first(words: Iterable[str], groups: Mapping[str, Sequence[str]], vm: SeenVm)
     return next((found for found in spread(words, groups) if fits(found[0], vm)), None)
 
 
+class Directory:
+    """Many VMs, of which many words are to be looked up: a whole name is found at once."""
+
+    def __init__(self, vms: Sequence[SeenVm]) -> None:
+        self._vms = vms
+        self._known: dict[str, list[int]] = {}
+        for place, vm in enumerate(vms):
+            name = vm.name.casefold()
+            for key in {f"n{name}" if "/" not in name else "", f"n{vm.vmstore.lower()}/{name}", f"u{vm.uuid}"}:
+                self._known.setdefault(key, []).append(place)
+
+    def chosen(self, words: Iterable[str], groups: Mapping[str, Sequence[str]]) -> tuple[SeenVm, ...]:
+        """The same as the function of this name, of these VMs."""
+        found: set[int] = set()
+        for pattern, _ in spread(words, groups):
+            if is_pattern(pattern):
+                found.update(place for place, vm in enumerate(self._vms) if place not in found and fits(pattern, vm))
+            else:
+                found.update(self._known.get(f"n{pattern.casefold()}", ()), self._known.get(f"u{pattern}", ()))
+        return tuple(self._vms[place] for place in sorted(found))
+
+
 def chosen(vms: Iterable[SeenVm], words: Iterable[str], groups: Mapping[str, Sequence[str]]) -> tuple[SeenVm, ...]:
     """Those of the VMs that are meant, in their order. NotFound: an unknown group."""
     patterns = tuple(dict.fromkeys(pattern for pattern, _ in spread(words, groups)))

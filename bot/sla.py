@@ -31,7 +31,7 @@ USUAL_FROM = 5  # runs, before anything is called usual
 
 _ENDED_WELL = (State.SUCCEEDED, State.PARTIAL)
 _COUNTED = (State.SUCCEEDED, State.PARTIAL, State.FAILED, State.REFUSED)
-_UNDER_WAY = (State.QUEUED, State.RUNNING)
+_UNDER_WAY = (State.PLANNING, State.QUEUED, State.RUNNING)
 
 
 def fit(slas: Slas, vm: SeenVm) -> Fit:
@@ -137,7 +137,8 @@ def _ready_by(
     runs: Iterable[RunOfVm], target: str, now: datetime, fires: Sequence[NextFire], takes: timedelta
 ) -> datetime | None:
     """When the next run to it will have ended, if it takes as long as usual."""
-    under_way = [max(now, (run.started_at or now) + takes) for run in runs if run.state in _UNDER_WAY]
+    begun = [run.started_at or max(now, run.not_before or now) for run in runs if run.state in _UNDER_WAY]
+    under_way = [max(now, at + takes) for at in begun]
     coming = [max(now, fire.at) + takes for fire in fires if not target or not fire.targets or target in fire.targets]
     return min((*under_way, *coming), default=None)
 

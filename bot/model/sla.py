@@ -98,6 +98,7 @@ class RunOfVm:
     targets: tuple[str, ...]
     started_at: datetime | None = None
     ended_at: datetime | None = None  # None: it is not over
+    not_before: datetime | None = None  # its moment, while it waits for one
     sent: int = 0  # bytes
 
 

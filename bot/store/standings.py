@@ -112,6 +112,7 @@ _COLUMNS: tuple[Any, ...] = (
     col(TransactionRow.targets),
     col(TransactionRow.started_at),
     col(TransactionRow.ended_at),
+    col(TransactionRow.not_before),
     col(TransactionRow.bytes)["sent"].as_integer().label("sent"),
     col(TransactionRow.failure)["kind"].as_string().label("kind"),
 )
@@ -140,5 +141,6 @@ def _run(row: Any) -> RunOfVm:
         targets=tuple(row.targets),
         started_at=row.started_at,
         ended_at=row.ended_at,
+        not_before=row.not_before,
         sent=row.sent or 0,
     )

@@ -63,6 +63,14 @@ def test_the_database_means_the_same_vms(db: Database, patterns: list[str], here
         assert set(unit.inventory.meant(patterns)) == set(groups.chosen(live, patterns, {}))
 
 
+@given(st.lists(PATTERNS | NAMES, max_size=4), st.lists(st.tuples(NAMES, VMSTORES), max_size=6))
+def test_a_directory_finds_the_same_vms(words: list[str], named: list[tuple[str, str]]) -> None:
+    vms = [vm(name, vmstore, str(i)) for i, (name, vmstore) in enumerate(named)]
+    known = {"g": ("a*", "B")}
+    for asked in (words, [*words, "@g"]):
+        assert groups.Directory(vms).chosen(asked, known) == groups.chosen(vms, asked, known)
+
+
 def test_a_uuid_means_that_vm_and_is_written_exactly() -> None:
     assert groups.fits("0aB", vm("web", uuid="0aB"))
     assert not groups.fits("0ab", vm("web", uuid="0aB"))
