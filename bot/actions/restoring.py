@@ -296,24 +296,23 @@ def remove_folder(context: Context, resource: Resource) -> bool:
         if not placed or not share.exists(placed):
             return True
         check_ours(share, placed, resource, _REMOVE)
-        _check_unused(context, resource.system, placed)
+        _check_unused(context, resource.system, placed, placed)
         _rename(share, placed, resource.name)
     else:
-        session, name = context.session(resource.system), resource.name
-        check_unused(session, resource.system, name, _REMOVE, gone=drill_name(context.id))
+        _check_unused(context, resource.system, resource.name, drill_name(context.id))
     if placed:  # it has its first name again
         context.ledger.describe(resource.kind, resource.system, resource.name, placed="")
     share.remove_tree(resource.name)
     return True
 
 
-def _check_unused(context: Context, vmstore: str, name: str) -> None:
+def _check_unused(context: Context, vmstore: str, folder: str, name: str) -> None:
     """PermanentError: a VM of that name or in that folder lives; not this restore's, whose registration went first.
 
     A VMstore may list that one for a while, or for its files alone: who says whether it lives is the hypervisor.
     """
     host = context.hypervisor(vmstore)
-    check_unused(context.session(vmstore), vmstore, name, _REMOVE, gone=name if host is not None else "")
+    check_unused(context.session(vmstore), vmstore, folder, _REMOVE, gone=name if host is not None else "")
     if host is not None and host.find(name):
         raise PermanentError(
             f"{host.name} has a VM called {name}, which Cloudy did not register: unregister it first.",

@@ -14,7 +14,7 @@ from bot.model import DrillRequest, Proof, ProofKind, RecoveryPoint, Registered,
 from bot.policy import Need, Operation, Policy, Rule
 from bot.rota import Rules
 from tests.memory import Crash, CrashAt
-from tests.memory_hypervisor import Host
+from tests.memory_hypervisor import Host, Machine
 from tests.workflow.house import ALICE, OPS, VM01, House
 from tests.workflow.test_approvals import BOB, GRANTS, click
 from tests.workflow.test_restore import Template as RestoreTemplate
@@ -219,6 +219,29 @@ def test_only_the_drills_own_vm_may_still_be_listed_by_the_vmstore(
     assert ours(host) == []
     assert (left(house) == []) == is_ours
     assert ("a living VM has its files in" in str(done.left_behind)) != is_ours
+
+
+def test_a_vm_that_somebody_registered_from_the_drills_folder_under_the_drills_name_keeps_its_files(
+    tmp_path: Path,
+) -> None:
+    house, host = protected_with_host(tmp_path)
+    transaction = asked(house)
+    house.dispatch()
+    name = drill_name(transaction.id)
+
+    def register(call: str) -> None:
+        if call == "hypervisor.unregister done":
+            (shape,) = {machine.shape for machine in host.machines.values() if machine.told.name == "vm01"}
+            told = Registered(id="by-hand", name=name, label="", is_on=True)
+            host.machines["by-hand"] = Machine(told=told, shape=shape, identity="by-hand")
+
+    house.watch(register)
+    house.engine.run_all()
+    done = house.read(transaction.id)
+    assert done.state is State.PARTIAL
+    assert f"host has a VM called {name}, which Cloudy did not register" in str(done.left_behind)
+    assert [path for path in house.share.files if path.startswith(f".cloudy-{done.id}/")]
+    assert "by-hand" in host.machines
 
 
 def test_disks_that_the_guest_has_grown_go_all_the_same(tmp_path: Path) -> None:
