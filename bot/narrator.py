@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot import petitions, story
-from bot.model import Approval, Json, Message, State, Step, Transaction
+from bot.model import CLOUDY, Approval, Json, Message, State, Step, Transaction
 from bot.speed import Pace
 from bot.store import Unit
 
@@ -118,7 +118,7 @@ def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[s
 def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
     """Tell only the one who asked; where there is no thread yet."""
     place = transaction.place
-    if place.channel:
+    if place.channel and transaction.actor != CLOUDY:
         unit.outbox.put(
             Message(
                 key=f"{transaction.id}:notice",

@@ -17,6 +17,7 @@ from bot.model import Estimate, Failure, Headroom, Json, ObjectLock, Slas, State
 from bot.ports import Systems, VMstore
 from bot.prices import Prices
 from bot.restoration import Restorations
+from bot.retention_planning import RetentionPlans
 from bot.retry import Patience, retrying
 from bot.store import Database
 from bot.words import moved_text
@@ -93,6 +94,8 @@ class Planner:
             "delete": self._removal,
             "restore": self._return,
             "drill": self._return,
+            "expire": self._kept,
+            "retention": self._kept,
         }
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
@@ -191,6 +194,15 @@ class Planner:
             decided=found.decided,
             estimates=found.estimates,
         )
+
+    def _kept(self, transaction: Transaction) -> Planned:
+        """See bot/retention_planning.py."""
+        plans = RetentionPlans(self._db, self._slas, self._prices)
+        is_round = transaction.workflow == "expire"
+        found = plans.expiry(transaction) if is_round else plans.change(transaction)
+        addresses: Json = {"addresses": self._addresses(transaction)} if is_round else {}
+        frozen, decided = self._workflow(transaction.workflow), found.decided | addresses
+        return Planned(vm=found.vm, frozen=frozen, facts=found.facts, decided=decided, estimates=found.estimates)
 
     def _held(self, name: str, point: str) -> Json:
         return holdings(retrying(self._systems.target(name), self._pause, PATIENCE), point)

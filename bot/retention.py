@@ -57,6 +57,30 @@ def judge_all(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a change makes of recovery points. Those that neither keeps are in none of the first three."""
+
+    goes: tuple[Verdict, ...] = ()  # kept before, and not after
+    stays: tuple[Verdict, ...] = ()  # kept after; with its reasons then
+    spared: tuple[Verdict, ...] = ()  # of those: not kept before
+    due: tuple[Verdict, ...] = ()  # neither keeps them: they go in any case
+
+
+def compare(before: Iterable[Verdict], after: Iterable[Verdict]) -> Effect:
+    """Of the same recovery points, judged twice."""
+    kept = {_place(verdict.point) for verdict in before if verdict.is_kept}
+    stays, rest = list[Verdict](), list[Verdict]()
+    for verdict in after:
+        (stays if verdict.is_kept else rest).append(verdict)
+    return Effect(
+        goes=tuple(each for each in rest if _place(each.point) in kept),
+        stays=tuple(stays),
+        spared=tuple(each for each in stays if _place(each.point) not in kept),
+        due=tuple(each for each in rest if _place(each.point) not in kept),
+    )
+
+
 def _age(point: RecoveryPoint) -> tuple[datetime, str]:
     return point.taken_at, point.transaction_id
 

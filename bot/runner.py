@@ -19,7 +19,8 @@ from bot.failures import failure_of
 from bot.guard import Guard
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, DatabaseLedger
-from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
+from bot.keeper import DatabaseKeeper
+from bot.model import AuditEvent, Failure, Json, Slas, Step, StepState, Transaction
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
@@ -67,6 +68,7 @@ class Runner:
         self._sessions: dict[tuple[str, str], VMstore] = {}
         self._sessions_lock = threading.Lock()
         self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
+        self.slas = Slas()  # what is promised for VMs; the worker gives those that are configured
         self.draining = threading.Event()
         self.on_end: Callable[[], None] = lambda: None  # a run has ended and holds no memory any more
 
@@ -215,6 +217,7 @@ class Runner:
             target=partial(self._patient_target, transaction, guard, progress, long),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
+            keeper=DatabaseKeeper(db, self._clock, self.slas),
             journal=DatabaseJournal(db, self._clock, tid),
             index=DatabaseIndex(db, self._clock, tid),
             transfer_settings=lambda targets: self._transfer_settings(transaction.vmstore, targets),

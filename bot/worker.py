@@ -74,6 +74,7 @@ class Worker:
             transfer_settings=limits.transfer_settings,
             hold=limits.hold,
         )
+        self._runner.slas = limits.slas
         self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
         planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices, limits.slas)
         self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.actions import cleanup, drilling, files, hypervisor, instant, objects, originals, points, restoring, vmstore
+from bot.actions import (
+    cleanup,
+    drilling,
+    files,
+    hypervisor,
+    instant,
+    objects,
+    originals,
+    points,
+    restoring,
+    retention,
+    vmstore,
+)
 from bot.actions.context import Action, Context
 
 __all__ = ["ACTIONS", "Context", "Registered"]
@@ -151,6 +163,17 @@ ACTIONS: Mapping[str, Registered] = {
     ),
     "originals.record": Registered(
         originals.record, {"vmstore": "text", "point": "text", "target": "text", "snapshot": "text"}, {}
+    ),
+    "retention.apply": Registered(retention.apply, {}, {"changed": "number"}),
+    "retention.check": Registered(
+        retention.check,
+        {"points": "list", "targets": "list"},
+        {"going": "list", "passed": "record", "passed_over": "number"},
+    ),
+    "retention.expire": Registered(
+        retention.expire,
+        {"going": "list", "targets": "list"},
+        {"removed": "number", "passed": "record", "passed_over": "number", "failed": "record"},
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

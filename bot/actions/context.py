@@ -1,6 +1,6 @@
 """What a running action may use, and nothing else of the house."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -37,6 +37,25 @@ class Ledger(Protocol):
 
         Gives those of this transaction that stay.
         """
+
+
+class Keeper(Protocol):
+    """Retention as it is in force."""
+
+    def apply(self, transaction: Transaction) -> int:
+        """Do what it was approved for; gives how many VMs or holds it concerns. Repeating is safe.
+
+        MissingError: what it is about is not there any more.
+        """
+
+    def passed(self, points: Sequence[str], target: str, own: str) -> Mapping[str, str]:
+        """Of these recovery points those that stay by now, with the reason. own: the transaction that removes."""
+
+    def claim(self, point: str, target: str, own: str) -> str | None:
+        """Why it stays; "": it may go now; None: it is not there any more."""
+
+    def gone(self, point: str, target: str, own: str) -> None:
+        """Note that it is no recovery point any more, in the audit too. Repeating is safe."""
 
 
 class Catalogue(Protocol):
@@ -85,6 +104,7 @@ class Context:
     target: Callable[[str], ObjectStore]
     ledger: Ledger
     catalogue: Catalogue
+    keeper: Keeper
     journal: Journal
     transfer_settings: Callable[[Sequence[str]], TransferSettings]
     check: Callable[[], None]

@@ -6,7 +6,7 @@ A workflow that is not here is judged by what its steps came to and told in plai
 from collections.abc import Mapping
 
 from bot.model import Transaction
-from bot.purposes import delete, drill, plain, protect, restore, verify
+from bot.purposes import delete, drill, expire, plain, protect, restore, retention, verify
 from bot.purposes.purpose import Purpose
 
 __all__ = ["PURPOSES", "Purpose", "purpose_of"]
@@ -14,8 +14,10 @@ __all__ = ["PURPOSES", "Purpose", "purpose_of"]
 PURPOSES: Mapping[str, Purpose] = {
     "delete": delete.PURPOSE,
     "drill": drill.PURPOSE,
+    "expire": expire.PURPOSE,
     "protect": protect.PURPOSE,
     "restore": restore.PURPOSE,
+    "retention": retention.PURPOSE,
     "verify": verify.PURPOSE,
 }
 

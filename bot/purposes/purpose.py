@@ -33,6 +33,7 @@ class Purpose:
         None  # what its end says of a point
     )
     removes_a_point: bool = False  # its end tells from which targets that is gone
+    removes_points: bool = False  # its end tells how many of those that it was to remove are gone
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step
     moved: Callable[[Bytes], str] = moved_text

@@ -48,6 +48,11 @@ class Proofs:
         )
         return tuple(decode(Proof, row.body) for row in rows)
 
+    def suspected(self) -> tuple[Proof, ...]:
+        """Give all proofs of the recovery points that were ever found damaged, newest first."""
+        found = select(ProofRow.point).where(col(ProofRow.is_damaged)).distinct()
+        return self.of(tuple(self._session.exec(found)))
+
     def drilled(self, *, good: bool) -> dict[str, datetime]:
         """Give when each VM was drilled last, by uuid; good: when one of its recovery points was proven last."""
         kind = ProofRow.kind == ProofKind.DRILL.value

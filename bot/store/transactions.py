@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
 from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
@@ -16,7 +16,7 @@ from bot.store.rows import TransactionRow
 
 _SHORTEST_PART = 4  # characters of an id that may stand for it
 _MOST_CANDIDATES = 10
-_DELETES = "delete"  # the workflow that removes a recovery point
+_REMOVES = ("delete", "expire")  # the workflows that remove recovery points
 _DRILLS = "drill"
 _ACTIVE = tuple(state.value for state in State if not state.is_final)
 
@@ -97,27 +97,60 @@ class Transactions:
         """Give all that are not final, oldest first, as `outline` does."""
         return tuple(_outlined(row) for row in self._session.execute(_UNENDED))
 
-    def active(self) -> tuple[Transaction, ...]:
-        """Give all that are not final, oldest first."""
-        rows = self._session.exec(
-            select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE)).order_by(col(TransactionRow.number))
-        )
-        return tuple(_transaction(row) for row in rows)
+    def active(self, *, at: datetime | None = None) -> tuple[Transaction, ...]:
+        """Give all that are not final, oldest first; at: without those that wait for a moment later than that.
+
+        One that is to be stopped waits for none.
+        """
+        query = select(TransactionRow).where(col(TransactionRow.state).in_(_ACTIVE))
+        if at is not None:
+            moment = col(TransactionRow.not_before)
+            query = query.where(moment.is_(None) | (moment <= at) | (TransactionRow.stop_asked_by != ""))
+        return tuple(_transaction(row) for row in self._session.exec(query.order_by(col(TransactionRow.number))))
 
     def going(self) -> frozenset[str]:
-        """Give the recovery points that are about to be deleted."""
-        plans = self._session.exec(
-            select(TransactionRow.plan).where(
-                col(TransactionRow.state).in_(_ACTIVE), TransactionRow.workflow == _DELETES
+        """Give the recovery points that are about to be removed."""
+        asked = self._session.exec(
+            select(col(TransactionRow.plan)["request"]).where(
+                col(TransactionRow.state).in_(_ACTIVE), col(TransactionRow.workflow).in_(_REMOVES)
             )
         )
-        return frozenset(str(plan.get("request", {}).get("point", "")) for plan in plans)
+        found = [request or {} for request in asked]
+        one_by_one = {str(request.get("point", "")) for request in found}
+        return frozenset(one_by_one.union(*(map(str, request.get("points", ())) for request in found)))
 
     def drilled(self) -> dict[str, datetime]:
         """Give when a drill of each VM was asked for last, by uuid, whatever came of it."""
         uuid = col(TransactionRow.plan)["vm_uuid"].as_string()
         asked = select(uuid, func.max(TransactionRow.created_at)).where(TransactionRow.workflow == _DRILLS)
         return {str(of): at for of, at in self._session.execute(asked.group_by(uuid))}
+
+    def active_under(self, prefix: str) -> dict[str, str]:
+        """Give the ids of those that have not ended, by request key, whose request keys begin so."""
+        key = col(TransactionRow.request_key)
+        rows = self._session.execute(
+            select(TransactionRow.request_key, TransactionRow.id).where(
+                key >= prefix, key < f"{prefix}\uffff", col(TransactionRow.state).in_(_ACTIVE)
+            )
+        )
+        return {request_key: tx_id for request_key, tx_id in rows}
+
+    def asked_under(self, prefix: str) -> tuple[Transaction, ...]:
+        """Give those whose request keys begin so, oldest first."""
+        key = col(TransactionRow.request_key)
+        query = select(TransactionRow).where(key >= prefix, key < f"{prefix}\uffff")
+        return tuple(map(_transaction, self._session.exec(query.order_by(col(TransactionRow.number)))))
+
+    def states_under(self, prefix: str) -> dict[State, int]:
+        """Count those whose request keys begin so, by state."""
+        key = col(TransactionRow.request_key)
+        query = select(TransactionRow.state, func.count()).where(key >= prefix, key < f"{prefix}\uffff")
+        return {State(state): number for state, number in self._session.execute(query.group_by(TransactionRow.state))}
+
+    def hasten(self, begin: str, end: str) -> None:
+        """Let those whose request keys are between these wait for no moment any more."""
+        key = col(TransactionRow.request_key)
+        self._session.execute(update(TransactionRow).where(key >= begin, key < end).values(not_before=None))
 
     def update(self, tx_id: str, **changes: Any) -> Transaction:
         """Change fields that `Transaction` has, by their names there. MissingError."""
@@ -191,8 +224,9 @@ def _as_is(name: str) -> Callable[[Any], Json]:
     return lambda value: {name: value}
 
 
+_SAME = ("vm", "vm_uuid", "vmstore", "started_at", "ended_at", "consistency", "note", "not_before")
 _COLUMNS: Mapping[str, Callable[[Any], Json]] = {
-    **{name: _as_is(name) for name in ("vm", "vm_uuid", "vmstore", "started_at", "ended_at", "consistency", "note")},
+    **{name: _as_is(name) for name in _SAME},
     "state": lambda state: {"state": State(state).value},
     "frozen": lambda frozen: {"frozen": dict(frozen)},
     "plan": lambda plan: {"plan": dict(plan)},

@@ -177,7 +177,7 @@ class House:
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=1, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), tell_s=0)
 
-        return Runner(
+        runner = Runner(
             self.db,
             self.systems,
             self.clock,
@@ -186,6 +186,8 @@ class House:
             transfer_settings=settings,
             hold=self.hold,
         )
+        runner.slas = self.slas
+        return runner
 
     def ask(self, vm: str = "vm01", targets: Sequence[str] = ("s3",), key: str = "r1") -> Transaction:
         """Ask for a protection and plan it."""

@@ -1,0 +1,123 @@
+"""Retention as a running step sees it (port: bot.actions.context.Keeper)."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from bot import adopting, retained
+from bot.errors import MissingError
+from bot.insist import insist
+from bot.model import AuditEvent, Json, RecoveryPoint, Slas, Transaction, Verdict
+from bot.ports import Clock
+from bot.retention_text import parse, why
+from bot.store import Database, Unit
+
+T = TypeVar("T")
+_GONE = "it is not there any more"
+
+
+class DatabaseKeeper:
+    """Over the database; slas: as the configuration has them."""
+
+    def __init__(self, db: Database, clock: Clock, slas: Slas) -> None:
+        self._db = db
+        self._clock = clock
+        self._slas = slas
+
+    def apply(self, transaction: Transaction) -> int:
+        """See the port."""
+        request = transaction.request
+
+        def write(unit: Unit) -> int:
+            if "release" in request:
+                return self._release(unit, transaction)
+            sla = self._slas.named(str(request["sla"]))
+            if sla is None:
+                words = f"There is no SLA {request['sla']} any more."
+                raise MissingError(words, system="configuration", operation="apply a retention")
+            old = transaction.plan.get("effect", {}).get("decided", {}).get("old", ())
+            approved = adopting.Approved(transaction=transaction.id, old=frozenset(map(str, old)))
+            rules, now = parse(str(request["rules"])), self._clock.now()
+            return adopting.decide(unit, self._slas, sla, rules, transaction.actor, now, approved)
+
+        return self._write(write)
+
+    def _release(self, unit: Unit, transaction: Transaction) -> int:
+        hold = unit.holds.get(str(transaction.request["release"]))
+        if not unit.holds.release(hold.id, transaction.actor.name, self._clock.now()):
+            return 0
+        body: Json = {"event": "released", "hold": hold.id, "vm": hold.vm, "point": hold.point, "reason": hold.reason}
+        unit.audit.append(
+            AuditEvent(
+                key=f"hold:{hold.id}:released",
+                action="hold",
+                actor=transaction.actor,
+                transaction_id=transaction.id,
+                body=body,
+            )
+        )
+        return 1
+
+    def passed(self, points: Sequence[str], target: str, own: str) -> dict[str, str]:
+        """See the port."""
+
+        def read(unit: Unit) -> dict[str, str]:
+            known = retained.facts(unit, self._clock.now(), own=own)
+            judged = retained.verdicts(unit, unit.points.of_target(target), known)
+            by_id = {each.point.transaction_id: each for each in judged}
+            said = {point: _why(by_id.get(point)) for point in points}
+            return {point: words for point, words in said.items() if words}
+
+        with self._db.read() as unit:
+            return read(unit)
+
+    def claim(self, point: str, target: str, own: str) -> str | None:
+        """See the port."""
+        with self._db.read() as unit:
+            known = unit.points.get(point, target)
+            facts = retained.facts(unit, self._clock.now(), own=own)
+            return _why(retained.why_kept(unit, known, facts)) if known else None
+
+    def gone(self, point: str, target: str, own: str) -> None:
+        """See the port."""
+
+        def write(unit: Unit) -> None:
+            known = unit.points.get(point, target)
+            if known is None:
+                return
+            unit.points.forget(point, target)
+            unit.samples.forget(point, target)
+            event = AuditEvent(
+                key=f"{own}:{target}:{point}:expired",
+                action="expire",
+                actor=unit.transactions.get(own).actor,
+                transaction_id=own,
+                body=_told(known),
+            )
+            unit.audit.append(event)
+
+        self._write(write)
+
+    def _write(self, work: Callable[[Unit], T]) -> T:
+        def once() -> T:
+            with self._db.unit() as unit:
+                return work(unit)
+
+        return insist(once, self._clock)
+
+
+def _why(verdict: Verdict | None) -> str:
+    """Why it is not to be removed; "": it is."""
+    if verdict is None:
+        return _GONE
+    return ", ".join(why(keep) for keep in verdict.keeps)
+
+
+def _told(point: RecoveryPoint) -> Json:
+    return {
+        "point": point.transaction_id,
+        "target": point.target,
+        "vm": point.vm_name,
+        "vm_uuid": point.vm_uuid,
+        "bytes": point.size,
+        "taken_at": point.taken_at.isoformat(),
+    }

@@ -1,0 +1,64 @@
+"""Begins rounds of expire: one transaction for each target, by a schedule of Cloudy's own or by hand."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from bot import adopting
+from bot.ids import transaction_id
+from bot.model import CLOUDY, Actor, AuditEvent, Place, Slas, State, Transaction
+from bot.retained import EXPIRE
+from bot.store import Unit
+
+
+def begin(
+    unit: Unit,
+    targets: Sequence[str],
+    actor: Actor,
+    now: datetime,
+    *,
+    key: Callable[[str], str],
+    place: Place,
+) -> tuple[Transaction, ...]:
+    """Record one for each target; none while no rule is in force. The same key again: those that it gave before.
+
+    key: target -> request key. What is to go is found when it is planned.
+    """
+    if all(each.retention.is_everything for each in unit.retentions.retained().values()):
+        return ()
+    return tuple(_record(unit, target, actor, now, key(target), place) for target in targets)
+
+
+def adopt_and_begin(
+    unit: Unit, slas: Slas, targets: Sequence[str], now: datetime, *, key: Callable[[str], str], place: Place
+) -> tuple[Transaction, ...]:
+    """As each day: first what the configuration and the VMs are by now, then the rounds."""
+    adopting.adopt(unit, slas, now, place)
+    return begin(unit, targets, CLOUDY, now, key=key, place=place)
+
+
+def _record(unit: Unit, target: str, actor: Actor, now: datetime, request_key: str, place: Place) -> Transaction:
+    kept = unit.transactions.insert(
+        Transaction(
+            id=transaction_id(now, secrets.randbits(30)),
+            workflow=EXPIRE,
+            vm="",
+            targets=(target,),
+            actor=actor,
+            state=State.PLANNING,
+            created_at=now,
+            request_key=request_key,
+            place=place,
+            plan={"request": {}},
+        )
+    )
+    unit.audit.append(
+        AuditEvent(
+            key=f"{request_key}:{kept.id}",
+            action="command",
+            actor=actor,
+            transaction_id=kept.id,
+            body={"command": EXPIRE, "targets": [target]},
+        )
+    )
+    return kept
