@@ -27,6 +27,7 @@ from bot.store.settings import Settings
 from bot.store.standings import Standings
 from bot.store.steps import Steps
 from bot.store.transactions import Transactions
+from bot.store.troubles import Troubles
 
 
 class Unit:
@@ -52,6 +53,7 @@ class Unit:
         self.handouts = Handouts(session, clock)
         self.lists = Lists(session)
         self.standings = Standings(session)
+        self.troubles = Troubles(session)
         self.counts = Counts(session)
         self.concerns = Concerns(session)
         self.measures = Measures(session)

@@ -1,0 +1,107 @@
+"""Looks every few minutes how each VM stands by its SLA, and tells once what has begun, and again when it is well.
+
+What was told is kept, so that a restart does not tell it again. VMs that no [[sla]] fits are left to lists and digests.
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from bot import sla, sla_words
+from bot.model import ConcernKind, Message, NextFires, Slas, Standing, Trouble
+from bot.ports import Clock
+from bot.sla_words import Change
+from bot.store import Database, Unit
+from bot.story import notice
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(minutes=5)
+TOLD = (Trouble.LATE, Trouble.FAILING, Trouble.WILL_BE_LATE, Trouble.UNSCHEDULED, Trouble.GROWING)
+_PASSING = frozenset({Trouble.GROWING})  # the next run is as usual again; nobody waits for that news
+Known = Mapping[str, Collection[Trouble]]
+
+
+class Lookout:
+    """Belongs to the process that holds the worker lock."""
+
+    def __init__(
+        self, db: Database, clock: Clock, slas: Slas, *, channel: str = "", fires: NextFires | None = None
+    ) -> None:
+        """channel: where an SLA without one of its own is told; "": it is only noted. fires: None: nobody knows."""
+        self._db = db
+        self._clock = clock
+        self._slas = slas
+        self._channel = channel
+        self._fires = fires
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every five minutes until told to stop. Never raises."""
+        while not stop.wait(EVERY.total_seconds()):
+            try:
+                self.look()
+            except Exception:  # whatever it is: the next look may fare better, and nothing else may suffer
+                log.exception("the look at how VMs stand failed", extra={"action": "lookout"})
+
+    def look(self) -> tuple[Change, ...]:
+        """Look now, and tell what has changed since the last look. BusyError, DatabaseError; then nothing was told."""
+        if not self._slas.listed:
+            return ()
+        now = self._clock.now()
+        targets = {target for each in self._slas.all for target in each.targets}
+        with self._db.read() as unit:
+            facts = unit.standings.facts(targets)
+        fires = self._fires([each.vm for each in facts], now) if self._fires else None
+        standings = [each for each in sla.stand_all(self._slas, facts, now, fires) if not each.sla.is_default]
+        with self._db.unit() as unit:
+            known = unit.troubles.all()
+            changes = tuple(changed(known, standings))
+            self._keep(unit, known, standings, changes, now)
+        return changes
+
+    def _keep(
+        self, unit: Unit, known: Known, standings: Iterable[Standing], changes: Iterable[Change], now: datetime
+    ) -> None:
+        left = {each.vm.uuid for each in standings if not each.sla.is_exempt}
+        for uuid in known:
+            if uuid not in left:  # gone, or nothing is promised for it any more
+                unit.troubles.end(uuid, known[uuid])
+        for change in changes:
+            uuid = change.standing.vm.uuid
+            unit.troubles.end(uuid, change.over)
+            unit.troubles.begin(uuid, change.began, change.standing.sla.name, now)
+        snoozed = {kind: unit.concerns.snoozed(kind, now) for kind in (ConcernKind.RPO, ConcernKind.GROWTH)}
+        for name, some in _by_sla(_unless(changes, snoozed)).items():
+            channel = some[0].standing.sla.channel or self._channel
+            if channel:
+                key = f"sla:{name}:{now.isoformat()}"
+                unit.outbox.put(Message(key=key, channel=channel, view=notice(sla_words.told(name, some))))
+
+
+def changed(known: Known, standings: Iterable[Standing]) -> Iterator[Change]:
+    """What began and what is over, of each VM that has changed; exempt ones have no troubles, and are not told."""
+    for standing in standings:
+        before = set(known.get(standing.vm.uuid, ()))
+        now = {each for each in standing.troubles if each in TOLD}
+        began = tuple(each for each in TOLD if each in now - before)
+        over = tuple(each for each in TOLD if each in before - now)
+        if (began or over) and not standing.sla.is_exempt:
+            yield Change(standing=standing, began=began, over=over, is_well=not now and not set(over) <= _PASSING)
+
+
+def _unless(changes: Iterable[Change], snoozed: Mapping[ConcernKind, Collection[str]]) -> Iterator[Change]:
+    """Without what somebody does not want to hear of for a while."""
+    for change in changes:
+        uuid = change.standing.vm.uuid
+        kinds = {ConcernKind.GROWTH if each is Trouble.GROWING else ConcernKind.RPO for each in change.began}
+        is_quiet = bool(kinds) and all(uuid in snoozed[kind] for kind in kinds)
+        if not is_quiet and (change.began or change.is_well):
+            yield change
+
+
+def _by_sla(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.standing.sla.name, []).append(change)
+    return found
