@@ -13,7 +13,8 @@ from bot.words import duration_text, money_text, size_text
 
 KIND = "digest"  # of the view
 EACH = 3  # lines of one topic; more, where others leave room
-MOST_LINES = 12
+MOST_LINES = 10
+MOST_TARGETS = 5
 AHEAD = timedelta(days=30)  # what a forecast looks ahead, and at most back
 FEWEST_DAYS = 7  # that measures must span for a forecast
 MOST_TROUBLES = 5
@@ -33,6 +34,7 @@ _TITLES = {  # of one, of several
     Topic.SYSTEM: ("system did not work last", "systems did not work last"),
     Topic.UNPROVEN: ("VM was not proven in time by a drill", "VMs were not proven in time by a drill"),
     Topic.GROWTH: ("VM sent much more than usual", "VMs sent much more than usual"),
+    Topic.UNSCHEDULED: ("VM has no schedule", "VMs have no schedule"),
     Topic.ORPHANS: ("thing was left behind", "things were left behind"),
 }
 _PAST = {"protect": "protected", "verify": "verified", "restore": "restored", "drill": "drilled", "delete": "deleted"}
@@ -134,7 +136,7 @@ def headline(digest: Digest) -> str:
     if not tally.total:
         return "No VM of yours is known yet." if digest.owner else "No VM is known yet: the VMstores were not listed."
     rpo = f"within RPO ({digest.rpo})" if digest.rpo else "within RPO"
-    if digest.is_well and tally.protected == tally.total:
+    if tally.protected == tally.total:
         return f"All {_number(tally.total, 'VM')} {rpo}; {_proof(digest)}."
     unwell = [f"{count:,} {what}" for count, what in ((tally.late, "late"), (tally.never, "unprotected")) if count]
     return "; ".join([f"{tally.protected:,} of {_number(tally.total, 'VM')} {rpo}", *unwell, _proof(digest)]) + "."
@@ -142,7 +144,10 @@ def headline(digest: Digest) -> str:
 
 def facts(digest: Digest) -> tuple[str, ...]:
     """What was done, what lies where and costs what; a sentence each, none for what there was not."""
-    return tuple(filter(None, (_ran(digest), _drills(digest), _moved(digest), *map(_stored, digest.stored))))
+    more = len(digest.stored) - MOST_TARGETS
+    rest = f"… and {_number(more, 'target')} more." if more > 0 else ""
+    stored = map(_stored, digest.stored[:MOST_TARGETS])
+    return tuple(filter(None, (_ran(digest), _drills(digest), _moved(digest), *stored, rest)))
 
 
 def heading(chapter: Chapter) -> str:

@@ -8,10 +8,13 @@ from bot.config import Settings
 from bot.drill_settings import rules_of
 from bot.model import Slas
 from bot.policy_settings import policy_of
+from bot.price_settings import prices_of
 from bot.schedule_settings import rules_of as schedule_rules_of
 from bot.service import Service
 from bot.sla_settings import slas_of
 from bot.store import Database, decode_audit_key, load_audit_key
+from bot.summaries import Known
+from bot.upcoming import Upcoming
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +72,15 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         policy=policy_of(settings.policy),
         wake=wake,
     )
+    service.summaries.known = Known(
+        targets=tuple(settings.targets),
+        vmstores=tuple(settings.vmstores),
+        drillable=frozenset(name for name, each in settings.vmstores.items() if each.hypervisor),
+        prices=prices_of(settings),
+    )
     service.drills.rules = service.restores.rules = rules_of(settings.drills)
     service.questions.slas = configured_slas(settings)
+    service.questions.fires = service.summaries.fires = Upcoming(db, service.schedules.accounts.firer)
     service.schedules.accounts.firer.rules = schedule_rules_of(
         settings.schedules, settings.groups, settings.slack.admin_channel
     )

@@ -13,6 +13,7 @@ from bot import asking, keeping, narrator, overview, suggestions
 from bot.accounting import Accounts
 from bot.again import Again, wanted
 from bot.approvals import Approvals
+from bot.concerns import Concerns
 from bot.drills import Drills
 from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.firing import Firer
@@ -46,6 +47,7 @@ from bot.startable import startables
 from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
+from bot.summaries import Known, Summaries
 from bot.together import Together
 from bot.upkeep import Upkeep
 
@@ -88,6 +90,8 @@ class Service(Recorder):
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
+        self.concerns = Concerns(db, clock, self._rights)
+        self.summaries = Summaries(db, clock, Known(targets=targets, vmstores=vmstores), lambda: self.questions.slas)
 
     @property
     def target_names(self) -> tuple[str, ...]:

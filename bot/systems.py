@@ -1,6 +1,5 @@
 """The systems of cloudy.toml: a part of the composition root, the one that knows the adapters."""
 
-import os
 import threading
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,9 +13,8 @@ from bot.config import HypervisorSettings, Settings, TargetSettings, VMstoreSett
 from bot.errors import ConfigError, NotFound
 from bot.hours import next_of_all
 from bot.lines import Line
-from bot.model import Price
 from bot.ports import Hypervisor, ObjectStore, Share, VMstore
-from bot.prices import Prices, list_price, settled
+from bot.price_settings import prices_of as prices_of
 from bot.rate_settings import hours_of, timetable
 from bot.slots import Slots
 from bot.throttle import Throttle
@@ -34,7 +32,6 @@ _OURS = {
     "price_gib_month",
     "prices",
 }  # of a target; the rest is the adapter's
-_ELSEWHERE = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # where boto3 then finds another server than AWS
 _SLOWEST_PART = 128 << 10  # bytes a second; a store takes a part of which nothing comes for long for a broken one
 
 
@@ -209,17 +206,3 @@ def _plain(value: object) -> object:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value) if isinstance(value, Path) else value
-
-
-def prices_of(settings: Settings) -> Prices:
-    """What the configuration says; for a cloud without an endpoint of its own, else its list price."""
-    found = {name: _price(target) for name, target in settings.targets.items()}
-    return Prices({name: price for name, price in found.items() if price is not None})
-
-
-def _price(target: TargetSettings) -> Price | None:
-    scheme, said = target.url.partition(":")[0], target.prices
-    has_endpoint = bool(target.endpoint or (scheme == "s3" and any(map(os.environ.get, _ELSEWHERE))))
-    listed = list_price(scheme, target.storage_class or "", has_endpoint=has_endpoint)
-    storage = target.price_gib_month if said.storage is None else said.storage
-    return settled(listed, storage=storage, write=said.write, read=said.read, currency=said.currency)

@@ -6,12 +6,15 @@ from bot.service import Service
 from handlers import (
     actions,
     commands,
+    digests,
     events,
     failures,
     forms,
     homeevents,
     inquiries,
     restoreforms,
+    scheduleforms,
+    schedules,
     shortcuts,
     which,
 )
@@ -25,7 +28,8 @@ def register(app: App, service: Service, homes: Homes | None = None) -> None:
     acknowledgement while five wait for the database.
     """
     homes = homes or Homes(app.client, service)
-    for listeners in (inquiries, commands, events, forms, restoreforms, which, shortcuts, failures):
+    asking = (inquiries, schedules, commands, digests, events)
+    for listeners in (*asking, forms, restoreforms, scheduleforms, which, shortcuts, failures):
         listeners.register(app, service)
     for watched in (actions, homeevents):
         watched.register(app, service, homes)

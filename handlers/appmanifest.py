@@ -56,6 +56,21 @@ COMMANDS = (
         hint="<transaction id> [deep]",
     ),
     SlashCommand(
+        name="/schedule",
+        description="Protect, verify, drill by itself; alone, it opens a form",
+        hint="protect <vm|@group>[, ...] to <target> every day at 02:00",
+    ),
+    SlashCommand(
+        name="/schedules",
+        description="What starts by itself, when next, and how it went",
+        hint="[a part of a name]",
+    ),
+    SlashCommand(
+        name="/summary",
+        description="How everything stands, and what was done",
+        hint="[day|week] [for me]",
+    ),
+    SlashCommand(
         name="/vms",
         description="VMs and how they are protected",
         hint="[pattern] [late|unprotected|big]",

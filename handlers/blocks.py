@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from bot.model import Json
-from handlers import ids
-from handlers.cards import TASK_MARKS, Card, Pick, TaskLine, of_view, one_line, visible
+from handlers import digestcards, ids
+from handlers.cards import TASK_MARKS, Card, Key, Matter, Pick, TaskLine, of_view, one_line, visible
 
 PLAN, SECTIONS, TEXT = 3, 2, 1  # the levels
 
@@ -27,6 +27,7 @@ _BLOCKS = 45
 _TASKS = 50
 _FACTS_PER_SECTION = 10
 _PEOPLE = 8  # named in one line
+_ENTRY, _KEYED = 280, 600
 _MEMBER = re.compile("[UWS][A-Z0-9]{2,40}")
 
 _MORE = {  # label and action by name
@@ -70,7 +71,7 @@ class Rendered:
 
 def render(view: Json, level: int = PLAN, *, version: int = 1) -> Rendered:
     """Draw a view of the outbox; version makes the block ids new on each edit."""
-    return render_card(of_view(view), level, version=version)
+    return render_card(digestcards.of_view(view) or of_view(view), level, version=version)
 
 
 def render_card(card: Card, level: int = SECTIONS, *, version: int = 1) -> Rendered:
@@ -128,6 +129,10 @@ def _text_lines(card: Card) -> Iterator[str]:
         yield from (f"• {quiet(one_line(item))}" for item in items)
     for pick in card.picks:
         yield quiet(one_line(f"• {pick.title}: {' · '.join(pick.lines)}"))
+    for matter in card.matters:
+        yield f"{quiet(one_line(matter.heading))}:"
+        yield from (f"• {quiet(cut(one_line(entry.text), _ENTRY))}" for entry in matter.entries)
+        yield from ([quiet(one_line(matter.rest))] if matter.rest else [])
     if card.excerpt:
         yield quiet(cut(card.excerpt, _EXCERPT))
     yield from map(quiet, card.closing)
@@ -139,6 +144,9 @@ def _instead_of_buttons(card: Card) -> Iterator[str]:
         yield "To decide: open Cloudy in Slack, tab Home. What waits for you has its buttons there."
     if card.picks:
         yield f"There are no buttons here. Type: {' · '.join(quiet(pick.typed) for pick in card.picks)}"
+    keyed = [key.typed for matter in card.matters for entry in matter.entries for key in entry.keys if key.typed]
+    if keyed:
+        yield f"There are no buttons here. Type: {cut(' · '.join(map(quiet, keyed)), _KEYED)}"
     names = (*(("stop",) if card.stop else ()), *(("details",) if card.details else ()), *card.more)
     typed = [f"/cloudy {_TYPED[name]} {quiet(one_line(card.transaction))}" for name in names if name in _TYPED]
     if typed:
@@ -230,6 +238,8 @@ def _body(card: Card, draw: _Plain) -> Iterator[Json]:
     for heading, items in card.lists:
         yield draw.listed(cut(one_line(heading), _TITLE), _items(items))
     yield from map(_pick, card.picks)
+    for matter in card.matters:
+        yield from _matter(matter, draw)
     if card.excerpt:
         yield draw.excerpt(cut(visible(card.excerpt), _EXCERPT))
     if card.closing:
@@ -241,6 +251,20 @@ def _pick(pick: Pick) -> Json:
     said = _section("\n".join([cut(one_line(pick.title), _TITLE), *_lines(pick.lines)]))
     button = {"type": "button", "action_id": pick.action_id, "text": _plain(pick.label), "value": pick.value}
     return said | {"accessory": button}
+
+
+def _matter(matter: Matter, draw: _Plain) -> Iterator[Json]:
+    """Each entry with its buttons under it; what is not shown stands with the heading."""
+    yield draw.heading("", cut(one_line(matter.heading), _TITLE), _lines([matter.rest] if matter.rest else []))
+    for entry in matter.entries:
+        yield _section(cut(one_line(entry.text), _ENTRY))
+        if entry.keys:
+            yield {"type": "actions", "elements": list(map(_key, entry.keys))}
+
+
+def _key(key: Key) -> Json:
+    button = {"type": "button", "action_id": key.action_id, "text": _plain(key.label), "value": key.value}
+    return button | ({"style": key.style} if key.style else {})
 
 
 def _tail(card: Card) -> Iterator[Json]:

@@ -51,6 +51,34 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One button of an entry."""
+
+    label: str
+    action_id: str
+    value: str
+    style: str = ""
+    typed: str = ""  # the command that does the same, where there are no buttons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing to do something about, with its buttons under it."""
+
+    text: str
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """Entries under a heading, and how many are not among them."""
+
+    heading: str
+    entries: tuple[Entry, ...] = ()
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One message, from top to bottom. Texts are raw and may hold anything."""
 
@@ -62,6 +90,7 @@ class Card:
     tasks: tuple[TaskLine, ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # heading, items
     picks: tuple[Pick, ...] = ()
+    matters: tuple[Matter, ...] = ()
     excerpt: str = ""  # of what something outside has printed, line by line: the end of a console
     closing: tuple[str, ...] = ()
     transaction: str = ""

@@ -10,6 +10,7 @@ from bot import keeping
 from bot.errors import CloudyError, NotFound
 from bot.model import Json, ProtectRequest, Transaction
 from bot.service import Service
+from bot.suggestions import VmChoice
 from handlers import answers, ids, modals, views
 from handlers.cards import Card
 from handlers.origin import Origin, of_view
@@ -27,17 +28,20 @@ def register(app: App, service: Service) -> None:
 # --- opening ---
 
 
-def open_protect(service: Service, client: WebClient, trigger: str, origin: Origin) -> None:
-    """Open the form for who pressed the key; see modals.open_form."""
-    draw = partial(_form, service)
+def open_protect(service: Service, client: WebClient, trigger: str, origin: Origin, *, vm: str = "") -> None:
+    """Open the form for who pressed the key; see modals.open_form. vm: the value of a choice that is made already."""
+    draw = partial(_form, service, vm)
     form = modals.Form(title=views.PROTECT_TITLE, command="protect", usage="/protect <vm> to <target>", draw=draw)
     modals.open_form(service, client, trigger, origin, form)
 
 
-def _form(service: Service, channel: str) -> Json:
+def _form(service: Service, vm: str, channel: str) -> Json:
     if not service.target_names:
         return views.shown(Card(kind="refused", lines=(_NO_TARGET,)), views.PROTECT_TITLE)
-    known = views.ProtectForm(targets=service.target_names, memo=modals.memo(channel), where=modals.where(channel))
+    choice = VmChoice(label=service.vm_typed(vm), value=vm) if vm else None
+    known = views.ProtectForm(
+        targets=service.target_names, memo=modals.memo(channel), where=modals.where(channel), vm=choice
+    )
     return views.protect_form(known)
 
 

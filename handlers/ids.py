@@ -13,6 +13,14 @@ APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one appro
 PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)
 NEXT_PAGE = "cloudy.page.next"  # value: likewise
 
+SCHEDULE_PAUSE, SCHEDULE_RESUME = "cloudy.schedule.pause", "cloudy.schedule.resume"  # value: handlers/schedulelists.py
+SCHEDULE_RUN, SCHEDULE_SKIP = "cloudy.schedule.run", "cloudy.schedule.skip"  # value: likewise, as all of these
+SCHEDULE_EDIT, SCHEDULE_DELETE = "cloudy.schedule.edit", "cloudy.schedule.delete"
+SCHEDULES_PREVIOUS, SCHEDULES_NEXT = "cloudy.schedules.previous", "cloudy.schedules.next"
+SCHEDULE_FORM = "cloudy.form.schedule"  # callback_id of the form
+SCHEDULE_WHEN = "cloudy.form.schedule.when"  # its fields whose change draws the next times anew
+SCHEDULE_ZONE = "cloudy.form.schedule.zone"
+
 PROTECT_FORM = "cloudy.form.protect"  # callback_id of the form
 FORM_VM = "cloudy.form.vm"  # its menu of VMs
 RESTORE_FORM = "cloudy.form.restore"  # callback_id of the form
@@ -22,6 +30,14 @@ HOME_PROTECT = "cloudy.home.protect"
 HOME_RESTORE = "cloudy.home.restore"
 HOME_FILTER = "cloudy.home.filter"
 HOME_PREVIOUS, HOME_NEXT = "cloudy.home.previous", "cloudy.home.next"  # value: what the list is to show
+
+SUMMARY_PROTECT = "cloudy.summary.protect"  # value: the thing, VM and targets (handlers/digestcards.py)
+SUMMARY_CHOOSE = "cloudy.summary.choose"  # likewise, without targets: opens the form
+SUMMARY_RETRY = "cloudy.summary.retry"  # value: the thing, "run:<transaction id>"
+SUMMARY_DRILL = "cloudy.summary.drill"  # value: the thing, "proof:<uuid of a VM>"
+SUMMARY_RESUME = "cloudy.summary.resume"  # value: the thing, "schedule:<id>"
+SNOOZE, ASSIGN = "cloudy.summary.snooze", "cloudy.summary.assign"  # open forms; value: the thing, "<kind>:<id>"
+SNOOZE_FORM, ASSIGN_FORM = "cloudy.form.snooze", "cloudy.form.assign"  # callback_ids of those
 
 PROTECT_SHORTCUT = "cloudy.shortcut.protect"
 RESTORE_SHORTCUT = "cloudy.shortcut.restore"

@@ -8,11 +8,13 @@ from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, asked, history, lists, namesakes, restoring, tables
+from handlers import answers, asked, digests, history, lists, namesakes, restoring, schedulelists, tables
 from handlers.cards import Card
 from handlers.inquiries import promised
 from handlers.origin import Origin
-from handlers.parse import ONE_USAGES, STOP_USAGE, Command, Verb
+from handlers.parse import ONE_USAGES, Command, Verb
+from handlers.scheduleorders import answer
+from handlers.usages import STOP_USAGE
 
 _CLOCK = SystemClock()
 
@@ -130,6 +132,16 @@ def _stop(service: Service, order: Command, origin: Origin) -> Transaction:
     return service.stop_thread(origin.channel, origin.thread, origin.actor, request_key=origin.key)
 
 
+def _sum_up(service: Service, order: Command, origin: Origin) -> Card:
+    assert order.summing is not None  # noqa: S101 - parse gives one with these verbs
+    does = {Verb.SUMMARY: digests.summary, Verb.SNOOZE: digests.snooze, Verb.ASSIGN: digests.assign}
+    return does[order.verb](service, order.summing, origin)
+
+
+def _schedule(service: Service, order: Command, origin: Origin) -> Card:
+    return schedulelists.card(answer(service, order, origin))
+
+
 _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.HELP: lambda service, _, origin: answers.help_card(service.commands_of(origin.actor, origin.channel)),
     Verb.STATUS: lambda service, _, origin: _status(service, origin),
@@ -148,4 +160,9 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.POINTS: _inquire,
     Verb.AUDIT: _inquire,
     Verb.CHART: _inquire,
+    Verb.SCHEDULE: _schedule,
+    Verb.SCHEDULES: _schedule,
+    Verb.SUMMARY: _sum_up,
+    Verb.SNOOZE: _sum_up,
+    Verb.ASSIGN: _sum_up,
 }

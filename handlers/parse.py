@@ -9,54 +9,27 @@ from enum import StrEnum
 
 from bot.errors import UsageError
 from bot.model import DrillRequest, ProtectRequest, RestoreRequest
-from handlers import asked, clauses, drilling
+from handlers import asked, clauses, digesting, drilling
 from handlers import restoring as restores
+from handlers import scheduling as schedules
 from handlers.asked import Inquiry
-
-PROTECT_USAGE = (
-    "/protect <vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]"
-    ' [keep for 30d|12w|1y|forever] [note "why"]   e.g. /protect vm01, "app server 03" to s3'
+from handlers.clauses import Word
+from handlers.scheduling import Scheduling
+from handlers.usages import (
+    CLOUDY_USAGE,
+    DELETE_USAGE,
+    DRILL_USAGE,
+    MAY_I_USAGE,
+    PROTECT_USAGE,
+    RESTORE_USAGE,
+    RETRY_USAGE,
+    RUNS_USAGE,
+    SHOW_USAGE,
+    STOP_USAGE,
+    USAGES,
+    VERIFY_USAGE,
+    WHY_USAGE,
 )
-RUNS_USAGE = "/cloudy runs [how many, 1 to 100]"
-SHOW_USAGE = "/cloudy show <transaction id, a part of it of 4 characters or more, or last>"
-STOP_USAGE = "/cloudy stop <transaction id, a part of it of 4 characters or more, or last>"
-WHY_USAGE = "/cloudy why <transaction id, a part of it of 4 characters or more, or last>"
-VERIFY_USAGE = (
-    "/cloudy verify <transaction id of a recovery point, a part of it of 4 characters or more, or last> [deep]"
-    "   deep: every byte of it is read"
-)
-DRILL_USAGE = (
-    "/drill <vm, or transaction id of a recovery point> [to <VMstore>] [from <target>], or /drill next"
-    "   it is restored, started, seen to live, and removed"
-)
-DELETE_USAGE = (
-    "/cloudy delete <transaction id of a recovery point, a part of it of 4 characters or more, or last>"
-    " [because <reason>]"
-)
-RESTORE_USAGE = (
-    "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>] [from <target>]"
-    " [at <7d, 24h, 2026-11-01 or 2026-11-01 14:30>] [via <snapshot or target>] [power on]"
-    " [over original confirm <its name> [power off]] [because <reason>]"
-    "   e.g. /restore vm01 to vmstore2 as vm01-restored"
-)
-RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
-CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
-MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
-USAGES = {  # by verb, as help lists them
-    "protect": PROTECT_USAGE,
-    "status": "/cloudy status",
-    "runs": RUNS_USAGE,
-    "show": SHOW_USAGE,
-    "why": WHY_USAGE,
-    "stop": STOP_USAGE,
-    "retry": RETRY_USAGE,
-    "verify": VERIFY_USAGE,
-    "restore": RESTORE_USAGE,
-    "drill": DRILL_USAGE,
-    "delete": DELETE_USAGE,
-    "may-i": MAY_I_USAGE,
-    **asked.USAGES,
-}
 
 LONGEST_TEXT = 4000
 LONGEST_NAME = 255
@@ -84,11 +57,17 @@ class Verb(StrEnum):
     DRILL = "drill"
     DELETE = "delete"
     PROTECT = "protect"
+    SCHEDULE = "schedule"
+    SCHEDULES = "schedules"
     MAY_I = "may-i"
     VMS = asked.VMS
     POINTS = asked.POINTS
     AUDIT = asked.AUDIT
     CHART = asked.CHART
+    SLA = asked.SLA
+    SUMMARY = digesting.SUMMARY
+    SNOOZE = digesting.SNOOZE
+    ASSIGN = digesting.ASSIGN
 
 
 # What is about one transaction, and how it is typed; in its thread the word alone says it.
@@ -106,15 +85,17 @@ class Command:
     """`/cloudy <verb> ...`, parsed; nothing looked up yet."""
 
     verb: Verb
-    id: str = ""  # of ONE_USAGES; empty only for what is said in a thread
+    id: str = ""  # of ONE_USAGES; empty only for what is said in a thread. schedules: a part of a name
     limit: int = 20  # runs
     reason: str = ""  # delete
     request: ProtectRequest | None = None  # protect, and only then
     restoring: RestoreRequest | None = None  # restore, and only then
     drilling: DrillRequest | None = None  # drill, and only then
+    scheduling: Scheduling | None = None  # schedule, and only then
     is_deep: bool = False  # verify
     meant: "Command | None" = None  # may-i, and only then: what is asked about
     inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
+    summing: digesting.Summing | None = None  # summary, snooze, assign, and only then
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +154,31 @@ def drill(text: str) -> DrillRequest:
         raise UsageError(error.message, DRILL_USAGE) from None
 
 
+def schedule(text: str) -> Scheduling:
+    """Read what SCHEDULE_USAGE and CHANGE_USAGE say. Raises UsageError, of a phrase with the nearest that is one."""
+    try:
+        return schedules.read(words(text, schedules.SCHEDULE_USAGE))
+    except ValueError as error:
+        raise UsageError(str(error), schedules.SCHEDULE_USAGE) from None
+
+
+def words(text: str, usage: str = "") -> Sequence[Word]:
+    """Its words, quoted texts and commas. Raises UsageError."""
+    try:
+        return _tokens(_readable(text, usage))
+    except UsageError as error:  # of a quote, say: it names another command
+        raise UsageError(error.message, usage) from None
+
+
 def is_blank(text: str) -> bool:
     """Whether nothing was typed, as far as one can see."""
     return not _INVISIBLE.sub("", text).strip()
 
 
 def form_asked(text: str) -> str:
-    """The command whose form `/cloudy protect` or `/cloudy restore`, and nothing more, asks for; "": none."""
+    """The command whose form `/cloudy protect`, `restore` or `schedule`, and nothing more, asks for; "": none."""
     said = _INVISIBLE.sub("", text).strip().casefold()
-    return said if said in (Verb.PROTECT, Verb.RESTORE) else ""
+    return said if said in (Verb.PROTECT, Verb.RESTORE, Verb.SCHEDULE) else ""
 
 
 def format_protect(request: ProtectRequest) -> str:
@@ -199,6 +196,8 @@ def cloudy(text: str) -> Command:
         return Command(verb=verb, id=_id(rest, ONE_USAGES[verb]))
     if verb in asked.USAGES:
         return Command(verb=verb, inquiry=asked.inquiry(verb, rest))
+    if verb in digesting.USAGES:
+        return Command(verb=verb, summing=digesting.read(verb, rest))
     if rest:
         raise UsageError(f"“{verb}” takes nothing after it.", USAGES.get(verb, CLOUDY_USAGE))
     return Command(verb=verb)
@@ -365,6 +364,8 @@ _READERS: Mapping[Verb, Callable[[str], Command]] = {
     Verb.PROTECT: lambda rest: Command(verb=Verb.PROTECT, request=protect(rest)),
     Verb.RESTORE: lambda rest: Command(verb=Verb.RESTORE, restoring=restore(rest)),
     Verb.DRILL: lambda rest: Command(verb=Verb.DRILL, drilling=drill(rest)),
+    Verb.SCHEDULE: lambda rest: Command(verb=Verb.SCHEDULE, scheduling=schedule(rest)),
+    Verb.SCHEDULES: lambda rest: Command(verb=Verb.SCHEDULES, id=rest),
     Verb.VERIFY: _verify,
     Verb.RUNS: lambda rest: Command(verb=Verb.RUNS, limit=_limit(rest)),
     Verb.DELETE: _delete,

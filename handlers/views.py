@@ -27,6 +27,7 @@ class ProtectForm:
     targets: tuple[str, ...]
     memo: str  # private_metadata; comes back with the submission
     where: str  # where the answers will be, in words
+    vm: VmChoice | None = None  # that is chosen already
 
 
 def loading(title: str) -> Json:
@@ -36,7 +37,7 @@ def loading(title: str) -> Json:
 
 def protect_form(form: ProtectForm) -> Json:
     """The form of `/protect`."""
-    fields = [_vm(), _targets(form.targets), _keep_for(), _consistency(), _note()]
+    fields = [_vm(form.vm), _targets(form.targets), _keep_for(), _consistency(), _note()]
     where: Json = {"type": "context", "elements": [plain(form.where)]}
     frame = modal(PROTECT_TITLE) | {
         "callback_id": ids.PROTECT_FORM,
@@ -68,13 +69,14 @@ def modal(title: str) -> Json:
     return {"type": "modal", "title": plain(title, 24)}
 
 
-def _vm() -> Json:
+def _vm(chosen: VmChoice | None) -> Json:
     menu: Json = {
         "type": "external_select",
         "action_id": ids.FORM_VM,
         "min_query_length": 0,
         "placeholder": plain("A part of its name"),
     }
+    menu |= {"initial_option": option(chosen.label, chosen.value)} if chosen else {}
     hint = "Not there? A VM made in the last minutes can be named by command: /protect <vm> to <target>"
     return input_block(VM, "VM", menu, hint=hint)
 

@@ -4,6 +4,7 @@ from bot.model.approvals import Approval, ApprovalState, Choice, Decision
 from bot.model.concerns import Concern, ConcernKind
 from bot.model.digest import Act, Chapter, Digest, DigestLine, Drilled, Ran, Span, Stored, Topic
 from bot.model.estimates import Cost, Estimate, Guess, Past, Price, Requests
+from bot.model.expiries import Expiry
 from bot.model.hypervisors import (
     LARGEST_DEFINITION,
     LONGEST_SIGN,
@@ -124,6 +125,7 @@ __all__ = [
     "Drilled",
     "Entry",
     "Estimate",
+    "Expiry",
     "Failure",
     "Fared",
     "Fire",

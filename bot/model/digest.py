@@ -35,6 +35,7 @@ class Topic(StrEnum):
     SYSTEM = "system"  # VMstores and targets that did not work last
     UNPROVEN = "unproven"
     GROWTH = "growth"
+    UNSCHEDULED = "no schedule"  # VMs with an RPO that no schedule protects
     ORPHANS = "orphans"
 
 

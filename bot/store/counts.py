@@ -6,12 +6,12 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, Select, and_, cast, distinct, or_
+from sqlalchemy import ColumnElement, Float, Integer, Select, and_, cast, or_
 from sqlmodel import Session, col, func, select
 
 from bot.model import Actor, ConcernKind, Drilled, Page, ProofKind, Ran, State, Stored
 from bot.store.concern_rows import ConcernRow
-from bot.store.rows import InventoryRow, PointRow, ProofRow, TransactionRow
+from bot.store.rows import PointRow, ProofRow, TransactionRow
 
 _OF_VMS = tuple(kind.value for kind in (ConcernKind.RPO, ConcernKind.PROOF, ConcernKind.GROWTH))
 _PROTECT = "protect"
@@ -115,30 +115,9 @@ class Counts:
         )
         return tuple(Stored(target=row[0], size=row[1], points=row[2]) for row in self._session.execute(query))
 
-    def proven(self, owner: str = "") -> tuple[datetime | None, int]:
-        """Give the last proof of the live VM whose last one is oldest, and how many with recovery points have none."""
-        last = (
-            select(ProofRow.vm_uuid, func.max(ProofRow.at).label("at"))
-            .where(ProofRow.kind == ProofKind.DRILL.value, col(ProofRow.is_good))
-            .group_by(ProofRow.vm_uuid)
-            .subquery()
-        )
-        kept = select(PointRow.vm_uuid).distinct()
-        uuid = col(InventoryRow.vm_uuid)
-        live = [col(InventoryRow.gone_at).is_(None), uuid.in_(kept), *_owned(uuid, owner)]
-        oldest, proven, every = self._session.execute(
-            select(func.min(last.c.at), func.count(last.c.at), func.count(distinct(uuid)))
-            .select_from(InventoryRow)
-            .outerjoin(last, last.c.vm_uuid == uuid)
-            .where(*live)
-        ).one()
-        return oldest, every - proven
-
-    def owned(self, owner: str) -> int:
-        """Count the live VMs that are this person's."""
-        uuid = col(InventoryRow.vm_uuid)
-        query = select(func.count()).select_from(InventoryRow).where(col(InventoryRow.gone_at).is_(None))
-        return int(self._session.execute(query.where(*_owned(uuid, owner))).scalar_one())
+    def owned_uuids(self, owner: str) -> frozenset[str]:
+        """Give the uuids of a person's VMs."""
+        return frozenset(row[0] for row in self._session.execute(owned_by(owner)))
 
     def owners(self, since: datetime) -> tuple[Actor, ...]:
         """Give who asked in the chat for protections since then, by id."""
