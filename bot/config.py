@@ -20,12 +20,13 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from bot import mistakes, policy_settings, sla_settings
+from bot import mistakes, policy_settings, schedule_settings, sla_settings
 from bot.drill_settings import DrillSettings
 from bot.errors import ConfigError
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
 from bot.rate_settings import HoursTexts, Rates, TimeZone
+from bot.schedule_settings import SchedulesSettings
 from bot.sections import Duration, DurationOrNone, Section
 from bot.sla_settings import Groups, SlaSettings
 
@@ -243,6 +244,7 @@ class Settings(BaseSettings):
     groups: Groups = Field(default_factory=dict, description='patterns of names of VMs, like web = ["web*"]')
     sla: tuple[SlaSettings, ...] = Field(default=(), description="sections [[sla]]")
     policy: PolicySettings = PolicySettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     audit_key: SecretStr | None = Field(default=None, description="64 hex digits; without it audit.key is used")
 
     @classmethod
@@ -305,6 +307,7 @@ def load(path: Path | None = None) -> Settings:
     problems += policy_settings.flaws(
         settings.policy, file.name, vmstores=tuple(settings.vmstores), targets=tuple(settings.targets)
     )
+    problems += schedule_settings.flaws(settings.schedules, file.name)
     problems += sla_settings.flaws(settings.sla, settings.groups, file.name, targets=tuple(settings.targets))
     if problems:
         raise ConfigError(problems)

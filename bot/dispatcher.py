@@ -98,7 +98,7 @@ class Dispatcher:
     def tick(self) -> bool:
         """One look at everything that is not ended. False: one could not be moved; the others were."""
         with self._db.read() as unit:
-            active = unit.transactions.active()
+            active = unit.transactions.active(at=self._clock.now())
         living = {run_id(each.id, each.run) for each in active}
         self._kept = {run: at for run, at in self._kept.items() if run in living}
         with self._lock:

@@ -52,22 +52,40 @@ class Drills(Recorder):
         """
         refusals = self._keeping_refusals(actor, f"drill {request.what or 'next'}", request_key)
         with refusals, self._db.unit(wait_s=WAIT_S) as unit:
-            if before := unit.transactions.asked_by(request_key):
-                return before
-            demand("VMstore", request.vmstore, self._vmstores)
-            demand("target", request.target, self._targets)
-            chosen = self._chosen(unit, request) if request.what else self._next(unit, request)
-            about = About(
-                vm=chosen.vm,
-                vmstore=request.vmstore or chosen.vmstore,
-                targets=chosen.targets,
-                channel=place.channel if place else "",
-                command=WORKFLOW,
-            )
-            self._rights.demand(unit, actor, Operation.DRILL, about, key=request_key)
-            kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
-            _audit(unit, kept, chosen, request_key)
+            channel = place.channel if place else ""
+            kept = self.record(unit, request, actor, request_key=request_key, place=place, channel=channel)
         self._wake()
+        return kept
+
+    def record(
+        self,
+        unit: Unit,
+        request: DrillRequest,
+        actor: Actor,
+        *,
+        request_key: str,
+        place: Place | None = None,
+        channel: str = "",
+    ) -> Transaction:
+        """The same as a part of another's unit, which wakes nobody; errors as of `drill`.
+
+        channel: where it is asked, if that matters.
+        """
+        if before := unit.transactions.asked_by(request_key):
+            return before
+        demand("VMstore", request.vmstore, self._vmstores)
+        demand("target", request.target, self._targets)
+        chosen = self._chosen(unit, request) if request.what else self._next(unit, request)
+        about = About(
+            vm=chosen.vm,
+            vmstore=request.vmstore or chosen.vmstore,
+            targets=chosen.targets,
+            channel=channel,
+            command=WORKFLOW,
+        )
+        self._rights.demand(unit, actor, Operation.DRILL, about, key=request_key)
+        kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
+        _audit(unit, kept, chosen, request_key)
         return kept
 
     def again(self, ended: Transaction, actor: Actor, *, request_key: str, place: Place) -> Transaction:

@@ -11,8 +11,12 @@ _ID = re.compile(rf"\d{{8}}T\d{{6}}Z-[{ALPHABET}]{{6}}")
 
 def transaction_id(at: datetime, entropy: int) -> str:
     """`20261123T142233Z-7f3k9q`: start in UTC, then the low 30 bits of entropy. Sorts by time in a bucket."""
-    tail = "".join(ALPHABET[(entropy >> shift) & 31] for shift in range(25, -1, -5))
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{tail}"
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{short_id(entropy)}"
+
+
+def short_id(entropy: int) -> str:
+    """`7f3k9q`: the low 30 bits of entropy; of things that nobody sorts by time."""
+    return "".join(ALPHABET[(entropy >> shift) & 31] for shift in range(25, -1, -5))
 
 
 def is_transaction_id(text: str) -> bool:

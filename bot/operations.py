@@ -16,7 +16,8 @@ class Operation(StrEnum):
     RESTORE = "restore"  # to a new name
     RESTORE_OVER = "restore-over"  # over the original
     SHORTEN_RETENTION = "shorten-retention"
-    CHANGE_SCHEDULE = "change-schedule"
+    SCHEDULE = "schedule"  # make one; change, pause, run, delete one's own
+    CHANGE_SCHEDULE = "change-schedule"  # another's, or one of Cloudy's own
     CHANGE_POLICY = "change-policy"
 
 
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, Operation] = {
     "recovery-points": Operation.READ,
     "audit": Operation.READ,
     "chart": Operation.READ,
+    "sla": Operation.READ,
     "summary": Operation.READ,
     "protect": Operation.PROTECT,
     "verify": Operation.PROTECT,
@@ -41,6 +43,8 @@ COMMANDS: Mapping[str, Operation] = {
     "stop": Operation.STOP,
     "delete": Operation.DELETE,
     "drill": Operation.DRILL,
+    "schedules": Operation.READ,
+    "schedule": Operation.SCHEDULE,
     "restore": Operation.RESTORE,
 }
 ANYWHERE = frozenset({"help", "may-i"})  # no channel forbids to ask what one may

@@ -150,6 +150,7 @@ class Freeze:
 
 
 _ROLE_NAMES = frozenset(Role)
+_ADMINS = {"cli": "whoever can run the command line holds the secrets", "schedule": "Cloudy's own schedules"}
 _BY_ONE_OTHER = Terms(need=Need.APPROVAL)
 
 DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
@@ -162,6 +163,7 @@ DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
     Operation.RESTORE: (Role.OPERATOR, Terms()),
     Operation.RESTORE_OVER: (Role.OPERATOR, _BY_ONE_OTHER),
     Operation.SHORTEN_RETENTION: (Role.OPERATOR, _BY_ONE_OTHER),
+    Operation.SCHEDULE: (Role.OPERATOR, Terms()),
     Operation.CHANGE_SCHEDULE: (Role.ADMIN, Terms()),
     Operation.CHANGE_POLICY: (Role.ADMIN, _BY_ONE_OTHER),
 }
@@ -291,8 +293,8 @@ class Policy:
 
     def _role(self, actor: Actor, groups: frozenset[str]) -> tuple[Role, str]:
         """The role, and where it comes from."""
-        if actor.source == "cli":
-            return Role.ADMIN, "whoever can run the command line holds the secrets"
+        if actor.source in _ADMINS:
+            return Role.ADMIN, _ADMINS[actor.source]
         names = [name for name in (actor.id, *sorted(groups)) if name in self.grants]
         if names:
             best = max(names, key=lambda name: _RANKS[self.grants[name]])  # of equals the user's own

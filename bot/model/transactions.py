@@ -204,6 +204,11 @@ class Transaction:
         return dict(self.plan.get("addresses", {}))
 
     @property
+    def schedule(self) -> str:
+        """Id of the schedule that started it; "": somebody asked for it."""
+        return self.request_key.split(":")[1] if self.request_key.startswith("schedule:") else ""
+
+    @property
     def run(self) -> str:
         """The further run of the engine that goes on with it: "retry1", "cleanup"; "": the first one."""
         return str(self.plan.get("run", ""))

@@ -68,6 +68,11 @@ class Audit:
         """Give the transaction that the event of this key is about; "" when there is no such event."""
         return self._session.exec(select(AuditLink.transaction_id).where(AuditLink.key == key)).first() or ""
 
+    def find(self, key: str) -> AuditRow | None:
+        """Give the event of this key, None if there is none."""
+        link = self._session.exec(select(AuditLink).where(AuditLink.key == key)).one_or_none()
+        return audit_row(link) if link else None
+
     def person(self, text: str) -> tuple[str, str] | None:
         """Give id and name of a user of Slack by either, as last seen; None: never seen."""
         named = (AuditLink.actor_id == text) | (AuditLink.actor_name == text)

@@ -107,7 +107,7 @@ class Fires:
 
         What somebody wants skipped stays, and what was started stays.
         """
-        future = (FireRow.schedule == schedule_id, col(FireRow.at) > after, FireRow.by == "")
+        future = (col(FireRow.schedule) == schedule_id, col(FireRow.at) > after, col(FireRow.by) == "")
         which = (*future, col(FireRow.state).in_(_NOT_YET))
         number = self._session.exec(select(func.count()).select_from(FireRow).where(*which)).one()
         self._session.exec(delete(FireRow).where(*which))
@@ -116,10 +116,10 @@ class Fires:
     def unskip(self, schedule_id: str, after: datetime) -> int:
         """Forget what somebody wants skipped after that time; gives how many."""
         which = (
-            FireRow.schedule == schedule_id,
+            col(FireRow.schedule) == schedule_id,
             col(FireRow.at) > after,
-            FireRow.by != "",
-            FireRow.state == FireState.SKIPPED.value,
+            col(FireRow.by) != "",
+            col(FireRow.state) == FireState.SKIPPED.value,
         )
         number = self._session.exec(select(func.count()).select_from(FireRow).where(*which)).one()
         self._session.exec(delete(FireRow).where(*which))

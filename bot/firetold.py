@@ -1,0 +1,89 @@
+"""Tells what became of fires where their schedule is told, and its owner what he must know; part of the fire's unit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot import story
+from bot.model import Fire, FireState, Message, Schedule
+from bot.store import Unit
+
+
+def named(schedule: Schedule) -> str:
+    """ "Schedule 7f3k9q (protect web* to s3, every day at 02:00 UTC)"."""
+    return f"Schedule {schedule.id} ({asked(schedule)}, {schedule.asked.recurrence})"
+
+
+def asked(schedule: Schedule) -> str:
+    """ "protect web* to s3": what it starts."""
+    what = " ".join(filter(None, (schedule.asked.workflow, ", ".join(schedule.asked.vms))))
+    return f"{what} to {' and '.join(schedule.asked.targets)}" if schedule.asked.targets else what
+
+
+def tell(
+    unit: Unit, schedule: Schedule, fires: Sequence[Fire], admin_channel: str, why: str, *, waiting: int = 0
+) -> None:
+    """Say what was missed, and which VMs were passed over; nothing where all went as it should.
+
+    why: what kept anybody from looking in time. waiting: how many wait to be caught up with.
+    """
+    channel = schedule.place.channel or admin_channel
+    lines = [*_late(fires, why, waiting), *(line for fire in fires for line in _passed(fire))]
+    if channel and lines:
+        text = "\n".join((f"{named(schedule)}:", *lines))
+        key = f"schedule:{schedule.id}:told:{fires[-1].at.isoformat()}"
+        unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
+def tell_suspended(unit: Unit, schedule: Schedule, admin_channel: str) -> None:
+    """Say in its channel and to its owner that it starts nothing any more, and why."""
+    text = (
+        f"{named(schedule)} is suspended and starts nothing any more: {schedule.why}\n"
+        f"When that has changed: /cloudy schedule resume {schedule.id}"
+    )
+    to_owner = schedule.owner.id if schedule.owner.source == "slack" else ""
+    at = schedule.since.isoformat() if schedule.since else ""
+    for name, channel in (("channel", schedule.place.channel or admin_channel), ("owner", to_owner)):
+        if channel:
+            key = f"schedule:{schedule.id}:suspended:{at}:{name}"
+            unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
+def _late(fires: Sequence[Fire], why: str, waiting: int) -> list[str]:
+    """What nobody looked at in time, in one line."""
+    missed = [fire for fire in fires if fire.state is FireState.MISSED]
+    caught = [fire for fire in fires if fire.state is FireState.CAUGHT_UP]
+    if not missed and not caught:
+        return []
+    late = len(missed) + len(caught) + waiting
+    head = f"{late} fires were missed while {why}" if late > 1 else f"1 fire was missed while {why}"
+    if waiting and caught:
+        return [f"{head}: caught up with the one of {_at(caught[-1].at)}, the others follow one by one"]
+    if len(caught) == 1 and late == 1:
+        return [f"{head}, the one of {_at(caught[0].at)}: caught up with it"]
+    if len(caught) == 1:
+        return [f"{head}: caught up with the latest, of {_at(caught[0].at)}"]
+    if caught:
+        return [f"{head}: caught up with {len(caught)} of them"]
+    reasons = " and ".join(dict.fromkeys(fire.why for fire in missed))
+    on_time = next((fire for fire in fires if fire.state is FireState.STARTED), None)
+    then = f"; the one of {_at(on_time.at)} has started in time" if on_time else ""
+    return [f"{head}, {_span(missed)}: {reasons}{then}"]
+
+
+def _passed(fire: Fire) -> list[str]:
+    """Why a fire started nothing, and what it passed over; whoever wanted one skipped knows it."""
+    if fire.state in (FireState.MISSED, FireState.SKIPPED):
+        return []
+    why = [f"The fire of {_at(fire.at)} has started nothing: {fire.why}"] if fire.why else []
+    heads = [f"The fire of {_at(fire.at)} passed over:"] if fire.passed and not why else []
+    return [*why, *heads, *(f"• {each}" for each in fire.passed)]
+
+
+def _span(fires: Sequence[Fire]) -> str:
+    if len(fires) == 1:
+        return f"the one of {_at(fires[0].at)}"
+    return f"from {_at(fires[0].at)} to {_at(fires[-1].at)}"
+
+
+def _at(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

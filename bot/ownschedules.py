@@ -1,0 +1,47 @@
+"""Cloudy's own schedules: rows like any other; an admin may pause and edit them, nobody deletes them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.model import CLOUDY, AuditEvent, Schedule, ScheduleRequest, ScheduleState
+from bot.startable import Startables
+from bot.store import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltIn:
+    """One of them, as it is made the first time."""
+
+    id: str
+    asked: ScheduleRequest
+    paused: str = ""  # why it starts nothing before an admin resumes it; "": it does
+
+
+DRILLS = BuiltIn(
+    id="drills",
+    asked=ScheduleRequest(workflow="drill", recurrence="every day at 03:30 UTC"),
+    paused="a drill starts VMs, so an admin decides: /cloudy schedule resume drills",
+)
+
+
+def ensure(unit: Unit, own: Iterable[BuiltIn], table: Startables, now: datetime) -> None:
+    """Make those that are not there yet, if this Cloudy knows what they start. What is there stays as it is."""
+    for each in own:
+        if each.asked.workflow not in table or unit.schedules.find(each.id) is not None:
+            continue
+        unit.schedules.insert(
+            Schedule(
+                id=each.id,
+                asked=each.asked,
+                owner=CLOUDY,
+                created_at=now,
+                looked_until=now,
+                request_key=f"own:{each.id}",
+                state=ScheduleState.PAUSED if each.paused else ScheduleState.ON,
+                since=now if each.paused else None,
+                why=each.paused,
+            )
+        )
+        body = {"event": "added", "schedule": each.id, "recurrence": each.asked.recurrence}
+        unit.audit.append(AuditEvent(key=f"own:{each.id}:schedule", action="schedule", actor=CLOUDY, body=body))

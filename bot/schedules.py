@@ -1,0 +1,375 @@
+"""Schedules, as a person makes and changes them: each method is one local unit of work and asks no other system."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from bot import groups
+from bot.accounting import Accounts
+from bot.errors import NotFound, RequesterError, UsageError
+from bot.ids import short_id
+from bot.meant import meant
+from bot.model import (
+    Actor,
+    AuditEvent,
+    Fire,
+    FireState,
+    Json,
+    Page,
+    Place,
+    Schedule,
+    ScheduleLine,
+    ScheduleRequest,
+    ScheduleState,
+    SeenVm,
+    Transaction,
+)
+from bot.policy import About, Operation
+from bot.ports import Clock
+from bot.recorder import WAIT_S, Recorder
+from bot.recurrence import parse
+from bot.restores import demand
+from bot.rights import Rights
+from bot.schedulelines import Lines, named
+from bot.startable import fire_key
+from bot.store import Database, Unit
+
+COMMAND = "schedule"
+_List = list[Transaction]
+
+
+class Schedules(Recorder):
+    """The part of the service that `/schedule` and `/schedules` are. text: an id, or an unambiguous part of it."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        rights: Rights,
+        accounts: Accounts,
+        *,
+        targets: tuple[str, ...],
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(db)
+        self.accounts = accounts
+        self._lines = Lines(accounts.firer)
+        self._clock = clock
+        self._rights = rights
+        self._targets = targets
+        self._wake = wake
+
+    def add(self, request: ScheduleRequest, actor: Actor, *, request_key: str, place: Place | None = None) -> Schedule:
+        """Keep a new one, owned by the actor; the same request key again gives the one that it gave before.
+
+        Its first time is the first after now. UsageError: its phrase, or what it is to start, is not understood.
+        NotFound: a target, group or VM. NotAllowed: to make schedules, or what it is to start.
+        """
+        with self._refusals(actor, request, request_key), self._db.unit(wait_s=WAIT_S) as unit:
+            if before := unit.schedules.asked_by(request_key):
+                return before
+            channel = place.channel if place else ""
+            now = self._clock.now()
+            asked = self._checked(unit, request, now)
+            self._demand(unit, actor, asked, channel, request_key)
+            made = unit.schedules.insert(
+                Schedule(
+                    id=short_id(secrets.randbits(30)),
+                    asked=asked,
+                    owner=actor,
+                    created_at=now,
+                    looked_until=now,
+                    request_key=request_key,
+                    place=Place(channel=channel),
+                )
+            )
+            self._audit(unit, made, actor, "added", request_key, _facts(asked))
+        self._wake()
+        return made
+
+    def list(self) -> tuple[ScheduleLine, ...]:
+        """All that are not deleted, oldest first."""
+        now = self._clock.now()
+        with self._db.read() as unit:
+            return tuple(self._lines.line(unit, schedule, now) for schedule in unit.schedules.list())
+
+    def page(self, text: str = "", offset: int = 0, limit: int = 100) -> Page[ScheduleLine]:
+        """Those whose id, owner, VMs, targets or words have the text in them, oldest first."""
+        wanted, now = text.casefold().split(), self._clock.now()
+        with self._db.read() as unit:
+            found = [each for each in unit.schedules.list() if all(word in _words(each) for word in wanted)]
+            rows = tuple(self._lines.line(unit, each, now) for each in found[offset : offset + limit])
+        return Page(rows=rows, total=len(found), offset=offset)
+
+    def changeable(self, schedules: Sequence[Schedule], actor: Actor, *, channel: str = "") -> frozenset[str]:
+        """The ids of those that the actor may change."""
+        about = About(channel=channel, command=COMMAND)
+        with self._db.read() as unit:
+            asked = {each.id: operation_on(each, actor) for each in schedules}
+            may = {each for each in set(asked.values()) if self._rights.judge(unit, actor, each, about).allowed}
+        return frozenset(which for which, operation in asked.items() if operation in may)
+
+    @property
+    def zone(self) -> str:
+        """The time zone of phrases that name none."""
+        return self.accounts.firer.rules.time_zone
+
+    def get(self, text: str) -> ScheduleLine:
+        """One of them. NotFound with near ids, AmbiguousName, UsageError."""
+        with self._db.read() as unit:
+            return self._lines.line(unit, named(unit, text), self._clock.now())
+
+    def fires(self, text: str, limit: int = 20) -> tuple[Fire, ...]:
+        """What became of its times, the newest first; those that are to be skipped among them. Errors as of `get`."""
+        with self._db.read() as unit:
+            return unit.fires.of(named(unit, text).id, limit=limit)
+
+    def covered(self, request: ScheduleRequest) -> tuple[SeenVm, ...]:
+        """The VMs that it would start something for now."""
+        with self._db.read() as unit:
+            return meant(unit, request.vms, self.accounts.firer.rules.groups, self._clock.now()).vms
+
+    def pause(
+        self,
+        text: str,
+        actor: Actor,
+        *,
+        request_key: str,
+        until: datetime | None = None,
+        why: str = "",
+        channel: str = "",
+    ) -> Schedule:
+        """Start nothing until then; None: until somebody resumes it. What it has started goes on.
+
+        Errors as of `get`; NotAllowed. RequesterError: it is suspended, or then is past.
+        """
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            if schedule.state is ScheduleState.SUSPENDED:
+                raise RequesterError(f"Schedule {schedule.id} is suspended, it starts nothing anyway: {schedule.why}")
+            if until is not None and until <= now:
+                raise RequesterError(f"{until:%Y-%m-%d %H:%M} UTC is past.")
+            by = f"by {actor.name}{f': {why}' if why else ''}"
+            paused = replace(schedule, state=ScheduleState.PAUSED, since=now, until=until, why=by)
+            return unit.schedules.put(paused), {"until": until.isoformat() if until else "", "why": why}
+
+        return self._changed("paused", text, actor, request_key, channel, change)
+
+    def resume(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
+        """Let it start again, from the next time on; one that goes on already is left alone.
+
+        Errors as of `get`; NotAllowed. RequesterError: it is suspended, and its owner still lacks the right.
+        """
+
+        def change(unit: Unit, schedule: Schedule, _now: datetime) -> tuple[Schedule, Json]:
+            if schedule.state is ScheduleState.SUSPENDED:
+                self._demand_of_owner(unit, schedule)
+            on = replace(schedule, state=ScheduleState.ON, since=None, until=None, why="")
+            return unit.schedules.put(on), {}
+
+        return self._changed("resumed", text, actor, request_key, channel, change)
+
+    def skip_next(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Fire:
+        """Skip its next time that is not skipped yet; what is given tells which.
+
+        Errors as of `get`; NotAllowed. RequesterError: no time comes, or sixty are skipped already.
+        """
+        skipped: list[Fire] = []
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            coming = next(iter(self._lines.coming(unit, schedule, now)), None)
+            if coming is None:
+                raise RequesterError(f"Schedule {schedule.id} has no time to come that could be skipped.")
+            fire = Fire(
+                schedule=schedule.id,
+                at=coming,
+                state=FireState.SKIPPED,
+                decided_at=now,
+                why=f"{actor.name} wanted so",
+                by=actor.name,
+            )
+            unit.fires.add([fire])
+            skipped.append(fire)
+            return schedule, {"fire": coming.isoformat()}
+
+        schedule = self._changed("skips", text, actor, request_key, channel, change)
+        return skipped[0] if skipped else self._fire_of(schedule, f"{request_key}:schedule")
+
+    def unskip(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
+        """Skip none of its times to come after all. Errors as of `get`; NotAllowed."""
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            return schedule, {"fires": unit.fires.unskip(schedule.id, now)}
+
+        return self._changed("skips nothing", text, actor, request_key, channel, change)
+
+    def run_now(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Fire:
+        """Start at once what it starts, as its owner; its times stay. What is still running is passed over.
+
+        Neither window nor blackout counts. Errors as of `get`; NotAllowed. RequesterError: it is suspended.
+        """
+        made: list[Fire] = []
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            if schedule.state is ScheduleState.SUSPENDED:
+                raise RequesterError(f"Schedule {schedule.id} is suspended: {schedule.why}")
+            made.append(self.accounts.by_hand(unit, schedule, actor, now))
+            return unit.schedules.get(schedule.id), {"fire": made[0].at.isoformat(), "started": made[0].started}
+
+        schedule = self._changed("run", text, actor, request_key, channel, change)
+        return made[0] if made else self._fire_of(schedule, f"{request_key}:schedule")
+
+    def started(self, fire: Fire) -> tuple[Transaction, ...]:
+        """The transactions that a fire has started, in their order."""
+        with self._db.read() as unit:
+            return unit.transactions.asked_under(fire_key(fire.schedule, fire.at))
+
+    def edit(
+        self, text: str, request: ScheduleRequest, actor: Actor, *, request_key: str, channel: str = ""
+    ) -> Schedule:
+        """Change what it starts and when, from its next time on; whoever edits another's becomes its owner.
+
+        Errors as of `add` and `get`.
+        """
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            asked = self._checked(unit, request, now)
+            if not schedule.is_own:
+                self._demand(unit, actor, asked, channel, request_key)
+            elif asked.workflow != schedule.asked.workflow:
+                raise RequesterError(f"Schedule {schedule.id} is Cloudy's own: what it starts stays as it is.")
+            unit.fires.unskip(schedule.id, now)
+            owner = schedule.owner if schedule.is_own else actor
+            edited = replace(schedule, asked=asked, owner=owner, looked_until=now)
+            if edited.state is ScheduleState.SUSPENDED:
+                edited = replace(edited, state=ScheduleState.ON, since=None, why="")
+            return unit.schedules.put(edited), _facts(asked) | {"was": schedule.asked.recurrence}
+
+        return self._changed("edited", text, actor, request_key, channel, change)
+
+    def delete(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
+        """Let it start nothing any more, for good; its past stays, and what it has started goes on.
+
+        Errors as of `get`; NotAllowed. RequesterError: it is one of Cloudy's own.
+        """
+
+        def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            if schedule.is_own:
+                raise RequesterError(f"Schedule {schedule.id} is Cloudy's own and cannot be deleted; pause it instead.")
+            unit.fires.unskip(schedule.id, now)
+            return unit.schedules.put(replace(schedule, state=ScheduleState.DELETED, since=now, until=None)), {}
+
+        return self._changed("deleted", text, actor, request_key, channel, change)
+
+    def _changed(
+        self,
+        event: str,
+        text: str,
+        actor: Actor,
+        request_key: str,
+        channel: str,
+        change: Callable[[Unit, Schedule, datetime], tuple[Schedule, Json]],
+    ) -> Schedule:
+        """Change one, once for one request key. Its times until now are accounted for first, as it stood then."""
+        refusals = self._keeping_refusals(actor, f"schedule {event} {text}", request_key)
+        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+            if before := unit.audit.find(f"{request_key}:schedule"):
+                return unit.schedules.get(str(before.body["schedule"]))
+            schedule, now = named(unit, text), self._clock.now()
+            operation = operation_on(schedule, actor)
+            about = About(channel=channel, command=COMMAND)
+            self._rights.demand(unit, actor, operation, about, key=request_key)
+            while (done := self.accounts.account(unit, schedule.id, now)).more:
+                pass
+            changed, facts = change(unit, done.schedule, now)
+            self._audit(unit, changed, actor, event, request_key, facts)
+        self._wake()
+        return changed
+
+    def _checked(self, unit: Unit, request: ScheduleRequest, now: datetime) -> ScheduleRequest:
+        """The request as it is kept."""
+        table = self.accounts.firer.table
+        if request.workflow not in table:
+            near = get_close_matches(request.workflow, table, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"Nothing called “{request.workflow}” can be scheduled.{hint} There are: {', '.join(table)}."
+            )
+        for name in request.targets:
+            demand("target", name, self._targets)
+        if request.grace is not None and request.grace <= timedelta():
+            raise RequesterError("A grace is longer than nothing.")
+        table[request.workflow].check(request)
+        self._demand_vms(unit, request, now)
+        recurrence = parse(request.recurrence).begun(now)
+        return replace(request, recurrence=str(recurrence), targets=tuple(dict.fromkeys(request.targets)))
+
+    def _demand_vms(self, unit: Unit, request: ScheduleRequest, now: datetime) -> None:
+        """A group must be known, and a whole name must be a VM's; a pattern may fit none yet."""
+        known = self.accounts.firer.rules.groups
+        for _ in groups.spread(request.vms, known):
+            pass
+        for word in request.vms:
+            if not groups.is_pattern(word) and (absent := meant(unit, [word], known, now).absent):
+                near = unit.inventory.near(word.rpartition("/")[2])
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise NotFound(f"{absent[0]}.{hint}", near)
+
+    def _demand(self, unit: Unit, actor: Actor, asked: ScheduleRequest, channel: str, key: str) -> None:
+        """The right to schedules, and to what this one starts."""
+        self._rights.demand(unit, actor, Operation.SCHEDULE, About(channel=channel, command=COMMAND), key=key)
+        operation = self.accounts.firer.table[asked.workflow].operation
+        for number, vm in enumerate(asked.vms or ("",)):
+            about = About(vm="" if groups.is_pattern(vm) else vm, targets=asked.targets)
+            self._rights.demand(unit, actor, operation, about, key=f"{key}:{number}")
+
+    def _demand_of_owner(self, unit: Unit, schedule: Schedule) -> None:
+        entry = self.accounts.firer.table.get(schedule.asked.workflow)
+        if entry is None:
+            raise RequesterError(f"This Cloudy starts no “{schedule.asked.workflow}” by schedule.")
+        verdict = self._rights.judge(unit, schedule.owner, entry.operation, About(targets=schedule.asked.targets))
+        if not verdict.allowed:
+            raise RequesterError(f"{schedule.owner.name} still may not have it: {' '.join(verdict.why)}")
+
+    def _fire_of(self, schedule: Schedule, key: str) -> Fire:
+        """The fire that an earlier delivery of the same request made."""
+        with self._db.read() as unit:
+            row = unit.audit.find(key)
+            fire = unit.fires.get(schedule.id, datetime.fromisoformat(str(row.body["fire"]))) if row else None
+        if fire is None:
+            raise RequesterError(f"What schedule {schedule.id} did then has been taken back since.")
+        return fire
+
+    def _audit(self, unit: Unit, schedule: Schedule, actor: Actor, event: str, key: str, facts: Json) -> None:
+        body: Json = {"event": event, "schedule": schedule.id} | {name: each for name, each in facts.items() if each}
+        unit.audit.append(AuditEvent(key=f"{key}:schedule", action="schedule", actor=actor, body=body))
+
+    def _refusals(self, actor: Actor, request: ScheduleRequest, request_key: str) -> AbstractContextManager[_List]:
+        said = f"schedule {request.workflow} {', '.join(request.vms)} {request.recurrence}"
+        return self._keeping_refusals(actor, said, request_key)
+
+
+def _words(schedule: Schedule) -> str:
+    asked = schedule.asked
+    said = (schedule.id, schedule.owner.name, asked.workflow, *asked.vms, *asked.targets, asked.recurrence)
+    return " ".join((*said, schedule.state)).casefold()
+
+
+def operation_on(schedule: Schedule, actor: Actor) -> Operation:
+    """What changing it asks for: whose it is counts, by id."""
+    is_own = (schedule.owner.id, schedule.owner.source) == (actor.id, actor.source)
+    return Operation.SCHEDULE if is_own else Operation.CHANGE_SCHEDULE
+
+
+def _facts(asked: ScheduleRequest) -> Json:
+    return {
+        "workflow": asked.workflow,
+        "vms": list(asked.vms),
+        "targets": list(asked.targets),
+        "recurrence": asked.recurrence,
+        "options": dict(asked.options),
+        "catch_up": asked.catch_up.value if asked.catch_up else "",
+    }

@@ -1,0 +1,201 @@
+"""What a schedule can start: an open table. Each entry makes its transactions inside the unit of the fire."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot import asking, keeping
+from bot.drills import Drills
+from bot.errors import RequesterError, UsageError
+from bot.ids import transaction_id
+from bot.model import Actor, AuditEvent, DrillRequest, Place, Schedule, ScheduleRequest, SeenVm, State, Transaction
+from bot.policy import Operation
+from bot.store import Unit
+
+CONSISTENCIES = ("crash", "vm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One VM that a fire is to start something for."""
+
+    vm: SeenVm
+    typed: str  # what one would type to mean this VM and no other
+    not_before: datetime | None = None  # its moment; None: at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """One fire, as an entry of the table sees it."""
+
+    schedule: Schedule
+    at: datetime
+    now: datetime
+    due: tuple[Due, ...] = ()  # of a schedule that names VMs: those that may start now
+    not_before: datetime | None = None  # of one that names none: its moment
+
+    @property
+    def owner(self) -> Actor:
+        """Whom it acts as."""
+        return self.schedule.owner
+
+    @property
+    def place(self) -> Place:
+        """Where it is told."""
+        return self.schedule.place
+
+    def key(self, what: str) -> str:
+        """The request key of what this fire starts for a VM (its uuid) or target: twice the same is one transaction."""
+        return f"{fire_key(self.schedule.id, self.at)}{what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What came of it."""
+
+    transactions: tuple[str, ...] = ()  # ids
+    passed: tuple[str, ...] = ()  # sentences: what was passed over, and why
+    is_done: bool = False  # it needed no transaction
+
+
+def _any(request: ScheduleRequest) -> None:
+    """Everything is well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startable:
+    """One word that a schedule can have."""
+
+    operation: Operation  # which its owner must have the right to at each fire
+    start: Callable[[Unit, Firing], Started]
+    check: Callable[[ScheduleRequest], None] = _any  # RequesterError: its request cannot be carried out
+    works: bool = True  # False: it only tells something, which no blackout holds up
+
+
+Startables = Mapping[str, Startable]
+
+
+def prefix(schedule_id: str) -> str:
+    """How the request keys of all that a schedule starts begin."""
+    return f"schedule:{schedule_id}:"
+
+
+def fire_key(schedule_id: str, at: datetime) -> str:
+    """How those of one fire begin."""
+    utc = at.astimezone(UTC)
+    return f"{prefix(schedule_id)}{utc:{'%Y%m%dT%H%M%S.%fZ' if utc.microsecond else '%Y%m%dT%H%M%SZ'}}:"
+
+
+def startables(drills: Drills) -> dict[str, Startable]:
+    """Those that protect and prove; others are added where they are composed."""
+
+    def drill(unit: Unit, firing: Firing) -> Started:
+        return _drilled(unit, firing, drills)
+
+    return {
+        "protect": Startable(operation=Operation.PROTECT, start=_protected, check=_is_protect),
+        "verify": Startable(operation=Operation.PROTECT, start=_verified, check=_is_verify),
+        "drill": Startable(operation=Operation.DRILL, start=drill, check=_is_drill),
+    }
+
+
+def _is_protect(request: ScheduleRequest) -> None:
+    options = request.options
+    if not request.vms or not request.targets:
+        raise UsageError("A protection by schedule needs VMs and targets.")
+    if options.get("consistency", "crash") not in CONSISTENCIES:
+        raise RequesterError(f"consistency is {options['consistency']!r}; it can be {' or '.join(CONSISTENCIES)}.")
+    if not keeping.is_kept(str(options.get("keep_for", ""))):
+        raise RequesterError(f"{options['keep_for']!r} is no time to keep something.")
+    if len(str(options.get("note", ""))) > keeping.LONGEST_NOTE:
+        raise RequesterError("The note is too long.")
+
+
+def _is_verify(request: ScheduleRequest) -> None:
+    if not request.vms:
+        raise UsageError("A verification by schedule needs VMs: the newest recovery point of each is verified.")
+
+
+def _is_drill(request: ScheduleRequest) -> None:
+    if len(request.targets) > 1:
+        raise UsageError("A drill is made from one target.")
+
+
+def _protected(unit: Unit, firing: Firing) -> Started:
+    options = firing.schedule.asked.options
+    made = []
+    for due in firing.due:
+        transaction = Transaction(
+            id=transaction_id(firing.now, secrets.randbits(30)),
+            workflow="protect",
+            vm=due.typed,
+            targets=firing.schedule.asked.targets,
+            actor=firing.owner,
+            state=State.PLANNING,
+            created_at=firing.now,
+            request_key=firing.key(due.vm.uuid),
+            consistency=str(options.get("consistency", "crash")),
+            note=str(options.get("note", "")),
+            keep_for=str(options.get("keep_for", "")),
+            place=firing.place,
+            not_before=due.not_before,
+        )
+        made.append(unit.transactions.insert(transaction).id)
+        _audit(unit, firing, transaction)
+    return Started(tuple(made))
+
+
+def _verified(unit: Unit, firing: Firing) -> Started:
+    """The newest recovery point of each VM; in one of the named targets, where some are named."""
+    wanted, is_deep = firing.schedule.asked.targets, bool(firing.schedule.asked.options.get("deep"))
+    made, passed = [], []
+    for due in firing.due:
+        points = (each for each in unit.points.of_vm(due.vm.uuid) if not wanted or each.target in wanted)
+        newest = next(points, None)
+        if newest is None:
+            passed.append(f"{due.vm.name}: it has no recovery point{' in ' if wanted else ''}{', '.join(wanted)}")
+            continue
+        _, point = asking.point_meant(unit, newest.transaction_id)
+        key = firing.key(due.vm.uuid)
+        kept = asking.record(unit, "verify", point, firing.owner, now=firing.now, request_key=key, place=firing.place)
+        asked = kept.request | ({"is_deep": True} if is_deep else {})
+        plan = kept.plan | {"request": asked}
+        made.append(unit.transactions.update(kept.id, plan=plan, not_before=due.not_before).id)
+    return Started(tuple(made), tuple(passed))
+
+
+def _drilled(unit: Unit, firing: Firing, drills: Drills) -> Started:
+    """Each VM that is named, or whose turn it is, where none is."""
+    made, passed = [], []
+    asked = firing.schedule.asked
+    turns = [(due.vm.uuid, due.vm.name, due.not_before) for due in firing.due]
+    for what, name, moment in turns if asked.vms else [("", "", firing.not_before)]:
+        request = DrillRequest(
+            what=what, vmstore=str(asked.options.get("vmstore", "")), target=asked.targets[0] if asked.targets else ""
+        )
+        try:
+            key = firing.key(what or "next")
+            kept = drills.record(unit, request, firing.owner, request_key=key, place=firing.place)
+            made.append(unit.transactions.update(kept.id, not_before=moment).id)
+        except RequesterError as error:
+            passed.append(f"{name}: {error.message}" if name else error.message)
+    return Started(tuple(made), tuple(passed))
+
+
+def _audit(unit: Unit, firing: Firing, transaction: Transaction) -> None:
+    unit.audit.append(
+        AuditEvent(
+            key=f"{transaction.request_key}:{transaction.id}",
+            action="command",
+            actor=transaction.actor,
+            transaction_id=transaction.id,
+            body={
+                "command": transaction.workflow,
+                "vm": transaction.vm,
+                "targets": list(transaction.targets),
+                "schedule": firing.schedule.id,
+                "fire": firing.at.isoformat(),
+            },
+        )
+    )
