@@ -35,6 +35,7 @@ from bot.reads import Reads
 from bot.rebuilding import Rebuilt, rebuild
 from bot.retry import retrying
 from bot.runner import TransferSettingsFor
+from bot.service import Service
 from bot.sla_settings import slas_of
 from bot.slots import Slots
 from bot.sockets import keep_sockets
@@ -283,8 +284,9 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     worker = _worker(settings, db)
     wait = asked_to_end()
     try:
-        worker.start(look_every=settings.inventory.refresh)
-        connection = _connection(settings, db, worker, address)
+        service = service_for(settings, db, worker.wake)
+        worker.start(look_every=settings.inventory.refresh, accounts=service.schedules.accounts)
+        connection = _connection(settings, db, worker, service, address)
         connection.start(_tell_ready)
         settle()
     except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them
@@ -317,13 +319,14 @@ def asked_to_end() -> Callable[[], None]:
     return wait
 
 
-def _connection(settings: Settings, db: Database, worker: Worker, address: Address | None) -> "Connection":
+def _connection(
+    settings: Settings, db: Database, worker: Worker, service: Service, address: Address | None
+) -> "Connection":
     # only the bot loads Slack's libraries
     from handlers import connection, courier, gate, membership, notifier, receiptcharts, socketmode, webserver
 
     slack = settings.slack
     client = connection.slack_client(slack.api_url, _revealed(slack.bot_token))
-    service = service_for(settings, db, worker.wake)
     app = connection.slack_app(client, service)
     door: Door
     if address is None:

@@ -18,11 +18,13 @@ class BuiltIn:
     paused: str = ""  # why it starts nothing before an admin resumes it; "": it does
 
 
+EXPIRE = BuiltIn(id="expire", asked=ScheduleRequest(workflow="expire", recurrence="every day at 04:00 UTC"))
 DRILLS = BuiltIn(
     id="drills",
     asked=ScheduleRequest(workflow="drill", recurrence="every day at 03:30 UTC"),
     paused="a drill starts VMs, so an admin decides: /cloudy schedule resume drills",
 )
+OWN = (EXPIRE, DRILLS)
 
 
 def ensure(unit: Unit, own: Iterable[BuiltIn], table: Startables, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from bot.accounting import Accounts
 from bot.actions import ACTIONS
 from bot.dispatcher import Dispatcher
 from bot.engine import Engine
@@ -15,12 +16,14 @@ from bot.givingback import GivingBack, share_pools
 from bot.inventory import Refresher
 from bot.janitor import Janitor
 from bot.model import Json, Slas
+from bot.ownschedules import OWN
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Clock, Systems
 from bot.prices import Prices
 from bot.runner import Runner, TransferSettingsFor
 from bot.store import Database
+from bot.timekeeper import Timekeeper
 from bot.workflow import load, read
 
 
@@ -87,11 +90,14 @@ class Worker:
         self._memory = threading.Thread(target=memory.run, args=(self._stop,), name="memory", daemon=True)
         self._refresher = Refresher(db, systems, clock)
         self._looker: threading.Thread | None = None
+        self._db, self._clock = db, clock
+        self._timekeeper: Timekeeper | None = None
+        self._ticker: threading.Thread | None = None
 
-    def start(self, *, look_every: timedelta | None = None) -> None:
+    def start(self, *, look_every: timedelta | None = None, accounts: Accounts | None = None) -> None:
         """Begin; runs that a dead process left go on at once.
 
-        look_every: how often all VMs are listed; None: never, for a worker that ends soon.
+        look_every: how often all VMs are listed; accounts: of the schedules. None: never, for a worker that ends soon.
         """
         share_pools()
         self._engine.launch()
@@ -102,6 +108,13 @@ class Worker:
             look = partial(self._refresher.run, self._stop, look_every)
             self._looker = threading.Thread(target=look, name="inventory", daemon=True)
             self._looker.start()
+        if accounts is not None:
+            wake = self._dispatcher.wake.set
+            self._timekeeper = Timekeeper(self._db, self._clock, accounts, own=OWN, wake_dispatcher=wake)
+            self._ticker = threading.Thread(
+                target=self._timekeeper.run, args=(self._stop,), name="timekeeper", daemon=True
+            )
+            self._ticker.start()
 
     @property
     def is_well(self) -> bool:
@@ -111,6 +124,8 @@ class Worker:
     def wake(self) -> None:
         """Something was recorded: look now."""
         self._dispatcher.wake.set()
+        if self._timekeeper is not None:
+            self._timekeeper.wake.set()
 
     def drain(self) -> None:
         """Begin nothing new; steps under way stand still and go on at the next start. The caller then ends the process.
@@ -119,16 +134,16 @@ class Worker:
         """
         self._runner.draining.set()
         self._stop.set()
-        self._dispatcher.wake.set()
+        self.wake()
         if self._thread.is_alive():  # not where the engine could not be launched
             self._thread.join(timeout=2.0)
 
     def close(self) -> None:
         """End in an orderly way when nothing runs (command line, tests)."""
         self._stop.set()
-        self._dispatcher.wake.set()
+        self.wake()
         self._thread.join(timeout=5.0)
-        for thread in (self._janitor, self._memory, self._looker):
+        for thread in (self._janitor, self._memory, self._looker, self._ticker):
             if thread is not None and thread.is_alive():
                 thread.join(timeout=5.0)
         self._engine.close()
