@@ -14,7 +14,7 @@ from bot.story import asked as asked_for
 from bot.story import size_text
 from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
 from handlers.origin import is_direct
-from handlers.parse import USAGES
+from handlers.usages import USAGES
 
 _TASK_STATES = {
     StepState.PENDING: "pending",

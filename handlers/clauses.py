@@ -53,6 +53,19 @@ def split(words: Sequence[W]) -> tuple[list[W], Wishes]:
     return list(words[:start]), wishes
 
 
+def pick(words: Sequence[W]) -> tuple[list[W], Wishes]:
+    """Part the wishes, wherever they stand, from all other words. ValueError says what is not understood."""
+    others, wishes, at = list[W](), Wishes(), 0
+    while at < len(words):
+        length = _length(words, at)
+        if length:
+            wishes = _with(wishes, words[at : at + length])
+        else:
+            others.append(words[at])
+        at += length or 1
+    return others, wishes
+
+
 def written(request: ProtectRequest) -> str:
     """The wishes of a request, as they are typed behind its targets, with a space before each."""
     said = " vm-consistent" if request.consistency == "vm" else ""

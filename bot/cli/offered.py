@@ -7,7 +7,7 @@ def usages() -> tuple[str, ...]:
     """How each command is written."""
     # The handlers bring Bolt along, which no other command waits for.
     from handlers.appmanifest import COMMANDS
-    from handlers.parse import USAGES
+    from handlers.usages import USAGES
 
     said = (*USAGES.values(), "/cloudy help")
     names = {usage.split()[0] for usage in said}

@@ -16,7 +16,8 @@ from bot.policy import COMMANDS, Policy, Role
 from bot.service import Service
 from bot.store import Database
 from handlers import answers, blocks
-from handlers.parse import USAGES, Verb
+from handlers.parse import Verb
+from handlers.usages import USAGES
 from integrations.simulators.slack import LocalSlack
 from tests.slack.local import client_of, connected, until
 

@@ -17,7 +17,7 @@ from bot.model import Actor, Failure, State, Step, StepState, StoredFile, Transa
 from bot.status import Status
 from handlers import answers, blocks, ids
 from handlers.cards import Card, is_final, of_view
-from handlers.parse import USAGES
+from handlers.usages import USAGES
 
 ID = "20261123T142233Z-7f3k9q"
 NOW = datetime(2026, 11, 23, 14, 22, 33, tzinfo=UTC)

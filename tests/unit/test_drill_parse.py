@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import UsageError
 from bot.model import DrillRequest
-from handlers import parse
+from handlers import parse, usages
 from handlers.parse import Command, Verb
 
 
@@ -39,7 +39,7 @@ def test_what_is_to_be_drilled_and_where(text: str, asked: DrillRequest) -> None
 def test_what_a_drill_never_does_is_refused_with_its_usage(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why) as refusal:
         parse.drill(text)
-    assert refusal.value.usage == parse.DRILL_USAGE
+    assert refusal.value.usage == usages.DRILL_USAGE
 
 
 @pytest.mark.parametrize("word", ["deep", "--deep", "—deep", "–deep", "Deep"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.errors import UsageError
 from bot.model import ProtectRequest
-from handlers import parse
+from handlers import parse, usages
 from handlers.parse import Command, Verb
 
 
@@ -103,7 +103,7 @@ def test_a_protect_is_understood(text: str, request_: ProtectRequest) -> None:
 def test_what_is_not_clear_is_refused_with_the_usage_line(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse.protect(text)
-    assert refused.value.usage == parse.PROTECT_USAGE
+    assert refused.value.usage == usages.PROTECT_USAGE
     assert len(refused.value.message) < 200
 
 

@@ -11,7 +11,7 @@ from bot.cli import app
 from bot.errors import UsageError
 from bot.model import RestoreRequest
 from bot.opinions import Question
-from handlers import parse, restoring
+from handlers import parse, restoring, usages
 from handlers.orders import question_of
 from handlers.parse import Verb
 
@@ -74,7 +74,7 @@ def test_it_is_read_in_any_order(text: str, request_: RestoreRequest) -> None:
 def test_what_is_not_understood_is_told_with_the_usage(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
         parse.restore(text)
-    assert error.value.usage == parse.RESTORE_USAGE
+    assert error.value.usage == usages.RESTORE_USAGE
 
 
 def test_may_i_knows_that_it_is_over_the_original() -> None:
