@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 
 from bot import approving, ending, narrator, petitions, story
@@ -27,6 +28,7 @@ from bot.store import Unit
 
 _OUTAGES = frozenset(kind.__name__ for kind in (TransientError, BusyError, DatabaseError))
 MOST_ASKED = 20  # approvers who get a message of their own
+SCHEDULED_WAITS = timedelta(hours=1)  # for a system that is out, when nobody sits there who could ask again
 
 
 class Stand(StrEnum):
@@ -64,7 +66,14 @@ class Approvals:
         return Stand.WAIT
 
     def outlast(self, unit: Unit, transaction: Transaction, failure: Failure) -> Failure | None:
-        """Why it ends, after it could not be planned; None: it is approved, and an outage is waited out till then."""
+        """Why it ends, after it could not be planned; None: an outage is waited out.
+
+        What is approved waits as long as its approval is good, what a schedule asked for an hour.
+        """
+        if transaction.schedule and failure.kind in _OUTAGES:
+            begun = transaction.not_before or transaction.created_at
+            if begun <= self.clock.now() < begun + SCHEDULED_WAITS:
+                return None
         known = unit.approvals.newest(transaction.id)
         if (
             failure.kind not in _OUTAGES

@@ -116,15 +116,17 @@ def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[s
 
 
 def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
-    """Tell only the one who asked; where there is no thread yet."""
+    """Tell only the one who asked; where there is no thread yet. What a schedule asked for is told to everybody."""
     place = transaction.place
+    if transaction.schedule:
+        text = f"Schedule {transaction.schedule}: {story.asked(transaction)} has not begun. {text}"
     if place.channel and transaction.actor != CLOUDY:
         unit.outbox.put(
             Message(
                 key=f"{transaction.id}:notice",
                 channel=place.channel,
                 thread_ts=place.thread,
-                only_for=transaction.actor.id,
+                only_for="" if transaction.schedule else transaction.actor.id,
                 view=story.notice(text),
             )
         )
