@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
 
-from bot import crossings, doctor
+from bot import crossings, doctor, expiring
 from bot.arena import Arena
 from bot.checkups import home, outside
 from bot.clock import SystemClock
@@ -27,6 +27,7 @@ from bot.givingback import settle
 from bot.janitor import Janitor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
+from bot.lookout import Lookout
 from bot.model import Actor
 from bot.opening import audit_key_of, awaits_key, open_database, service_for
 from bot.policy_settings import policy_of
@@ -43,6 +44,7 @@ from bot.store import Database
 from bot.systems import ConfiguredSystems, prices_of
 from bot.throttle import Throttle
 from bot.transfer import TransferSettings
+from bot.watch import Watch
 from bot.worker import Limits, Worker, installation_id
 
 if TYPE_CHECKING:
@@ -286,8 +288,10 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     try:
         service = service_for(settings, db, worker.wake)
         worker.start(look_every=settings.inventory.refresh, accounts=service.schedules.accounts)
+        service.retaining.adopt()
         connection = _connection(settings, db, worker, service, address)
         connection.start(_tell_ready)
+        _watch(settings, db)
         settle()
     except Exception as error:  # noqa: BLE001 - an orderly end would wait for the runs under way, and fail them
         worker.drain()
@@ -301,6 +305,12 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     worker.drain()
     connection.close()
     leave(0)
+
+
+def _watch(settings: Settings, db: Database) -> None:
+    """It ends with the process: what it was about to keep, it looks at again after the next start."""
+    watch = Watch(db, SystemClock(), partial(expiring.look, settings))
+    threading.Thread(target=watch.run, args=(threading.Event(),), name="watch", daemon=True).start()
 
 
 def asked_to_end() -> Callable[[], None]:
@@ -334,6 +344,7 @@ def _connection(
     else:
         guarded = gate.Gate(app, signing_secret=_revealed(slack.signing_secret), health=partial(_health, db, worker))
         door = webserver.WebDoor(guarded, host=address.host, port=address.port)
+    asked = service.questions
     sender = notifier.Sender(
         db,
         crossings.watched("slack", client),
@@ -348,6 +359,7 @@ def _connection(
         also=(
             membership.Roster(client, service, policy_of(settings.policy).groups, settings.policy.refresh),
             courier.Courier(service, client, SystemClock()),
+            Lookout(db, SystemClock(), asked.slas, channel=slack.admin_channel, fires=asked.fires),
         ),
     )
 

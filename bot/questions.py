@@ -5,17 +5,20 @@ Each answer is one look at the local database, a page at a time; no other system
 
 from datetime import datetime, timedelta
 
+from bot import sla
 from bot.errors import NotFound, UsageError
 from bot.model import (
     AuditRow,
     DayMoved,
     Look,
+    NextFires,
     Page,
     PointsOf,
     SeenVm,
     Sla,
     Slas,
     SlaTally,
+    Standing,
     Subject,
     Tally,
     VmKind,
@@ -37,6 +40,7 @@ class Questions:
         self._db = db
         self._clock = clock
         self.slas = slas or Slas(last=Sla(name=DEFAULT, rpo=rpo))
+        self.fires: NextFires | None = None  # the next of each schedule; None: nobody knows which there are
 
     def vms(self, pattern: str = "", kind: VmKind = VmKind.ALL, *, offset: int = 0, limit: int = PAGE) -> Page[VmLine]:
         """Live VMs by name, the late ones by lateness, the big ones by size.
@@ -66,6 +70,17 @@ class Questions:
     def rpo(self) -> timedelta | None:
         """The one of all VMs; None: each goes by its SLA."""
         return None if self.slas.listed else self.slas.last.rpo
+
+    def standings(self, vm: str) -> tuple[Standing, ...]:
+        """How live VMs of this uuid, name or VMstore/name stand. NotFound: there is none, with near names."""
+        with self._db.read() as unit:
+            uuids = tuple(dict.fromkeys(one.uuid for one in _named(unit, vm) if one.gone_at is None))
+            if not uuids:
+                raise _absent(unit, vm)
+            facts = unit.standings.facts({target for each in self.slas.all for target in each.targets}, uuids)
+        now = self._clock.now()
+        fires = self.fires([each.vm for each in facts], now) if self.fires else None
+        return tuple(sla.stand_all(self.slas, facts, now, fires))
 
     def yardstick(self) -> Yardstick:
         """What counts as late now."""
@@ -135,6 +150,12 @@ def _subject(unit: Unit, what: str) -> tuple[Subject, str, tuple[str, ...]]:
         message = f"Nothing in the audit is about {what}: it is no transaction, no VM and no user there.{hint}"
         raise NotFound(message, near) from None
     return Subject.TRANSACTION, transaction.id, (transaction.id,)
+
+
+def _absent(unit: Unit, vm: str) -> NotFound:
+    near = unit.inventory.near(vm)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return NotFound(f"No VMstore has a VM called {vm}, so no SLA is for it.{hint}", near)
 
 
 def _unknown(unit: Unit, vm: str) -> NotFound:

@@ -21,10 +21,12 @@ AUDIT_USAGE = (
 
 CHART_USAGE = "/cloudy chart sent|rpo   bytes sent by day against size, or the age of the newest recovery point by VM"
 
-VMS, POINTS, AUDIT, CHART = "vms", "recovery-points", "audit", "chart"
+SLA_USAGE = "/cloudy sla [vm]   what is promised for the VMs, or for one and how it stands"
+
+VMS, POINTS, AUDIT, CHART, SLA = "vms", "recovery-points", "audit", "chart", "sla"
 SENT, RPO = "sent", "rpo"  # the charts
 ALIASES = {"points": POINTS}
-USAGES = {VMS: VMS_USAGE, POINTS: POINTS_USAGE, AUDIT: AUDIT_USAGE, CHART: CHART_USAGE}
+USAGES = {VMS: VMS_USAGE, POINTS: POINTS_USAGE, AUDIT: AUDIT_USAGE, CHART: CHART_USAGE, SLA: SLA_USAGE}
 
 LONGEST = 255
 MOST_STARS = 5  # each one more makes a search slower by a factor
@@ -53,13 +55,15 @@ class Inquiry:
 
 
 def inquiry(verb: str, rest: str) -> Inquiry:
-    """Read what follows `vms`, `recovery-points`, `audit` or `chart`. UsageError says what is not understood."""
+    """Read what follows `vms`, `recovery-points`, `audit`, `chart` or `sla`. UsageError says what is not understood."""
     if verb == VMS:
         return _vms(rest.strip())
     if verb == POINTS:
         if not rest.strip():
             raise UsageError("Say which VM.", POINTS_USAGE)
         return _checked(Inquiry(verb=POINTS, text=_unquoted(rest)))
+    if verb == SLA:
+        return _checked(Inquiry(verb=SLA, text=_unquoted(rest)))
     if verb == CHART:
         return _checked(Inquiry(verb=CHART, text=rest.strip().casefold()))
     return _audit(rest.strip())

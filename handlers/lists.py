@@ -9,7 +9,7 @@ from bot import durations
 from bot.model import AuditRow, Page, Protection, RecoveryPoint, Subject, VmKind, VmLine
 from bot.questions import PAGE, Questions
 from bot.words import size_text
-from handlers import asked, ids, pictures, pointtables
+from handlers import asked, ids, pictures, pointtables, slatables
 from handlers.asked import Inquiry
 from handlers.pointtables import ago, at
 from handlers.tables import Table, Turn
@@ -208,6 +208,7 @@ _TABLES: Mapping[str, Callable[[Questions, Inquiry, datetime], Table]] = {
     asked.POINTS: _points,
     asked.AUDIT: _audit,
     asked.CHART: pictures.table,
+    asked.SLA: slatables.table,
 }
 _SHEETS: Mapping[str, Callable[[Questions, Inquiry, datetime], tuple[tuple[Row, ...], int]]] = {
     asked.VMS: _vm_sheet,

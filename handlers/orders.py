@@ -160,6 +160,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.POINTS: _inquire,
     Verb.AUDIT: _inquire,
     Verb.CHART: _inquire,
+    Verb.SLA: _inquire,
     Verb.SCHEDULE: _schedule,
     Verb.SCHEDULES: _schedule,
     Verb.SUMMARY: _sum_up,

@@ -24,7 +24,7 @@ def table(questions: Questions, inquiry: Inquiry, now: datetime) -> Table:
 
 def chart(questions: Questions, inquiry: Inquiry, now: datetime) -> Chart:
     """The same, to be drawn."""
-    return _sent_chart(questions) if inquiry.text == asked.SENT else _age_chart(questions, now)
+    return moved(questions) if inquiry.text == asked.SENT else _age_chart(questions, now)
 
 
 # --- bytes by day ---
@@ -59,7 +59,8 @@ def of_vm(questions: Questions, uuid: str, name: str) -> Chart:
     return _moved_chart(questions.moved_by_day(DAYS, uuid), f"{name}: bytes sent by day, against size")
 
 
-def _sent_chart(questions: Questions) -> Chart:
+def moved(questions: Questions) -> Chart:
+    """The bytes of all VMs, by day."""
     return _moved_chart(questions.moved_by_day(DAYS), "Bytes sent by day, against size")
 
 
