@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from bot import narrator, orphans
+from bot import manifest, narrator, orphans
 from bot.actions import Context
 from bot.actions.cleanup import ORDER, Cleared, clear, describe
 from bot.errors import CloudyError, RequesterError, Stopped, TransientError
 from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
-from bot.model import Actor, AuditEvent, Json, Resource, ResourceKind, Transaction
+from bot.keeper import DatabaseKeeper
+from bot.model import Actor, AuditEvent, Json, ObjectInfo, Resource, ResourceKind, Slas, Transaction
 from bot.orphans import Fate, Kind, Orphan
 from bot.ports import Clock, Systems, VMstore
 from bot.retry import retrying
@@ -34,9 +35,11 @@ JANITOR = Actor(id="janitor", name="janitor", source="worker")
 _ORDER = (
     Kind.UPLOAD,
     Kind.OBJECTS,
+    Kind.STRAY,
     Kind.TEMPORARY,
     Kind.PROBE,
     Kind.SHARE_PROBE,
+    Kind.REGISTRATION,
     Kind.FOLDER,
     Kind.CLONE,
     Kind.SNAPSHOT,
@@ -203,6 +206,7 @@ class Janitor:
             progress=lambda _done, _total: None,
             moved=lambda _moved: None,
             leave_behind=lambda _left: None,
+            keeper=DatabaseKeeper(db, self._clock, Slas()),  # a clean-up asks it nothing
         )
 
     # --- what else carries our label ---
@@ -215,8 +219,9 @@ class Janitor:
         seen = self._survey.look()
         promised = self._promised()
         house = replace(self._read(self._house), used=seen.used)
+        strays = self._strays(seen.beside)
         house = replace(house, installations=house.installations | set(also))
-        told = [each for each in seen.orphans if orphans.is_orphan(each, house)]
+        told = [each for each in (*seen.orphans, *strays) if orphans.is_orphan(each, house)]
         now = self._clock.now()
         judged = [
             Judged(
@@ -232,12 +237,26 @@ class Janitor:
             unseen=seen.unseen,
         )
 
+    def _strays(self, beside: Sequence[tuple[str, str, tuple[ObjectInfo, ...]]]) -> list[Orphan]:
+        """What lies beside manifests and is of no recovery point, by the catalogue, else by the manifest."""
+        known = self._read(_named) if beside else {}
+        found: list[Orphan] = []
+        for target, prefix, objects in beside:
+            named = known.get((prefix, target), frozenset()) | {manifest.key(prefix)}
+            if all(each.key in named for each in objects):
+                continue
+            read = self._survey.named(target, prefix)
+            stray = None if read is None else orphans.of_strays(target, prefix, objects, read)
+            found += [stray] if stray else []
+        return found
+
     def _house(self, unit: Unit) -> orphans.House:
         return orphans.House(
             installations=frozenset({self._installation}),
             known=unit.transactions.ids(),
             living=frozenset(transaction.id for transaction in unit.transactions.active()),
             made=unit.ledger.ever(ResourceKind.CLONE) | unit.ledger.ever(ResourceKind.FOLDER),
+            registered=unit.ledger.ever(ResourceKind.REGISTRATION),
             stays=unit.ledger.stays(),
             promised=frozenset((each.kind, each.system, each.name) for each in unit.ledger.open()),
         )
@@ -319,6 +338,14 @@ class _Sessions:
                 session.logout()
             except CloudyError as error:
                 log.warning("log-out failed", extra={"action": "janitor", "system": name, "error": error.message})
+
+
+def _named(unit: Unit) -> dict[tuple[str, str], set[str]]:
+    """Keys of all objects that the catalogue knows, by transaction and target."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for point, target, key, digests in unit.files.every():
+        found.setdefault((point, target), set()).update((key, digests))
+    return found
 
 
 def _sorted(resources: Sequence[Resource]) -> list[Resource]:

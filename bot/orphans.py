@@ -6,17 +6,18 @@ removed says itself, by its description or metadata, that this installation made
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from bot.ids import is_transaction_id
-from bot.model import Entry, ObjectInfo, ResourceKind, Snapshot, Upload
+from bot.ids import drill_name, is_transaction_id
+from bot.model import Entry, ObjectInfo, Registered, ResourceKind, Snapshot, Upload
 from bot.placing import OURS
 
 SNAPSHOT_WORDS = " Cloudy "  # what every description of ours contains
 IDS_BEGIN = "2"  # every transaction id, until the year 3000: so that a large bucket is not listed whole
 HELPERS = ".cloudy/"
+DRILL = drill_name("")  # begins the name of every VM of a drill
 SHARE_PROBE = ".cloudy-doctor-"
 _TIME = "%Y%m%dT%H%M%SZ"
 OLD_ENOUGH = timedelta(hours=24)
@@ -40,6 +41,8 @@ class Kind(StrEnum):
     PROBE = "probe objects"
     SHARE_PROBE = "probe directory"
     FOLDER = "folder of a restore"
+    REGISTRATION = "registration of a drill"
+    STRAY = "objects that no manifest names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class House:
     promised: frozenset[tuple[ResourceKind, str, str]] = frozenset()  # (kind, system, name)
     stays: frozenset[tuple[str, str]] = frozenset()  # (VMstore, transaction) of snapshots that are kept for a restore
     used: frozenset[tuple[str, str]] = frozenset()
+    registered: frozenset[tuple[str, str]] = frozenset()  # (VMstore, transaction) of all that the ledger ever promised
 
 
 _IN_LEDGER = {
@@ -92,6 +96,7 @@ _IN_LEDGER = {
     Kind.CLONE: ResourceKind.CLONE,
     Kind.SNAPSHOT: ResourceKind.SNAPSHOT,
     Kind.FOLDER: ResourceKind.FOLDER,
+    Kind.REGISTRATION: ResourceKind.REGISTRATION,
 }
 
 
@@ -121,7 +126,8 @@ def is_orphan(orphan: Orphan, house: House) -> bool:
     if orphan.kind is Kind.SNAPSHOT and (orphan.system, orphan.name) in house.stays:
         return False
     promised = _IN_LEDGER.get(orphan.kind)
-    return promised is None or (promised, orphan.system, orphan.name) not in house.promised
+    name = orphan.transaction_id if orphan.kind is Kind.REGISTRATION else orphan.name
+    return promised is None or (promised, orphan.system, name) not in house.promised
 
 
 def fate(orphan: Orphan, house: House, *, now: datetime, older_than: timedelta = OLD_ENOUGH) -> Fate:
@@ -145,6 +151,8 @@ def age(orphan: Orphan, now: datetime) -> timedelta | None:
 
 
 def _is_known(orphan: Orphan, house: House) -> bool:
+    if orphan.kind is Kind.REGISTRATION:
+        return (orphan.system, orphan.transaction_id) in house.registered
     if orphan.kind in (Kind.CLONE, Kind.FOLDER):  # a folder of that name may also be a person's
         return (orphan.system, orphan.name) in house.made
     return orphan.kind in (Kind.UPLOAD, Kind.TEMPORARY) and orphan.transaction_id in house.known
@@ -197,6 +205,24 @@ def of_directories(vmstore: str, entries: Sequence[Entry], snapshots: Sequence[O
     return tuple(found)
 
 
+def drill_of(name: str) -> str:
+    """The drill whose VM would be called so; "": none's."""
+    label = name.removeprefix(DRILL)
+    return label if label != name and begun_at(label) else ""
+
+
+def of_registrations(vmstore: str, vms: Iterable[Registered]) -> tuple[Orphan, ...]:
+    """VMs that say themselves that a drill registered them. One of that name alone is a person's; a restored VM is too.
+
+    vms: as the hypervisor found them by the label.
+    """
+    return tuple(
+        Orphan(kind=Kind.REGISTRATION, system=vmstore, name=vm.name, transaction_id=vm.label)
+        for vm in vms
+        if vm.label and drill_of(vm.name) == vm.label
+    )
+
+
 def clone_of(directory: str) -> str:
     """The transaction whose clone a directory of that name would be; "": none's."""
     head, dot, tail = directory.partition(".")
@@ -242,6 +268,19 @@ def of_objects(target: str, prefix: str, objects: Sequence[ObjectInfo], makers: 
         size=sum(each.size for each in objects),
         keys=tuple(each.key for each in objects),
     )
+
+
+def of_strays(target: str, prefix: str, objects: Sequence[ObjectInfo], named: Collection[str]) -> Orphan | None:
+    """What lies beside a manifest and is not of the recovery point; None: nothing. It is told, and never removed.
+
+    named: keys of all that is of it.
+    """
+    strays = [each for each in objects if each.key not in named]
+    if not strays:
+        return None
+    found = of_objects(target, prefix, strays, ())
+    name = strays[0].key if len(strays) == 1 else prefix
+    return replace(found, kind=Kind.STRAY, name=name, installation="", is_beside_manifest=True)
 
 
 def of_uploads(

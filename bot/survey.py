@@ -4,17 +4,17 @@ What may be removed is decided elsewhere (bot/orphans.py); here it is only looke
 has become a recovery point or is being written.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from bot import manifest, orphans
-from bot.errors import CloudyError, MissingError, PermanentError, Stopped, TransientError
+from bot.errors import CloudyError, DeniedError, LockedError, MissingError, PermanentError, Stopped, TransientError
 from bot.exchange import ASIDE
 from bot.folders import used
 from bot.lenient import is_there
-from bot.model import ObjectInfo
+from bot.model import ObjectInfo, StoredFile
 from bot.mounted import check_mounted
 from bot.orphans import Kind, Orphan
 from bot.ports import Hypervisor, ObjectStore, Share, Systems, VMstore
@@ -22,6 +22,7 @@ from bot.retry import Patience, retrying
 from bot.undoing import erase
 from bot.watchdog import Watchdog
 
+_MOST_NAMED = 3
 PATIENCE = Patience(tries=3)  # who waits here is a person, or comes again in an hour
 
 
@@ -31,6 +32,7 @@ class Seen:
 
     orphans: tuple[Orphan, ...] = ()
     used: frozenset[tuple[str, str]] = frozenset()  # directories of living VMs, as (VMstore, directory)
+    beside: tuple[tuple[str, str, tuple[ObjectInfo, ...]], ...] = ()  # (target, prefix, objects) with a manifest
     unseen: tuple[tuple[str, str], ...] = ()  # systems that could not be looked at, with the reason
 
 
@@ -47,9 +49,11 @@ class Survey:
         """Look at all; a system that does not answer does not keep the others from it."""
         found: list[Orphan] = []
         used: set[tuple[str, str]] = set()
+        beside: list[tuple[str, str, tuple[ObjectInfo, ...]]] = []
         unseen: list[tuple[str, str]] = []
         for name, look in [
             *((name, self._vmstore) for name in self._systems.vmstore_names),
+            *((name, self._registrations) for name in self._systems.vmstore_names),
             *((name, self._target) for name in self._systems.target_names),
         ]:
             try:
@@ -57,11 +61,12 @@ class Survey:
             except Stopped:
                 raise
             except CloudyError as error:
-                unseen.append((name, error.message))
+                unseen += [(name, error.message)] if (name, error.message) not in unseen else []
                 continue
             found += seen.orphans
             used |= seen.used
-        return Seen(orphans=tuple(found), used=frozenset(used), unseen=tuple(unseen))
+            beside += seen.beside
+        return Seen(orphans=tuple(found), used=frozenset(used), beside=tuple(beside), unseen=tuple(unseen))
 
     def _vmstore(self, name: str) -> Seen:
         share = self.share(name)
@@ -73,6 +78,16 @@ class Survey:
             living = frozenset((name, folder) for folder in used(session)) if directories else frozenset()
         sized = tuple(replace(each, size=_size(share, each.name)) for each in directories)
         return Seen(orphans=(*sized, *snapshots), used=living)
+
+    def _registrations(self, name: str) -> Seen:
+        """By name from the VMstore's list, and then by what the hypervisor says of each."""
+        host = self.hypervisor(name)
+        if host is None:
+            return Seen()
+        with self._session(name) as session:
+            labels = {label for vm in session.list_vms() if (label := orphans.drill_of(vm.name))}
+        found = [vm for label in sorted(labels) if (vm := host.registered(label)) is not None]
+        return Seen(orphans=orphans.of_registrations(name, found))
 
     def _target(self, name: str) -> Seen:
         store = self._store(name)
@@ -87,7 +102,18 @@ class Survey:
         helpers, opened = list(store.list(orphans.HELPERS)), store.list_uploads(orphans.HELPERS)
         makers = {each.key: _maker(store, each.key) for each in helpers if orphans.segment_of(each.key)}
         segments = orphans.of_segments(name, helpers, opened, makers)
-        return Seen(orphans=(*uploads, *loose, *segments, *orphans.of_probes(name, helpers, opened)))
+        beside = tuple((name, prefix, tuple(groups[prefix])) for prefix in sorted(whole))
+        return Seen(orphans=(*uploads, *loose, *segments, *orphans.of_probes(name, helpers, opened)), beside=beside)
+
+    def named(self, target: str, point: str) -> frozenset[str] | None:
+        """Keys of all that is of a recovery point, by its manifest; None: that cannot be read here."""
+        try:
+            written = manifest.decode(self._store(target).get(manifest.key(point)))
+        except Stopped:
+            raise
+        except CloudyError:  # gone since, damaged, or of a newer format
+            return None
+        return frozenset({manifest.key(point), *keys_of(written.files)})
 
     def remove(self, orphan: Orphan) -> None:
         """Remove it; gone already is fine. PermanentError: it is to stay, for the reason told."""
@@ -120,14 +146,29 @@ class Survey:
             raise _stays(orphan, "a manifest stands there by now: it is a recovery point")
         for upload in orphan.uploads:
             store.abort_upload(upload)
+        if orphan.kind is Kind.OBJECTS:
+            _remove_versions(store, orphan)
+            return
         remove = partial(erase, store) if orphan.kind is Kind.TEMPORARY else store.delete  # that one with its versions
         for key in orphan.keys:
             remove(key)
+
+    def _remove_registration(self, orphan: Orphan) -> None:
+        host = self.hypervisor(orphan.system)
+        if host is None:
+            raise _stays(orphan, "the configuration names no hypervisor for that VMstore any more")
+        found = host.registered(orphan.transaction_id)
+        if found is not None and found.name != orphan.name:
+            raise _stays(orphan, f"the VM is called {found.name} by now")
+        if found is not None:
+            host.unregister(found.id)
 
     def by_hand(self, orphan: Orphan) -> str:
         """The way to remove it without Cloudy."""
         if orphan.kind is Kind.SNAPSHOT:
             return f"delete the snapshot {orphan.snapshot_uuid} in the VMstore's UI"
+        if orphan.kind is Kind.REGISTRATION:
+            return f"power the VM {orphan.name} off, and remove it from the hypervisor's list"
         if orphan.kind in (Kind.CLONE, Kind.SHARE_PROBE, Kind.FOLDER):
             export = self._systems.share(orphan.system).export.rstrip("/")
             aside = f", unless a VM's own files lie in it, in {ASIDE}" if orphan.kind is Kind.FOLDER else ""
@@ -135,7 +176,11 @@ class Survey:
         where = f"{self._systems.target(orphan.system).url}/{orphan.name}"
         if orphan.uploads and not orphan.keys and orphan.kind is not Kind.PROBE:
             return self._systems.target(orphan.system).by_hand(orphan.uploads[0], where)
-        if orphan.kind is Kind.TEMPORARY:
+        if orphan.kind is Kind.STRAY and len(orphan.keys) > 1:
+            return (
+                f"look at {', '.join(orphan.keys[:_MOST_NAMED])} and others in {where}/; delete what nobody needs"
+            )
+        if orphan.kind in (Kind.TEMPORARY, Kind.STRAY):
             return f"delete {where} with any tool for that store"
         return f"delete what lies under {where}/ with any tool for that store"
 
@@ -182,6 +227,7 @@ _REMOVE: dict[Kind, Callable[[Survey, Orphan], None]] = {
     Kind.CLONE: Survey._remove_directory,  # noqa: SLF001
     Kind.SHARE_PROBE: Survey._remove_directory,  # noqa: SLF001
     Kind.FOLDER: Survey._remove_directory,  # noqa: SLF001
+    Kind.REGISTRATION: Survey._remove_registration,  # noqa: SLF001
     Kind.SNAPSHOT: Survey._remove_snapshot,  # noqa: SLF001
 }
 
@@ -195,6 +241,31 @@ def _check_unused(orphan: Orphan, session: VMstore) -> None:
         )
     if orphan.name in set(used(session)):
         raise _stays(orphan, "a living VM has its files there by now")
+
+
+def _remove_versions(store: ObjectStore, orphan: Orphan) -> None:
+    """Each object with every version. PermanentError: one is locked, until when; the others go all the same."""
+    locked: list[LockedError] = []
+    for key in orphan.keys:
+        for version in [each for each in store.list_versions(key) if each.key == key]:
+            try:
+                store.erase(version)
+            except LockedError as error:
+                locked.append(error)
+            except DeniedError:  # who may not remove versions hides them: the bucket's own rules remove them
+                store.delete(key)
+                break
+    if locked:
+        more = f" And {len(locked) - 1} more." if len(locked) > 1 else ""
+        raise _stays(orphan, f"{locked[0].message.rstrip('.')}{more}")
+
+
+def keys_of(files: Iterable[StoredFile]) -> Iterator[str]:
+    """Of the objects of a recovery point, but for its manifest."""
+    for file in files:
+        yield file.key
+        if file.digests:
+            yield file.digests
 
 
 def _makers(store: ObjectStore, group: list[ObjectInfo]) -> list[str]:

@@ -1,5 +1,7 @@
 """The files of each transaction as they lie in a target."""
 
+from collections.abc import Iterator
+
 from sqlmodel import Session, col, delete, select
 
 from bot.model import StoredFile
@@ -24,6 +26,11 @@ class Files:
             select(FileRow).where(FileRow.transaction_id == tx_id, FileRow.target == target).order_by(col(FileRow.path))
         )
         return tuple(file_of(row) for row in rows)
+
+    def every(self) -> Iterator[tuple[str, str, str, str]]:
+        """Give (transaction, target, key, key of its digests or "") of all files of all transactions."""
+        found = select(FileRow.transaction_id, FileRow.target, FileRow.key, FileRow.digests)
+        return iter(self._session.exec(found))
 
     def forget(self, tx_id: str, target: str) -> None:
         """Remove all files of a transaction in a target; repeating is safe."""
