@@ -150,6 +150,7 @@ class Freeze:
 
 
 _ROLE_NAMES = frozenset(Role)
+_OTHERS = (Operation.STOP_OTHER, Operation.CHANGE_SCHEDULE)  # of another's things
 _ADMINS = {"cli": "whoever can run the command line holds the secrets", "schedule": "Cloudy's own schedules"}
 _BY_ONE_OTHER = Terms(need=Need.APPROVAL)
 
@@ -163,6 +164,7 @@ DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
     Operation.RESTORE: (Role.OPERATOR, Terms()),
     Operation.RESTORE_OVER: (Role.OPERATOR, _BY_ONE_OTHER),
     Operation.SHORTEN_RETENTION: (Role.OPERATOR, _BY_ONE_OTHER),
+    Operation.EXPIRE: (Role.OPERATOR, Terms()),
     Operation.SCHEDULE: (Role.OPERATOR, Terms()),
     Operation.CHANGE_SCHEDULE: (Role.ADMIN, Terms()),
     Operation.CHANGE_POLICY: (Role.ADMIN, _BY_ONE_OTHER),
@@ -327,7 +329,7 @@ class Policy:
 
     def _ruling_on(self, operation: Operation, vm: str, vmstore: str, target: str) -> _Ruling:
         asks, terms = DEFAULTS[operation]
-        if self.is_open and operation is Operation.STOP_OTHER:
+        if self.is_open and operation in _OTHERS:
             asks = Role.OPERATOR  # there is nobody else who could
         for rule in self.rules:
             if rule.speaks_of(operation, vm, vmstore, target):
