@@ -154,7 +154,8 @@ def _ask_for(unit: Unit, force: InForce, uuids: list[str], now: datetime, place:
     text = said(force.retention)
     whom = hashlib.sha256("\n".join([text, *sorted(uuids)]).encode()).hexdigest()[:16]
     request = {"sla": force.sla, "rules": text}
-    note = f"{len(uuids)} VMs have the SLA {force.sla} by now, and were kept by more before"
+    whose = "1 VM has" if len(uuids) == 1 else f"{len(uuids)} VMs have"
+    note = f"{whose} the SLA {force.sla} by now, and {'was' if len(uuids) == 1 else 'were'} kept by more before"
     key = f"retention:{force.sla}:vms:{whom}"
     return propose(unit, request, CLOUDY, now=now, request_key=key, place=place, note=note)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot import petitions, story
 from bot.model import CLOUDY, Approval, Json, Message, State, Step, Transaction
+from bot.purposes import purpose_of
 from bot.speed import Pace
 from bot.store import Unit
 
@@ -116,17 +117,20 @@ def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[s
 
 
 def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
-    """Tell only the one who asked; where there is no thread yet. What a schedule asked for is told to everybody."""
-    place = transaction.place
+    """Tell only the one who asked; where there is no thread yet. What a schedule asked for is told to everybody.
+
+    That a round of expire had nothing to do is told to nobody.
+    """
+    place, is_own = transaction.place, transaction.actor == CLOUDY
     if transaction.schedule:
         text = f"Schedule {transaction.schedule}: {story.asked(transaction)} has not begun. {text}"
-    if place.channel and transaction.actor != CLOUDY:
+    if place.channel and not (is_own and purpose_of(transaction).removes_points):
         unit.outbox.put(
             Message(
                 key=f"{transaction.id}:notice",
                 channel=place.channel,
                 thread_ts=place.thread,
-                only_for="" if transaction.schedule else transaction.actor.id,
+                only_for="" if transaction.schedule or is_own else transaction.actor.id,
                 view=story.notice(text),
             )
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.drill_settings import rules_of
-from bot.model import Slas
+from bot.model import Place, Slas
 from bot.policy_settings import policy_of
 from bot.price_settings import prices_of
 from bot.schedule_settings import rules_of as schedule_rules_of
@@ -79,7 +79,9 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         prices=prices_of(settings),
     )
     service.drills.rules = service.restores.rules = rules_of(settings.drills)
-    service.questions.slas = configured_slas(settings)
+    service.questions.slas = service.drills.slas = configured_slas(settings)
+    service.retaining.prices = prices_of(settings)
+    service.retaining.place = Place(channel=settings.slack.admin_channel)
     service.questions.fires = service.summaries.fires = Upcoming(db, service.schedules.accounts.firer)
     service.schedules.accounts.firer.rules = schedule_rules_of(
         settings.schedules, settings.groups, settings.slack.admin_channel

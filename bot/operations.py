@@ -16,6 +16,7 @@ class Operation(StrEnum):
     RESTORE = "restore"  # to a new name
     RESTORE_OVER = "restore-over"  # over the original
     SHORTEN_RETENTION = "shorten-retention"
+    EXPIRE = "expire"  # remove what the retention in force does not keep
     SCHEDULE = "schedule"  # make one; change, pause, run, delete one's own
     CHANGE_SCHEDULE = "change-schedule"  # another's, or one of Cloudy's own
     CHANGE_POLICY = "change-policy"
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, Operation] = {
     "chart": Operation.READ,
     "sla": Operation.READ,
     "summary": Operation.READ,
+    "retention": Operation.READ,
     "protect": Operation.PROTECT,
     "verify": Operation.PROTECT,
     "retry": Operation.PROTECT,

@@ -48,14 +48,19 @@ class RetentionPlans:
                 effect, decided = self._rules(unit, transaction)
         counts = _by_target(effect.goes)
         told: Json = transaction.plan.get("effect", {})
-        if told and all(count <= told["counts"].get(target, 0) for target, count in counts.items()):
-            decided, counts = told["decided"], told["counts"]
-        else:
-            decided |= {"effect": _effect_text(effect), "recovery_points": _digest(effect.goes)}
-        freed = _sizes(each.point for each in effect.goes)
-        estimates: Json = {"bytes_removed": sum(freed.values()), "price": self._prices.a_month(freed, "saves")}
-        facts: Json = {"effect": {"counts": counts, "decided": decided}, "warnings": []}
-        return Change(facts=facts, decided=decided, estimates=estimates, vm=transaction.vm)
+        if not told or any(count > told["counts"].get(target, 0) for target, count in counts.items()):
+            freed = _sizes(each.point for each in effect.goes)
+            told = {
+                "counts": counts,
+                "decided": decided | {"effect": _effect_text(effect), "recovery_points": _digest(effect.goes)},
+                "estimates": {"bytes_removed": sum(freed.values()), "price": self._prices.a_month(freed, "saves")},
+            }
+        return Change(
+            facts={"effect": told, "warnings": []},
+            decided=told["decided"],
+            estimates=told["estimates"],
+            vm=transaction.vm,
+        )
 
     def _rules(self, unit: Unit, transaction: Transaction) -> tuple[Effect, Json]:
         name, now = str(transaction.request["sla"]), transaction.created_at

@@ -8,6 +8,7 @@ from bot.policy import COMMANDS, About, Operation, Policy, Verdict
 from bot.ports import Clock
 from bot.store import Unit
 
+_BY_WORKFLOW = {"retention": Operation.SHORTEN_RETENTION, "expire": Operation.EXPIRE}
 _NEXT = "Ask whoever may, or whoever runs Cloudy for the role (policy.roles in cloudy.toml)."
 
 
@@ -85,7 +86,7 @@ def operation_of(transaction: Transaction) -> Operation:
     """What a transaction does; one of an unknown workflow is judged like a protect."""
     if transaction.workflow == "restore" and transaction.request.get("is_over"):
         return Operation.RESTORE_OVER
-    return COMMANDS.get(transaction.workflow, Operation.PROTECT)
+    return _BY_WORKFLOW.get(transaction.workflow) or COMMANDS.get(transaction.workflow, Operation.PROTECT)
 
 
 def stop_of(transaction: Transaction, actor: Actor) -> Operation:

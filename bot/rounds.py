@@ -4,9 +4,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot import adopting
 from bot.ids import transaction_id
-from bot.model import CLOUDY, Actor, AuditEvent, Place, Slas, State, Transaction
+from bot.model import Actor, AuditEvent, Place, State, Transaction
 from bot.retained import EXPIRE
 from bot.store import Unit
 
@@ -27,14 +26,6 @@ def begin(
     if all(each.retention.is_everything for each in unit.retentions.retained().values()):
         return ()
     return tuple(_record(unit, target, actor, now, key(target), place) for target in targets)
-
-
-def adopt_and_begin(
-    unit: Unit, slas: Slas, targets: Sequence[str], now: datetime, *, key: Callable[[str], str], place: Place
-) -> tuple[Transaction, ...]:
-    """As each day: first what the configuration and the VMs are by now, then the rounds."""
-    adopting.adopt(unit, slas, now, place)
-    return begin(unit, targets, CLOUDY, now, key=key, place=place)
 
 
 def _record(unit: Unit, target: str, actor: Actor, now: datetime, request_key: str, place: Place) -> Transaction:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from bot import asking, keeping, narrator, overview, suggestions
+from bot import asking, keeping, narrator, overview, suggestions, summing
 from bot.accounting import Accounts
 from bot.again import Again, wanted
 from bot.approvals import Approvals
@@ -41,9 +41,11 @@ from bot.questions import Questions
 from bot.recorder import WAIT_S, Recorder
 from bot.recoverable import Recoverable
 from bot.restores import Restores
+from bot.retained import EXPIRE
+from bot.retaining import Retaining
 from bot.rights import Rights, about_transaction, stop_of
 from bot.schedules import Schedules
-from bot.startable import startables
+from bot.startable import expiring, startables
 from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
@@ -84,14 +86,19 @@ class Service(Recorder):
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
         self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
-        accounts = Accounts(Firer(self._rights, startables(self.drills), ScheduleRules()))
+        self.summaries = Summaries(db, clock, Known(targets=targets, vmstores=vmstores), lambda: self.questions.slas)
+        self.retaining = Retaining(
+            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, wake=wake
+        )
+        tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
+        keeps = {EXPIRE: expiring(self.retaining)}
+        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, ScheduleRules()))
         self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
         upkeep = Upkeep(db, clock, self._rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
         self.concerns = Concerns(db, clock, self._rights)
-        self.summaries = Summaries(db, clock, Known(targets=targets, vmstores=vmstores), lambda: self.questions.slas)
 
     @property
     def target_names(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bot.errors import RequesterError, UsageError
 from bot.ids import transaction_id
 from bot.model import Actor, AuditEvent, DrillRequest, Place, Schedule, ScheduleRequest, SeenVm, State, Transaction
 from bot.policy import Operation
+from bot.retaining import Retaining
 from bot.store import Unit
 
 CONSISTENCIES = ("crash", "vm")
@@ -98,6 +99,16 @@ def startables(drills: Drills) -> dict[str, Startable]:
         "verify": Startable(operation=Operation.PROTECT, start=_verified, check=_is_verify),
         "drill": Startable(operation=Operation.DRILL, start=drill, check=_is_drill),
     }
+
+
+def expiring(retaining: Retaining) -> Startable:
+    """A round of expire in each target; while no rule is in force there is nothing to start."""
+
+    def start(unit: Unit, firing: Firing) -> Started:
+        begun = retaining.begin_rounds(unit, firing.now, key=firing.key)
+        return Started(tuple(each.id for each in begun), is_done=not begun)
+
+    return Startable(operation=Operation.EXPIRE, start=start)
 
 
 def _is_protect(request: ScheduleRequest) -> None:

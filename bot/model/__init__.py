@@ -21,7 +21,20 @@ from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subje
 from bot.model.locks import LockMode, ObjectLock
 from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
-from bot.model.retention import Hold, InForce, Keep, Reason, Retained, Retention, Verdict
+from bot.model.retention import (
+    CostLine,
+    Hold,
+    InForce,
+    Keep,
+    Preview,
+    PreviewRequest,
+    Reason,
+    Retained,
+    Retention,
+    RetentionLine,
+    RetentionTable,
+    Verdict,
+)
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.schedules import (
     CLOUDY,
@@ -115,6 +128,7 @@ __all__ = [
     "Content",
     "CopySource",
     "Cost",
+    "CostLine",
     "Damage",
     "DayMoved",
     "Decision",
@@ -160,6 +174,8 @@ __all__ = [
     "Pieces",
     "Place",
     "PointsOf",
+    "Preview",
+    "PreviewRequest",
     "Price",
     "Proof",
     "ProofKind",
@@ -176,6 +192,8 @@ __all__ = [
     "RestoreRequest",
     "Retained",
     "Retention",
+    "RetentionLine",
+    "RetentionTable",
     "Rto",
     "Run",
     "RunOfVm",

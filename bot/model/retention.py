@@ -128,3 +128,61 @@ class InForce:
     since: datetime
     by: str  # name of who brought it into force
     text: str  # of the configuration when it was looked at last; a change of it is a new proposal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionLine:
+    """One SLA, as a list shows its retention."""
+
+    force: InForce
+    vms: int = 0  # that have recovery points and are judged by it
+    behind: int = 0  # that have this SLA, and are judged by what keeps more until that is approved
+    waits: str = ""  # the transaction that waits for an approval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionTable:
+    """What is in force, and what is held."""
+
+    lines: tuple[RetentionLine, ...]
+    holds: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRequest:
+    """`/retention preview keep 7 last for gold`, parsed; nothing looked up yet."""
+
+    rules: Retention | None = None  # None: what is in force
+    subject: str = ""  # an SLA, a VM, a pattern, a group; "": all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """What the recovery points of one VM cost, as far as prices are known."""
+
+    vm: str
+    points: int
+    size: int  # bytes
+    a_month: str  # "about 1.20 USD a month"; "": not known
+    less: str = ""  # the same of what would go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What rules make of the recovery points that there are."""
+
+    request: PreviewRequest
+    sla: str = ""  # that the subject is, or all of its VMs have
+    goes: tuple[Verdict, ...] = ()  # what would be removed
+    stays: tuple[Verdict, ...] = ()
+    due: int = 0  # of those that go: by what is in force already
+    spared: int = 0  # of those that stay: only by these rules
+    saves: str = ""  # "about 0.02 USD a month"
+    costs: str = ""  # the same of what stays
+    by_vm: tuple[CostLine, ...] = ()  # those that cost most before; a few
+    is_shorter: bool = False  # to bring it into force takes an approval
+
+    @property
+    def total(self) -> int:
+        """All recovery points that were looked at."""
+        return len(self.goes) + len(self.stays)

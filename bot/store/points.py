@@ -81,6 +81,18 @@ class Points:
         )
         return tuple(point_of(row) for row in rows)
 
+    def all(self) -> tuple[RecoveryPoint, ...]:
+        """Give all, oldest first."""
+        rows = self._session.exec(select(PointRow).order_by(col(PointRow.taken_at), col(PointRow.transaction_id)))
+        return tuple(point_of(row) for row in rows)
+
+    def count(self, uuids: Collection[str] | None = None) -> int:
+        """Count those of these VMs; None: of all."""
+        query = select(func.count()).select_from(PointRow)
+        if uuids is not None:
+            query = query.where(col(PointRow.vm_uuid).in_(uuids))
+        return self._session.exec(query).one()
+
     def names(self) -> tuple[str, ...]:
         """Give the names of all VMs that have any."""
         return tuple(self._session.exec(select(PointRow.vm_name).distinct().order_by(col(PointRow.vm_name))))
