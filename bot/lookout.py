@@ -61,16 +61,14 @@ class Lookout:
         return changes
 
     def _keep(
-        self, unit: Unit, known: Known, standings: Iterable[Standing], changes: Iterable[Change], now: datetime
+        self, unit: Unit, known: Known, standings: Iterable[Standing], changes: Collection[Change], now: datetime
     ) -> None:
         left = {each.vm.uuid for each in standings if not each.sla.is_exempt}
-        for uuid in known:
-            if uuid not in left:  # gone, or nothing is promised for it any more
-                unit.troubles.end(uuid, known[uuid])
-        for change in changes:
-            uuid = change.standing.vm.uuid
-            unit.troubles.end(uuid, change.over)
-            unit.troubles.begin(uuid, change.began, change.standing.sla.name, now)
+        # Gone, or nothing is promised for it any more.
+        unit.troubles.end((uuid, each) for uuid in known if uuid not in left for each in known[uuid])
+        unit.troubles.end((one.standing.vm.uuid, each) for one in changes for each in one.over)
+        began = ((one.standing.vm.uuid, each, one.standing.sla.name) for one in changes for each in one.began)
+        unit.troubles.begin(began, now)
         snoozed = {kind: unit.concerns.snoozed(kind, now) for kind in (ConcernKind.RPO, ConcernKind.GROWTH)}
         for name, some in _by_sla(_unless(changes, snoozed)).items():
             channel = some[0].standing.sla.channel or self._channel

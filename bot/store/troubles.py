@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from sqlalchemy import bindparam, insert
 from sqlmodel import Session, col, delete, select
 
 from bot.model import Trouble
@@ -25,15 +26,16 @@ class Troubles:
                 found.setdefault(row.vm_uuid, {})[Trouble(row.trouble)] = row.since
         return found
 
-    def begin(self, vm_uuid: str, troubles: Iterable[Trouble], sla: str, now: datetime) -> None:
-        """Note what is not well from now on; repeating is safe."""
-        for trouble in troubles:
-            self._session.merge(TroubleRow(vm_uuid=vm_uuid, trouble=trouble.value, sla=sla, since=now))
-        self._session.flush()
+    def begin(self, began: Iterable[tuple[str, Trouble, str]], now: datetime) -> None:
+        """Note what is not well from now on: VM's uuid, trouble, name of the SLA. Not what is known already."""
+        rows = [{"vm_uuid": uuid, "trouble": trouble.value, "sla": sla, "since": now} for uuid, trouble, sla in began]
+        if rows:
+            self._session.execute(insert(TroubleRow), rows)
 
-    def end(self, vm_uuid: str, troubles: Iterable[Trouble]) -> None:
+    def end(self, over: Iterable[tuple[str, Trouble]]) -> None:
         """Forget what is over; repeating is safe."""
-        over = [trouble.value for trouble in troubles]
-        self._session.exec(
-            delete(TroubleRow).where(col(TroubleRow.vm_uuid) == vm_uuid, col(TroubleRow.trouble).in_(over))
-        )
+        rows = [{"uuid": uuid, "of": trouble.value} for uuid, trouble in over]
+        row = TroubleRow
+        query = delete(row).where(col(row.vm_uuid) == bindparam("uuid"), col(row.trouble) == bindparam("of"))
+        if rows:  # by the connection: some thousand at once are one statement
+            self._session.connection().execute(query, rows)
