@@ -37,6 +37,7 @@ _TITLES = {  # of one, of several
     Topic.UNSCHEDULED: ("VM has no schedule", "VMs have no schedule"),
     Topic.ORPHANS: ("thing was left behind", "things were left behind"),
 }
+_PATIENT = frozenset({Topic.UNPROVEN, Topic.GROWTH, Topic.UNSCHEDULED, Topic.ORPHANS})
 _PAST = {"protect": "protected", "verify": "verified", "restore": "restored", "drill": "drilled", "delete": "deleted"}
 
 
@@ -58,6 +59,11 @@ def bounded(chapters: Iterable[Chapter]) -> tuple[Chapter, ...]:
             given[chapter.topic] = had + max(0, min(more, room))
             room -= given[chapter.topic] - had
     return tuple(replace(each, lines=each.lines[: given[each.topic]]) for each in told)
+
+
+def is_pressing(digest: Digest) -> bool:
+    """Whether there is anything that should not wait for the week's digest."""
+    return any(chapter.total and chapter.topic not in _PATIENT for chapter in digest.chapters)
 
 
 def line_of(line: DigestLine) -> DigestLine:

@@ -24,7 +24,22 @@ DRILLS = BuiltIn(
     asked=ScheduleRequest(workflow="drill", recurrence="every day at 03:30 UTC"),
     paused="a drill starts VMs, so an admin decides: /cloudy schedule resume drills",
 )
-OWN = (EXPIRE, DRILLS)
+SUMMARY = BuiltIn(
+    id="summary",
+    asked=ScheduleRequest(workflow="summary", recurrence="every day at 07:00 UTC", options={"period": "day"}),
+)
+SUMMARY_WEEK = BuiltIn(
+    id="summary-week",
+    asked=ScheduleRequest(workflow="summary", recurrence="every monday at 07:00 UTC", options={"period": "week"}),
+)
+SUMMARY_OWNERS = BuiltIn(
+    id="summary-owners",
+    asked=ScheduleRequest(
+        workflow="summary", recurrence="every day at 07:00 UTC", options={"period": "day", "for": "owners"}
+    ),
+    paused="it writes to people, so an admin decides: /cloudy schedule resume summary-owners",
+)
+OWN = (EXPIRE, DRILLS, SUMMARY, SUMMARY_WEEK, SUMMARY_OWNERS)
 
 
 def ensure(unit: Unit, own: Iterable[BuiltIn], table: Startables, now: datetime) -> None:

@@ -12,7 +12,7 @@ from bot.errors import CloudyError, RequesterError
 from bot.model import Actor, Handout
 from bot.ports import Clock
 from bot.service import Service
-from handlers import asked, charts, lists, pictures, receiptcharts
+from handlers import asked, charts, digestcharts, lists, pictures, receiptcharts
 from handlers.asked import Inquiry
 from handlers.blocks import quiet
 from handlers.webapi import File, Kind, Outcome, WebApi
@@ -82,7 +82,7 @@ class Courier:
 
     def _place(self, handout: Handout) -> tuple[Outcome, str, str]:
         """Channel and thread."""
-        if handout.asked.get("verb") == receiptcharts.VERB:
+        if "channel" in handout.asked:
             return Outcome(kind=Kind.DONE), str(handout.asked["channel"]), str(handout.asked["thread"])
         return (*self._api.open_direct(handout.person), "")
 
@@ -90,7 +90,10 @@ class Courier:
         """Whenever it is made, its name stays the same. NotAllowed: who was promised it may not read that any more."""
         if handout.asked.get("verb") == receiptcharts.VERB:
             return receiptcharts.drawn(self._questions, handout.asked)
-        inquiry, now = asked.of_json(dict(handout.asked)), self._clock.now()
+        now = self._clock.now()
+        if handout.asked.get("verb") == digestcharts.VERB:
+            return digestcharts.drawn(self._questions, f"{handout.at or now:%Y%m%d-%H%M%S}")
+        inquiry = asked.of_json(dict(handout.asked))
         person = Actor(id=handout.person, name=handout.person, source="slack")
         self._service.demand_reading(inquiry.verb, person, "")
         stamp = f"{handout.at or now:%Y%m%d-%H%M%S}"

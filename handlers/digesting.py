@@ -20,7 +20,7 @@ _SUMMARY = re.compile(r"(?:(?P<span>day|daily|week|weekly)(?: |$))?(?P<me>for me
 _SNOOZE = re.compile(r'"?(?P<what>.+?)"? +(?:until +|for +)?(?P<until>\S+) +because +(?P<why>.+)', re.IGNORECASE)
 _OVER = re.compile(r'"?(?P<what>.+?)"? +over', re.IGNORECASE)
 _ASSIGN = re.compile(
-    r'"?(?P<what>.+?)"? +to +(?:<@(?P<user>[UW][A-Z0-9_]{1,40})(?:\|[^<>]*)?>|(?P<id>[UW][A-Z0-9_]{2,40}))'
+    r'"?(?P<what>.+?)"? +to +(?:<@(?P<user>[UW][A-Z0-9_]{1,40})(?:\|[^<>]*)?>|@?(?P<name>[^\s<>]{1,80}))'
 )
 
 
@@ -62,4 +62,4 @@ def _assign(rest: str) -> Summing:
     found = _ASSIGN.fullmatch(rest)
     if found is None:
         raise UsageError("Say what, and to whom by a mention.", ASSIGN_USAGE)
-    return Summing(what=found["what"], user=found["user"] or found["id"])
+    return Summing(what=found["what"], user=found["user"] or found["name"])

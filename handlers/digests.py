@@ -1,6 +1,8 @@
 """Summaries in the chat: `/summary` asks for one, and the buttons of its lines do what is to be done about them."""
 
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from slack_bolt import Ack, App
@@ -9,13 +11,12 @@ from slack_sdk import WebClient
 from bot.errors import CloudyError, UsageError
 from bot.model import Concern, DrillRequest, Handout, Json, Place, ProtectRequest, Transaction
 from bot.service import Service
-from handlers import answers, charts, digestcards, digestforms, forms, history, ids, modals
+from handlers import answers, charts, digestcards, digestcharts, digestforms, forms, history, ids, modals
 from handlers.cards import Card
 from handlers.digesting import OVER, Summing
 from handlers.origin import Origin, of_click, of_view
 from handlers.whisper import after_ack_safe, tell_once
 
-VERB = "summary"  # of a handout
 _FOREIGN = "That button is not understood any more. Ask for a new summary."
 
 
@@ -42,7 +43,7 @@ def summary(service: Service, asked: Summing, origin: Origin) -> Card:
 def _promised(service: Service, asked: Summing, origin: Origin) -> str:
     if asked.is_mine or not charts.is_there():
         return ""
-    wanted = {"verb": VERB, "span": asked.span.value}
+    wanted = {"verb": digestcharts.VERB, "span": asked.span.value}
     try:
         service.handouts.promise(Handout(key=origin.key, person=origin.actor.id, asked=wanted))
     except CloudyError:
@@ -62,7 +63,8 @@ def snooze(service: Service, asked: Summing, origin: Origin) -> Card:
 def assign(service: Service, asked: Summing, origin: Origin) -> Card:
     """`/cloudy assign vm01 to @bob`."""
     act, place = service.concerns, origin.place
-    return _said(service, act.assign(asked.what, asked.user, origin.actor, request_key=origin.key, place=place))
+    user = service.person(asked.user).id
+    return _said(service, act.assign(asked.what, user, origin.actor, request_key=origin.key, place=place))
 
 
 # --- clicked ---
@@ -72,12 +74,21 @@ Doing = Callable[[Service, str, Origin], tuple[str, Transaction, Card]]
 
 def clicked(does: Doing, service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """A button that starts a transaction; the line that it stands on says so from then on."""
-    origin = of_click(body)
-    about, transaction, card = does(service, str(action.get("value") or ""), origin)
+    origin, value = of_click(body), str(action.get("value") or "")
+    about, transaction, card = does(service, value, _one_for_all(origin, body, value))
     ack()
     tell_once(service, client, origin, card)
-    words = f"{transaction.workflow} asked for by {origin.actor.name} ({transaction.id})"
+    words = f"{transaction.workflow} asked for by {transaction.actor.name} ({transaction.id})"
     service.concerns.answered(_message(body), about, words)
+
+
+def _one_for_all(origin: Origin, body: Json, value: str) -> Origin:
+    """Under a key that is the line's own: who clicks it after another one is told of what that click began."""
+    message = _message(body)
+    if (body.get("container") or {}).get("is_ephemeral"):
+        return origin
+    line = zlib.crc32(value.encode("utf-8", "replace"))
+    return replace(origin, key=f"summary:{message.channel}:{message.thread}:{line:08x}")
 
 
 def _protect(service: Service, value: str, origin: Origin) -> tuple[str, Transaction, Card]:

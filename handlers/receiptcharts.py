@@ -7,7 +7,7 @@ from typing import Any
 from bot.model import Handout, Message
 from bot.questions import Questions
 from bot.store import Unit
-from handlers import charts, pictures
+from handlers import charts, digestcharts, pictures
 from handlers.blocks import quiet
 from handlers.webapi import File
 
@@ -20,7 +20,14 @@ def promiser(*, is_wanted: bool) -> Callable[[Unit, Message], None]:
     """What is to be done in the unit that notes a message as sent."""
     if is_wanted and not charts.is_there():
         _log.warning("receipt_chart is set, but charts need more: pip install 'cloudy[charts]'")
-    return promise if is_wanted and charts.is_there() else lambda _unit, _message: None
+    if not (is_wanted and charts.is_there()):
+        return digestcharts.promise
+
+    def both(unit: Unit, message: Message) -> None:
+        promise(unit, message)
+        digestcharts.promise(unit, message)
+
+    return both
 
 
 def promise(unit: Unit, message: Message) -> None:

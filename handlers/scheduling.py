@@ -16,7 +16,7 @@ from handlers.clauses import Word
 
 SCHEDULE_USAGE = (
     "/schedule protect <vm, pattern like web*, or @group>[, ...] to <target>[, ...] <when>"
-    " · verify <vm>[, ...] <when> · drill <vm>[, ...]|next <when> · summary [day|week] <when>"
+    " · verify <vm>[, ...] <when> · drill <vm>[, ...]|next <when> · summary [day|week] [for me|for owners] <when>"
     "   e.g. /schedule protect @web to s3 weekdays at 22:30 Europe/Berlin within 2h"
 )
 CHANGE_USAGE = (
@@ -122,6 +122,7 @@ def also(request: ScheduleRequest) -> str:
     said = [
         f"to {_typed(str(options['vmstore']))}" if options.get("vmstore") else "",
         str(options.get("period", "")),
+        f"for {options['for']}" if options.get("for") else "",
         "deep" if options.get("deep") else "",
         f"grace {_length(request.grace)}" if request.grace else "",
         "vm-consistent" if options.get("consistency") == "vm" else "",
@@ -252,7 +253,9 @@ def _from(asked: ScheduleRequest, words: list[Word]) -> _Read:
 
 def _summary(asked: ScheduleRequest, words: list[Word]) -> _Read:
     if words and words[0].says(*PERIODS):
-        return replace(asked, options={"period": words[0].text.casefold()}), words[1:]
+        asked, words = replace(asked, options={"period": words[0].text.casefold()}), words[1:]
+    if len(words) > 1 and words[0].says("for") and words[1].says("me", "owners"):
+        asked, words = replace(asked, options={**asked.options, "for": words[1].text.casefold()}), words[2:]
     return asked, words
 
 
