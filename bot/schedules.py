@@ -97,10 +97,11 @@ class Schedules(Recorder):
             return tuple(self._lines.line(unit, schedule, now) for schedule in unit.schedules.list())
 
     def page(self, text: str = "", offset: int = 0, limit: int = 100) -> Page[ScheduleLine]:
-        """Those whose id, owner, VMs, targets or words have the text in them, oldest first."""
+        """Those whose id, owner, VMs, targets or words have the text in them, oldest first, Cloudy's own at the end."""
         wanted, now = text.casefold().split(), self._clock.now()
         with self._db.read() as unit:
             found = [each for each in unit.schedules.list() if all(word in _words(each) for word in wanted)]
+            found.sort(key=lambda each: each.is_own)
             rows = tuple(self._lines.line(unit, each, now) for each in found[offset : offset + limit])
         return Page(rows=rows, total=len(found), offset=offset)
 

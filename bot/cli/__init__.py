@@ -20,8 +20,10 @@ from bot.cli import (
     protect,
     restore,
     runs,
+    schedule,
     serve,
     simulate,
+    sla,
 )
 from bot.errors import CloudyError
 
@@ -38,6 +40,8 @@ app.add_typer(simulate.app, name="simulate")
 app.command("protect")(protect.protect)
 app.command("restore")(restore.restore)
 app.command("drill")(drill.drill)
+app.command("schedule")(schedule.schedule)
+app.command("schedules")(schedule.schedules)
 app.command("estimate")(estimate.estimate)
 app.command("verify")(points.verify)
 app.command("retry")(points.retry)
@@ -47,6 +51,7 @@ app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("watch")(runs.watch)
 app.command("vms")(lists.vms)
+app.command("sla")(sla.sla)
 app.command("points")(lists.points)
 app.command("recovery-points")(lists.points)
 app.command("doctor")(doctor.doctor)

@@ -9,7 +9,7 @@ from bot.recurrence.days import EVERY_DAY, EVERY_MONTH, LAST, YEAR, Days, EachDa
 from bot.recurrence.recurrence import Recurrence
 from bot.recurrence.rules import DAY, Calendar, Elapsed, Rule
 from bot.recurrence.said import Said, read
-from bot.recurrence.words import Words, is_zone, near_zone
+from bot.recurrence.words import Words, is_zone, near_zone, same_zone
 
 LONGEST = 300  # characters
 USAGE = (
@@ -81,7 +81,7 @@ def nearest(text: str) -> str:
 
 
 def _recurrence(said: Said, zone: str) -> Recurrence:
-    name = said.zone or zone
+    name = said.zone or same_zone(zone)
     if not is_zone(name):
         raise ValueError(f"There is no time zone “{_short(name)}”.{_zone_hint(name)}")
     if said.first and said.last and said.last < said.first:

@@ -148,7 +148,7 @@ class Words:
             return ""
         found = name if is_zone(name) else _as_written(name)
         self._at += 1 if found else 0
-        return "UTC" if found in _UTC else found
+        return same_zone(found)
 
     def _named(self, names: tuple[str, ...], plural: bool = False) -> int | None:
         said = self.word.rstrip(".")
@@ -182,6 +182,11 @@ def is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def same_zone(name: str) -> str:
+    """The one name of a zone that has several for no other time: UTC."""
+    return "UTC" if name in _UTC else name
 
 
 def near_zone(name: str) -> str:

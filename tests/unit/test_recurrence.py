@@ -331,6 +331,7 @@ def test_what_counts_weeks_or_days_is_counted_from_the_day_it_can_first_come(
 
 def test_a_time_zone_may_be_written_in_any_case() -> None:
     assert parse("daily at 02:00 europe/berlin") == parse("daily at 02:00 Europe/Berlin")
+    assert parse("daily at 02:00", "Etc/UTC").zone == "UTC"
     assert parse("daily at 02:00 utc") == parse("daily at 02:00 GMT") == parse("daily at 02:00 UTC")
 
 
