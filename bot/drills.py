@@ -2,13 +2,26 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from bot import choosing, durations
+from bot import choosing, durations, sla
 from bot.choosing import Chosen
 from bot.errors import RequesterError
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, DrillRequest, Json, Place, RestoreRequest, State, Transaction
+from bot.model import (
+    Actor,
+    AuditEvent,
+    DrillRequest,
+    Json,
+    Place,
+    RestoreRequest,
+    SeenVm,
+    Sla,
+    Slas,
+    State,
+    Transaction,
+)
+from bot.model.sla import DEFAULT
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.recorder import WAIT_S, Recorder
@@ -18,6 +31,7 @@ from bot.rota import Candidate, Rules, due
 from bot.store import Database, Unit
 
 WORKFLOW = "drill"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MOST_LATELY = 1000  # drills that are looked through for when they were begun
 
 
@@ -36,6 +50,7 @@ class Drills(Recorder):
     ) -> None:
         super().__init__(db)
         self.rules = Rules()  # the composition root gives those that are configured
+        self.slas: Slas | None = None  # and what is promised; None: as the rules say of every VM
         self._clock = clock
         self._rights = rights
         self._vmstores = vmstores
@@ -101,6 +116,9 @@ class Drills(Recorder):
         with self._db.read() as unit:
             return self._due(unit)
 
+    def _slas(self) -> Slas:
+        return self.slas or Slas(last=Sla(name=DEFAULT, drill_every=self.rules.every))
+
     def _chosen(self, unit: Unit, request: DrillRequest) -> Chosen:
         wanted = RestoreRequest(what=request.what, vmstore=request.vmstore, target=request.target)
         return choosing.choose(unit, wanted, self._clock.now())
@@ -120,14 +138,18 @@ class Drills(Recorder):
         if len(begun) >= rules.a_day:
             raise RequesterError(f"{len(begun)} drills were begun so in the last 24 hours, and a_day is {rules.a_day}.")
         raise RequesterError(
-            f"Nobody's turn has come: every VM that has a recovery point was proven in the last"
-            f" {durations.said(rules.every)}, is being drilled, or was tried within a day."
+            f"Nobody's turn has come: every VM that has a recovery point was proven in"
+            f" {_span(self._slas())}, is being drilled, or was tried within a day."
         )
 
     def _due(self, unit: Unit) -> tuple[Candidate, ...]:
         running = {str(each.plan.get("vm_uuid", "")) for each in unit.transactions.active() if _is_drill(each)}
         return due(
-            _candidates(unit), now=self._clock.now(), rules=self.rules, running=running, begun=self._lately(unit)
+            _candidates(unit, self._slas()),
+            now=self._clock.now(),
+            rules=self.rules,
+            running=running,
+            begun=self._lately(unit),
         )
 
     def _lately(self, unit: Unit) -> list[datetime]:
@@ -169,16 +191,44 @@ class Drills(Recorder):
         )
 
 
+def _span(slas: Slas) -> str:
+    every = slas.last.drill_every
+    return "the time that its SLA asks for" if slas.listed or every is None else f"the last {durations.said(every)}"
+
+
+def _every(unit: Unit, slas: Slas) -> Callable[[str, str], timedelta | None]:
+    """How old the newest proof of a VM may be, by uuid and the name that it had last; None: any age."""
+    if not slas.listed:
+        return lambda _uuid, _name: slas.last.drill_every
+    seen = unit.inventory.of([uuid for uuid, _ in unit.points.vms()])
+
+    def every(uuid: str, name: str) -> timedelta | None:
+        vm = seen.get(uuid) or SeenVm(uuid=uuid, name=name, vmstore="", seen_at=_LONG_AGO)
+        found = sla.fit(slas, vm).sla
+        return None if found.is_exempt else found.drill_every
+
+    return every
+
+
 def _is_drill(transaction: Transaction) -> bool:
     return transaction.workflow == WORKFLOW
 
 
-def _candidates(unit: Unit) -> Iterator[Candidate]:
-    """What could not be planned, or was stopped, was tried as well, though there is no proof of it."""
+def _candidates(unit: Unit, slas: Slas) -> Iterator[Candidate]:
+    """What could not be planned, or was stopped, was tried as well, though there is no proof of it.
+
+    VMs whose SLA asks for no drills are left out.
+    """
     proven, tried, asked = unit.proofs.drilled(good=True), unit.proofs.drilled(good=False), unit.transactions.drilled()
+    every = _every(unit, slas)
     for uuid, name in unit.points.vms():
+        span = every(uuid, name)
+        if span is None:
+            continue
         times = [at for at in (tried.get(uuid), asked.get(uuid)) if at is not None]
-        yield Candidate(vm_uuid=uuid, vm=name, proven_at=proven.get(uuid), tried_at=max(times, default=None))
+        yield Candidate(
+            vm_uuid=uuid, vm=name, proven_at=proven.get(uuid), tried_at=max(times, default=None), every=span
+        )
 
 
 def _audit(unit: Unit, kept: Transaction, chosen: Chosen, request_key: str) -> None:

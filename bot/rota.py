@@ -32,6 +32,7 @@ class Candidate:
     vm: str
     proven_at: datetime | None  # when one of its recovery points was proven last; None: never
     tried_at: datetime | None  # when a drill of it was asked for last, or ended, whatever came of it
+    every: timedelta | None = None  # how old its newest proof may be; None: as the rules say
 
 
 def due(
@@ -49,7 +50,9 @@ def due(
     """
     if sum(now - timedelta(days=1) < at for at in begun) >= rules.a_day:
         return ()
-    wanted = [each for each in candidates if each.vm_uuid not in running and _is_due(each, now, rules.every)]
+    wanted = [
+        each for each in candidates if each.vm_uuid not in running and _is_due(each, now, each.every or rules.every)
+    ]
     return tuple(sorted(wanted, key=_age))
 
 

@@ -16,7 +16,7 @@ from slack_sdk import WebClient
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
 from bot.handouts import Handouts
-from bot.model import Actor, Bytes, Message, RecoveryPoint, State, Transaction, Vm
+from bot.model import Actor, Bytes, Message, RecoveryPoint, Sla, Slas, State, Transaction, Vm
 from bot.service import Service
 from bot.store import Database
 from handlers import asked, charts, ids, lists, receiptcharts, tables
@@ -539,3 +539,57 @@ def test_without_matplotlib_no_chart_is_promised(world: World, monkeypatch: pyte
     ended(world)
     send_all(world)
     assert not world.courier().tick()
+
+
+# --- SLAs ---
+
+
+def promised(world: World) -> None:
+    """db1 is protected by its SLA, though older than a day; the others go by the last resort, or need nothing."""
+    world.service.questions.slas = Slas(
+        listed=(
+            Sla(name="gold", vms=("@data",), rpo=timedelta(days=3), targets=("s3",)),
+            Sla(name="none", vms=("tmp*",), is_exempt=True),
+        ),
+        groups={"data": ("db*",)},
+    )
+    world.see(*(Vm(uuid=name, name=name, vmstore="vmstore") for name in ("db1", "tmp1", "web")))
+    with world.db.unit() as unit:
+        for name in ("db1", "web"):
+            unit.points.put(
+                RecoveryPoint(
+                    transaction_id=f"t-{name}", target="s3", vm_uuid=name, vm_name=name, manifest_key="m",
+                    taken_at=SystemClock().now() - timedelta(days=2), consistency="crash", size=1 << 30,
+                )
+            )  # fmt: skip
+
+
+def test_lists_of_vms_go_by_the_sla_of_each(world: World) -> None:
+    promised(world)
+    world.typed("/vms")
+    shown = {row[0]["text"]: row[3]["text"] for row in world.table()["rows"][1:]}
+    assert {name: state.split(maxsplit=1)[1] for name, state in shown.items()} == {
+        "db1": "protected", "tmp1": "exempt", "web": "late",
+    }  # fmt: skip
+    said = rows(world.slack, "response_url")[0]["args"]["text"]
+    assert (
+        "All 3 VMs: 1 protected, 1 late (older than the RPO of their SLA), 0 without a recovery point, 1 exempt" in said
+    )
+
+
+def test_all_slas_are_told_with_their_counts(world: World) -> None:
+    promised(world)
+    assert "What is promised for which VMs" in world.typed("/cloudy sla")
+    shown = [[cell["text"] for cell in row] for row in world.table()["rows"]]
+    assert [row[0] for row in shown] == ["SLA", "gold", "none", "default"]
+    assert shown[1][1:] == ["1: @data", "RPO 3d in each of s3, a drill every 30d", "1", "0", "0"]
+
+
+def test_one_vm_is_told_with_its_sla_and_what_needs_a_look(world: World) -> None:
+    promised(world)
+    assert "How db1 stands" in world.typed("/cloudy sla db1")
+    shown = dict([cell["text"] for cell in row] for row in world.table()["rows"])
+    assert shown["SLA"] == 'gold (by "db*" of the group @data): RPO 3d in each of s3, a drill every 30d'
+    assert shown["State"] == "protected"
+    assert shown["Needs a look"] == "db1: never proven by a drill"
+    assert "No VMstore has a VM called db9, so no SLA is for it. Did you mean db1" in world.typed("/cloudy sla db9")

@@ -10,7 +10,7 @@ import pytest
 from bot.errors import NotFound, PermanentError, RequesterError, TransientError
 from bot.ids import drill_name
 from bot.janitor import Janitor
-from bot.model import DrillRequest, Proof, ProofKind, RecoveryPoint, Registered, State, Transaction
+from bot.model import DrillRequest, Proof, ProofKind, RecoveryPoint, Registered, Sla, Slas, State, Transaction
 from bot.policy import Need, Operation, Policy, Rule
 from bot.rota import Rules
 from tests.memory import Crash, CrashAt
@@ -498,6 +498,30 @@ def test_days_are_counted_by_the_clock_that_the_rules_say(tmp_path: Path) -> Non
     assert house.service.drills.due() == ()
     house.clock.sleep(2 * 86400 + 1)
     assert len(house.service.drills.due()) == 1
+
+
+def test_each_vm_comes_round_as_its_sla_says(tmp_path: Path) -> None:
+    house, _host = protected_with_host(tmp_path)
+    for name in ("a1", "a2", "a3"):
+        also_of(house, name)
+    week = Sla(name="week", vms=("a1",), drill_every=timedelta(days=7))
+    never = Sla(name="never", vms=("a2",), drill_every=None)
+    scratch = Sla(name="scratch", vms=("a3",), is_exempt=True)
+    house.service.drills.slas = Slas(listed=(week, never, scratch), last=Sla(name="default"))
+    assert [each.vm for each in house.service.drills.due()] == ["a1", "vm01"]
+    assert drilled(house).state is State.SUCCEEDED
+    with house.db.unit() as unit:
+        (known,) = unit.points.named("a1")
+        proof = Proof(
+            point=known.transaction_id, target=known.target, run="r", kind=ProofKind.DRILL, at=house.clock.now(),
+            is_good=True, vm_uuid="a1",
+        )  # fmt: skip
+        unit.proofs.append(proof)
+    assert house.service.drills.due() == ()
+    house.clock.sleep(8 * 86400)
+    assert [each.vm for each in house.service.drills.due()] == ["a1"]
+    house.clock.sleep(23 * 86400)
+    assert {each.vm for each in house.service.drills.due()} == {"a1", "vm01"}
 
 
 def test_a_policy_may_want_an_approval_and_then_the_plan_stays_the_same(tmp_path: Path) -> None:

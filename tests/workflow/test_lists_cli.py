@@ -91,3 +91,48 @@ def test_points_are_listed_with_what_was_found_of_them(folder: Path) -> None:
     assert "RTO 41 s" in " ".join(run(folder, "points", "db").stdout.split())
     assert run(folder, "drill").exit_code == 1
     assert isinstance(run(folder, "drill", "vm01", "--next").exception, UsageError)
+
+
+SLAS = """
+[groups]
+data = ["d*"]
+
+[[sla]]
+name = "gold"
+vms = ["@data"]
+rpo = "4h"
+
+[[sla]]
+name = "none"
+vms = ["web*"]
+exempt = true
+"""
+
+
+def test_each_vm_goes_by_its_sla(folder: Path) -> None:
+    with (folder / "cloudy.toml").open("a") as file:
+        file.write(SLAS)
+    told = json.loads(run(folder, "vms", "--json").stdout)
+    assert [(vm["vm"], vm["state"]) for vm in told["vms"]] == [("db", "protected"), ("web[red]", "exempt")]
+    slas = json.loads(run(folder, "sla", "--json").stdout)["slas"]
+    assert [(each["sla"], each["counts"]["protected"], each["counts"]["exempt"]) for each in slas] == [
+        ("gold", 1, 0), ("none", 0, 1), ("default", 0, 0),
+    ]  # fmt: skip
+    shown = run(folder, "sla").stdout
+    assert "RPO 4h, a drill every 30d" in shown
+    assert "exempt: no protection is needed" in shown
+
+
+def test_one_vm_is_told_with_its_sla_and_why(folder: Path) -> None:
+    with (folder / "cloudy.toml").open("a") as file:
+        file.write(SLAS)
+    (vm,) = json.loads(run(folder, "sla", "DB", "--json").stdout)["vms"]
+    assert (vm["sla"], vm["pattern"], vm["group"], vm["state"], vm["next"]) == ("gold", "d*", "data", "protected", [])
+    assert vm["troubles"] == ["no schedule", "never proven"]
+    shown = run(folder, "sla", "db").stdout
+    assert 'SLA gold (by "d*" of the group @data): RPO 4h' in shown
+    assert "needs a look: db: no schedule protects it (RPO 4h)" in shown
+    web = run(folder, "sla", "web[red]").stdout
+    assert "web[red] on vmstore: exempt" in web
+    assert "needs a look" not in web
+    assert isinstance(run(folder, "sla", "nothing").exception, NotFound)
