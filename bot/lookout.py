@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from bot import sla, sla_words
+from bot.errors import CloudyError
 from bot.model import ConcernKind, Message, NextFires, Slas, Standing, Trouble
 from bot.ports import Clock
 from bot.sla_words import Change
@@ -17,6 +18,7 @@ from bot.story import notice
 
 log = logging.getLogger(__name__)
 
+SOON = timedelta(minutes=1)  # after the start: by then all VMs have been listed
 EVERY = timedelta(minutes=5)
 TOLD = (Trouble.LATE, Trouble.FAILING, Trouble.WILL_BE_LATE, Trouble.UNSCHEDULED, Trouble.GROWING)
 _PASSING = frozenset({Trouble.GROWING})  # the next run is as usual again; nobody waits for that news
@@ -37,10 +39,14 @@ class Lookout:
         self._fires = fires
 
     def run(self, stop: threading.Event) -> None:
-        """Look every five minutes until told to stop. Never raises."""
-        while not stop.wait(EVERY.total_seconds()):
+        """Look soon, and every five minutes from then on, until told to stop. Never raises."""
+        wait = SOON
+        while not stop.wait(wait.total_seconds()):
+            wait = EVERY
             try:
                 self.look()
+            except CloudyError as error:
+                log.warning("not looked how VMs stand", extra={"action": "lookout", "error": error.message})
             except Exception:  # whatever it is: the next look may fare better, and nothing else may suffer
                 log.exception("the look at how VMs stand failed", extra={"action": "lookout"})
 

@@ -57,10 +57,12 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_setting_is_in_the_documentation() -> None:
     from bot.config import DatabaseSettings, HypervisorSettings, SlackSettings, TargetSettings, VMstoreSettings
     from bot.drill_settings import DrillSettings
+    from bot.sla_settings import RetentionSettings, SlaSettings
 
     page = (HOUSE / "docs" / "configuration.md").read_text()
     sections = (DatabaseSettings, SlackSettings, TargetSettings, VMstoreSettings, HypervisorSettings, DrillSettings)
-    fields = {name for section in sections for name in section.model_fields}
+    promises = (SlaSettings, RetentionSettings)
+    fields = {name for section in (*sections, *promises) for name in section.model_fields}
     assert sorted(name for name in fields if not re.search(rf"`{name}`", page)) == []
 
 

@@ -192,6 +192,12 @@ def test_the_usual_is_what_nine_of_ten_runs_took_at_most(hours: list[float], tak
     assert usual([run(100, took=each) for each in hours]) == (None if takes is None else takes * HOUR)
 
 
+def test_the_first_protection_of_a_vm_does_not_say_how_long_one_takes() -> None:
+    assert standing(run(9, took=1), run(99, took=50)).takes == HOUR
+    assert standing(run(99, took=50)).takes == 50 * HOUR
+    assert standing(*(run(9, took=1) for _ in range(10)), run(99, took=50), run(99, took=50)).takes == 50 * HOUR
+
+
 def test_runs_that_failed_do_not_say_how_long_one_takes() -> None:
     assert usual([run(9, State.FAILED), run(9, State.STOPPED), run(1, State.RUNNING)]) is None
 
