@@ -96,8 +96,7 @@ class DatabaseLedger(_View):
 
     def overwriting(self, vmstore: str, vm_uuid: str) -> str:
         """See the port."""
-        with self._db.read() as unit:
-            return unit.ledger.unsettled(ResourceKind.ORIGINAL, vmstore, vm_uuid, but=self._id)
+        return self._read(lambda unit: unit.ledger.unsettled(ResourceKind.ORIGINAL, vmstore, vm_uuid, but=self._id))
 
     def open(self, kind: ResourceKind | None = None) -> tuple[Resource, ...]:
         """See the port."""

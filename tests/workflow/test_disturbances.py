@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import tomllib
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -95,6 +96,7 @@ def test_one_transaction_that_cannot_be_moved_does_not_keep_the_others(
 
 
 def test_a_look_that_fails_is_not_the_dispatchers_last(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.dispatcher.AFTER_FAULT_S", 0.01)
     stop, looks = threading.Event(), list[str]()
     dispatcher = dispatcher_of(house)
 
@@ -386,20 +388,25 @@ def test_a_clone_task_that_the_vmstore_forgot_is_asked_for_anew(house: House) ->
 def test_a_database_that_is_busy_now_and_then_changes_no_outcome(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     transaction = house.ask()
     house.dispatch()
-    unit, read, calls = house.db.unit, house.db.read, {"unit": 0, "read": 0}
+    unit, read, refused = house.db.unit, house.db.read, set[str]()
 
     @contextlib.contextmanager
-    def sometimes(name: str, real: Any) -> Iterator[Unit]:
-        calls[name] += 1
-        if calls[name] % 2:
+    def sometimes(caller: str, real: Any) -> Iterator[Unit]:
+        if caller not in refused:
+            refused.add(caller)
             raise BusyError
         with real() as work:
             yield work
 
+    def place() -> str:
+        """Each is refused once: a count, which threads share, might refuse one of them for ever."""
+        return "".join(traceback.format_stack())
+
     with monkeypatch.context() as patch:
-        patch.setattr(house.db, "unit", lambda: sometimes("unit", unit))
-        patch.setattr(house.db, "read", lambda: sometimes("read", read))
+        patch.setattr(house.db, "unit", lambda: sometimes(place(), unit))
+        patch.setattr(house.db, "read", lambda: sometimes(place(), read))
         house.engine.run_all()
+    assert len(refused) > 20
     done = house.read(transaction.id)
     assert done.state is State.SUCCEEDED
     assert done.left_behind == ()
