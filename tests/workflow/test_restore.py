@@ -363,7 +363,7 @@ def template(tmp_path: Path) -> Template:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_a_death_at_any_call_ends_with_one_whole_vm_registered_once(template: Template, every: int) -> None:
     calls = template.calls()
     assert len(calls) > 40

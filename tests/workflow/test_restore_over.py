@@ -371,7 +371,7 @@ def test_one_that_does_not_start_again_is_told_and_not_tried_for_ever(template: 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_death_at_some_calls_ends_with_the_new_vm_whole(template: Template, tmp_path: Path, way: str) -> None:
-    die_at(template, tmp_path, way, step=11)
+    die_at(template, tmp_path, way, step=19)
 
 
 @pytest.mark.long

@@ -123,11 +123,12 @@ def count_of_calls() -> int:
     return len(watch.told)
 
 
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_crash_at_any_moment_is_gone_on_from_and_nothing_recorded_is_made_again(threads: int) -> None:
+def test_a_crash_at_any_moment_is_gone_on_from_and_nothing_recorded_is_made_again(threads: int, every: int) -> None:
     calls = count_of_calls()
     assert calls > 150
-    for nth in range(calls):
+    for nth in range(threads, calls, every):
         run = Run(threads=threads)
         run.watch(CrashAt(nth))
         with pytest.raises(Crash):

@@ -119,10 +119,11 @@ def calls(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_a_death_at_any_call_leaves_no_temporary_object(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.long)])
+def test_a_death_at_any_call_leaves_no_temporary_object(tmp_path: Path, every: int) -> None:
     points = calls(tmp_path / "counted")
     assert points > 100
-    for nth in range(0, points, 5):
+    for nth in range(0, points, every):
         house = house_in(tmp_path / str(nth))
         transaction = house.ask()
         house.dispatch()
