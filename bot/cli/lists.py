@@ -84,6 +84,7 @@ def _vm(line: VmLine) -> dict[str, Any]:
         "hypervisor": line.vm.hypervisor,
         "powered": line.vm.powered,
         "state": line.protection.value,
+        "sla": line.sla,
         "newest": line.newest.isoformat() if line.newest else None,
         "targets": list(line.targets),
         "seen": line.vm.seen_at.isoformat(),

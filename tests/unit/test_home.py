@@ -69,6 +69,13 @@ def test_it_counts_vms_by_how_they_stand() -> None:
     assert all(count in said for count in ("6 VMs", "1 protected within 1d", "2 late", "3 never protected"))
 
 
+def test_where_there_are_slas_each_vm_goes_by_its_own_and_exempt_ones_are_counted() -> None:
+    home = a_home()
+    tally = Tally(protected=1, late=2, never=3, exempt=4)
+    said = words(replace(home, shared=replace(home.shared, rpo=None, tally=tally)))
+    assert all(count in said for count in ("10 VMs", "1 protected within the RPO of their SLA", "⚪ 4 exempt"))
+
+
 def test_a_vm_that_has_recovery_points_can_be_restored_from_there_by_who_may() -> None:
     known = a_home(names=("vm01", "vm02"), total=2)
     kept = {"u": Kept(points=3, verified_at=NOW)}

@@ -1,5 +1,6 @@
 """What begins and ends to be not well with VMs is told once; when each is protected next by a schedule."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import BusyError
 from bot.lookout import Lookout
 from bot.model import Actor, Concern, ConcernKind, RecoveryPoint, SeenVm, Sla, Slas, State, Trouble
 from bot.moments import NamedBlackout, ScheduleRules
@@ -191,6 +193,33 @@ def test_what_could_not_be_told_is_not_noted_as_told(world: World, monkeypatch: 
     assert world.kept() == {}
     world.lookout().look()
     assert len(world.said()) == 1
+
+
+class Ending(threading.Event):
+    """Is set when it was waited for so often."""
+
+    def __init__(self, waits: int) -> None:
+        super().__init__()
+        self.left = waits
+        self.waited: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout)
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("why", [BusyError(), OSError("whatever")])
+def test_a_look_that_does_not_work_is_followed_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def broken(_: Lookout) -> None:
+        raise why
+
+    monkeypatch.setattr(Lookout, "look", broken)
+    ending = Ending(3)
+    world.lookout().run(ending)
+    assert ending.waited == [60, 300, 300, 300]
 
 
 # --- when each VM is protected next ---
