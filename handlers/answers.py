@@ -1,6 +1,6 @@
 """Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 from bot import estimated, keeping, petitions
@@ -26,6 +26,7 @@ _TASK_STATES = {
 }
 _YES, _NO = "✅", "🚫"
 _ALONE = "what does not work is told to you alone."
+_ROOM = 2400  # of a section, for the usages that help lists
 _MENTIONS = ("status", "show", "why", "stop", "retry", "verify", "help")
 
 
@@ -36,7 +37,19 @@ def help_card(commands: Collection[str]) -> Card:
     forms = " or ".join(f"/{command}" for command in ("protect", "restore") if command in commands)
     form = f"{forms} alone opens a form. " if forms else ""
     closing = (f"In a thread of a transaction: {mentions}. {form}What you write to Cloudy alone needs no @cloudy.",)
-    return Card(kind="help", title="What Cloudy understands", lists=(("You may ask", usages),), closing=closing)
+    return Card(kind="help", title="What Cloudy understands", lists=tuple(_packed(usages)), closing=closing)
+
+
+def _packed(usages: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Lists that a section takes whole each."""
+    heading, pack, room = "You may ask", list[str](), _ROOM
+    for usage in usages:
+        if pack and len(usage) > room:
+            yield heading, tuple(pack)
+            heading, pack, room = "And", [], _ROOM
+        pack.append(usage)
+        room -= len(usage) + 3
+    yield heading, tuple(pack)
 
 
 def may_i(opinions: Iterable[Opinion]) -> Card:

@@ -155,7 +155,7 @@ def drill(text: str) -> DrillRequest:
 
 
 def schedule(text: str) -> Scheduling:
-    """Read what SCHEDULE_USAGE and CHANGE_USAGE say. Raises UsageError, of a phrase with the nearest that is one."""
+    """Read what SCHEDULE_USAGE says. Raises UsageError, of a phrase with the nearest that is one."""
     try:
         return schedules.read(words(text, schedules.SCHEDULE_USAGE))
     except ValueError as error:

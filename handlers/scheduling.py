@@ -15,13 +15,9 @@ from handlers import clauses
 from handlers.clauses import Word
 
 SCHEDULE_USAGE = (
-    "/schedule protect <vm, pattern like web*, or @group>[, ...] to <target>[, ...] <when>"
-    " · verify <vm>[, ...] <when> · drill <vm>[, ...]|next <when> · summary [day|week] [for me|for owners] <when>"
-    "   e.g. /schedule protect @web to s3 weekdays at 22:30 Europe/Berlin within 2h"
-)
-CHANGE_USAGE = (
-    "/schedule pause <id> [until 2026-12-24|for 3d] [because <why>] · resume|skip|unskip|run|show|delete <id>"
-    " · edit <id> <what and when anew>"
+    "/schedule protect <vm, web*, @group>[, ...] to <target>[, ...] <when> · verify <vm>[, ...] <when>"
+    " · drill <vm>|next <when> · summary <when> · pause|resume|skip|run|show|edit|delete <id>"
+    "   e.g. /schedule protect @web to s3 weekdays at 22:30"
 )
 SCHEDULES_USAGE = "/schedules [a part of a name]   what starts by itself, when next, and how it went"
 

@@ -1,7 +1,7 @@
 """How each command is typed. Pure."""
 
 from handlers import asked, digesting
-from handlers.scheduling import CHANGE_USAGE, SCHEDULE_USAGE, SCHEDULES_USAGE
+from handlers.scheduling import SCHEDULE_USAGE, SCHEDULES_USAGE
 
 PROTECT_USAGE = (
     "/protect <vm>[, <vm>...] to <target>[, <target>...] [vm-consistent|crash-consistent]"
@@ -44,7 +44,7 @@ USAGES = {  # by verb, as help lists them
     "restore": RESTORE_USAGE,
     "drill": DRILL_USAGE,
     "delete": DELETE_USAGE,
-    "schedule": f"{SCHEDULE_USAGE} · {CHANGE_USAGE}",
+    "schedule": SCHEDULE_USAGE,
     "schedules": SCHEDULES_USAGE,
     "may-i": MAY_I_USAGE,
     **asked.USAGES,
