@@ -6,6 +6,7 @@ By itself it touches only what stands in this database's ledger and belongs to n
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -76,20 +77,31 @@ class Janitor:
         self._installation = installation
         self._actor = actor
         self._stop = threading.Event()
+        self.wake = threading.Event()  # somebody has asked for something, or it is to end
+        self.serve: Callable[[], None] = lambda: None  # answers what was asked for
         self._survey = Survey(systems, self._pause, self._check)
 
     def run(self, stop: threading.Event) -> None:
-        """Clear the ledger now and every hour until told to stop. Never raises."""
-        self._stop = stop
-        while True:
-            try:
-                self.clear_ledger()
-            except Stopped:
-                return
-            except Exception:  # whatever it is: the next round may fare better, and nothing else may suffer
-                log.exception("the janitor's round failed", extra={"action": "janitor"})
-            if stop.wait(EVERY_S):
-                return
+        """Clear the ledger now and every hour, and serve when woken, until told to stop and woken. Never raises."""
+        self._stop, due = stop, 0.0
+        while not stop.is_set():
+            is_due = time.monotonic() >= due
+            due = time.monotonic() + EVERY_S if is_due else due
+            for work in (self.clear_ledger, self.serve) if is_due else (self.serve,):
+                try:
+                    work()
+                except Stopped:
+                    return
+                except Exception:  # whatever it is: the next round may fare better, and nothing else may suffer
+                    log.exception("the janitor's round failed", extra={"action": "janitor"})
+            self.wake.wait(max(0.0, due - time.monotonic()))
+            self.wake.clear()
+
+    def in_name_of(self, actor: Actor) -> "Janitor":
+        """One who does the same for somebody else, and ends with this one."""
+        other = Janitor(self._db, self._systems, self._clock, installation=self._installation, actor=actor)
+        other._stop = self._stop
+        return other
 
     # --- what the ledger promises ---
 

@@ -19,6 +19,7 @@ class Operation(StrEnum):
     EXPIRE = "expire"  # remove what the retention in force does not keep
     SCHEDULE = "schedule"  # make one; change, pause, run, delete one's own
     CHANGE_SCHEDULE = "change-schedule"  # another's, or one of Cloudy's own
+    CLEAN_UP = "clean-up"  # what was left behind and is this installation's
     CHANGE_POLICY = "change-policy"
 
 
@@ -34,6 +35,7 @@ COMMANDS: Mapping[str, Operation] = {
     "recovery-points": Operation.READ,
     "audit": Operation.READ,
     "chart": Operation.READ,
+    "orphans": Operation.READ,
     "sla": Operation.READ,
     "summary": Operation.READ,
     "retention": Operation.READ,

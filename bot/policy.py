@@ -167,6 +167,7 @@ DEFAULTS: Mapping[Operation, tuple[Role, Terms]] = {
     Operation.EXPIRE: (Role.OPERATOR, Terms()),
     Operation.SCHEDULE: (Role.OPERATOR, Terms()),
     Operation.CHANGE_SCHEDULE: (Role.ADMIN, Terms()),
+    Operation.CLEAN_UP: (Role.ADMIN, Terms()),
     Operation.CHANGE_POLICY: (Role.ADMIN, _BY_ONE_OTHER),
 }
 

@@ -50,6 +50,7 @@ from bot.status import Status, standing
 from bot.store import Database, Unit
 from bot.suggestions import VmChoice
 from bot.summaries import Known, Summaries
+from bot.sweeps import Sweeps
 from bot.together import Together
 from bot.upkeep import Upkeep
 
@@ -98,6 +99,7 @@ class Service(Recorder):
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
+        self.sweeps = Sweeps(db, self._rights, wake=wake)
         self.concerns = Concerns(db, clock, self._rights)
 
     @property

@@ -23,6 +23,7 @@ from bot.ports import Clock, Systems
 from bot.prices import Prices
 from bot.runner import Runner, TransferSettingsFor
 from bot.store import Database
+from bot.sweeper import Sweeper
 from bot.timekeeper import Timekeeper
 from bot.workflow import load, read
 
@@ -83,8 +84,9 @@ class Worker:
         self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
-        janitor = Janitor(db, systems, clock, installation=installation)
-        self._janitor = threading.Thread(target=janitor.run, args=(self._stop,), name="janitor", daemon=True)
+        self._cleaner = Janitor(db, systems, clock, installation=installation)
+        self._cleaner.serve = Sweeper(db, clock, self._cleaner.in_name_of).serve
+        self._janitor = threading.Thread(target=self._cleaner.run, args=(self._stop,), name="janitor", daemon=True)
         memory = GivingBack()
         self._runner.on_end = memory.used
         self._memory = threading.Thread(target=memory.run, args=(self._stop,), name="memory", daemon=True)
@@ -124,6 +126,7 @@ class Worker:
     def wake(self) -> None:
         """Something was recorded: look now."""
         self._dispatcher.wake.set()
+        self._cleaner.wake.set()
         if self._timekeeper is not None:
             self._timekeeper.wake.set()
 

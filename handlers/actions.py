@@ -21,6 +21,7 @@ def register(app: App, service: Service, homes: Homes) -> None:
     app.action(ids.RETRY)(after_ack_safe(partial(retry, service)))
     app.action(ids.APPROVE)(after_ack_safe(partial(decide, Choice.APPROVE, service, homes)))
     app.action(ids.VETO)(after_ack_safe(partial(decide, Choice.VETO, service, homes)))
+    app.action(ids.REMOVE_ORPHANS)(after_ack_safe(partial(remove_orphans, service)))
     app.action(ids.AUDIT)(after_ack_safe(partial(audit, service)))
 
 
@@ -67,6 +68,14 @@ def retry(service: Service, ack: Ack, body: Json, action: Json, client: WebClien
     retried = service.again.retry(action["value"], origin.actor, request_key=origin.key, place=origin.place)
     ack()
     tell_once(service, client, origin, history.retried(retried))
+
+
+def remove_orphans(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
+    """The Remove button of a list of what was left behind; what may go is judged anew."""
+    origin = of_click(body)
+    service.sweeps.ask(origin.actor, request_key=origin.key, place=origin.place, removes=True)
+    ack()
+    tell_once(service, client, origin, answers.sweeping(removes=True))
 
 
 def audit(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:

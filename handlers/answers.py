@@ -40,6 +40,12 @@ def help_card(commands: Collection[str]) -> Card:
     return Card(kind="help", title="What Cloudy understands", lists=tuple(_packed(usages)), closing=closing)
 
 
+def sweeping(*, removes: bool) -> Card:
+    """Somebody looks; that takes as long as the slowest system."""
+    what = "What is this installation's and old enough is being removed" if removes else "Cloudy looks everywhere"
+    return Card(kind="sweeping", mark="🧹", title=f"{what}; the list comes here.")
+
+
 def _packed(usages: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Lists that a section takes whole each."""
     heading, pack, room = "You may ask", list[str](), _ROOM

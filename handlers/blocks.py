@@ -36,6 +36,7 @@ _MORE = {  # label and action by name
     "verify": ("Verify", ids.VERIFY),
     "restore": ("Restore…", ids.RESTORE),
     "audit": ("Show audit", ids.AUDIT),
+    "remove-orphans": ("Remove what is ours", ids.REMOVE_ORPHANS),
 }
 _TYPED = {  # the command for a button, where there are none
     "stop": "stop",
@@ -45,6 +46,7 @@ _TYPED = {  # the command for a button, where there are none
     "verify": "verify",
     "restore": "restore",
     "audit": "audit",
+    "remove-orphans": "orphans remove",
 }
 _WORDS: dict[str, tuple[str, str, str]] = {  # on an approval: label, action and style by name
     "approve": ("Approve", ids.APPROVE, "primary"),
@@ -285,7 +287,7 @@ def _word_button(label: str, action_id: str, style: str, token: str) -> Json:
 
 
 def _button(label: str, action_id: str, card: Card) -> Json:
-    return {"type": "button", "action_id": action_id, "text": _plain(label), "value": card.transaction}
+    return {"type": "button", "action_id": action_id, "text": _plain(label), "value": card.transaction or card.kind}
 
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> Iterator[Json]:

@@ -104,7 +104,14 @@ class Card:
 
 def of_view(view: Json) -> Card:
     """Read a view of the outbox; one of an unknown kind says its text, so that a newer core still gets through."""
-    makers = {"root": _root, "plan": _plan, "milestone": _milestone, "receipt": _receipt, "approval": _approval}
+    makers = {
+        "root": _root,
+        "plan": _plan,
+        "milestone": _milestone,
+        "receipt": _receipt,
+        "approval": _approval,
+        "sweep": _sweep,
+    }
     return makers.get(str(view.get("kind")), _notice)(view)
 
 
@@ -218,6 +225,16 @@ def _receipt(view: Json) -> Card:
             *_some(view.get("note")),
         ),
         transaction=_text(view, "transaction"),
+        more=tuple(map(str, view.get("buttons", ()))),
+    )
+
+
+def _sweep(view: Json) -> Card:
+    return Card(
+        kind="sweep",
+        title=_text(view, "title"),
+        mark="🧹",
+        lists=tuple((str(head), tuple(map(str, lines))) for head, lines in view.get("lists", ())),
         more=tuple(map(str, view.get("buttons", ()))),
     )
 

@@ -10,6 +10,7 @@ RESTORE_OF = "cloudy.restore.of"  # value: the uuid of a VM
 WHICH_VM = "cloudy.restore.which"  # value: one VM of several, and the order (handlers/namesakes.py)
 AUDIT = "cloudy.audit"  # value: the transaction id
 APPROVE, VETO = "cloudy.approve", "cloudy.veto"  # value: the token of one approval, and of nothing else
+REMOVE_ORPHANS = "cloudy.orphans.remove"  # value: nothing that is read
 PREVIOUS_PAGE = "cloudy.page.previous"  # value: the question and the first row to show (handlers/asked.py)
 NEXT_PAGE = "cloudy.page.next"  # value: likewise
 
@@ -30,6 +31,9 @@ HOME_PROTECT = "cloudy.home.protect"
 HOME_RESTORE = "cloudy.home.restore"
 HOME_FILTER = "cloudy.home.filter"
 HOME_PREVIOUS, HOME_NEXT = "cloudy.home.previous", "cloudy.home.next"  # value: what the list is to show
+
+RETENTION_SET = "cloudy.retention.set"  # value: the SLA, a line break, rules (handlers/retentions.py)
+RETENTION_RELEASE = "cloudy.retention.release"  # value: the id of a hold
 
 SUMMARY_PROTECT = "cloudy.summary.protect"  # value: the thing, VM and targets (handlers/digestcards.py)
 SUMMARY_CHOOSE = "cloudy.summary.choose"  # likewise, without targets: opens the form

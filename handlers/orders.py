@@ -8,7 +8,7 @@ from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
-from handlers import answers, asked, digests, history, lists, namesakes, restoring, schedulelists, tables
+from handlers import answers, asked, digests, history, lists, namesakes, restoring, retentions, schedulelists, tables
 from handlers.cards import Card
 from handlers.inquiries import promised
 from handlers.origin import Origin
@@ -96,6 +96,11 @@ def _drill(service: Service, order: Command, origin: Origin) -> Card:
     return answers.accepted([service.drills.drill(order.drilling, origin.actor, request_key=key, place=place)])
 
 
+def _orphans(service: Service, order: Command, origin: Origin) -> Card:
+    service.sweeps.ask(origin.actor, request_key=origin.key, place=origin.place, removes=order.removes)
+    return answers.sweeping(removes=order.removes)
+
+
 def _retry(service: Service, order: Command, origin: Origin) -> Card:
     which = _which(service, order, origin)
     return history.retried(service.again.retry(which, origin.actor, request_key=origin.key, place=origin.place))
@@ -138,6 +143,11 @@ def _sum_up(service: Service, order: Command, origin: Origin) -> Card:
     return does[order.verb](service, order.summing, origin)
 
 
+def _retain(service: Service, order: Command, origin: Origin) -> Card:
+    assert order.keeping is not None  # noqa: S101 - parse gives one with this verb
+    return retentions.answer(service, order.keeping, origin)
+
+
 def _schedule(service: Service, order: Command, origin: Origin) -> Card:
     return schedulelists.card(answer(service, order, origin))
 
@@ -152,6 +162,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.RESTORE: _restore,
     Verb.DRILL: _drill,
     Verb.DELETE: _delete,
+    Verb.ORPHANS: _orphans,
     Verb.STOP: lambda service, order, origin: answers.stopping(_stop(service, order, origin)),
     Verb.RETRY: _retry,
     Verb.PROTECT: _protect,
@@ -163,6 +174,7 @@ _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.SLA: _inquire,
     Verb.SCHEDULE: _schedule,
     Verb.SCHEDULES: _schedule,
+    Verb.RETENTION: _retain,
     Verb.SUMMARY: _sum_up,
     Verb.SNOOZE: _sum_up,
     Verb.ASSIGN: _sum_up,

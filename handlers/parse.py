@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bot.errors import UsageError
 from bot.model import DrillRequest, ProtectRequest, RestoreRequest
-from handlers import asked, clauses, digesting, drilling
+from handlers import asked, clauses, digesting, drilling, keepingwords
 from handlers import restoring as restores
 from handlers import scheduling as schedules
 from handlers.asked import Inquiry
@@ -66,8 +66,10 @@ class Verb(StrEnum):
     CHART = asked.CHART
     SLA = asked.SLA
     SUMMARY = digesting.SUMMARY
+    ORPHANS = "orphans"
     SNOOZE = digesting.SNOOZE
     ASSIGN = digesting.ASSIGN
+    RETENTION = keepingwords.RETENTION
 
 
 # What is about one transaction, and how it is typed; in its thread the word alone says it.
@@ -93,9 +95,11 @@ class Command:
     drilling: DrillRequest | None = None  # drill, and only then
     scheduling: Scheduling | None = None  # schedule, and only then
     is_deep: bool = False  # verify
+    removes: bool = False  # orphans
     meant: "Command | None" = None  # may-i, and only then: what is asked about
     inquiry: Inquiry | None = None  # vms, recovery-points, audit, and only then
     summing: digesting.Summing | None = None  # summary, snooze, assign, and only then
+    keeping: keepingwords.Keeping | None = None  # retention, and only then
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,12 @@ def _verify(rest: str) -> Command:
     return Command(verb=Verb.VERIFY, id=_id(which, VERIFY_USAGE), is_deep=is_deep)
 
 
+def _orphans(rest: str) -> Command:
+    if rest and rest.casefold() != "remove":
+        raise UsageError(f"“{_short(rest)}” was not understood.", USAGES[Verb.ORPHANS])
+    return Command(verb=Verb.ORPHANS, removes=bool(rest))
+
+
 def _limit(rest: str) -> int:
     if not rest:
         return Command(verb=Verb.RUNS).limit
@@ -367,7 +377,9 @@ _READERS: Mapping[Verb, Callable[[str], Command]] = {
     Verb.SCHEDULE: lambda rest: Command(verb=Verb.SCHEDULE, scheduling=schedule(rest)),
     Verb.SCHEDULES: lambda rest: Command(verb=Verb.SCHEDULES, id=rest),
     Verb.VERIFY: _verify,
+    Verb.ORPHANS: _orphans,
     Verb.RUNS: lambda rest: Command(verb=Verb.RUNS, limit=_limit(rest)),
     Verb.DELETE: _delete,
+    Verb.RETENTION: lambda rest: Command(verb=Verb.RETENTION, keeping=keepingwords.read(rest)),
     Verb.MAY_I: lambda rest: Command(verb=Verb.MAY_I, meant=_meant(rest)),
 }

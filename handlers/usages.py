@@ -1,6 +1,6 @@
 """How each command is typed. Pure."""
 
-from handlers import asked, digesting
+from handlers import asked, digesting, keepingwords
 from handlers.scheduling import SCHEDULE_USAGE, SCHEDULES_USAGE
 
 PROTECT_USAGE = (
@@ -32,6 +32,9 @@ RESTORE_USAGE = (
 RETRY_USAGE = "/cloudy retry <transaction id, a part of it of 4 characters or more, or last>"
 CLOUDY_USAGE = "/cloudy help   lists what you may ask"  # and not what others may
 MAY_I_USAGE = "/cloudy may-i <command>   e.g. /cloudy may-i protect vm01 to s3"
+ORPHANS_USAGE = (
+    "/cloudy orphans [remove]   what was left behind anywhere; remove: what is this installation's and a day old"
+)
 USAGES = {  # by verb, as help lists them
     "protect": PROTECT_USAGE,
     "status": "/cloudy status",
@@ -46,7 +49,9 @@ USAGES = {  # by verb, as help lists them
     "delete": DELETE_USAGE,
     "schedule": SCHEDULE_USAGE,
     "schedules": SCHEDULES_USAGE,
+    "orphans": ORPHANS_USAGE,
     "may-i": MAY_I_USAGE,
     **asked.USAGES,
     **digesting.USAGES,
+    **keepingwords.USAGES,
 }
