@@ -159,7 +159,8 @@ def db(tmp_path: Path) -> Iterator[Database]:
     [
         (20, 40, ()),
         (20, 40, (10, 11, 12, 30)),
-        pytest.param(100, 30, (10, 20), marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+        pytest.param(40, 30, (10, 20), marks=pytest.mark.slow),
+        pytest.param(100, 30, (10, 20), marks=[pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
 def test_many_transactions_at_once_are_told_within_slack_s_limits_and_to_their_end(
