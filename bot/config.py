@@ -23,6 +23,7 @@ from pydantic_settings import (
 from bot import mistakes, policy_settings, schedule_settings, sla_settings
 from bot.drill_settings import DrillSettings
 from bot.errors import ConfigError
+from bot.janitor_settings import JanitorSettings
 from bot.mistakes import Raw
 from bot.policy_settings import PolicySettings
 from bot.rate_settings import HoursTexts, Rates, TimeZone
@@ -241,6 +242,7 @@ class Settings(BaseSettings):
     inventory: InventorySettings = InventorySettings()
     protection: ProtectionSettings = ProtectionSettings()
     drills: DrillSettings = DrillSettings()
+    janitor: JanitorSettings = JanitorSettings()
     groups: Groups = Field(default_factory=dict, description='patterns of names of VMs, like web = ["web*"]')
     sla: tuple[SlaSettings, ...] = Field(default=(), description="sections [[sla]]")
     policy: PolicySettings = PolicySettings()

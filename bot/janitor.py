@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from bot import manifest, narrator, orphans
+from bot import manifest, narrator, orphans, remembered
 from bot.actions import Context
 from bot.actions.cleanup import ORDER, Cleared, clear, describe
 from bot.errors import CloudyError, RequesterError, Stopped, TransientError
@@ -78,6 +78,7 @@ class Janitor:
         self._actor = actor
         self._stop = threading.Event()
         self.wake = threading.Event()  # somebody has asked for something, or it is to end
+        self.remove_after = timedelta()  # none: only a person removes what stands in no ledger
         self.serve: Callable[[], None] = lambda: None  # answers what was asked for
         self._survey = Survey(systems, self._pause, self._check)
 
@@ -87,7 +88,7 @@ class Janitor:
         while not stop.is_set():
             is_due = time.monotonic() >= due
             due = time.monotonic() + EVERY_S if is_due else due
-            for work in (self.clear_ledger, self.serve) if is_due else (self.serve,):
+            for work in (self.clear_ledger, self.remove_old, self.serve) if is_due else (self.serve,):
                 try:
                     work()
                 except Stopped:
@@ -96,6 +97,14 @@ class Janitor:
                     log.exception("the janitor's round failed", extra={"action": "janitor"})
             self.wake.wait(max(0.0, due - time.monotonic()))
             self.wake.clear()
+
+    def remove_old(self) -> None:
+        """Remove what is ours and older than the configuration says, where it says so; never younger than a day."""
+        if not self.remove_after:
+            return
+        for judged in self.look(older_than=max(self.remove_after, orphans.OLD_ENOUGH)).judged:
+            if judged.fate is Fate.OURS and (why := self.remove(judged.orphan)):
+                log.warning("not removed", extra={"action": "janitor", "what": judged.orphan.name, "why": why})
 
     def in_name_of(self, actor: Actor) -> "Janitor":
         """One who does the same for somebody else, and ends with this one."""
@@ -243,6 +252,9 @@ class Janitor:
             )
             for each in sorted(told, key=lambda each: (_ORDER.index(each.kind), each.system, each.name))
         ]
+        told_of = [each.orphan for each in judged if each.fate is not Fate.FOREIGN]
+        number, size = len(told_of), sum(each.size for each in told_of)
+        self._write(lambda unit: remembered.keep_orphans(unit, number, size, now))
         return Findings(
             promised=tuple(resource for _, resources in promised for resource in _sorted(resources)),
             judged=tuple(judged),

@@ -106,6 +106,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
             transfer_settings=sending(settings),
             hold=settings.protection.hold,
             prices=prices_of(settings),
+            remove_after=settings.janitor.remove_after,
             slas=slas_of(settings.sla, settings.groups, rpo=settings.protection.rpo, drill_every=settings.drills.every),
         ),
         version=VERSION,

@@ -52,6 +52,7 @@ class Limits:
     hold: timedelta = timedelta()  # how long what a failed transaction made is kept for a Retry
     prices: Prices = field(default_factory=lambda: Prices({}))
     slas: Slas = field(default_factory=Slas)  # what is promised for VMs
+    remove_after: timedelta = timedelta()  # how old an orphan of ours goes by itself; none: a person removes it
 
 
 class Worker:
@@ -85,6 +86,7 @@ class Worker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
         self._cleaner = Janitor(db, systems, clock, installation=installation)
+        self._cleaner.remove_after = limits.remove_after
         self._cleaner.serve = Sweeper(db, clock, self._cleaner.in_name_of).serve
         self._janitor = threading.Thread(target=self._cleaner.run, args=(self._stop,), name="janitor", daemon=True)
         memory = GivingBack()

@@ -144,6 +144,20 @@ def test_only_what_is_ours_goes_and_each_look_alike_stays(world: World) -> None:
     assert world.everything() <= before
 
 
+def test_by_itself_it_goes_only_where_the_configuration_says_so_and_then_only_what_is_ours(world: World) -> None:
+    before, sent = world.everything(), janitor(world)
+    sent.remove_old()
+    assert world.everything() == before
+    sent.remove_after = timedelta(minutes=1)  # taken for a day
+    sent.remove_old()
+    assert before - world.everything() == {
+        f"{OURS}/tintri/vm01/vm01.vmx",
+        f".cloudy-{OURS}/vm01.vmx.part",
+        f"snapshot {OURS} Cloudy test0001",
+        f"VM {drill_name(OURS)}",
+    }
+
+
 def test_everything_is_told_with_a_way_by_hand(world: World) -> None:
     judged = janitor(world).look(older_than=timedelta(0)).judged
     assert all(one.by_hand for one in judged)
