@@ -57,7 +57,7 @@ def happens(world: ScheduleWorld, schedule: Schedule, what: str, number: int) ->
             "hand": schedules.run_now,
         }
         with suppress(RequesterError):
-            deeds[what](schedule.id, ALICE, request_key=key)  # type: ignore[operator]
+            deeds[what](schedule.id, ALICE, request_key=key)
 
 
 def each_time_is_accounted_for_once(world: ScheduleWorld, schedule: Schedule) -> None:
