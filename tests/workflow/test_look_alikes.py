@@ -148,6 +148,7 @@ def test_by_itself_it_goes_only_where_the_configuration_says_so_and_then_only_wh
     before, sent = world.everything(), janitor(world)
     sent.remove_old()
     assert world.everything() == before
+    world.house.clock.sleep(timedelta(days=3).total_seconds())
     sent.remove_after = timedelta(minutes=1)  # taken for a day
     sent.remove_old()
     assert before - world.everything() == {
