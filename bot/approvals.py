@@ -159,7 +159,7 @@ class Approvals:
             self._expire(unit, known, why)
             self._close(unit, transaction, f"Expired: {why}. Nothing was done.")
         elif known.remind_at and now >= known.remind_at:
-            unit.approvals.put(replace(known, remind_at=None))
+            unit.approvals.put(replace(known, remind_at=approving.again(known, now)))
             self._remind(unit, transaction, known)
 
     def waiting_for(self, unit: Unit, actor: Actor) -> tuple[tuple[Approval, Transaction], ...]:
@@ -293,13 +293,16 @@ class Approvals:
 
     def _remind(self, unit: Unit, transaction: Transaction, approval: Approval) -> None:
         text = f"Still waiting: {petitions.line(approval)}."
-        narrator.tell(unit, transaction, f"reminder:{approval.number}", text, level="warning")
+        first = approving.reminder(approval.created_at, approval.expires_at - approval.created_at)
+        later = "" if approval.remind_at == first else f":{approval.remind_at:%d%H%M}"  # each one is said anew
+        name = f"reminder:{approval.number}{later}"
+        narrator.tell(unit, transaction, name, text, level="warning")
         words = f"{text} {story.title(transaction)}, asked by {approval.requester.name} ({transaction.id})."
         copies = narrator.copy_key(approval, "")
         for key in unit.outbox.keys_under(copies):
             copy = unit.outbox.get(key)
             if copy is not None:
-                own = f"{transaction.id}:reminder:{approval.number}:{key.removeprefix(copies)}"
+                own = f"{transaction.id}:{name}:{key.removeprefix(copies)}"
                 unit.outbox.put(Message(key=own, channel=copy.channel, thread_key=key, view=story.notice(words)))
 
 

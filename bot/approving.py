@@ -10,6 +10,7 @@ from bot.model import Approval, ApprovalState, Choice, Decision, Json
 
 TOLERANCE = 0.25  # by which share an estimate may move between decision and start
 _LATER = frozenset({"addresses"})  # of what is decided: came with a later version than approvals did
+REMIND_APART = timedelta(hours=1)  # later reminders
 REMIND_AT = 0.75  # of its life, when somebody is reminded
 
 
@@ -21,6 +22,12 @@ def plan_hash(decided: Json) -> str:
 def reminder(created_at: datetime, lives: timedelta) -> datetime:
     """When to remind of one that nobody decides."""
     return created_at + lives * REMIND_AT
+
+
+def again(approval: Approval, now: datetime) -> datetime | None:
+    """When to remind once more: each time half of what is left has gone, an hour apart; None: its end comes first."""
+    next_at = now + max((approval.expires_at - now) / 2, REMIND_APART)
+    return next_at if next_at < approval.expires_at else None
 
 
 def refusal(approval: Approval, actor_id: str, choice: Choice, now: datetime) -> str:

@@ -17,6 +17,7 @@ from bot.planner import Joined, Planned, Planner, Refused
 from bot.policy import Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
+from bot.reminders import Reminders
 from bot.rights import Rights
 from bot.store import Database, Unit
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._clock = clock
         self._rights = Rights(policy or Policy(), clock)
         self._approvals = Approvals(self._rights, clock)
+        self._reminders = Reminders(db, clock)
         self._pool = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         self._being_planned: set[str] = set()
         self._rest: dict[str, datetime] = {}  # approved, but a system is out: not planned again before
@@ -296,6 +298,7 @@ class Dispatcher:
     def _end_hold(self, transaction: Transaction) -> None:
         """Once its time is over, or somebody asked for it: remove what was kept, in a run of its own."""
         if not holding.is_over(transaction, self._clock.now()):
+            self._reminders.tend(transaction)
             return
         with self._db.unit() as unit:
             ended = holding.end(unit, transaction.id, self._clock.now())

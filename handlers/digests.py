@@ -25,6 +25,7 @@ def register(app: App, service: Service) -> None:
     for action, does in ((ids.SUMMARY_PROTECT, _protect), (ids.SUMMARY_RETRY, _retry), (ids.SUMMARY_DRILL, _drill)):
         app.action(action)(after_ack_safe(partial(clicked, does, service)))
     app.action(ids.SUMMARY_CHOOSE)(after_ack_safe(partial(choose, service)))
+    app.action(ids.SUMMARY_RESUME)(after_ack_safe(partial(resume, service)))
     app.action(ids.SNOOZE)(after_ack_safe(partial(open_form, digestforms.snooze, service)))
     app.action(ids.ASSIGN)(after_ack_safe(partial(open_form, digestforms.assign, service)))
     app.view(ids.SNOOZE_FORM)(after_ack_safe(partial(submitted, _snoozed, service)))
@@ -114,6 +115,16 @@ def choose(service: Service, ack: Ack, body: Json, action: Json, client: WebClie
     _about, vm, _ = _read(str(action.get("value") or ""))
     ack()
     forms.open_protect(service, client, body["trigger_id"], of_click(body), vm=vm)
+
+
+def resume(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """Resume, of a schedule that was suspended."""
+    origin, value = of_click(body), str(action.get("value") or "")
+    schedule = service.schedules.resume(_id(value), origin.actor, request_key=origin.key, channel=origin.channel)
+    ack()
+    words = f"resumed by {origin.actor.name}"
+    tell_once(service, client, origin, Card(kind="concern", title=f"Schedule {schedule.id}: {words}"))
+    service.concerns.answered(_message(body), value, words)
 
 
 def open_form(

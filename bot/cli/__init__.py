@@ -19,11 +19,13 @@ from bot.cli import (
     policy,
     protect,
     restore,
+    retention,
     runs,
     schedule,
     serve,
     simulate,
     sla,
+    summary,
 )
 from bot.errors import CloudyError
 
@@ -54,6 +56,7 @@ app.command("vms")(lists.vms)
 app.command("sla")(sla.sla)
 app.command("points")(lists.points)
 app.command("recovery-points")(lists.points)
+app.command("summary")(summary.summary)
 app.command("doctor")(doctor.doctor)
 app.command("manifest")(manifest.manifest)
 app.command("orphans")(orphans.orphans)
@@ -61,6 +64,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
+app.add_typer(retention.app, name="retention")
+app.command("expire")(retention.expire)
 
 
 def main() -> None:

@@ -164,13 +164,24 @@ def test_a_veto_ends_it_with_words(house: House) -> None:
     assert house.targets["s3"].objects
 
 
+def reminders(house: House, transaction: Transaction) -> int:
+    with house.db.read() as unit:
+        return len(unit.outbox.keys_under(f"{transaction.id}:milestone:reminder:"))
+
+
 def test_the_clock_reminds_and_then_ends_it_also_after_a_restart(house: House) -> None:
     transaction = asked(house)
     house.clock.sleep(18.1 * HOUR)
     house.dispatch()
     assert "Still waiting" in view(house, f"{transaction.id}:milestone:reminder:1")["text"]
     assert "Still waiting" in view(house, f"{transaction.id}:reminder:1:{BOB.id}")["text"]
-    house.clock.sleep(6 * HOUR)
+    house.clock.sleep(1 * HOUR)
+    house.dispatch()
+    assert reminders(house, transaction) == 1
+    house.clock.sleep(2 * HOUR)
+    house.dispatch()
+    assert reminders(house, transaction) == 2  # half of what was left has gone
+    house.clock.sleep(3 * HOUR)
     with pytest.raises(RequesterError, match="expired"):
         click(house, transaction, BOB)
     house.dispatch()

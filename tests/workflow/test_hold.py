@@ -380,3 +380,23 @@ def test_one_that_is_held_while_the_dispatcher_looks_stays_held(house: House) ->
     dispatcher = Dispatcher(house.db, None, house.engine, house.clock)  # type: ignore[arg-type]
     dispatcher._hand_over(running)  # as one does that looked before the run was over
     assert house.read(asked.id).state is State.HELD
+
+
+def test_who_asked_is_reminded_once_before_what_is_kept_is_removed(house: House) -> None:
+    Locked(house)
+    asked = house.protect()
+    run(house)
+    house.clock.sleep(30 * 60)
+    house.dispatch()
+    with house.db.read() as unit:
+        assert unit.outbox.keys_under(f"{asked.id}:reminder:") == ()
+    house.clock.sleep(16 * 60)
+    for _ in range(3):
+        house.dispatch()
+    with house.db.read() as unit:
+        (key,) = unit.outbox.keys_under(f"{asked.id}:reminder:")
+        message = unit.outbox.get(key)
+    assert message is not None
+    assert message.channel == ALICE.id
+    assert "Still held for 1" in message.view["text"]
+    assert "Retry goes on with Upload" in message.view["text"]
