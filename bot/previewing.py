@@ -1,11 +1,13 @@
 """What rules would make of the recovery points that there are, and what that saves. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bot.model import CostLine, Preview, PreviewRequest, RecoveryPoint, Retained, Retention, Verdict
 from bot.prices import Prices
 from bot.retention import Facts, compare, judge_all
+from bot.retention_text import word_of
+from bot.words import size_text
 
 MOST_VMS = 5  # that are told with what they cost
 
@@ -41,6 +43,14 @@ def preview(
     )
 
 
+def kept_text(judged: Sequence[Verdict]) -> str:
+    """ "812 are kept: last 84, daily 168"; one may be kept for several reasons."""
+    kept = [each for each in judged if each.is_kept]
+    reasons = Counter(keep.reason for each in kept for keep in {keep.reason: keep for keep in each.keeps}.values())
+    told = ", ".join(f"{word_of(reason)} {count:,}" for reason, count in sorted(reasons.items()))
+    return f"{len(kept):,} {'is' if len(kept) == 1 else 'are'} kept{f': {told}' if told else ''}"
+
+
 def money(verdicts: Iterable[Verdict], prices: Prices) -> str:
     """ "about 0.02 USD a month"; "" where no price is known."""
     sizes: Counter[str] = Counter()
@@ -68,3 +78,32 @@ def _by_vm(goes: Sequence[Verdict], stays: Sequence[Verdict], prices: Prices) ->
         )
         for uuid in largest
     )
+
+
+def summary(found: Preview) -> Iterator[str]:
+    """What rules come to, in a few sentences."""
+    goes = found.goes
+    vms = len({each.point.vm_uuid for each in goes})
+    if goes:
+        where = ", ".join(f"{target} {count:,}" for target, count in sorted(Counter(_targets(goes)).items()))
+        size = size_text(sum(each.point.size for each in goes))
+        yield f"{points_text(len(goes))} of {vms} {'VM' if vms == 1 else 'VMs'} would go ({where}): {size} freed"
+        if found.saves:
+            yield f"Saves {found.saves}"
+    else:
+        yield "Nothing would go."
+    if found.request.rules and found.due:
+        yield f"{found.due:,} of them go in any case, by what is in force"
+    if found.spared:
+        yield f"{found.spared:,} stay only by these rules: by what is in force they go"
+    costs = f"; they cost {found.costs}" if found.costs else ""
+    yield f"Of the others {kept_text(found.stays)}{costs}"
+
+
+def _targets(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    return (each.point.target for each in verdicts)
+
+
+def points_text(count: int) -> str:
+    """ "3 recovery points"."""
+    return f"{count:,} recovery {'point' if count == 1 else 'points'}"

@@ -205,16 +205,17 @@ class Retaining(Recorder):
         adopting.adopt(unit, self._slas(), now, self.place)
         return rounds.begin(unit, self._targets, CLOUDY, now, key=key, place=self.place)
 
-    def expire(self, actor: Actor, *, request_key: str, place: Place | None = None) -> tuple[Transaction, ...]:
-        """Begin a round in each target now. NotAllowed. The same request key again: the same rounds."""
+    def expire(
+        self, actor: Actor, *, request_key: str, place: Place | None = None, targets: Collection[str] | None = None
+    ) -> tuple[Transaction, ...]:
+        """Begin a round in each of these targets now; None: in all. NotAllowed. The same request key: the same rounds."""
         refusals = self._keeping_refusals(actor, "expire", request_key)
         with refusals, self._db.unit(wait_s=WAIT_S) as unit:
-            self._rights.demand(unit, actor, Operation.EXPIRE, About(targets=self._targets), key=request_key)
+            wanted = tuple(name for name in self._targets if targets is None or name in targets)
+            self._rights.demand(unit, actor, Operation.EXPIRE, About(targets=wanted), key=request_key)
             now, where = self._clock.now(), place or Place()
             adopting.adopt(unit, self._slas(), now, self.place)
-            begun = rounds.begin(
-                unit, self._targets, actor, now, key=lambda target: f"{request_key}:{target}", place=where
-            )
+            begun = rounds.begin(unit, wanted, actor, now, key=lambda target: f"{request_key}:{target}", place=where)
         self._wake()
         return begun
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from bot import adopting, retained
 from bot.errors import NotFound, RequesterError
 from bot.model import Json, RecoveryPoint, Retention, Slas, Transaction, Verdict
+from bot.previewing import kept_text
 from bot.prices import Prices
 from bot.retention import Effect, Facts, compare, judge_all
-from bot.retention_text import parse, said, word_of
+from bot.retention_text import parse, said
 from bot.store import Database, Unit
 from bot.words import size_text
 
@@ -119,14 +120,14 @@ class RetentionPlans:
         going = [each.point for each in judged if not each.is_kept]
         going.sort(key=lambda point: (point.transaction_id in passed, point.taken_at, point.transaction_id))
         if not going:
-            raise RequesterError(f"Nothing in {target} is to go: {_kept_text(judged)}.")
+            raise RequesterError(f"Nothing in {target} is to go: {kept_text(judged)}.")
         now, later = going[:MOST], going[MOST:]
         size = sum(point.size for point in now)
         facts: Json = {
             "request": transaction.request | {"points": [point.transaction_id for point in now]},
             "points": [[point.transaction_id, point.vm_name, point.size] for point in now],
             "bytes": size,
-            "kept": _kept_text(judged),
+            "kept": kept_text(judged),
             "later": len(later),
             "saves": self._prices.a_month({target: size}, "saves"),
             "warnings": [],
@@ -187,14 +188,6 @@ def _effect_text(effect: Effect) -> str:
 
 def _points(count: int) -> str:
     return f"{count:,} recovery {'point' if count == 1 else 'points'}"
-
-
-def _kept_text(judged: Sequence[Verdict]) -> str:
-    """ "812 are kept: last 84, daily 168"; one may be kept for several reasons."""
-    kept = [each for each in judged if each.is_kept]
-    reasons = Counter(keep.reason for each in kept for keep in {keep.reason: keep for keep in each.keeps}.values())
-    told = ", ".join(f"{word_of(reason)} {count:,}" for reason, count in sorted(reasons.items()))
-    return f"{len(kept):,} {'is' if len(kept) == 1 else 'are'} kept{f': {told}' if told else ''}"
 
 
 def is_shorter(new: Retention, olds: Iterable[Retention]) -> bool:

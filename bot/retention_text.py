@@ -3,18 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bot import durations
 from bot.model import Keep, Reason, Retention
 
 EVERYTHING = "everything"
 USAGE = "keep 7 last, 14 daily, 8 weekly, 12 monthly, 3 yearly, at least 2 days"
-_MOST = 9_999
 _UNITS = {"d": "days", "h": "hours", "w": "weeks", "m": "minutes", "s": "seconds"}
-_COUNT = re.compile(r"([0-9]{1,4}) (last|daily|weekly|monthly|yearly)", re.ASCII)
-_LEAST = re.compile(r"at least ([0-9]{1,5}) ?(d|h|w|m|s)(?:ays?|ours?|eeks?|in(?:ute)?s?|ec(?:ond)?s?)?", re.ASCII)
+_COUNT = re.compile(r"([0-9]{1,6}) (last|daily|weekly|monthly|yearly)", re.ASCII)
+_LEAST = re.compile(r"at least ([0-9]{1,6}) ?(d|h|w|m|s)(?:ays?|ours?|eeks?|in(?:ute)?s?|ec(?:ond)?s?)?", re.ASCII)
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ZONE = re.compile(r"in ([a-z0-9_+-]+(?:/[a-z0-9_+-]+)*)", re.ASCII | re.IGNORECASE)
 _WORDS: Mapping[Reason, str] = {
     Reason.EVERYTHING: "everything is kept",
@@ -57,6 +58,18 @@ def said(retention: Retention) -> str:
     rules += [f"at least {_span(retention.minimum_age)}"] if retention.minimum_age else []
     rules += [f"in {retention.zone}"] if retention.has_calendar and retention.zone != "UTC" else []
     return f"keep {', '.join(rules)}"
+
+
+def ends(text: str, now: datetime) -> datetime | None:
+    """When a hold ends: after the day that is named, or so much later than now; None: "", never. ValueError."""
+    if not text:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
+        return now + durations.parse(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"“{_short(text)}” is no day like 2027-01-31, and no time like 90d.") from None
 
 
 def why(keep: Keep) -> str:

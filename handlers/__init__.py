@@ -13,6 +13,7 @@ from handlers import (
     homeevents,
     inquiries,
     restoreforms,
+    retentions,
     scheduleforms,
     schedules,
     shortcuts,
@@ -28,7 +29,7 @@ def register(app: App, service: Service, homes: Homes | None = None) -> None:
     acknowledgement while five wait for the database.
     """
     homes = homes or Homes(app.client, service)
-    asking = (inquiries, schedules, commands, digests, events)
+    asking = (inquiries, schedules, commands, digests, retentions, events)
     for listeners in (*asking, forms, restoreforms, scheduleforms, which, shortcuts, failures):
         listeners.register(app, service)
     for watched in (actions, homeevents):

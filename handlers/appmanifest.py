@@ -71,6 +71,11 @@ COMMANDS = (
         hint="[day|week] [for me]",
     ),
     SlashCommand(
+        name="/retention",
+        description="What is kept of recovery points and why, and what a change would remove",
+        hint="[preview|set|hold|release] ...",
+    ),
+    SlashCommand(
         name="/vms",
         description="VMs and how they are protected",
         hint="[pattern] [late|unprotected|big]",

@@ -22,7 +22,7 @@ def register(app: App, service: Service) -> None:
     form = after_ack_safe(partial(open_form, service))
     app.command("/protect", middleware=[partial(protect, service)])(form)
     app.command("/restore", middleware=[partial(restore, service)])(after_ack_safe(partial(open_restore, service)))
-    for name in ("/drill", "/verify", "/summary"):
+    for name in ("/drill", "/verify", "/summary", "/retention"):
         app.command(name, middleware=[partial(named, service)])(form)
     app.command("/cloudy", middleware=[partial(cloudy, service)])(form)
 

@@ -12,9 +12,10 @@ from bot.errors import CloudyError, RequesterError
 from bot.model import Actor, Handout
 from bot.ports import Clock
 from bot.service import Service
-from handlers import asked, charts, digestcharts, lists, pictures, receiptcharts
+from handlers import asked, charts, digestcharts, lists, pictures, receiptcharts, retentions
 from handlers.asked import Inquiry
 from handlers.blocks import quiet
+from handlers.keepingwords import RETENTION
 from handlers.webapi import File, Kind, Outcome, WebApi
 
 _log = logging.getLogger(__name__)
@@ -93,10 +94,13 @@ class Courier:
         now = self._clock.now()
         if handout.asked.get("verb") == digestcharts.VERB:
             return digestcharts.drawn(self._questions, f"{handout.at or now:%Y%m%d-%H%M%S}")
-        inquiry = asked.of_json(dict(handout.asked))
         person = Actor(id=handout.person, name=handout.person, source="slack")
-        self._service.demand_reading(inquiry.verb, person, "")
         stamp = f"{handout.at or now:%Y%m%d-%H%M%S}"
+        if handout.asked.get("verb") == RETENTION:
+            self._service.demand_reading(RETENTION, person, "")
+            return retentions.sheet(self._service, dict(handout.asked), stamp)
+        inquiry = asked.of_json(dict(handout.asked))
+        self._service.demand_reading(inquiry.verb, person, "")
         if inquiry.verb == asked.CHART:
             chart = pictures.chart(self._questions, inquiry, now)
             name, comment = f"{inquiry.text}-{stamp}.png", quiet(asked.written(inquiry))

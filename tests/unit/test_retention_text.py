@@ -64,7 +64,7 @@ def test_whatever_is_said_is_read_as_the_same(retention: Retention) -> None:
         ("7 last, in Europe/Atlantis", "no time zone Europe/Atlantis"),
         ("7 last, in ../etc/passwd", "no rule"),
         ("-7 last", "no rule"),
-        ("99999 last", "no rule"),
+        ("9999999 last", "no rule"),
         ("²0 last", "no rule"),
         ("everything, 7 last", "no rule"),
     ],
