@@ -19,7 +19,7 @@ from bot.ranges import Stretch
 
 FLUSH_BYTES = 256 << 20  # written at most before the share is asked to keep them: what a crash costs
 _HOLE = 64 << 10  # zeros of so many bytes are not written
-_WRITE = 4 << 20  # bytes of a call
+_READ = 4 << 20  # bytes of a call
 _BEGUN = 0  # number of the row that says that the file is ours, and which turn of it counts
 _OPENING, _OPEN = "opening", "open"  # in that row: what lies there is not ours for sure; it is
 _KNOWN, _UNKNOWN = "known", "unknown"  # there too: whether each grain was checked before it was written
@@ -137,8 +137,8 @@ class Landing:
         with self.reading(self.place) as reader:
             if reader.size != self.file.size:
                 return False
-            value, body = 0, bytearray(min(_WRITE, self.file.size))
-            for offset in range(0, self.file.size, _WRITE):
+            value, body = 0, bytearray(min(_READ, self.file.size))
+            for offset in range(0, self.file.size, _READ):
                 self._check()
                 with memoryview(body)[: self.file.size - offset] as view:
                     reader.read_into(offset, view)
@@ -170,9 +170,8 @@ class Landing:
     def write(self, offset: int, view: memoryview, *, all_of_it: bool) -> None:
         """Write; all_of_it: zeros too, since something else may lie there. Unsafe: write all again that is not safe."""
         for start, end in [(0, len(view))] if all_of_it else _data(view):
-            for at in range(start, end, _WRITE):
-                with view[at : min(at + _WRITE, end)] as piece:
-                    self._ask(partial(_write, offset + at, piece))
+            with view[start:end] as piece:
+                self._ask(partial(_write, offset + start, piece))
 
     def done(self, stretch: Stretch, value: int) -> None:
         """All of it is written, and has this CRC. Now and then what was written is made safe."""

@@ -17,11 +17,13 @@ from bot.errors import TransientError
 from bot.model import Entry
 from bot.ports import Reader, Share, Writer
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 LOOK_S = 0.5  # how soon a Stop is heard while a call hangs
 KEPT = 1  # piece of memory between reads; more would be there or not by chance, for ever
 IDLE_S = 10.0  # then a thread ends
+WRITTEN = 4 << 20  # bytes of a step: a share may hold as much again while it writes
 MOST = 128  # calls at once for one share, those that hang included
 
 
@@ -204,22 +206,22 @@ class _Watched:
 
 
 class _GivenUp(Exception):  # noqa: N818 - ends a thread that nobody waits for
-    """What is read now is not wanted any more."""
+    """What is read or written now is not wanted any more."""
 
 
-class _Steps(Generic[T]):
-    """How far a read of several steps has come."""
+class _Steps(Generic[S, T]):
+    """How far work of several steps has come."""
 
-    def __init__(self, look: Callable[[memoryview], T]) -> None:
+    def __init__(self, step: Callable[[S], T]) -> None:
         self.at = time.monotonic()  # when the last one ended
         self.is_given_up = False
-        self._look = look
+        self._step = step
 
-    def look(self, piece: memoryview) -> T:
-        """See the reader."""
+    def take(self, what: S) -> T:
+        """The next one."""
         if self.is_given_up:
             raise _GivenUp
-        seen = self._look(piece)
+        seen = self._step(what)
         self.at = time.monotonic()
         return seen
 
@@ -253,7 +255,7 @@ class _WatchedReader:
         steps = _Steps(look)
 
         def read() -> list[T]:
-            return self._reader.read_steps(offset, buffer, step, steps.look, on_hang)
+            return self._reader.read_steps(offset, buffer, step, steps.take, on_hang)
 
         try:
             return self._dog.follow(read, self._what, self._timeout_s, self._check, lambda _: None, lambda: steps.at)
@@ -278,13 +280,21 @@ class _WatchedWriter:
         self._timeout_s = timeout_s
 
     def write_from(self, offset: int, buffer: memoryview) -> None:
+        """One call of a thread for all steps; the time-out is that of each step."""
         view = memoryview(buffer)  # its own: the caller may release the other one while this hangs
+        steps = _Steps[tuple[int, memoryview], None](lambda step: self._writer.write_from(*step))
 
         def write() -> None:
             with view:
-                self._writer.write_from(offset, view)
+                for at in range(0, len(view), WRITTEN):
+                    with view[at : at + WRITTEN] as piece:
+                        steps.take((offset + at, piece))
 
-        self._dog.call(write, self._what, self._timeout_s, self._check, lambda _: None)
+        try:
+            self._dog.follow(write, self._what, self._timeout_s, self._check, lambda _: None, lambda: steps.at)
+        except BaseException:
+            steps.is_given_up = True
+            raise
 
     def flush(self) -> None:
         self._dog.call(self._writer.flush, self._what, self._timeout_s, self._check, lambda _: None)

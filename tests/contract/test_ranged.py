@@ -1,7 +1,11 @@
 """Ranges of objects, read into memory that is there: what was recorded comes, or an error says what came instead."""
 
 import os
+import ssl
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +29,16 @@ from bot.model import StoredFile
 from bot.ports import ObjectStore
 from bot.throttle import heed, heeding
 from integrations.objectstores import OPENERS
+from integrations.objectstores.s3 import ranged
 from integrations.objectstores.s3.options import read_options
+from integrations.objectstores.s3.pipe import Pipe
 from integrations.objectstores.s3.ranged import RangedBucket
 from integrations.objectstores.s3.store import S3Store
 from integrations.shares.path import open_path
 from tests import azurite, peers
 from tests.contract.s3_script import Call, Scripted, header, refusal, scripted
 from tests.contract.test_objectstore import Place, opening, place, put, store  # noqa: F401 - fixtures
+from tests.e2e.waiting import until
 from tests.memory import MemoryJournal
 from tests.unit.test_digests import made
 
@@ -200,6 +207,28 @@ def test_a_connection_that_the_store_has_closed_is_opened_anew(folder: Path | No
         assert len(server.calls) == 3
 
 
+def test_a_connection_that_the_store_has_ended_by_the_word_of_tls_is_opened_anew(tmp_path: Path) -> None:
+    def script(call: Call) -> None:
+        call.head()
+        call.say(partial_answer(b"0123456789"))
+        end(call)
+
+    with scripted(script, tmp_path) as server:
+        store = scripted_store(server)
+        for number in range(1, 4):
+            assert taken(store, "run/disk", 0, 10, "abc") == b"0123456789"
+            until(lambda: not server.open, "the store has ended it")
+            assert len(server.calls) == number
+
+
+def end(call: Call) -> None:
+    """Say that nothing more comes, as TLS has it."""
+    assert isinstance(call.line, ssl.SSLSocket)
+    call.line.settimeout(0)
+    with suppress(OSError):
+        call.line.unwrap()
+
+
 Answers = dict[str, tuple[bytes, type[CloudyError], str]]
 ODD: Answers = {
     "short": (partial_answer(b"01234"), ChangedError, "abc"),
@@ -247,6 +276,79 @@ def test_a_line_that_breaks_in_the_middle_of_a_kept_connection_is_asked_again(fo
         for _ in range(2):
             assert taken(store, "run/disk", 0, 10, "abc") == b"0123456789"
         assert len(server.calls) == 2
+
+
+def test_much_of_a_long_answer_is_taken_at_once(folder: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a short answer after it is not waited for until there is much of it."""
+    body, took = os.urandom(8 * MIB), list[int]()
+    usual = Pipe._receive_into
+
+    def counted(pipe: Pipe, buffer: memoryview) -> int:
+        took.append(usual(pipe, buffer))
+        return took[-1]
+
+    def script(call: Call) -> None:
+        while head := call.head():
+            first, last = map(int, header(head, "range").removeprefix("bytes=").split("-"))
+            call.say(partial_answer(body[first : last + 1], first))
+
+    monkeypatch.setattr(Pipe, "_receive_into", counted)
+    monkeypatch.setattr(ranged, "_SILENCE_S", 5)
+    with scripted(script, folder) as server:
+        store = scripted_store(server)
+        for _ in range(2):
+            assert taken(store, "run/disk", 3, 8 * MIB - 3, "abc") == body[3:]
+            assert taken(store, "run/disk", 7, 10, "abc") == body[7:17]
+        assert len(server.calls) == 1
+    assert len(took) < 16 * MIB / (64 << 10)
+
+
+def test_a_long_answer_that_comes_slowly_is_taken_as_it_comes(
+    folder: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store is silent when it brings nothing, not when it brings little."""
+    body = os.urandom(MIB)
+
+    def script(call: Call) -> None:
+        call.head()
+        call.say(partial_answer(body[:600_000], size=MIB))
+        for at in range(600_000, 601_000, 100):
+            time.sleep(0.15)  # the line is slow
+            call.say(body[at : at + 100])
+        call.say(body[601_000:])
+
+    monkeypatch.setattr(ranged, "_SILENCE_S", 1)
+    with scripted(script, folder) as server:
+        assert taken(scripted_store(server), "run/disk", 0, MIB, "abc") == body
+
+
+def test_an_answer_that_falls_silent_in_the_middle_is_given_up(
+    folder: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def script(call: Call) -> None:
+        call.head()
+        call.say(partial_answer(bytes(600_000), size=MIB))
+        over.wait(30)
+
+    monkeypatch.setattr(ranged, "_SILENCE_S", 0.3)
+    with scripted(script, folder) as server:
+        with pytest.raises(TransientError, match="did not answer"):
+            taken(scripted_store(server), "run/disk", 0, MIB, "abc")
+        over.set()
+
+
+def test_an_answer_that_the_store_ends_in_the_middle_is_cut(tmp_path: Path) -> None:
+    """By the word that TLS has for it: nothing comes then, again and again."""
+
+    def script(call: Call) -> None:
+        call.head()
+        call.say(partial_answer(bytes(600_000), size=MIB))
+        end(call)
+
+    with scripted(script, tmp_path) as server, pytest.raises(TransientError, match="did not answer"):
+        taken(scripted_store(server), "run/disk", 0, MIB, "abc")
 
 
 def test_what_boto3_itself_reads_is_the_same() -> None:

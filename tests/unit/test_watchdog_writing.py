@@ -87,6 +87,22 @@ def test_what_is_written_too_late_is_right_though_the_caller_has_released_its_vi
     assert share.files["vm01/b"] == b"abc"
 
 
+def test_much_is_written_in_steps_and_nothing_more_once_it_is_given_up(
+    share: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "WRITTEN", 4)
+    writer = Watchdog().watch(share, go_on).create("vm01/b", 10)
+    with memoryview(bytearray(b"abcdefghij")) as view, pytest.raises(TransientError):
+        writer.write_from(0, view)
+    share.thaw.set()
+    assert share.ended.acquire(timeout=5)
+    assert not share.ended.acquire(timeout=0.1)
+    assert share.files["vm01/b"][:5] == b"abcd\0"
+    again = Watchdog().watch(share, go_on).create("vm01/c", 11)
+    again.write_from(1, memoryview(b"abcdefghij"))
+    assert share.files["vm01/c"] == b"\0abcdefghij"
+
+
 def test_a_file_that_is_opened_too_late_for_writing_is_closed_again(share: Frozen) -> None:
     def late(path: str, size: int) -> Writer:
         share.thaw.wait()

@@ -2,6 +2,8 @@
 
 Python's own sockets over TLS make a call of the system for each record of 16 KiB; this costs a fifth to a third of
 the processor less, and ends sooner. Nothing waits longer than the other side may be silent, however long all takes.
+
+Of a long answer much is waited for at once, for a moment: to wake up for a few KiB costs as much as to decipher them.
 """
 
 import fcntl
@@ -23,7 +25,10 @@ T = TypeVar("T")
 Buffer = bytes | memoryview
 ENCRYPTED = 112 << 10  # bytes at a time: less costs more calls, from 128 KiB on malloc asks the system for each
 _CLEAR = 1 << 20
-_TAKEN, _MUCH = 64 << 10, 256 << 10
+_TAKEN = 64 << 10
+_MUCH, _ROOM = 256 << 10, 512 << 10  # of a long answer: what is waited for, and taken at most, at once
+_NEAR = 32 << 10  # bytes that may be here and not counted: what came with the head, the beginning of a record
+_MOMENT_S = 0.25
 _INTERIM, _END = re.compile(rb"HTTP/1\.\d 1"), b"\r\n\r\n"
 _STATUS, _FINAL = len(b"HTTP/1.1 1"), 200
 _AT_END = (ssl.SSLZeroReturnError, ssl.SSLEOFError)
@@ -44,6 +49,12 @@ class Pipe:
         self._taken = b""  # what came while something else was waited for
         self._has_ended = False
         self._readers, self._is_closed = 0, False
+        self._owed = 0  # bytes of a long answer that are still to come
+        self._least = 1  # bytes that the system wakes us for
+
+    def expect(self, size: int) -> None:
+        """So many bytes of an answer are to come, some of which may be here; 0: nobody knows."""
+        self._owed = size
 
     def send(self, data: Buffer) -> None:
         """Send all of it. Answered: no more of it is wanted. OSError: the connection is broken."""
@@ -92,12 +103,30 @@ class Pipe:
             self._line.close()
 
     def _take_into(self, buffer: memoryview) -> int:
+        got = self._receive_into(buffer)
+        self._owed -= got
+        return got
+
+    def _receive_into(self, buffer: memoryview) -> int:
+        self._await_much()
         while not self._has_ended:
             try:
                 return self._line.recv_into(buffer)
             except BlockingIOError:
                 self._wait(select.POLLIN)
         return 0
+
+    def _await_much(self) -> None:
+        """Not long: on a slow line, or where less comes than was expected, whatever there is will do."""
+        much = min(_MUCH, self._owed - _NEAR)
+        if much > _NEAR and not self._has_ended:
+            self._wake_for(much)
+            self._poll(select.POLLIN, _MOMENT_S)
+
+    def _wake_for(self, least: int) -> None:
+        if least != self._least:
+            self._line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            self._least = least
 
     def _take(self, size: int) -> bytes:
         if self._has_ended:
@@ -134,6 +163,7 @@ class Pipe:
 
     def _wait(self, events: int) -> int:
         """Wait for it. What the system has taken from us and not yet brought over is on its way, too."""
+        self._wake_for(1)
         left = self._on_its_way()
         while not (found := self._poll(events, self.silence_s)):
             before, left = left, self._on_its_way()
@@ -189,18 +219,22 @@ class TlsPipe(Pipe):
 
     def _take_into(self, buffer: memoryview) -> int:
         """All that is here already, since each record alone would cost more than the deciphering of it."""
-        tls, size, done = self._tls, len(buffer), 0
-        self._room = self._room or bytearray(_MUCH)
+        read, size, done = self._tls.read, len(buffer), 0
+        self._room = self._room or bytearray(_ROOM)
         try:
             while done < size and not self._has_ended:
                 try:
-                    done += int(tls.read(size - done, buffer[done:]))
+                    got = int(read(size - done, buffer[done:]))
                 except ssl.SSLWantReadError:
-                    if done:
+                    if done and self._owed <= _NEAR:
                         break
                     self._flush()
                     with memoryview(self._room) as room:
-                        self._feed(room[: super()._take_into(room)])
+                        self._feed(room[: self._receive_into(room)])
+                else:
+                    done += got
+                    self._owed -= got
+                    self._has_ended = not got
         except _AT_END:
             self._has_ended = True
         return done
@@ -210,8 +244,9 @@ class TlsPipe(Pipe):
         try:
             with suppress(BlockingIOError):
                 self._feed(self._line.recv(_TAKEN))
-            while True:
-                self._taken += self._tls.read(_TAKEN)
+            while more := self._tls.read(_TAKEN):
+                self._taken += more
+            self._has_ended = True
         except ssl.SSLWantReadError:
             return
         except _AT_END:
@@ -341,6 +376,11 @@ class Line(HTTPConnection):
     def is_open(self) -> bool:
         """See the pipe."""
         return bool(self.sock.is_open())
+
+    def expect(self, size: int) -> None:
+        """See the pipe."""
+        if self.sock is not None:  # the last answer of a connection has it by itself
+            self.sock.expect(size)
 
     def put(self, stretch: memoryview) -> None:
         """See the pipe's `send`."""

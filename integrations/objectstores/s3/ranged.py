@@ -18,7 +18,7 @@ from integrations.objectstores.s3.options import S3Options
 from integrations.objectstores.s3.pipe import Line
 from integrations.objectstores.s3.rawput import RawPut, send_raw, talking
 
-_PIECE = 256 << 10  # bytes that go by the pace at once
+_PIECE = 1 << 20  # bytes that go by the pace at once
 _SILENCE_S = 30  # the store may bring nothing so long
 _REFUSED, _MOST_SAID = 300, 64 << 10
 _UNDER_WAY = ("RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError")
@@ -135,7 +135,9 @@ class RawGet(RawPut):
                 if answer.status >= _REFUSED:
                     said = answer.read(_MOST_SAID)
                 elif answer.length == len(landed.view):
+                    line.expect(len(landed.view))
                     landed.fill(answer)
+                    line.expect(0)
             is_usable = answer.isclosed() and not answer.will_close
         finally:
             if is_usable:
