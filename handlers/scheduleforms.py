@@ -75,10 +75,9 @@ def _zone_of(client: WebClient, user: str) -> str:
     """The time zone of who fills it in; "" where Slack does not tell (no users:read scope)."""
     try:
         zone = str(client.users_info(user=user)["user"].get("tz") or "")
-        recurrence("daily", zone)
+        return recurrence("daily", zone).zone
     except (SlackClientError, OSError, HTTPException, KeyError, TypeError, AttributeError, UsageError):
         return ""
-    return zone
 
 
 # --- while one types ---

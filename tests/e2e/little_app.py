@@ -128,7 +128,7 @@ class LittleApp:
         self.client: WebClient = app.client
         app.command("/cloudy")(self._command)
         app.command("/protect")(self._form)
-        for action in ("stop", "details", "look", "more", "day", "where"):
+        for action in ("stop", "details", "look", "more", "day", "where", "when"):
             app.action(action)(self._action)
         app.action("refresh")(self._refresh)
         app.action("push")(self._push)

@@ -46,6 +46,7 @@ def _take(browser: Browser, url: str) -> None:
     chat.page.keyboard.press("Escape")
     _take_approval(chat)
     _take_restore(chat)
+    take_schedules(chat)
     phone = _open(browser, url, viewport=PHONE, color_scheme="dark", has_touch=True, device_scale_factor=2)
     phone.message(re.compile("Protect vm01")).get_by_role("button", name=re.compile("repl")).tap()
     phone.thread.get_by_text("10 of 10").scroll_into_view_if_needed()
@@ -79,6 +80,35 @@ def _take_restore(chat: Chat) -> None:
     chat.page.screenshot(path=IMAGES / "page-restore-thread.png")
     for name in ("form", "thread"):
         _make_small(IMAGES / f"page-restore-{name}.png")
+
+
+def take_schedules(chat: Chat) -> None:
+    """The list with its buttons, and the form with its next times."""
+    for text in (
+        "protect vm01 to s3 weekdays at 22:30 Europe/Berlin within 2h",
+        "protect vm0* to s3 every 4 hours not between 08:00 and 18:00 on weekdays",
+        "verify vm01 deep on the last friday at 23:00",
+    ):
+        chat.type(f"/schedule {text}")
+        chat.shows("Scheduled as")
+    chat.type("/schedules alice")
+    chat.shows("Schedules with “alice”: 3")
+    listing = chat.message("Schedules with “alice”: 3")
+    listing.get_by_role("button", name="Skip next").first.click()
+    expect(listing).to_contain_text("Skipped", timeout=LONG_MS)
+    listing.scroll_into_view_if_needed()
+    chat.page.screenshot(path=IMAGES / "page-schedules.png")
+    chat.type("/schedule")
+    form = chat.page.get_by_role("dialog", name="Schedule")
+    form.get_by_role("textbox", name=re.compile("^VMs")).fill("web*, @databases")
+    form.get_by_role("textbox", name=re.compile("^When")).press_sequentially(
+        "on the last friday at 23:00 Europe/Berlin"
+    )
+    expect(form).to_contain_text("23:00 in Europe/Berlin", timeout=LONG_MS)
+    form.screenshot(path=IMAGES / "page-schedule-form.png")
+    chat.page.keyboard.press("Escape")
+    for name in ("schedules", "schedule-form"):
+        _make_small(IMAGES / f"page-{name}.png")
 
 
 def _make_small(picture: Path) -> None:

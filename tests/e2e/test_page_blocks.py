@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 
 from integrations.simulators.slack import LocalSlack
 from tests.e2e.chat import OPS, Chat, post
-from tests.e2e.little_app import ACTIONS, DISPLAY, FORM, HOSTILE, LittleApp, button, plain, rich, span
+from tests.e2e.little_app import ACTIONS, DISPLAY, FORM, HOSTILE, LittleApp, button, field, plain, rich, span
 from tests.e2e.waiting import until
 
 Json = dict[str, Any]
@@ -167,6 +167,19 @@ def test_menus_and_pickers_in_a_message_tell_the_app(chat: Chat, client: WebClie
     chat.log.get_by_label("A day").fill("2026-11-30")
     until(lambda: len(little.heard) == 3, "the app has heard all three")
     assert sorted(little.heard) == [("day", "2026-11-30"), ("more", "paste"), ("where", "az")]
+
+
+def test_what_is_typed_is_told_as_the_typing_rests_where_the_app_wants_it(
+    chat: Chat, client: WebClient, little: LittleApp
+) -> None:
+    wants = {"trigger_actions_on": ["on_character_entered"]}
+    when: Json = {"type": "plain_text_input", "action_id": "when", "dispatch_action_config": wants}
+    note: Json = {"type": "plain_text_input", "action_id": "look"}
+    post(client, [field("b1", "When", when, dispatch_action=True), field("b2", "Note", note, dispatch_action=True)])
+    chat.log.get_by_label("Note").press_sequentially("x")
+    chat.log.get_by_label("When").press_sequentially("daily")  # which leaves the other field
+    until(lambda: ("when", "daily") in little.heard, "the app has heard what was typed")
+    assert little.heard.count(("look", "x")) == 1
 
 
 def test_a_click_on_what_has_just_gone_is_answered(chat: Chat, client: WebClient, slack: LocalSlack) -> None:

@@ -54,6 +54,13 @@ export function listen() {
     const field = event.target.closest("[data-use=field]");
     if (field && !event.target.matches("[role=combobox]") && (await mayGoOn(field))) await use(field, valueOf(field));
   };
+  let resting = 0;
+  document.addEventListener("input", (event) => {
+    const field = event.target.closest("[data-typed=told]");
+    if (!field) return;
+    clearTimeout(resting); // as Slack's clients do: told when the typing rests
+    resting = setTimeout(() => field.isConnected && use(field, valueOf(field)), 300);
+  });
   document.addEventListener("change", changed);
   document.addEventListener("chosen", changed);
 }

@@ -112,6 +112,7 @@ function drawField(body, where) {
     actionId: body.action_id,
     which: which(body),
     confirm: body.confirm ? JSON.stringify(body.confirm) : null,
+    typed: body.dispatch_action_config?.trigger_actions_on?.includes("on_character_entered") ? "told" : null,
   };
   const name = where.label ?? wordsOf(body.placeholder ?? body.text) ?? body.action_id;
   return h(
