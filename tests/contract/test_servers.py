@@ -295,6 +295,41 @@ def copies_from_what_is_locked(s3: S3) -> bool:
     return not refused(lambda: s3.copy(s3.begin(), 0, 5 * MIB))
 
 
+def makes_a_version_of_what_is_overwritten(s3: S3) -> bool:
+    return bool(s3.put("a", b"1")["VersionId"] != s3.put("a", b"2")["VersionId"])
+
+
+def stays_versioned_where_it_locks(s3: S3) -> bool:
+    off = {"Status": "Suspended"}
+    return refused(lambda: s3.client.put_bucket_versioning(Bucket=s3.bucket, VersioningConfiguration=off))
+
+
+def _bypassed(s3: S3, mode: str) -> bool:
+    version = s3.put("a", b"1")["VersionId"]
+    _lock(s3, "a", mode=mode)
+    return not refused(
+        lambda: s3.client.delete_object(Bucket=s3.bucket, Key="a", VersionId=version, BypassGovernanceRetention=True)
+    )
+
+
+def lets_go_of_governance_for_who_may_bypass_it(s3: S3) -> bool:
+    return _bypassed(s3, "GOVERNANCE")
+
+
+def keeps_compliance_from_everybody(s3: S3) -> bool:
+    return not _bypassed(s3, "COMPLIANCE")
+
+
+def locks_what_a_whole_copy_is_told_to_lock(s3: S3) -> bool:
+    s3.put("source", b"1")
+    until = datetime.now(UTC) + timedelta(days=3)
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    source = {"Bucket": s3.bucket, "Key": "source"}
+    if refused(lambda: s3.client.copy_object(Bucket=s3.bucket, Key="a", CopySource=source, **lock)):
+        return False
+    return "ObjectLockMode" in s3.client.head_object(Bucket=s3.bucket, Key="a")
+
+
 LOCK_ROWS: list[tuple[Callable[[S3], bool], bool, bool]] = [
     (keeps_a_version_that_is_locked, True, True),
     (keeps_a_version_that_was_locked_when_it_was_put, True, True),
@@ -302,6 +337,11 @@ LOCK_ROWS: list[tuple[Callable[[S3], bool], bool, bool]] = [
     (shortens_no_lock_of_compliance, False, True),
     (keeps_a_version_that_is_held, True, True),
     (copies_from_what_is_locked, True, True),
+    (makes_a_version_of_what_is_overwritten, True, True),
+    (stays_versioned_where_it_locks, False, True),
+    (lets_go_of_governance_for_who_may_bypass_it, True, True),
+    (keeps_compliance_from_everybody, True, True),
+    (locks_what_a_whole_copy_is_told_to_lock, False, False),
 ]
 
 
