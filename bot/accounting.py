@@ -152,8 +152,9 @@ class Accounts:
             "schedule": schedule.id,
             "from": schedule.looked_until.isoformat(),
             "to": now.isoformat(),
-            "taken_back": taken,
+            "taken_back": {state.value: number for state, number in taken.items()},
         }
+        firetold.tell_back(unit, schedule, now, taken.get(FireState.MISSED, 0), self.firer.rules.admin_channel)
         key = f"{prefix(schedule.id)}back:{schedule.looked_until.isoformat()}:{now.isoformat()}"
         unit.audit.append(AuditEvent(key=key, action="schedule", actor=CLOUDY, body=body))
         return unit.schedules.put(replace(schedule, looked_until=now))

@@ -34,6 +34,16 @@ def tell(
         unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
 
 
+def tell_back(unit: Unit, schedule: Schedule, now: datetime, missed: int, admin_channel: str) -> None:
+    """Say that fires which were told as missed are still to come, since the clock has been set back."""
+    channel = schedule.place.channel or admin_channel
+    if channel and missed:
+        what = "1 fire that was" if missed == 1 else f"{missed} fires that were"
+        text = f"{named(schedule)}:\nThe clock was set back to {_at(now)}: {what} told as missed will still come"
+        key = f"schedule:{schedule.id}:back:{schedule.looked_until.isoformat()}:{now.isoformat()}"
+        unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
 def tell_suspended(unit: Unit, schedule: Schedule, admin_channel: str) -> None:
     """Say in its channel and to its owner that it starts nothing any more, and why."""
     text = (

@@ -102,16 +102,17 @@ class Fires:
         row = self._session.exec(query.order_by(col(FireRow.at).desc()).limit(1)).first()
         return _fire(row) if row else None
 
-    def take_back(self, schedule_id: str, after: datetime) -> int:
-        """Forget what was missed or skipped after a time that is still to come; gives how many.
+    def take_back(self, schedule_id: str, after: datetime) -> dict[FireState, int]:
+        """Forget what was missed, or started nothing, at times that are still to come; gives how many of each state.
 
         What somebody wants skipped stays, and what was started stays.
         """
         future = (col(FireRow.schedule) == schedule_id, col(FireRow.at) > after, col(FireRow.by) == "")
         which = (*future, col(FireRow.state).in_(_NOT_YET))
-        number = self._session.exec(select(func.count()).select_from(FireRow).where(*which)).one()
+        counted = select(FireRow.state, func.count()).where(*which).group_by(FireRow.state)
+        taken = {FireState(state): number for state, number in self._session.execute(counted)}
         self._session.exec(delete(FireRow).where(*which))
-        return number
+        return taken
 
     def unskip(self, schedule_id: str, after: datetime) -> int:
         """Forget what somebody wants skipped after that time; gives how many."""

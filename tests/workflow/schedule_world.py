@@ -138,4 +138,4 @@ class ScheduleWorld:
 
     def audited(self, action: str = "fire") -> Iterator[dict[str, object]]:
         with self.db.read() as unit:
-            return iter([row.body for row in unit.audit.list(limit=10_000) if row.action == action])
+            return iter([row.body for row in unit.audit.list(limit=10_000_000) if row.action == action])
