@@ -28,13 +28,12 @@ def meant(unit: Unit, words: Sequence[str], known: Groups, now: datetime) -> Mea
 
     While no VMstore was ever listed, a whole name stands for itself.
     """
-    live = unit.inventory.search("", _ALL)
     is_blind = not any(look.well_at for look in unit.inventory.looks())
     found: dict[tuple[str, str], SeenVm] = {}
     absent: list[str] = []
     for word in words:
         try:
-            chosen = groups.chosen(live, [word], known)
+            chosen = unit.inventory.meant(pattern for pattern, _ in groups.spread([word], known))
         except NotFound as error:
             absent.append(error.message)
             continue
