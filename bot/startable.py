@@ -14,6 +14,7 @@ from bot.policy import Operation
 from bot.retaining import Retaining
 from bot.store import Unit
 
+MOST_THREADS = 20  # a fire that starts more has one message for all of them
 CONSISTENCIES = ("crash", "vm")
 
 
@@ -43,8 +44,8 @@ class Firing:
 
     @property
     def place(self) -> Place:
-        """Where it is told."""
-        return self.schedule.place
+        """Where each of what it starts is told: nowhere, if they are many (bot/widefires.py)."""
+        return self.schedule.place if len(self.due) <= MOST_THREADS else Place()
 
     def key(self, what: str) -> str:
         """The request key of what this fire starts for a VM (its uuid) or target: twice the same is one transaction."""

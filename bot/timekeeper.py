@@ -13,6 +13,7 @@ from bot.model import Schedule
 from bot.ownschedules import BuiltIn, ensure
 from bot.ports import Clock
 from bot.store import Database
+from bot.widefires import follow
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Timekeeper:
                 schedules = unit.schedules.list()
             self._own = ()
         looked = tuple(self._looked_at(schedule, now, why) for schedule in schedules)
+        follow(self._db, now, self._accounts.firer.rules.admin_channel)
         self._looked = (now, time.monotonic())
         return looked
 

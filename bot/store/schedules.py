@@ -94,6 +94,11 @@ class Fires:
         )
         return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.decided_at).desc()).limit(limit))))
 
+    def wide(self, since: datetime, more_than: int) -> tuple[Fire, ...]:
+        """Give those that were decided on since then and started more than that many, oldest first."""
+        query = select(FireRow).where(col(FireRow.decided_at) >= since, col(FireRow.started) > more_than)
+        return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.decided_at)))))
+
     def last(self, schedule_id: str, until: datetime, *, started: bool = False) -> Fire | None:
         """Give the newest one up to then; started: of those that started transactions."""
         query = select(FireRow).where(FireRow.schedule == schedule_id, col(FireRow.at) <= until)

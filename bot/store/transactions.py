@@ -135,11 +135,15 @@ class Transactions:
         )
         return {request_key: tx_id for request_key, tx_id in rows}
 
-    def asked_under(self, prefix: str) -> tuple[Transaction, ...]:
+    def asked_under(
+        self, prefix: str, *, states: Collection[State] | None = None, limit: int | None = None
+    ) -> tuple[Transaction, ...]:
         """Give those whose request keys begin so, oldest first."""
         key = col(TransactionRow.request_key)
         query = select(TransactionRow).where(key >= prefix, key < f"{prefix}\uffff")
-        return tuple(map(_transaction, self._session.exec(query.order_by(col(TransactionRow.number)))))
+        if states is not None:
+            query = query.where(col(TransactionRow.state).in_([state.value for state in states]))
+        return tuple(map(_transaction, self._session.exec(query.order_by(col(TransactionRow.number)).limit(limit))))
 
     def states_under(self, prefix: str) -> dict[State, int]:
         """Count those whose request keys begin so, by state."""

@@ -214,6 +214,23 @@ def test_within_a_window_each_vm_waits_for_its_moment_and_can_be_stopped_meanwhi
     assert len(world.waiting()) == 50
 
 
+def test_a_fire_of_many_vms_has_one_message_that_follows_them(world: ScheduleWorld) -> None:
+    world.see(*(f"web{number:02}" for number in range(21)))
+    schedule = world.add("every day at 13:00", "web*")
+    world.look(HOUR)
+    made = world.started(schedule)
+    assert {each.place.channel for each in made} == {""}
+    (text,) = world.told()
+    assert text.endswith("The fire of 2026-11-25 13:00 UTC has started 21: 21 planning")
+    with world.db.unit() as unit:
+        for each in made[:20]:
+            unit.transactions.update(each.id, state=State.SUCCEEDED)
+        unit.transactions.update(made[20].id, state=State.FAILED)
+    world.look(timedelta(minutes=1))
+    (text,) = world.told()
+    assert f"has started 21: 20 succeeded, 1 failed\n• web20: failed, {made[20].id}" in text
+
+
 def test_a_blackout_delays_or_skips_a_start_and_holds_no_run_by_hand(world: ScheduleWorld) -> None:
     lunch = BlackoutSettings.model_validate({"name": "lunch", "from": "12:30", "until": "14:30", "days": "mon-fri"})
     settings = SchedulesSettings(blackouts=(lunch,))
