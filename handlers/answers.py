@@ -34,7 +34,7 @@ def help_card(commands: Collection[str]) -> Card:
     """What can be typed by whoever may use these commands."""
     usages = tuple(usage.replace("   ", " · ") for command, usage in USAGES.items() if command in commands)
     mentions = ", ".join(f"@cloudy {command}" for command in _MENTIONS if command in commands)
-    forms = " or ".join(f"/{command}" for command in ("protect", "restore") if command in commands)
+    forms = " or ".join(f"/{command}" for command in ("protect", "restore", "schedule") if command in commands)
     form = f"{forms} alone opens a form. " if forms else ""
     closing = (f"In a thread of a transaction: {mentions}. {form}What you write to Cloudy alone needs no @cloudy.",)
     return Card(kind="help", title="What Cloudy understands", lists=tuple(_packed(usages)), closing=closing)
