@@ -6,7 +6,7 @@ or given another SLA, ever makes anything go that nobody has approved.
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -33,16 +33,23 @@ WORKFLOW = "retention"
 FILE = "cloudy.toml"
 
 
-def adopt(unit: Unit, slas: Slas, now: datetime, place: Place) -> tuple[Transaction, ...]:
-    """Look at the configuration and at all VMs; gives what waits for an approval. Repeating is safe."""
+def adopt(
+    unit: Unit, slas: Slas, now: datetime, place: Place, have: Mapping[str, Sla] | None = None
+) -> tuple[Transaction, ...]:
+    """Look at the configuration and at all VMs; gives what waits for an approval. Repeating is safe.
+
+    have: the SLA of each VM that has recovery points, where it is known.
+    """
+    have = retained.slas_by_vm(unit, slas, now) if have is None else have
     for sla in slas.all:
         if sla.name not in unit.retentions.in_force():
             _put(unit, sla.name, sla.retention, now, CLOUDY, said(sla.retention))
-    asked = _cover(unit, slas, now, place)
+    asked = _cover(unit, have, now, place)
     in_force = unit.retentions.in_force()
     changed = [sla for sla in slas.all if in_force[sla.name].text != said(sla.retention)]
     for sla in changed:
-        asked += _look_again(unit, slas, sla, now, place)
+        mine = [uuid for uuid, its in have.items() if its.name == sla.name]
+        asked += _look_again(unit, mine, sla, now, place)
     return tuple(asked)
 
 
@@ -56,14 +63,14 @@ class Approved:
 
 def decide(
     unit: Unit,
-    slas: Slas,
+    vms: Sequence[str],
     sla: Sla,
     retention: Retention,
     actor: Actor,
     now: datetime,
     approved: Approved | None = None,
 ) -> int:
-    """Bring it into force for an SLA and for the VMs that have it; gives how many. Repeating is safe.
+    """Bring it into force for an SLA and for these VMs of it, by uuid; gives for how many. Repeating is safe.
 
     A VM that it would keep less of stays as it was, unless that was approved.
     """
@@ -74,11 +81,7 @@ def decide(
     before = unit.retentions.retained()
     old = approved.old if approved else frozenset()
     wanted = Retained(sla=sla.name, retention=retention)
-    changed = {
-        uuid: wanted
-        for uuid, its in retained.slas_by_vm(unit, slas, now).items()
-        if its.name == sla.name and (said(was(before, uuid)) in old or retention.covers(was(before, uuid)))
-    }
+    changed = {uuid: wanted for uuid in vms if said(was(before, uuid)) in old or retention.covers(was(before, uuid))}
     unit.retentions.retain({uuid: each for uuid, each in changed.items() if before.get(uuid) != each})
     return len(changed)
 
@@ -117,26 +120,26 @@ def propose(
     return kept
 
 
-def _look_again(unit: Unit, slas: Slas, sla: Sla, now: datetime, place: Place) -> list[Transaction]:
+def _look_again(unit: Unit, vms: Sequence[str], sla: Sla, now: datetime, place: Place) -> list[Transaction]:
     """The file says something else than when it was looked at last: a new proposal, and the last change wins."""
     text, known = said(sla.retention), unit.retentions.in_force()[sla.name]
     unit.retentions.put(replace(known, text=text))
     if known.retention == sla.retention:
         return []
     if sla.retention.covers(known.retention):
-        decide(unit, slas, sla, sla.retention, CLOUDY, now)
+        decide(unit, vms, sla, sla.retention, CLOUDY, now)
         return []
     request = {"sla": sla.name, "rules": text}
     key = f"retention:{sla.name}:{now:%Y%m%dT%H%M%S.%f}"
     return [propose(unit, request, CLOUDY, now=now, request_key=key, place=place, note=f"{FILE} says so")]
 
 
-def _cover(unit: Unit, slas: Slas, now: datetime, place: Place) -> list[Transaction]:
+def _cover(unit: Unit, have: Mapping[str, Sla], now: datetime, place: Place) -> list[Transaction]:
     """Give each VM what is in force of its SLA; where that would keep less than before, ask, once for the same VMs."""
     decided, before = unit.retentions.in_force(), unit.retentions.retained()
     changed: dict[str, Retained] = {}
     waiting: dict[str, list[str]] = {}
-    for uuid, sla in retained.slas_by_vm(unit, slas, now).items():
+    for uuid, sla in have.items():
         force = decided[sla.name]
         wanted = Retained(sla=sla.name, retention=force.retention)
         if before.get(uuid) == wanted:

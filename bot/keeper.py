@@ -37,7 +37,9 @@ class DatabaseKeeper:
             old = transaction.plan.get("effect", {}).get("decided", {}).get("old", ())
             approved = adopting.Approved(transaction=transaction.id, old=frozenset(map(str, old)))
             rules, now = parse(str(request["rules"])), self._clock.now()
-            return adopting.decide(unit, self._slas, sla, rules, transaction.actor, now, approved)
+            have = retained.slas_by_vm(unit, self._slas, now)
+            mine = [uuid for uuid, its in have.items() if its.name == sla.name]
+            return adopting.decide(unit, mine, sla, rules, transaction.actor, now, approved)
 
         return self._write(write)
 
@@ -69,6 +71,12 @@ class DatabaseKeeper:
 
         with self._db.read() as unit:
             return read(unit)
+
+    def held(self, point: str, target: str) -> str:
+        """See the port."""
+        with self._db.read() as unit:
+            known = unit.points.get(point, target)
+            return retained.held(unit, [known], self._clock.now()) if known else ""
 
     def claim(self, point: str, target: str, own: str) -> str | None:
         """See the port."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bot import estimated, immutable, relatives, resting
+from bot import estimated, immutable, relatives, resting, retained
 from bot.actions.points import holdings
 from bot.codec import encode
 from bot.drill_planning import plan_drill
@@ -148,6 +148,9 @@ class Planner:
             user = next(
                 (other for other in unit.transactions.active() if relatives.copies_from(other, request["point"])), None
             )
+            hold = retained.held(unit, unit.points.containing(str(request["point"])), transaction.created_at)
+        if hold:
+            raise RequesterError(hold)
         if maker is not None and not maker.state.is_final:
             raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
         if user is not None:

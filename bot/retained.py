@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.model import RecoveryPoint, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
 from bot.proofs import standings
-from bot.retention import Facts, Places, judge_all
+from bot.retention import Facts, Places, judge, judge_all
 from bot.sla import fit
 from bot.store import Unit
 
@@ -48,8 +48,20 @@ def in_force(retained: Mapping[str, Retained]) -> Callable[[RecoveryPoint], Rete
 def why_kept(unit: Unit, point: RecoveryPoint, known: Facts) -> Verdict:
     """Judge one anew, among all of its VM in its target."""
     group = [each for each in unit.points.of_vm(point.vm_uuid) if each.target == point.target]
-    found = (each for each in verdicts(unit, group, known) if each.point.transaction_id == point.transaction_id)
+    its = unit.retentions.of_vm(point.vm_uuid)
+    judged = judge(group, its.retention if its else Retention(), known)
+    found = (each for each in judged if each.point.transaction_id == point.transaction_id)
     return next(found, Verdict(point=point))
+
+
+def held(unit: Unit, points: Iterable[RecoveryPoint], now: datetime) -> str:
+    """Why somebody's hold keeps one of these from being deleted, in words; "": none does."""
+    holds, found = unit.holds.active(now), tuple(points)
+    for hold in holds:
+        if any(hold.holds(point, now) for point in found):
+            what = f"Recovery point {hold.point}" if hold.point else f"All of {hold.vm}"
+            return f"{what} is held by {hold.by}: {hold.reason}. Release that first: /retention release {hold.id}"
+    return ""
 
 
 def slas_by_vm(unit: Unit, slas: Slas, now: datetime) -> dict[str, Sla]:

@@ -133,9 +133,11 @@ class Retaining(Recorder):
             sla = _sla(slas, sla_name)
             about = About(channel=where.channel, command=COMMAND)
             terms = self._rights.demand(unit, actor, Operation.SHORTEN_RETENTION, about, key=request_key).terms
-            adopting.adopt(unit, slas, now, self.place)
-            if not is_shorter(rules, _olds(unit, slas, sla, now)):
-                adopting.decide(unit, slas, sla, rules, actor, now)
+            have = retained.slas_by_vm(unit, slas, now)
+            adopting.adopt(unit, slas, now, self.place, have)
+            mine = [uuid for uuid, its in have.items() if its.name == sla.name]
+            if not is_shorter(rules, _olds(unit, mine, sla)):
+                adopting.decide(unit, mine, sla, rules, actor, now)
                 return unit.retentions.in_force()[sla.name]
             if terms.reason_required and not reason:
                 raise UsageError("The policy wants to know why.", SET_USAGE)
@@ -208,7 +210,7 @@ class Retaining(Recorder):
     def expire(
         self, actor: Actor, *, request_key: str, place: Place | None = None, targets: Collection[str] | None = None
     ) -> tuple[Transaction, ...]:
-        """Begin a round in each of these targets now; None: in all. NotAllowed. The same request key: the same rounds."""
+        """Begin a round in each of these targets now; None: in all. NotAllowed. The same key: the same rounds."""
         refusals = self._keeping_refusals(actor, "expire", request_key)
         with refusals, self._db.unit(wait_s=WAIT_S) as unit:
             wanted = tuple(name for name in self._targets if targets is None or name in targets)
@@ -232,12 +234,10 @@ def _sla(slas: Slas, name: str) -> Sla:
     return found
 
 
-def _olds(unit: Unit, slas: Slas, sla: Sla, now: datetime) -> Iterable[Retention]:
+def _olds(unit: Unit, vms: Iterable[str], sla: Sla) -> Iterable[Retention]:
     before = unit.retentions.retained()
     yield unit.retentions.in_force()[sla.name].retention
-    for uuid, its in retained.slas_by_vm(unit, slas, now).items():
-        if its.name == sla.name:
-            yield adopting.was(before, uuid)
+    yield from {adopting.was(before, uuid) for uuid in vms}
 
 
 def _subject(unit: Unit, slas: Slas, text: str, now: datetime) -> tuple[str, Collection[str] | None]:

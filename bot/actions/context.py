@@ -51,6 +51,9 @@ class Keeper(Protocol):
     def passed(self, points: Sequence[str], target: str, own: str) -> Mapping[str, str]:
         """Of these recovery points those that stay by now, with the reason. own: the transaction that removes."""
 
+    def held(self, point: str, target: str) -> str:
+        """Why a hold keeps it from being deleted by hand, too; "": none does."""
+
     def claim(self, point: str, target: str, own: str) -> str | None:
         """Why it stays; "": it may go now; None: it is not there any more."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot import manifest, removal
 from bot.actions.context import Context
 from bot.checksum import crc64, to_hex
-from bot.errors import CloudyError, IntegrityError, MissingError, Stopped
+from bot.errors import CloudyError, IntegrityError, MissingError, PermanentError, Stopped
 from bot.model import Bytes, Damage, Json, ObjectInfo, Proof, ProofKind, ResourceKind, StoredFile
 from bot.ports import ObjectStore
 from bot.proofs import damage_text
@@ -173,10 +173,12 @@ def holdings(target: ObjectStore, point: str) -> Json:
 
 
 def removable(context: Context, inputs: Json) -> Json:
-    """Look whether anything of it is locked, before anything of it is removed. Repeat: safe, it only reads."""
+    """Look whether anything of it is locked or held, before anything of it is removed. Repeat: safe, it only reads."""
     found: dict[str, Json] = {}
 
     def look(target: ObjectStore) -> None:
+        if held := context.keeper.held(inputs["point"], target.name):
+            raise PermanentError(held, system=target.name, operation="delete")
         found[target.name] = holdings(target, inputs["point"])
 
     good, failed = _each(context, inputs["targets"], look)

@@ -130,6 +130,22 @@ def test_one_that_was_locked_after_the_approval_is_not_touched(tmp_path: Path) -
     assert house.left() == []
 
 
+def test_a_held_one_is_refused_before_anybody_is_asked_and_not_touched_when_it_is_held_later(tmp_path: Path) -> None:
+    house, point = house_with_a_point(tmp_path)
+    asked = approved(house)
+    house.service.retaining.hold(point.id, "audit", ALICE, request_key="h")
+    house.engine.run_all()
+    done = house.read(asked.id)
+    assert done.state is State.FAILED
+    assert "is held by alice: audit. Release that first" in (done.failure.what if done.failure else "")
+    assert exists(house, point.id)
+    again = house.service.delete(point.id, ALICE, request_key="d2", place=OPS)
+    house.dispatch()
+    assert house.read(again.id).state is State.REFUSED
+    assert "is held by alice: audit" in notice(house, again)
+    assert house.left() == []
+
+
 def lock(house: House) -> None:
     """An older object is locked longer than the newest."""
     keys = sorted(house.targets["s3"].objects)
