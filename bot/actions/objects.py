@@ -11,7 +11,7 @@ from bot.bases import Bases
 from bot.checksum import crc64, to_hex
 from bot.codec import decode, encode
 from bot.errors import CloudyError, MissingError, Stopped
-from bot.lenient import is_there
+from bot.lenient import found, is_there
 from bot.meter import Moved
 from bot.model import (
     Bytes,
@@ -165,8 +165,9 @@ def _commit(
 ) -> tuple[RecoveryPoint, int]:
     """The recovery point, and its manifest's CRC."""
     key, locks = manifest.key(context.id), list[datetime]()
-    if is_there(target, key):
+    if (there := found(target, key)) is not None:
         body = target.get(key)
+        locks += [there.locked_until] if there.locked_until else []
     else:
         for position, file in enumerate(files):
             context.check()
@@ -193,7 +194,8 @@ def adopt(context: Context, target: ObjectStore) -> bool:
     except MissingError:
         return False
     point = _known(context, target, written.files, written.taken_at, written.consistency, written.vm.origin)
-    context.catalogue.commit(point, written.files)
+    lock = target.head(point.manifest_key).locked_until  # it was made last, so nothing is locked longer
+    context.catalogue.commit(replace(point, locked_until=lock), written.files)
     return True
 
 

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from bot import immutable, story
 from bot.model import ApprovalState, LockMode, ObjectLock, Sla, Slas, State
+from tests.memory import Crash
 from tests.workflow.house import ALICE, OPS, House
 
 MONTH = timedelta(days=30)
@@ -36,6 +39,28 @@ def test_each_object_of_a_vm_whose_sla_locks_is_locked_and_the_point_and_the_rec
     facts = dict(map(tuple, story.receipt(done, steps)["facts"]))
     assert facts["Locked until"] == f"s3: {point.locked_until:%Y-%m-%d %H:%M} UTC"
     assert ["Locked", "GOVERNANCE, 30 days"] in story.root(done, steps)["facts"]
+
+
+def test_a_point_whose_manifest_was_written_by_a_process_that_died_is_known_as_locked_too(tmp_path: Path) -> None:
+    house = locked_house(tmp_path)
+    transaction = house.ask()
+    house.dispatch()
+    key = f"{transaction.id}/manifest.json"
+
+    def die(call: str) -> None:
+        if key in house.targets["s3"].objects and call.startswith("s3.put"):
+            raise Crash(call)
+
+    house.watch(die)
+    with pytest.raises(Crash):
+        house.engine.run_all()
+    house.watch(lambda _call: None)
+    house.engine.run_all()
+    assert house.read(transaction.id).state is State.SUCCEEDED
+    with house.db.read() as unit:
+        point = unit.points.get(transaction.id, "s3")
+    assert point is not None
+    assert point.locked_until == house.targets["s3"].locked[key]
 
 
 def test_without_a_lock_in_the_sla_nothing_is_locked_and_nothing_new_stands_in_the_plan(tmp_path: Path) -> None:
