@@ -33,6 +33,11 @@ def upgrade() -> None:
 '''
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_databases() -> None:
+    """Here they are made and written as in production."""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "cloudy.db"

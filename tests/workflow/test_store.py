@@ -12,6 +12,11 @@ from bot.store import Database
 from tests.workflow.stored import asked, kept, opened
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_databases() -> None:
+    """Here they are made and written as in production."""
+
+
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     with opened(tmp_path) as db:
