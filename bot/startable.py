@@ -136,9 +136,8 @@ def _is_drill(request: ScheduleRequest) -> None:
 
 def _protected(unit: Unit, firing: Firing) -> Started:
     options = firing.schedule.asked.options
-    made = []
-    for due in firing.due:
-        transaction = Transaction(
+    made = [
+        Transaction(
             id=transaction_id(firing.now, secrets.randbits(30)),
             workflow="protect",
             vm=due.typed,
@@ -153,9 +152,11 @@ def _protected(unit: Unit, firing: Firing) -> Started:
             place=firing.place,
             not_before=due.not_before,
         )
-        made.append(unit.transactions.insert(transaction).id)
-        _audit(unit, firing, transaction)
-    return Started(tuple(made))
+        for due in firing.due
+    ]
+    unit.transactions.insert_new(made)
+    unit.audit.append_new([_asked(firing, each) for each in made])
+    return Started(tuple(each.id for each in made))
 
 
 def _verified(unit: Unit, firing: Firing) -> Started:
@@ -195,19 +196,17 @@ def _drilled(unit: Unit, firing: Firing, drills: Drills) -> Started:
     return Started(tuple(made), tuple(passed))
 
 
-def _audit(unit: Unit, firing: Firing, transaction: Transaction) -> None:
-    unit.audit.append(
-        AuditEvent(
-            key=f"{transaction.request_key}:{transaction.id}",
-            action="command",
-            actor=transaction.actor,
-            transaction_id=transaction.id,
-            body={
-                "command": transaction.workflow,
-                "vm": transaction.vm,
-                "targets": list(transaction.targets),
-                "schedule": firing.schedule.id,
-                "fire": firing.at.isoformat(),
-            },
-        )
+def _asked(firing: Firing, transaction: Transaction) -> AuditEvent:
+    return AuditEvent(
+        key=f"{transaction.request_key}:{transaction.id}",
+        action="command",
+        actor=transaction.actor,
+        transaction_id=transaction.id,
+        body={
+            "command": transaction.workflow,
+            "vm": transaction.vm,
+            "targets": list(transaction.targets),
+            "schedule": firing.schedule.id,
+            "fire": firing.at.isoformat(),
+        },
     )

@@ -9,7 +9,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -37,7 +37,19 @@ class Audit:
         """Add an event at the end; the same event key again: nothing. Write it last in a unit."""
         if self._session.exec(select(AuditLink.seq).where(AuditLink.key == event.key)).first() is not None:
             return
+        self._session.add(self._link(event, *self.head()))
+        self._session.flush()
+
+    def append_new(self, events: Sequence[AuditEvent]) -> None:
+        """The same for many at once, of which none was ever added."""
         seq, prev = self.head()
+        for event in events:
+            link = self._link(event, seq, prev)
+            seq, prev = link.seq, link.hash
+            self._session.add(link)
+        self._session.flush()
+
+    def _link(self, event: AuditEvent, seq: int, prev: str) -> AuditLink:
         link = AuditLink(
             seq=seq + 1,
             at=self._clock.now().astimezone(UTC),
@@ -54,8 +66,7 @@ class Audit:
         if self._key is not None:
             link.hash = _hash(self._key, link)
             self._mark(self._key)
-        self._session.add(link)
-        self._session.flush()
+        return link
 
     def list(self, *, transaction_id: str | None = None, limit: int = 200) -> tuple[AuditRow, ...]:
         """Give the last rows, of one transaction or of all, oldest first."""

@@ -1,6 +1,6 @@
 """The transactions: what was asked for and how it stands."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
@@ -34,6 +34,11 @@ class Transactions:
             select(TransactionRow).where(TransactionRow.request_key == tx.request_key)
         ).one_or_none()
         return _transaction(row) if row else self._save(_row(tx))
+
+    def insert_new(self, transactions: Iterable[Transaction]) -> None:
+        """Keep many at once. A request key that is there already is an error of the caller's, and undoes the unit."""
+        self._session.add_all([_row(each) for each in transactions])
+        self._session.flush()
 
     def asked_by(self, *keys: str) -> Transaction | None:
         """Give the transaction that one of these request keys asked for."""

