@@ -132,6 +132,9 @@ def read(values: Json) -> tuple[ScheduleRequest | None, dict[str, str]]:
     if drawn.ZONE not in wrong:
         looked(drawn.WHEN, lambda: recurrence(phrase, zone))
     looked(drawn.VMS, lambda: scheduling.names(parse.words(vms)) if vms else None)
+    if chosen(held(values, drawn.WHAT)) == "protect":
+        wrong |= {} if vms else {drawn.VMS: "Say which VMs."}
+        wrong |= {} if _targets(values) else {drawn.TARGETS: "Choose at least one target."}
     if wrong:
         return None, wrong
     made: list[ScheduleRequest] = []
@@ -147,10 +150,10 @@ _MISSING = "request"
 
 def _request(values: Json, phrase: str, zone: str) -> ScheduleRequest:
     """Composed and read as the typed command is."""
-    targets = [str(each.get("value")) for each in held(values, drawn.TARGETS).get("selected_options") or ()]
-    catch_up = chosen(held(values, drawn.CATCH_UP))
+    workflow, catch_up = chosen(held(values, drawn.WHAT)), chosen(held(values, drawn.CATCH_UP))
+    targets = _targets(values) if workflow not in drawn.OF_NO_TARGET else []  # the only one may be chosen already
     text = scheduling.composed(
-        chosen(held(values, drawn.WHAT)),
+        workflow,
         _typed(values, drawn.VMS),
         targets,
         _typed(values, drawn.ALSO),
@@ -161,6 +164,10 @@ def _request(values: Json, phrase: str, zone: str) -> ScheduleRequest:
     if order.asked is None:
         raise UsageError("Say what is to start, and when.")
     return order.request(zone)
+
+
+def _targets(values: Json) -> list[str]:
+    return [str(each.get("value")) for each in held(values, drawn.TARGETS).get("selected_options") or ()]
 
 
 def _block_of(message: str, request: ScheduleRequest) -> str:

@@ -18,6 +18,7 @@ WHAT, VMS, TARGETS, WHEN, ZONE = "what", "vms", "targets", "when", "zone"  # blo
 CATCH_UP, ALSO, PREVIEW = "catch_up", "also", "preview"
 NEW_TITLE, EDIT_TITLE = "Schedule", "Change a schedule"
 NEXT_TIMES = 5
+OF_NO_TARGET = ("summary", "expire")
 CONFIGURED = "configured"
 _WHATS = (
     ("protect", "Protect VMs into targets"),
@@ -60,7 +61,7 @@ def draw(form: ScheduleForm) -> Json:
     fields = [
         _what(form.asked.workflow),
         _vms(form.asked.vms),
-        _targets(form.targets, form.asked.targets),
+        _targets(form.targets, form.asked.targets, is_new=not form.id),
         _when(form.asked.recurrence),
         _zone(form.zone),
         preview_block(form.preview),
@@ -111,10 +112,10 @@ def _vms(names: Sequence[str]) -> Json:
     return input_block(VMS, "VMs", menu, hint=hint, optional=True)
 
 
-def _targets(names: Sequence[str], chosen: Sequence[str]) -> Json:
+def _targets(names: Sequence[str], chosen: Sequence[str], *, is_new: bool) -> Json:
     offered = [option(name, name) for name in names[:100]]
     menu: Json = {"type": "multi_static_select", "options": offered, "placeholder": plain("Where to, or from")}
-    initial = [each for each in offered if each["value"] in chosen] or (offered if len(offered) == 1 else [])
+    initial = [each for each in offered if each["value"] in chosen] or (offered if is_new and len(offered) == 1 else [])
     return input_block(TARGETS, "Targets", menu | ({"initial_options": initial} if initial else {}), optional=True)
 
 

@@ -22,7 +22,7 @@ from bot.model import (
     State,
 )
 from bot.recurrence import EXAMPLES, parse
-from handlers import blocks, schedulelists, scheduleviews, scheduling
+from handlers import blocks, scheduleforms, schedulelists, scheduleviews, scheduling
 from handlers.parse import cloudy, schedule
 from handlers.schedulelists import Asked, Listing
 from handlers.scheduling import Act
@@ -273,3 +273,43 @@ def test_the_form_and_its_preview_are_what_slack_takes() -> None:
     assert [block for block in again["blocks"] if block.get("block_id") != scheduleviews.PREVIEW] == [
         block for block in view["blocks"] if block.get("block_id") != scheduleviews.PREVIEW
     ]
+
+
+def filled(**fields: Any) -> dict[str, Any]:
+    """What Slack gives of a form: texts, one choice, several."""
+    held = {"what": "protect", "zone": "UTC", "catch_up": "configured"} | fields
+    menus = {name: {"selected_option": {"value": held.pop(name)}} for name in ("what", "catch_up")}
+    targets = [{"value": each} for each in held.pop("targets", ())]
+    texts = {name: {"value": value} for name, value in held.items()}
+    values = menus | texts | {"targets": {"selected_options": targets}}
+    return {name: {"field": value} for name, value in values.items()}
+
+
+def test_a_form_says_what_a_command_says() -> None:
+    request, wrong = scheduleforms.read(
+        filled(vms="vm01, @web", targets=["s3"], when="daily", also="keep for 30d", catch_up="all")
+    )
+    assert wrong == {}
+    assert request == replace(
+        asked("protect vm01, @web to s3 daily keep for 30d catch up all"), recurrence="every day at 00:00 UTC"
+    )
+    drill, _ = scheduleforms.read(filled(what="drill", targets=["s3"], when="monthly", also="to vmstore2"))
+    assert drill is not None
+    assert (drill.vms, drill.targets, drill.options) == ((), ("s3",), {"vmstore": "vmstore2"})
+    summary, _ = scheduleforms.read(filled(what="summary", targets=["s3"], when="weekdays at 08:00", also="week"))
+    assert summary is not None
+    assert (summary.targets, summary.options) == ((), {"period": "week"})
+
+
+def test_what_is_wrong_in_a_form_is_told_at_its_field() -> None:
+    for fields, block in (
+        ({"when": "evry day", "what": "drill"}, "when"),
+        ({"when": "daily", "what": "drill", "zone": "Europe/Berln"}, "zone"),
+        ({"when": "daily", "vms": "vm01 vm02", "targets": ["s3"]}, "vms"),
+        ({"when": "daily", "targets": ["s3"]}, "vms"),
+        ({"when": "daily", "vms": "vm01"}, "targets"),
+        ({"when": "daily", "vms": "vm01", "targets": ["s3"], "also": "keep for long"}, "also"),
+    ):
+        request, wrong = scheduleforms.read(filled(**fields))
+        assert request is None
+        assert list(wrong) == [block], (fields, wrong)
