@@ -7,8 +7,8 @@ import pytest
 
 from bot import digests, manifest
 from bot.checksum import crc64
-from bot.errors import DeniedError
-from bot.model import ObjectVersion, Upload
+from bot.errors import DeniedError, LockedError
+from bot.model import ObjectLock, ObjectVersion, Upload
 from bot.ports import ObjectStore
 from integrations.objectstores import OPENERS
 from tests.contract import test_safety as safety
@@ -69,6 +69,21 @@ def test_what_is_locked_is_not_removed_and_the_refusal_says_why(world: World, wo
     assert [each.key for each in world.store.locks(list(world.store.list_versions(FIRST)))] == sorted(
         [key_of(FIRST), digests.key(FIRST, 0), manifest.key(FIRST)]
     )
+
+
+def test_a_lock_that_is_asked_for_is_made_with_each_blob_and_a_refusal_has_its_date(running: Liar, worm: Worm) -> None:
+    plain = open_store(running, "asked")
+    locking = plain.locking(ObjectLock(lasts=timedelta(days=3)))
+    locking.put("run/a", b"a", crc64=crc64(b"a"), metadata={})
+    plain.put("run/b", b"b", crc64=crc64(b"b"), metadata={})
+    assert {each.mode for each in worm.kept.values()} == {"unlocked"}  # nobody asked for what nobody can end
+    assert locking.lock_rule() == "UNLOCKED, 3 days"
+    locked, free = plain.list_versions("run/")
+    plain.erase(free)
+    with pytest.raises(LockedError, match="It is locked until") as told:
+        plain.erase(locked)
+    assert told.value.until == plain.head("run/a").locked_until is not None
+    assert [each.key for each in plain.list("run/")] == ["run/a"]
 
 
 def test_what_is_held_is_not_removed_either(running: Liar, worm: Worm) -> None:

@@ -13,6 +13,7 @@ from bot.errors import LockedError, PermanentError
 from bot.model import CopySource, LockMode, ObjectLock, PartDone
 from bot.ports import ObjectStore
 from integrations.objectstores import OPENERS
+from integrations.objectstores.s3.options import read_options
 from tests import peers
 from tests.peers import S3Peer
 
@@ -102,12 +103,17 @@ def test_what_is_written_beside_it_through_the_same_target_is_not_locked(place: 
     ],
 )
 def test_a_lock_of_the_target_itself_stays_where_it_is_longer_or_stricter(
-    peer: S3Peer, own: tuple[str, int], lock: ObjectLock, mode: str, days: int
+    own: tuple[str, int], lock: ObjectLock, mode: str, days: int
 ) -> None:
-    place = Place(peer, lock=own[0], lock_for=timedelta(days=own[1]))
-    put(place.store.locking(lock), "run/a")
-    assert place.head("run/a")["ObjectLockMode"] == mode
-    assert is_about(place.store.head("run/a").locked_until, timedelta(days=days))
+    both = read_options("cloud", {"lock": own[0], "lock_for": timedelta(days=own[1])}).locked(lock)
+    assert (both.lock, both.lock_for) == (mode, timedelta(days=days))
+
+
+def test_a_target_that_locks_by_itself_locks_as_long_as_either_says(peer: S3Peer) -> None:
+    place = Place(peer, lock="COMPLIANCE", lock_for=timedelta(days=7))
+    put(place.store.locking(MONTH), "run/a")
+    assert place.head("run/a")["ObjectLockMode"] == "COMPLIANCE"
+    assert is_about(place.store.head("run/a").locked_until, MONTH.lasts)
 
 
 def test_a_bucket_that_cannot_lock_is_told_before_anything_is_written(peer: S3Peer) -> None:
