@@ -22,8 +22,8 @@ _FOREIGN = "That button is not understood any more. Ask for a new summary."
 
 def register(app: App, service: Service) -> None:
     """Listen."""
-    for action, does in ((ids.SUMMARY_PROTECT, _protect), (ids.SUMMARY_RETRY, _retry), (ids.SUMMARY_DRILL, _drill)):
-        app.action(action)(after_ack_safe(partial(clicked, does, service)))
+    for action, command, does in _DOES:
+        app.action(action)(after_ack_safe(partial(clicked, command, does, service)))
     app.action(ids.SUMMARY_CHOOSE)(after_ack_safe(partial(choose, service)))
     app.action(ids.SUMMARY_RESUME)(after_ack_safe(partial(resume, service)))
     app.action(ids.SNOOZE)(after_ack_safe(partial(open_form, digestforms.snooze, service)))
@@ -73,20 +73,23 @@ def assign(service: Service, asked: Summing, origin: Origin) -> Card:
 Doing = Callable[[Service, str, Origin], tuple[str, Transaction, Card]]
 
 
-def clicked(does: Doing, service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+def clicked(command: str, does: Doing, service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """A button that starts a transaction; the line that it stands on says so from then on."""
     origin, value = of_click(body), str(action.get("value") or "")
-    about, transaction, card = does(service, value, _one_for_all(origin, body, value))
+    about, transaction, card = does(service, value, _one_for_all(service, command, origin, body, value))
     ack()
     tell_once(service, client, origin, card)
     words = f"{transaction.workflow} asked for by {transaction.actor.name} ({transaction.id})"
     service.concerns.answered(_message(body), about, words)
 
 
-def _one_for_all(origin: Origin, body: Json, value: str) -> Origin:
-    """Under a key that is the line's own: who clicks it after another one is told of what that click began."""
+def _one_for_all(service: Service, command: str, origin: Origin, body: Json, value: str) -> Origin:
+    """Under a key that is the line's own: who clicks it after another one is told of what that click began.
+
+    What somebody without the right clicks keeps a key of its own, so that each refusal is in the audit.
+    """
     message = _message(body)
-    if (body.get("container") or {}).get("is_ephemeral"):
+    if (body.get("container") or {}).get("is_ephemeral") or service.barred(command, origin.actor, origin.channel):
         return origin
     line = zlib.crc32(value.encode("utf-8", "replace"))
     return replace(origin, key=f"summary:{message.channel}:{message.thread}:{line:08x}")
@@ -108,6 +111,13 @@ def _drill(service: Service, value: str, origin: Origin) -> tuple[str, Transacti
     request, place = DrillRequest(what=_id(value)), origin.place
     drill = service.drills.drill(request, origin.actor, request_key=origin.key, place=place)
     return value, drill, answers.accepted([drill])
+
+
+_DOES = (
+    (ids.SUMMARY_PROTECT, "protect", _protect),
+    (ids.SUMMARY_RETRY, "retry", _retry),
+    (ids.SUMMARY_DRILL, "drill", _drill),
+)
 
 
 def choose(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:

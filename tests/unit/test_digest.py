@@ -263,7 +263,7 @@ DIGESTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=40)
 @given(DIGESTS)
 def test_whatever_it_tells_fits_and_nothing_of_it_is_cut_off_by_the_message(told: Digest) -> None:
     for level in (blocks.PLAN, blocks.SECTIONS, blocks.TEXT):
@@ -276,7 +276,7 @@ def test_whatever_it_tells_fits_and_nothing_of_it_is_cut_off_by_the_message(told
             assert len(block.get("text", {}).get("text", "")) <= 3000
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(DIGESTS)
 def test_every_line_without_an_answer_has_a_button_and_no_button_more_than_slack_takes(told: Digest) -> None:
     for matter, chapter in zip(
@@ -292,6 +292,17 @@ def test_a_name_pings_nobody_and_formats_nothing(name: str) -> None:
     text = blocks.render(digest.view(made(late(name, 1)))).text
     assert "<!" not in text
     assert "<@" not in text
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(NAMES, min_size=1, max_size=30), st.integers(1, 5000), st.data())
+def test_any_number_of_vms_of_any_names_is_one_message(names: list[str], number: int, data: st.DataObject) -> None:
+    troubles = data.draw(st.lists(st.sampled_from(Trouble), unique=True))
+    kinds = [standing(name, *troubles, protection=data.draw(st.sampled_from(Protection))) for name in names]
+    drawn = blocks.render(digest.view(made(*(kinds[i % len(kinds)] for i in range(number)))))
+    assert len(drawn.blocks) <= 50
+    assert len(drawn.text) < 4000
+    assert problems_of(list(drawn.blocks)) == []
 
 
 def test_five_thousand_late_vms_are_one_message() -> None:
