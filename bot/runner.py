@@ -193,9 +193,6 @@ class Runner:
         """long: the calls of a target that an outage of minutes is waited out for; none while cleaning up."""
         db, systems, tid = self._db, self._systems, transaction.id
 
-        def watched(share: Share | None, name: str) -> Share | None:
-            return None if share is None else self._watched(share, name, guard)
-
         return Context(
             transaction=transaction,
             before=step.outputs,
@@ -207,8 +204,8 @@ class Runner:
             session=lambda name: self._session(tid, name, guard),
             end_session=lambda name: self._end_session(tid, name),
             share=lambda name: self._watched(systems.share(name), name, guard),
-            cleanup_share=lambda name: watched(systems.cleanup_share(name), name),
-            restore_share=lambda name: watched(systems.restore_share(name), name),
+            cleanup_share=lambda name: self._watched_one(systems.cleanup_share(name), name, guard),
+            restore_share=lambda name: self._watched_one(systems.restore_share(name), name, guard),
             keeps=systems.keep_snapshots,
             restore_address=systems.restore_address,
             restore_setting=systems.restore_setting,
@@ -261,6 +258,9 @@ class Runner:
     def _hypervisor(self, vmstore: str, guard: Guard) -> Hypervisor | None:
         found = self._systems.hypervisor_of(vmstore)
         return None if found is None else retrying(found, guard.pause)
+
+    def _watched_one(self, share: Share | None, vmstore: str, guard: Guard) -> Share | None:
+        return None if share is None else self._watched(share, vmstore, guard)
 
     def _watched(self, share: Share, vmstore: str, guard: Guard) -> Share:
         return retrying(self._watchdogs[vmstore].watch(share, guard.check), guard.pause)
