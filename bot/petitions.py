@@ -26,6 +26,11 @@ _LABELS = {
     "bytes_to_send": "Bytes to send at most",
     "price": "Price",
     "minutes": "Minutes",
+    "sla": "SLA",
+    "VMs": "VMs",
+    "old": "Until now",
+    "new": "From then on",
+    "recovery_points": "Digest of what goes",
 }
 _BUTTONS = ["approve", "veto"]
 _ENDINGS = {

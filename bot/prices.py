@@ -75,4 +75,5 @@ class Prices:
             if price is not None and price.storage is not None:
                 sums[price.currency] = sums.get(price.currency, 0.0) + size / GIB * price.storage
         money = " and ".join(money_text(amount, currency) for currency, amount in sums.items())
-        return f"{verb} about {money} a month" if money else ""
+        about = "" if money.startswith("less") else "about "
+        return f"{verb} {about}{money} a month" if money else ""

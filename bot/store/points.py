@@ -93,6 +93,10 @@ class Points:
             query = query.where(col(PointRow.vm_uuid).in_(uuids))
         return self._session.exec(query).one()
 
+    def count_in(self, target: str) -> int:
+        """Count those in a target."""
+        return self._session.exec(select(func.count()).select_from(PointRow).where(PointRow.target == target)).one()
+
     def names(self) -> tuple[str, ...]:
         """Give the names of all VMs that have any."""
         return tuple(self._session.exec(select(PointRow.vm_name).distinct().order_by(col(PointRow.vm_name))))

@@ -229,7 +229,9 @@ def test_one_that_is_about_to_go_is_no_base_and_is_not_put_back_by_a_rebuild(tmp
     assert points[0].transaction_id not in {each.transaction_id for each in found.added}
 
 
-def test_nothing_to_go_is_refused_in_silence_and_a_second_round_waits_for_the_first(tmp_path: Path) -> None:
+def test_nothing_to_go_is_refused_in_silence_and_a_second_round_waits_for_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house, _points = house_of(tmp_path)
     first = begin(house)
     second = begin(house, "e2")
@@ -238,6 +240,9 @@ def test_nothing_to_go_is_refused_in_silence_and_a_second_round_waits_for_the_fi
     assert second.failure is not None
     assert f"{first.id} removes recovery points from s3 just now" in second.failure.what
     house.engine.run_all()
+    with house.db.unit() as unit:
+        assert rounds.begin(unit, ("s3",), CLOUDY, house.clock.now(), key=str, place=OPS) == ()
+    monkeypatch.setattr(rounds, "MOST_AT_ONCE", 0)  # many recovery points are judged when it is planned
     third = begin(house, "e3")
     assert third.state is State.REFUSED
     assert third.failure is not None
