@@ -1,12 +1,14 @@
 """The local Slack's bad days: limits, scopes, tokens, channels that are gone, outages, bad delivery."""
 
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from slack_sdk import WebClient
@@ -340,3 +342,14 @@ def test_faults_and_views_are_driven_by_http_too(slack: LocalSlack, client: WebC
     for path, given, status in (("archive", {"channel": "nowhere"}, 404), ("archive", {}, 400), ("submit", {}, 400)):
         with pytest.raises(urllib.error.HTTPError, match=str(status)):
             control(path, given)
+
+
+@pytest.mark.parametrize("path", ["/hooks/response/x", "/api/chat.postMessage"])
+def test_a_caller_that_dies_in_the_middle_of_its_call_is_no_error(
+    slack: LocalSlack, client: WebClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = urlsplit(client.base_url)
+    with socket.create_connection((url.hostname, url.port)) as line:
+        line.sendall(f"POST {path} HTTP/1.1\r\nhost: {url.netloc}\r\ncontent-length: 100\r\n\r\nhalf".encode())
+    slack.stop()  # which waits for what is under way
+    assert "Exception" not in caplog.text

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -34,6 +34,11 @@ _START_S = 20.0
 _PING_S = 0.25
 _LOOK_S = 0.05
 _THREADS = 250
+
+
+async def _nobody_waits(_request: Request, _error: Exception) -> Response:
+    """Who called went away in the middle of the call, as a bot does that is killed."""
+    return Response(status_code=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,12 @@ class Server:
             yield
 
         routes = [*self._routes(pieces), WebSocketRoute("/link/", pieces.sockets.serve), *more]
-        app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Gate)])
+        app = Starlette(
+            routes=routes,
+            lifespan=lifespan,
+            middleware=[Middleware(Gate)],
+            exception_handlers={ClientDisconnect: _nobody_waits},
+        )
         config = uvicorn.Config(
             app,
             http=_recording_protocol(self._lines),
