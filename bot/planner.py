@@ -143,18 +143,7 @@ class Planner:
         RequesterError: it is still being made; another target's part of it may come yet.
         """
         plan, request = self._by_point(transaction), transaction.request
-        with self._db.read() as unit:
-            maker = unit.transactions.find(str(request["point"]))
-            user = next(
-                (other for other in unit.transactions.active() if relatives.copies_from(other, request["point"])), None
-            )
-            hold = retained.held(unit, unit.points.containing(str(request["point"])), transaction.created_at)
-        if hold:
-            raise RequesterError(hold)
-        if maker is not None and not maker.state.is_final:
-            raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
-        if user is not None:
-            raise RequesterError(f"{user.id} copies from it just now: {user.state}. Delete it when that has ended.")
+        self._demand_removable(transaction)
         held = {name: self._held(name, str(request["point"])) for name in transaction.targets}
         with self._db.read() as unit:
             point = next(filter(None, (unit.points.get(request["point"], name) for name in transaction.targets)), None)
@@ -179,6 +168,20 @@ class Planner:
         }
         facts = plan.facts | {"bytes": size, "removes": removes}
         return replace(plan, facts=facts, decided=decided, estimates=estimates)
+
+    def _demand_removable(self, transaction: Transaction) -> None:
+        """RequesterError: it is still being made, held, or in use."""
+        point = str(transaction.request["point"])
+        with self._db.read() as unit:
+            maker = unit.transactions.find(point)
+            user = next((other for other in unit.transactions.active() if relatives.copies_from(other, point)), None)
+            hold = retained.held(unit, unit.points.containing(point), transaction.created_at)
+        if hold:
+            raise RequesterError(hold)
+        if maker is not None and not maker.state.is_final:
+            raise RequesterError(f"{maker.id} is still under way: {maker.state}. Delete it when it has ended.")
+        if user is not None:
+            raise RequesterError(f"{user.id} copies from it just now: {user.state}. Delete it when that has ended.")
 
     def _return(self, transaction: Transaction) -> Planned:
         """See bot/restoration.py and bot/drill_planning.py."""
