@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import BusyError
 from bot.lookout import Lookout
-from bot.model import Actor, Concern, ConcernKind, RecoveryPoint, SeenVm, Sla, Slas, State, Trouble
+from bot.model import Actor, Bytes, Concern, ConcernKind, RecoveryPoint, SeenVm, Sla, Slas, State, Trouble
 from bot.moments import NamedBlackout, ScheduleRules
 from bot.recurrence import parse
 from bot.store.outbox import Outbox
@@ -48,6 +48,15 @@ class World(ScheduleWorld):
                     size=1,
                 )
             )
+
+    def ran(self, name: str, sent: int) -> None:
+        key, now = self.key(), self.clock.now()
+        done = asked(
+            key, vm=name, vm_uuid=f"vmstore-{name}", targets=("s3",), state=State.SUCCEEDED, started_at=now,
+            ended_at=now, bytes=Bytes(sent=sent),
+        )  # fmt: skip
+        with self.db.unit() as unit:
+            unit.transactions.insert(done)
 
     def fail(self, name: str, times: int = 1) -> None:
         for _ in range(times):
@@ -123,7 +132,20 @@ def test_who_will_be_late_is_told_before_and_not_as_well_again_when_it_is_late(w
     world.clock.at += 4 * HOUR
     world.lookout(knows=True).look()
     assert [text.splitlines()[0] for _, text in world.said()] == ["SLA gold: 1 VM needs a look."] * 2
+    assert not any("well again" in text for _, text in world.said())
     assert world.kept() == {"vmstore-db1": {Trouble.LATE}}
+
+
+def test_a_growth_is_told_and_its_end_is_not(world: World) -> None:
+    world.see("db1")
+    world.point("db1")
+    for gib in (1, 1, 1, 1, 1, 9):
+        world.ran("db1", gib << 30)
+    world.lookout().look()
+    world.ran("db1", 1 << 30)
+    world.lookout().look()
+    assert world.said() == [("C_GOLD", "SLA gold: 1 VM needs a look.\n• db1: sent 9.0 GiB, usually 1.0 GiB")]
+    assert world.kept() == {}
 
 
 def test_a_vm_that_no_schedule_protects_is_told_where_schedules_are_known(world: World) -> None:

@@ -158,7 +158,7 @@ def test_a_list_has_those_that_stand_so(db: Database) -> None:
         *(point("b-old", hours, target) for hours, target in ((1, "s3"), (3, "azure"))),
         point("b-missing", 1),
         point("b-elsewhere", 1, "old"),
-        point("tmp-old", 9),
+        point("tmp-old", 99),
         point("old", 9),
     )
     by = Yardstick(slas, NOON)
