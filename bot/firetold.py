@@ -30,7 +30,7 @@ def tell(
     lines = [*_late(fires, why, waiting), *(line for fire in fires for line in _passed(fire))]
     if channel and lines:
         text = "\n".join((f"{named(schedule)}:", *lines))
-        key = f"schedule:{schedule.id}:told:{fires[-1].at.isoformat()}"
+        key = f"schedule:{schedule.id}:told:{fires[-1].at.isoformat()}:{fires[-1].decided_at.isoformat()}"
         unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
 
 
