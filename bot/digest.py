@@ -216,9 +216,9 @@ def _ended(ran: Ran) -> Iterator[str]:
     if ran.partly:
         yield f"{ran.partly:,} {past} in part"
     if ran.failed:
-        yield f"{ran.failed:,} of {ran.workflow} failed"
+        yield f"{ran.failed:,} {ran.workflow} failed"
     if ran.stopped:
-        yield f"{ran.stopped:,} of {ran.workflow} stopped"
+        yield f"{ran.stopped:,} {ran.workflow} stopped"
 
 
 def _drills(digest: Digest) -> str:

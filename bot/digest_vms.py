@@ -162,6 +162,8 @@ def _act(topic: Topic, standing: Standing, house: House) -> tuple[Act | None, tu
     promised = tuple(place.target for place in standing.targets if place.target)
     promised = promised or (house.targets if len(house.targets) == 1 else ())
     known = tuple(each for each in promised if each in house.targets)
+    if topic is Topic.UNSCHEDULED:
+        return Act.SCHEDULE, known
     return (Act.PROTECT, known) if known else (Act.CHOOSE, ())
 
 

@@ -55,6 +55,10 @@ def _act(line: DigestLine, act: Act) -> Key:
     if act is Act.PROTECT and len(value := _value(line, line.targets)) <= _MOST_VALUE:
         said = f"/protect {line.vm} to {', '.join(line.targets)}"
         return Key(label="Protect now", action_id=ids.SUMMARY_PROTECT, value=value, style="primary", typed=said)
+    if act is Act.SCHEDULE:
+        value = _value(line, line.targets) if len(_value(line, line.targets)) <= _MOST_VALUE else _value(line, ())
+        said = f"/schedule protect {line.vm} to <target> every day at 02:00"
+        return Key(label="Schedule…", action_id=ids.SUMMARY_SCHEDULE, value=value, typed=said)
     if act in (Act.PROTECT, Act.CHOOSE):
         value = _value(line, ())
         return Key(label="Protect…", action_id=ids.SUMMARY_CHOOSE, value=value, typed=f"/protect {line.vm} to <target>")

@@ -9,9 +9,9 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.errors import CloudyError, UsageError
-from bot.model import Concern, DrillRequest, Handout, Json, Place, ProtectRequest, Transaction
+from bot.model import Concern, DrillRequest, Handout, Json, Place, ProtectRequest, ScheduleRequest, Transaction
 from bot.service import Service
-from handlers import answers, charts, digestcards, digestcharts, digestforms, forms, history, ids, modals
+from handlers import answers, charts, digestcards, digestcharts, digestforms, forms, history, ids, modals, scheduleforms
 from handlers.cards import Card
 from handlers.digesting import OVER, Summing
 from handlers.origin import Origin, of_click, of_view
@@ -25,6 +25,7 @@ def register(app: App, service: Service) -> None:
     for action, command, does in _DOES:
         app.action(action)(after_ack_safe(partial(clicked, command, does, service)))
     app.action(ids.SUMMARY_CHOOSE)(after_ack_safe(partial(choose, service)))
+    app.action(ids.SUMMARY_SCHEDULE)(after_ack_safe(partial(schedule, service)))
     app.action(ids.SUMMARY_RESUME)(after_ack_safe(partial(resume, service)))
     app.action(ids.SNOOZE)(after_ack_safe(partial(open_form, digestforms.snooze, service)))
     app.action(ids.ASSIGN)(after_ack_safe(partial(open_form, digestforms.assign, service)))
@@ -125,6 +126,14 @@ def choose(service: Service, ack: Ack, body: Json, action: Json, client: WebClie
     _about, vm, _ = _read(str(action.get("value") or ""))
     ack()
     forms.open_protect(service, client, body["trigger_id"], of_click(body), vm=vm)
+
+
+def schedule(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+    """Schedule…: the form asks when."""
+    _about, vm, targets = _read(str(action.get("value") or ""))
+    asked = ScheduleRequest(workflow="protect", recurrence="", vms=(service.vm_typed(vm),), targets=targets)
+    ack()
+    scheduleforms.open_new(service, client, body["trigger_id"], of_click(body), asked)
 
 
 def resume(service: Service, ack: Ack, body: Json, action: Json, client: WebClient) -> None:

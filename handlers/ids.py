@@ -37,6 +37,7 @@ RETENTION_RELEASE = "cloudy.retention.release"  # value: the id of a hold
 
 SUMMARY_PROTECT = "cloudy.summary.protect"  # value: the thing, VM and targets (handlers/digestcards.py)
 SUMMARY_CHOOSE = "cloudy.summary.choose"  # likewise, without targets: opens the form
+SUMMARY_SCHEDULE = "cloudy.summary.schedule"  # likewise: opens the form of a schedule
 SUMMARY_RETRY = "cloudy.summary.retry"  # value: the thing, "run:<transaction id>"
 SUMMARY_DRILL = "cloudy.summary.drill"  # value: the thing, "proof:<uuid of a VM>"
 SUMMARY_RESUME = "cloudy.summary.resume"  # value: the thing, "schedule:<id>"

@@ -16,6 +16,7 @@ from bot.recurrence import parse as recurrence
 from bot.service import Service
 from handlers import ids, modals, parse, schedulelists, scheduleorders, scheduling
 from handlers import scheduleviews as drawn
+from handlers.blocks import SECTIONS
 from handlers.modals import chosen, held
 from handlers.origin import Origin, of_view
 from handlers.whisper import after_ack_safe, tell_once
@@ -34,11 +35,13 @@ def register(app: App, service: Service) -> None:
 # --- opening ---
 
 
-def open_new(service: Service, client: WebClient, trigger: str, origin: Origin) -> None:
-    """Open an empty form for who pressed the key; see modals.open_form."""
+def open_new(
+    service: Service, client: WebClient, trigger: str, origin: Origin, asked: ScheduleRequest | None = None
+) -> None:
+    """Open a form for who pressed the key; see modals.open_form. asked: what stands in it already."""
 
     def draw(channel: str) -> Json:
-        return _form(service, channel, _zone_of(client, origin.actor.id) or service.schedules.zone)
+        return _form(service, channel, _zone_of(client, origin.actor.id) or service.schedules.zone, asked=asked)
 
     form = modals.Form(title=drawn.NEW_TITLE, command="schedule", usage=_USAGE, draw=draw)
     modals.open_form(service, client, trigger, origin, form)
@@ -114,7 +117,7 @@ def submitted(service: Service, ack: Ack, body: Json, client: WebClient) -> None
         ack(response_action="errors", errors={_block_of(error.message, request): error.message})
         return
     ack()
-    tell_once(service, client, origin, schedulelists.card(listing))
+    tell_once(service, client, origin, schedulelists.card(listing), schedulelists.draw(listing, SECTIONS))
 
 
 def read(values: Json) -> tuple[ScheduleRequest | None, dict[str, str]]:

@@ -44,6 +44,7 @@ class Act(StrEnum):
 
     PROTECT = "protect"  # to the line's targets
     CHOOSE = "choose"  # where to: a form
+    SCHEDULE = "schedule"  # when: a form
     RETRY = "retry"
     DRILL = "drill"
     DETAILS = "details"

@@ -1,4 +1,4 @@
-"""Takes the pictures of the page anew: `python -m tests.e2e.pictures` writes docs/img/page*.png, from a real demo."""
+"""Takes the pictures of the page anew, from a real demo: `python -m tests.e2e.pictures` writes into docs/img."""
 
 import re
 import shutil
@@ -16,6 +16,7 @@ from tests.e2e.test_page_demo import LONG_MS, address_of
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "img"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+TALL = {"width": 1280, "height": 1350}
 SLOW = "world slow s3 40MiB/s\n"
 
 
@@ -47,6 +48,8 @@ def _take(browser: Browser, url: str) -> None:
     _take_approval(chat)
     _take_restore(chat)
     take_schedules(chat)
+    take_retention(chat)
+    take_summary(_open(browser, url, viewport=TALL))
     phone = _open(browser, url, viewport=PHONE, color_scheme="dark", has_touch=True, device_scale_factor=2)
     phone.message(re.compile("Protect vm01")).get_by_role("button", name=re.compile("repl")).tap()
     phone.thread.get_by_text("10 of 10").scroll_into_view_if_needed()
@@ -109,6 +112,33 @@ def take_schedules(chat: Chat) -> None:
     chat.page.keyboard.press("Escape")
     for name in ("schedules", "schedule-form"):
         _make_small(IMAGES / f"page-{name}.png")
+
+
+def take_summary(chat: Chat) -> None:
+    """One that a schedule posts, with the picture in its thread."""
+    chat.type("/schedule summary day every day at 07:00")
+    chat.shows("Scheduled as")
+    chat.type("/schedules summary")
+    chat.message("Schedules with “summary”").get_by_role("button", name="Run now").last.click()
+    card = chat.message("All VMs: the last 24 hours")
+    expect(card).to_contain_text("VMs have no recovery point", timeout=LONG_MS)
+    expect(chat.thread).to_contain_text("Bytes sent by day", timeout=LONG_MS)
+    card.scroll_into_view_if_needed()
+    chat.page.screenshot(path=IMAGES / "digest.png")
+    _make_small(IMAGES / "digest.png")
+
+
+def take_retention(chat: Chat) -> None:
+    """What rules would remove, before anybody brings them into force."""
+    for number in (1, 2, 3):
+        chat.type("/protect db01 to s3")
+        expect(chat.log.get_by_text("db01 is protected in s3")).to_have_count(number, timeout=2 * LONG_MS)
+    chat.type("/retention preview keep 1 last for default")
+    card = chat.message("Preview of retention for default")
+    expect(card).to_contain_text("Bring into force", timeout=LONG_MS)
+    card.scroll_into_view_if_needed()
+    chat.page.screenshot(path=IMAGES / "retention-preview.png")
+    _make_small(IMAGES / "retention-preview.png")
 
 
 def _make_small(picture: Path) -> None:

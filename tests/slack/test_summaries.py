@@ -30,6 +30,7 @@ from bot.service import Service
 from bot.startable import Firing
 from bot.store import Database
 from bot.summaries import Known
+from bot.upcoming import Upcoming
 from handlers import charts, digestcharts, ids
 from handlers.courier import Courier
 from handlers.notifier import Sender
@@ -329,3 +330,18 @@ def test_a_button_that_is_none_of_ours_is_refused_in_words(world: World) -> None
     client_of(world.slack).chat_postMessage(channel=world.slack.channel_id("ops"), text="odd", blocks=[block])
     world.slack.click("alice", "Odd")
     world.until_said("not understood any more")
+
+
+def test_schedule_opens_the_form_with_the_vm_in_it_and_makes_one(world: World) -> None:
+    world.see("vm01")
+    world.kept("vm01", 1)
+    world.service.summaries.fires = Upcoming(world.db, world.service.schedules.accounts.firer)
+    world.posted()
+    assert world.slack.click("alice", "Schedule…").ok
+    until(lambda: "When" in (world.slack.modal("alice") or ""), "the form")
+    world.slack.fill("alice", "When", "every day at 02:00 UTC")
+    world.slack.fill("alice", "Targets", "s3")
+    assert world.slack.submit("alice").ok
+    (made,) = [line.schedule for line in world.service.schedules.list() if not line.schedule.is_own]
+    assert (made.asked.workflow, made.asked.vms, made.asked.targets) == ("protect", ("vm01",), ("s3",))
+    assert "no schedule" not in [each.topic for each in world.service.summaries.digest(Span.DAY).chapters]

@@ -122,7 +122,7 @@ def test_it_counts_what_ended_in_its_time_and_the_bytes(house: House) -> None:
     told = house.service.summaries.digest(Span.DAY)
     assert [(ran.workflow, ran.well, ran.failed) for ran in told.ran] == [("protect", 1, 1)]
     assert (told.read, told.sent) == (100 << 20, 7 << 20)
-    assert "Ran: 1 protected, 1 of protect failed." in digest.facts(told)
+    assert "Ran: 1 protected, 1 protect failed." in digest.facts(told)
     assert "Sent 7 MiB to protect 100 MiB (7 %)." in digest.facts(told)
     assert house.service.summaries.digest(Span.WEEK).ran[0].well == 2
 
