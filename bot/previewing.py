@@ -96,7 +96,8 @@ def summary(found: Preview) -> Iterator[str]:
         yield f"{found.due:,} of them go in any case, by what is in force"
     if found.spared:
         yield f"{found.spared:,} stay only by these rules: by what is in force they go"
-    costs = f"; they cost {found.costs}" if found.costs else ""
+    verb = "it costs" if len(found.stays) == 1 else "they cost"
+    costs = f"; {verb} {found.costs}" if found.costs else ""
     yield f"Of the others {kept_text(found.stays)}{costs}"
 
 
