@@ -68,12 +68,12 @@ class World:
         with self.db.read() as unit:
             return [message.key for message in unit.outbox.pending()]
 
-    def work(self, seconds: float = 120.0) -> None:
-        """Let the sender work until nothing is pending; the clock moves whenever it has to wait."""
+    def work(self, seconds: float = 120.0, step: float = 0.1) -> None:
+        """Let the sender work until nothing is pending; the clock moves by a step whenever it has to wait."""
         end = self.clock.time + timedelta(seconds=seconds)
         while self.pending() and self.clock.time < end:
             if not self.sender.tick():
-                self.clock.sleep(0.1)
+                self.clock.sleep(step)
 
     def now(self) -> None:
         """Let the sender do what it can without any time passing."""
@@ -481,7 +481,7 @@ def test_a_message_that_cannot_be_drawn_is_given_up_in_the_end_and_its_thread_go
     world.put("root", root())
     world.put("broken", {"kind": "receipt", "facts": 5})
     world.put("plan", plan(100, "complete"))
-    world.work(3600)
+    world.work(3600, step=5.0)
     assert world.pending() == []
     assert len(world.shown()) == 2
 
