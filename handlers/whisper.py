@@ -13,6 +13,7 @@ from bot.errors import CloudyError
 from bot.model import Json
 from bot.service import Service
 from handlers import blocks, views
+from handlers.blocks import Rendered
 from handlers.cards import Card
 from handlers.origin import Origin, is_direct
 
@@ -21,12 +22,12 @@ _log = logging.getLogger(__name__)
 _CLOSED = frozenset({"channel_not_found", "is_archived", "not_in_channel", "user_not_in_channel", "restricted_action"})
 
 
-def whisper(client: WebClient, origin: Origin, card: Card) -> None:
+def whisper(client: WebClient, origin: Origin, card: Card, drawn: Rendered | None = None) -> None:
     """Show the card to the one who asked, where it was asked, else in the conversation with the bot; over the App Home.
 
-    Never raises for Slack's sake.
+    drawn: how it is drawn in a message, where that is more than a card. Never raises for Slack's sake.
     """
-    said = blocks.reply(card)
+    said = blocks.reply(card) if drawn is None else {"text": drawn.text, "blocks": list(drawn.blocks)}
     try:
         is_in_view = bool(origin.trigger and not origin.channel)
         if not (_is_said_over_it(client, origin, card) if is_in_view else _is_said_there(client, origin, said)):
@@ -59,14 +60,14 @@ def _is_said_there(client: WebClient, origin: Origin, said: Json) -> bool:
     return bool(origin.channel)
 
 
-def tell_once(service: Service, client: WebClient, origin: Origin, card: Card) -> None:
+def tell_once(service: Service, client: WebClient, origin: Origin, card: Card, drawn: Rendered | None = None) -> None:
     """Show the card, unless this delivery was answered before: in another thread, or before a restart."""
     try:
         is_new = service.is_new(origin.key)
     except CloudyError:
         is_new = True  # told twice is better than not at all
     if is_new:
-        whisper(client, origin, card)
+        whisper(client, origin, card, drawn)
 
 
 def after_ack_safe(listener: Callable[..., None]) -> Callable[..., None]:

@@ -213,6 +213,7 @@ def test_what_was_filled_in_becomes_a_schedule(world: World) -> None:
     assert (asked.vms, asked.targets, asked.options) == (("vm01", "vm*"), ("s3", "azure"), {"keep_for": "P84D"})
     assert asked.recurrence == "on the last friday of the month at 23:00 America/New_York within 2h"
     until(lambda: world.said("Scheduled as"), "the private answer")
+    assert world.said("[Skip next]")
 
 
 def test_what_is_wrong_is_said_beside_the_field(world: World) -> None:
