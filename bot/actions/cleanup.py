@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bot import manifest
 from bot.actions.context import Context
@@ -10,9 +11,9 @@ from bot.actions.objects import adopt
 from bot.actions.originals import put_back
 from bot.actions.restoring import remove_folder
 from bot.actions.vmstore import settle
-from bot.errors import CloudyError, DeniedError, MissingError, PermanentError, Stopped, TransientError
+from bot.errors import CloudyError, DeniedError, LockedError, MissingError, PermanentError, Stopped, TransientError
 from bot.ids import is_clone_directory
-from bot.model import Json, Resource, ResourceKind, TaskState, Upload
+from bot.model import Json, ObjectVersion, Resource, ResourceKind, TaskState, Upload
 from bot.mounted import check_mounted
 from bot.orphans import prefix_of, segment_of
 from bot.ports import ObjectStore
@@ -30,6 +31,7 @@ ORDER = (
     ResourceKind.CLONE,
     ResourceKind.SNAPSHOT,
 )
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _IN_TARGETS = (ResourceKind.UPLOAD, ResourceKind.OBJECT, ResourceKind.OBJECTS)
 
 
@@ -137,8 +139,9 @@ def _delete_objects(context: Context, resource: Resource) -> bool:
     if adopt(context, target):
         return False
     try:
-        for version in target.list_versions(f"{context.id}/"):
-            target.erase(version)
+        _erase_all(target, list(target.list_versions(f"{context.id}/")))
+    except LockedError:
+        raise
     except DeniedError:  # who may not remove versions hides them: then the bucket's own rules remove them
         for found in target.list(f"{context.id}/"):
             target.delete(found.key)
@@ -155,11 +158,22 @@ def _erase_point(context: Context, target: ObjectStore, point: str) -> bool:
     except MissingError:
         remains = list(target.list_versions(f"{point}/"))  # MissingError: the whole bucket is not there
         context.catalogue.withdraw(point, target.name)  # the answer to the removal may have been lost
-        for version in remains:
-            target.erase(version)
+        _erase_all(target, remains)
         return True
     context.catalogue.stands(point, target.name)
     return False
+
+
+def _erase_all(target: ObjectStore, versions: Sequence[ObjectVersion]) -> None:
+    """Remove each for good. LockedError, of the one that is locked longest: all others are gone."""
+    locked: list[LockedError] = []
+    for version in versions:
+        try:
+            target.erase(version)
+        except LockedError as error:
+            locked.append(error)
+    if locked:
+        raise max(locked, key=lambda each: (each.is_held, each.until or _NEVER))
 
 
 def _remove_clone(context: Context, resource: Resource) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot import immutable, story
+from bot.errors import PermanentError
+from bot.janitor import Janitor
 from bot.model import ApprovalState, LockMode, ObjectLock, Sla, Slas, State
 from tests.memory import Crash
 from tests.workflow.house import ALICE, OPS, House
@@ -61,6 +63,29 @@ def test_a_point_whose_manifest_was_written_by_a_process_that_died_is_known_as_l
         point = unit.points.get(transaction.id, "s3")
     assert point is not None
     assert point.locked_until == house.targets["s3"].locked[key]
+
+
+def test_what_a_failed_run_left_locked_is_told_with_its_date_and_goes_when_that_is_over(tmp_path: Path) -> None:
+    house = locked_house(tmp_path)
+
+    def refuse(call: str) -> None:
+        if call.startswith("s3.head"):
+            raise PermanentError("no word", system="s3")
+
+    house.watch(refuse)
+    done = house.protect()
+    house.watch(lambda _call: None)
+    store = house.targets["s3"]
+    janitor = Janitor(house.db, house.systems, house.clock, installation="test0001")
+    janitor.clear_ledger()
+    assert done.state is State.FAILED
+    (left,) = house.read(done.id).left_behind
+    assert f"is locked until {max(store.locked.values()):%Y-%m-%d %H:%M} UTC" in left
+    assert [key for key in store.objects if key.startswith(done.id)]
+    store.locked.clear()  # its time is over
+    janitor.clear_ledger()
+    assert house.left() == []
+    assert house.read(done.id).left_behind == ()
 
 
 def test_without_a_lock_in_the_sla_nothing_is_locked_and_nothing_new_stands_in_the_plan(tmp_path: Path) -> None:
