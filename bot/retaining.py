@@ -37,6 +37,7 @@ from bot.rights import Rights
 from bot.store import Database, Unit
 
 COMMAND = "retention"
+_FEW = 100  # VMs that are asked for one by one
 SET_USAGE = f"/retention set {USAGE} for <sla> [because <reason>]"
 HOLD_USAGE = "/retention hold <vm, or transaction id of a recovery point> [until 2027-01-31] because <reason>"
 RELEASE_USAGE = "/retention release <vm, transaction id of a recovery point, or id of a hold> [because <reason>]"
@@ -259,6 +260,9 @@ def _subject(unit: Unit, slas: Slas, text: str, now: datetime) -> tuple[str, Col
 def _points(unit: Unit, uuids: Collection[str] | None) -> Sequence[RecoveryPoint]:
     if uuids is None:
         return unit.points.all()
+    if len(uuids) > _FEW:
+        wanted = frozenset(uuids)
+        return [point for point in unit.points.all() if point.vm_uuid in wanted]
     return [point for uuid in uuids for point in unit.points.of_vm(uuid)]
 
 

@@ -22,7 +22,7 @@ from handlers.origin import Origin, of_click
 from handlers.webapi import File
 from handlers.whisper import after_ack_safe, tell_once
 
-MOST = 20_000  # recovery points that are looked at while somebody waits for the answer
+MOST = 5_000  # recovery points that are looked at while somebody waits for the answer
 _SHOWN = 10
 _CLOCK = SystemClock()
 _BUTTON = "\n"  # between the SLA and the rules in a button

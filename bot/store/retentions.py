@@ -1,14 +1,18 @@
 """Retention as it is in force, by SLA and by VM, and the holds."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from sqlalchemy import delete, insert
 from sqlmodel import Session, col, or_, select
 
 from bot.codec import decode, encode
 from bot.errors import MissingError
 from bot.model import Hold, InForce, Retained, Retention
 from bot.store.retention_rows import HoldRow, RetainedRow, RetentionRow
+
+_AT_ONCE = 500
 
 
 class Retentions:
@@ -36,7 +40,14 @@ class Retentions:
 
     def retained(self) -> dict[str, Retained]:
         """Give all by the VM's uuid; a VM that is not there was never judged."""
-        return {row.vm_uuid: _retained(row) for row in self._session.exec(select(RetainedRow))}
+        known: dict[str, Retention] = {}  # thousands of VMs have a handful of retentions
+        found: dict[str, Retained] = {}
+        query = select(RetainedRow.vm_uuid, RetainedRow.sla, RetainedRow.rules)
+        for uuid, sla, rules in self._session.exec(query):
+            text = json.dumps(rules, sort_keys=True)
+            known[text] = known.get(text) or decode(Retention, rules)
+            found[uuid] = Retained(sla=sla, retention=known[text])
+        return found
 
     def of_vm(self, vm_uuid: str) -> Retained | None:
         """Give what one VM is judged by; None: it was never judged."""
@@ -45,10 +56,14 @@ class Retentions:
 
     def retain(self, changed: Mapping[str, Retained]) -> None:
         """From now on these VMs, by uuid, are judged so."""
-        for uuid, retained in changed.items():
-            rules = encode(retained.retention)
-            self._session.merge(RetainedRow(vm_uuid=uuid, sla=retained.sla, rules=rules))
-        self._session.flush()
+        rules = {each: encode(each.retention) for each in changed.values()}
+        rows = [{"vm_uuid": uuid, "sla": each.sla, "rules": rules[each]} for uuid, each in changed.items()]
+        for begin in range(0, len(rows), _AT_ONCE):
+            some = rows[begin : begin + _AT_ONCE]
+            uuids = [row["vm_uuid"] for row in some]
+            self._session.execute(delete(RetainedRow).where(col(RetainedRow.vm_uuid).in_(uuids)))
+            self._session.execute(insert(RetainedRow), some)
+        self._session.expire_all()
 
 
 class Holds:

@@ -96,6 +96,13 @@ def test_the_whole_list_comes_as_a_file_with_every_reason(world: World) -> None:
     assert "the newest good one; last (1 of 3)" in "\n".join(lines)
 
 
+def test_what_is_too_much_to_wait_for_comes_as_a_file_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.retentions.MOST", 10)
+    said = world.typed("carol", "/retention preview keep 3 last")
+    assert "30 recovery points are too many to look at at once. All of them come as a CSV file" in said
+    assert len(world.rows_of_file()) == 31
+
+
 def test_a_shorter_one_waits_for_an_approval_and_a_longer_one_is_in_force_at_once(world: World) -> None:
     world.typed("alice", "/retention preview keep 3 last for gold")
     assert world.slack.click("alice", "Bring into force").ok
