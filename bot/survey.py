@@ -177,9 +177,7 @@ class Survey:
         if orphan.uploads and not orphan.keys and orphan.kind is not Kind.PROBE:
             return self._systems.target(orphan.system).by_hand(orphan.uploads[0], where)
         if orphan.kind is Kind.STRAY and len(orphan.keys) > 1:
-            return (
-                f"look at {', '.join(orphan.keys[:_MOST_NAMED])} and others in {where}/; delete what nobody needs"
-            )
+            return f"look at {', '.join(orphan.keys[:_MOST_NAMED])} and others in {where}/; delete what nobody needs"
         if orphan.kind in (Kind.TEMPORARY, Kind.STRAY):
             return f"delete {where} with any tool for that store"
         return f"delete what lies under {where}/ with any tool for that store"
