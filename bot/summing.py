@@ -40,6 +40,8 @@ def _told(unit: Unit, firing: Firing, summaries: Summaries, admin_channel: str) 
     options = firing.schedule.asked.options
     span, whose = Span(options.get(PERIOD) or Span.DAY), str(options.get(WHOSE, ""))
     remembered.measure(unit, firing.now)
+    if whose == ME and not _is_for(firing.owner):
+        return Started(passed=(f"{firing.owner.name} is nobody that can be written to: make it in the chat.",))
     if whose == ME:
         _tell(unit, firing, summaries.within(unit, span, firing.owner.id), firing.owner.id)
         return Started(is_done=True)

@@ -1,4 +1,4 @@
-"""The forms behind Snooze… and Assign…: how they are drawn, and what was filled in. Pure."""
+"""The forms behind Snooze… and Assign…: how they are drawn, and what was filled in."""
 
 import json
 from datetime import timedelta

@@ -345,3 +345,15 @@ def test_schedule_opens_the_form_with_the_vm_in_it_and_makes_one(world: World) -
     (made,) = [line.schedule for line in world.service.schedules.list() if not line.schedule.is_own]
     assert (made.asked.workflow, made.asked.vms, made.asked.targets) == ("protect", ("vm01",), ("s3",))
     assert "no schedule" not in [each.topic for each in world.service.summaries.digest(Span.DAY).chapters]
+
+
+def test_a_summary_for_me_of_who_cannot_be_written_to_says_so(world: World) -> None:
+    request = ScheduleRequest(workflow="summary", recurrence="every day at 07:00 UTC", options={"for": "me"})
+    root = Actor(id="root", name="root", source="cli")
+    schedule = Schedule(id="a", asked=request, owner=root, created_at=NOW, looked_until=NOW, request_key="k")
+    entry = summing.startable(world.service.summaries, lambda: "")
+    with world.db.unit() as unit:
+        started = entry.start(unit, Firing(schedule=schedule, at=NOW, now=NOW))
+        assert unit.outbox.pending() == ()
+    assert not started.is_done
+    assert "nobody that can be written to" in started.passed[0]
