@@ -14,6 +14,8 @@ from tests.bad_days.troubled_s3 import Asked, TroubledS3
 from tests.bad_days.world import QuickClock, Told, World
 from tests.workflow.house import ALICE, OPS
 
+pytestmark = pytest.mark.slow
+
 
 class QuickerClock(QuickClock):
     """Minutes pass in a second or two."""

@@ -13,6 +13,7 @@ from tests.bad_days.conftest import BadDay
 from tests.bad_days.moments import before, outcome
 from tests.bad_days.world import Told, World
 
+pytestmark = pytest.mark.slow
 AREA = "VMstore"
 AGAIN = "/protect web01 to s3"
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.demo import Demo, Json, cloudy, environment
 
+pytestmark = pytest.mark.slow
 SCRIPT = """
 alice> /protect web01 to s3
 wait done 120
