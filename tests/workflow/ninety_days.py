@@ -78,7 +78,8 @@ class Days:
 
     def __init__(self, folder: Path, *, days: int, vms: int, begins: datetime = CHANGES, seed: int = 7) -> None:
         self.world = ScheduleWorld(folder, at=begins)
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # of troubles alone: they are the same each time
+        self._fate = random.Random(seed)  # of runs
         self.begins, self.ends = begins, begins + days * DAY
         self.vms = [
             f"{'ber' if number % 3 == 0 else 'syd' if number % 3 == 1 else 'nyc'}{number:03}" for number in range(vms)
@@ -187,8 +188,8 @@ class Days:
                 self._end(unit, run)
 
     def _begun(self, transaction: Transaction, now: datetime) -> Run:
-        minutes = self.chance.choice((5, 10, 20, 40, 40, 90, 420))
-        is_good = self.chance.random() > 0.05
+        minutes = self._fate.choice((5, 10, 20, 40, 40, 90, 420))
+        is_good = self._fate.random() > 0.05
         self.troubles.failures += not is_good
         return Run(transaction, now + minutes * MINUTE, is_good)
 
