@@ -1,6 +1,6 @@
 """A round of expire: what nothing keeps goes whole, through deaths, holds, locks and targets that fail."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,16 +130,17 @@ def test_each_recovery_point_that_goes_is_in_the_audit_once_and_the_chain_holds(
     assert all(row["bytes"] == 100 and row["target"] == "s3" for row in rows)
 
 
-def deaths(folder: Path, numbers: Callable[[int], list[int]]) -> None:
-    (folder / "first").mkdir()
-    house, points = house_of(folder / "first", old=2)
+@pytest.mark.slow
+def test_a_death_at_any_call_ends_with_the_points_gone_and_nothing_left(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    house, points = house_of(tmp_path / "first", old=2)
     begin(house)
     watch = CrashAt(10**9)
     house.watch(watch)
     house.engine.run_all()
     assert len(watch.told) > 10
-    for nth in numbers(len(watch.told)):
-        here = folder / str(nth)
+    for nth in range(len(watch.told)):
+        here = tmp_path / str(nth)
         here.mkdir()
         house, points = house_of(here, old=2)
         done = begin(house)
@@ -164,16 +165,6 @@ def _offers_no_half(house: House, where: str) -> None:
     for key in objects:
         if key.endswith("/manifest.json"):
             assert len([each for each in objects if each.startswith(key.split("/")[0])]) == 3, where
-
-
-@pytest.mark.slow
-def test_a_death_at_some_calls_ends_with_the_points_gone_and_nothing_left(tmp_path: Path) -> None:
-    deaths(tmp_path, lambda calls: list(range(1, calls, 6)))
-
-
-@pytest.mark.long
-def test_a_death_at_any_call_ends_with_the_points_gone_and_nothing_left(tmp_path: Path) -> None:
-    deaths(tmp_path, lambda calls: list(range(calls)))
 
 
 def test_one_that_is_held_in_use_or_locked_by_its_turn_is_passed_over_and_told(tmp_path: Path) -> None:
