@@ -19,7 +19,7 @@ from bot.sections import Duration, DurationOrNone, Section
 MOST_STARS = 5  # each one more makes a search slower by a factor
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 _CHANNEL = re.compile("[CDG][A-Z0-9]{2,40}")
-_RULES = ("rpo", "targets", "drill_every", "channel", "lock", "lock_mode", "tier_after", "tier")
+_RULES = ("rpo", "targets", "drill_every", "channel", "lock", "lock_mode")
 
 
 def _name(text: str) -> str:
@@ -87,8 +87,6 @@ class SlaSettings(Section):
     time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
     lock: Duration | None = Field(default=None, description='how long each recovery point is locked, like lock = "30d"')
     lock_mode: LockMode | None = Field(default=None, description='lock_mode = "GOVERNANCE" or "COMPLIANCE", with lock')
-    tier_after: Duration | None = Field(default=None, description='a duration, like tier_after = "30d", with tier')
-    tier: str | None = Field(default=None, min_length=1, description='a storage class, like tier = "GLACIER_IR"')
     exempt: bool = Field(default=False, description="true or false: these VMs need no protection")
     channel: Channel | None = Field(default=None, description='a channel id, like channel = "C0123456789"')
 
@@ -103,7 +101,7 @@ def flaws(slas: Sequence[SlaSettings], groups: Groups, file: str, *, targets: Se
             *_of_groups(sla, groups),
             *_of_targets(sla, targets),
             *_of_exempt(sla),
-            *_of_pairs(sla),
+            *_of_locks(sla),
         )
     ]
     return found + [f"{file}: {flaw}" for flaw in _of_order(slas, groups)]
@@ -132,8 +130,6 @@ def _sla(settings: SlaSettings, rpo: timedelta, drill_every: timedelta) -> Sla:
         channel=settings.channel or "",
         lock=settings.lock,
         lock_mode=(settings.lock_mode or "GOVERNANCE") if settings.lock else "",
-        tier_after=settings.tier_after,
-        tier=settings.tier or "",
     )
 
 
@@ -169,10 +165,9 @@ def _of_exempt(sla: SlaSettings) -> Iterator[str]:
         yield f"{told[0]}: an exempt VM is promised nothing; take it or exempt out"
 
 
-def _of_pairs(sla: SlaSettings) -> Iterator[str]:
-    for key, needed in (("lock_mode", "lock"), ("tier", "tier_after"), ("tier_after", "tier")):
-        if getattr(sla, key) is not None and getattr(sla, needed) is None:
-            yield f"{key}: it means nothing without {needed}; add {needed}, or take it out"
+def _of_locks(sla: SlaSettings) -> Iterator[str]:
+    if sla.lock_mode is not None and sla.lock is None:
+        yield "lock_mode: it means nothing without lock; add lock, or take it out"
 
 
 def _of_order(slas: Sequence[SlaSettings], groups: Groups) -> Iterator[str]:

@@ -27,8 +27,6 @@ class Sla:
     channel: str = ""  # where changes are told; "": the admin channel
     lock: timedelta | None = None  # how long the store is to refuse the removal of each recovery point
     lock_mode: str = ""  # "GOVERNANCE" | "COMPLIANCE"; "" without a lock
-    tier_after: timedelta | None = None  # recovery points of that age go to the tier
-    tier: str = ""  # as the target's store calls it
 
     @property
     def is_default(self) -> bool:

@@ -36,8 +36,6 @@ targets = ["s3", "azure"]
 drill_every = "7d"
 lock = "30d"
 lock_mode = "compliance"
-tier_after = "60d"
-tier = "GLACIER_IR"
 time_zone = "Europe/Berlin"
 channel = "C0123456789"
 
@@ -87,7 +85,6 @@ def test_a_whole_file_gives_slas_in_their_order(tmp_path: Path) -> None:
     )
     assert gold.retention == Retention(last=3, daily=14, minimum_age=timedelta(days=7), zone="Europe/Berlin")
     assert (gold.lock, gold.lock_mode, gold.channel) == (timedelta(days=30), "COMPLIANCE", "C0123456789")
-    assert (gold.tier_after, gold.tier) == (timedelta(days=60), "GLACIER_IR")
     assert none.is_exempt
     assert (rest.rpo, rest.drill_every, rest.retention.is_everything) == (timedelta(hours=12), None, True)
     assert slas.groups == {"production": ("db*", "vmstore2/web*"), "scratch": ("tmp-*",)}
@@ -113,8 +110,6 @@ def one(*lines: str) -> str:
         (one("vms = []"), "sla, entry 1: vms: it names no VM"),
         (one('vms = ["a"]', 'lock_mode = "governance"'), "lock_mode: it means nothing without lock; add lock"),
         (one('vms = ["a"]', 'lock = "1d"', 'lock_mode = "strict"'), "lock_mode"),
-        (one('vms = ["a"]', 'tier = "GLACIER"'), "tier: it means nothing without tier_after"),
-        (one('vms = ["a"]', 'tier_after = "9d"'), "tier_after: it means nothing without tier"),
         (one('vms = ["a"]', "exempt = true", 'rpo = "1h"'), "rpo: an exempt VM is promised nothing"),
         (one('vms = ["a"]', 'time_zone = "Mars"'), "no time zone"),
         (one('vms = ["a"]', 'channel = "#ops"'), "is not the id of a channel"),
