@@ -19,6 +19,9 @@ from bot.store import Unit
 
 DOWN = "Cloudy was down"
 MOST = 1000  # times of one schedule in one unit
+MADE = datetime(
+    2026, 1, 1, tzinfo=UTC
+)  # a clock that shows less has lost its battery, and says nothing of any schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Accounts:
             return schedule.state is not ScheduleState.SUSPENDED
         next_ = self.next(schedule)
         is_over = schedule.state is ScheduleState.PAUSED and schedule.until is not None and schedule.until <= now
-        return is_over or schedule.looked_until > now or (next_ is not None and next_ <= now)
+        return is_over or MADE <= now < schedule.looked_until or (next_ is not None and next_ <= now)
 
     def account(self, unit: Unit, schedule_id: str, now: datetime, why: str = DOWN) -> Accounted:
         """Account for all its times up to now, a thousand at most. why: what kept anybody from looking in time.
@@ -82,11 +85,11 @@ class Accounts:
         times = list(islice(recurrence.between(schedule.looked_until, now), MOST + 1))
         if not times:
             return Accounted(_resumed(unit, schedule, now))
+        waited = _waited(unit, schedule, times[0])
         page = self._page(unit, schedule, times[:MOST], now, is_whole=len(times) <= MOST)
         unit.fires.add(page.fires)
         kept = _resumed(unit, unit.schedules.put(page.schedule), now)
-        firetold.tell(unit, kept, page.fires, self.firer.rules.admin_channel, why, waiting=page.waiting)
-        _audit(unit, kept, page.fires, why)
+        self._told(unit, kept, page.fires, firetold.Late(why=why, waited=waited, waiting=page.waiting))
         return Accounted(kept, more=len(times) > MOST and not page.waiting)
 
     def by_hand(self, unit: Unit, schedule: Schedule, actor: Actor, now: datetime) -> Fire:
@@ -99,8 +102,26 @@ class Accounts:
         unit.fires.add([fire])
         if outcome.lost:
             schedule = self._suspended(unit, schedule, now, _lost(schedule, outcome.lost))
-        firetold.tell(unit, schedule, [fire], self.firer.rules.admin_channel, "")
+        firetold.tell(unit, schedule, [fire], self.firer.rules.admin_channel, firetold.Late())
         return fire
+
+    def give_up(self, unit: Unit, schedule: Schedule, now: datetime, why: str) -> Schedule:
+        """Tell times that still wait to be caught up with as missed, before what they would start is changed."""
+        if not self.is_understood(schedule):
+            return schedule
+        known = {fire.at for fire in unit.fires.of(schedule.id, after=schedule.looked_until, until=now)}
+        times = self.firer.recurrence(schedule).between(schedule.looked_until, now)
+        fires = [_fire(schedule, at, now, FireState.MISSED, why) for at in times if at not in known]
+        if not fires:
+            return schedule
+        unit.fires.add(fires)
+        kept = unit.schedules.put(replace(schedule, looked_until=now))
+        self._told(unit, kept, fires, firetold.Late(why=why, waited=True))
+        return kept
+
+    def _told(self, unit: Unit, schedule: Schedule, fires: Sequence[Fire], late: firetold.Late) -> None:
+        firetold.tell(unit, schedule, fires, self.firer.rules.admin_channel, late)
+        _audit(unit, schedule, fires, late.why)
 
     def _page(
         self, unit: Unit, schedule: Schedule, times: Sequence[datetime], now: datetime, *, is_whole: bool
@@ -143,7 +164,7 @@ class Accounts:
 
         What was started then stays, and no longer waits for its moment.
         """
-        if schedule.looked_until <= now:
+        if schedule.looked_until <= now or now < MADE:
             return schedule
         taken = unit.fires.take_back(schedule.id, now)
         unit.transactions.hasten(f"{prefix(schedule.id)}{now.astimezone(UTC):%Y%m%dT%H%M%S}", f"{prefix(schedule.id)}~")
@@ -171,6 +192,12 @@ class Accounts:
 
 def _lost(schedule: Schedule, why: str) -> str:
     return f"{schedule.owner.name} may not have it any more. {why}"
+
+
+def _waited(unit: Unit, schedule: Schedule, first: datetime) -> bool:
+    """Whether that time was past already when the one before it was caught up with, and has been told so."""
+    before = unit.fires.last(schedule.id, schedule.looked_until)
+    return before is not None and before.state is FireState.CAUGHT_UP and before.decided_at >= first
 
 
 def _is_held(schedule: Schedule, at: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Tells what became of fires where their schedule is told, and its owner what he must know; part of the fire's unit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot import story
@@ -19,15 +20,19 @@ def asked(schedule: Schedule) -> str:
     return f"{what} to {' and '.join(schedule.asked.targets)}" if schedule.asked.targets else what
 
 
-def tell(
-    unit: Unit, schedule: Schedule, fires: Sequence[Fire], admin_channel: str, why: str, *, waiting: int = 0
-) -> None:
-    """Say what was missed, and which VMs were passed over; nothing where all went as it should.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """What is known of times that nobody looked at in time."""
 
-    why: what kept anybody from looking in time. waiting: how many wait to be caught up with.
-    """
+    why: str = ""  # what kept anybody from it
+    waited: bool = False  # they were told when the first of them was caught up with
+    waiting: int = 0  # how many still wait for their turn
+
+
+def tell(unit: Unit, schedule: Schedule, fires: Sequence[Fire], admin_channel: str, late: Late) -> None:
+    """Say what was missed, and which VMs were passed over; nothing where all went as it should."""
     channel = schedule.place.channel or admin_channel
-    lines = [*_late(fires, why, waiting), *(line for fire in fires for line in _passed(fire))]
+    lines = [*_late(fires, late), *(line for fire in fires for line in _passed(fire))]
     if channel and lines:
         text = "\n".join((f"{named(schedule)}:", *lines))
         key = f"schedule:{schedule.id}:told:{fires[-1].at.isoformat()}:{fires[-1].decided_at.isoformat()}"
@@ -58,15 +63,17 @@ def tell_suspended(unit: Unit, schedule: Schedule, admin_channel: str) -> None:
             unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
 
 
-def _late(fires: Sequence[Fire], why: str, waiting: int) -> list[str]:
+def _late(fires: Sequence[Fire], told: Late) -> list[str]:
     """What nobody looked at in time, in one line."""
     missed = [fire for fire in fires if fire.state is FireState.MISSED]
     caught = [fire for fire in fires if fire.state is FireState.CAUGHT_UP]
     if not missed and not caught:
         return []
-    late = len(missed) + len(caught) + waiting
-    head = f"{late} fires were missed while {why}" if late > 1 else f"1 fire was missed while {why}"
-    if waiting and caught:
+    if told.waited:
+        return _in_turn(missed, caught, told.waiting)
+    late = len(missed) + len(caught) + told.waiting
+    head = f"{late} fires were missed while {told.why}" if late > 1 else f"1 fire was missed while {told.why}"
+    if told.waiting and caught:
         return [f"{head}: caught up with the one of {_at(caught[-1].at)}, the others follow one by one"]
     if len(caught) == 1 and late == 1:
         return [f"{head}, the one of {_at(caught[0].at)}: caught up with it"]
@@ -74,10 +81,22 @@ def _late(fires: Sequence[Fire], why: str, waiting: int) -> list[str]:
         return [f"{head}: caught up with the latest, of {_at(caught[0].at)}"]
     if caught:
         return [f"{head}: caught up with {len(caught)} of them"]
-    reasons = " and ".join(dict.fromkeys(fire.why for fire in missed))
+    reasons = _reasons(missed)
     on_time = next((fire for fire in fires if fire.state is FireState.STARTED), None)
     then = f"; the one of {_at(on_time.at)} has started in time" if on_time else ""
     return [f"{head}, {_span(missed)}: {reasons}{then}"]
+
+
+def _in_turn(missed: Sequence[Fire], caught: Sequence[Fire], waiting: int) -> list[str]:
+    """What became of times that were told before, and waited for their turn."""
+    follow = f"; {waiting} more {'follows' if waiting == 1 else 'follow'}" if waiting else ""
+    lines = [f"Caught up with the one of {_at(caught[-1].at)}{follow}"] if caught else []
+    waited = "1 fire that waited its turn is" if len(missed) == 1 else f"{len(missed)} fires that waited their turn are"
+    return [*lines, *([f"{waited} missed, {_span(missed)}: {_reasons(missed)}"] if missed else [])]
+
+
+def _reasons(missed: Sequence[Fire]) -> str:
+    return " and ".join(dict.fromkeys(fire.why for fire in missed))
 
 
 def _passed(fire: Fire) -> list[str]:

@@ -1,6 +1,6 @@
 """Starts what a schedule starts at one time, as its owner: rights, VMs and moments are found anew at each fire."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -29,7 +29,9 @@ class Outcome:
 class Firer:
     """Used inside the unit that accounts for the fire: what it starts is there if and only if the fire is."""
 
-    def __init__(self, rights: Rights, table: Startables, rules: ScheduleRules) -> None:
+    def __init__(self, rights: Rights, table: Startables, rules: ScheduleRules, targets: Collection[str]) -> None:
+        """targets: those of cloudy.toml."""
+        self._targets = frozenset(targets)
         self.table = dict(table)
         self.rules = rules
         self._rights = rights
@@ -45,34 +47,43 @@ class Firer:
 
     def fire(self, unit: Unit, schedule: Schedule, at: datetime, now: datetime, state: FireState) -> Outcome:
         """Start it; state: started, caught up or by hand. What could start nothing says why."""
+        wanted = schedule.asked.targets
+        left = tuple(name for name in wanted if name in self._targets)
+        gone = [f"{name}: cloudy.toml has no such target any more" for name in wanted if name not in self._targets]
         fire = Fire(schedule=schedule.id, at=at, state=state, decided_at=now)
         entry = self.table.get(schedule.asked.workflow)
         if entry is None:
             return Outcome(_nothing(fire, f"this Cloudy starts no “{schedule.asked.workflow}” by schedule"))
+        if gone and not left:
+            return Outcome(_nothing(replace(fire, passed=_few(gone)), "none of its targets is there any more"))
+        schedule = replace(schedule, asked=replace(schedule.asked, targets=left))
         firing = Firing(schedule=schedule, at=at, now=now)
-        if schedule.asked.vms:
-            return self._of_vms(unit, fire, firing, entry)
+        found = (self._of_vms if schedule.asked.vms else self._of_none)(unit, fire, firing, entry)
+        return replace(found, fire=replace(found.fire, passed=_few((*gone, *found.fire.passed))))
+
+    def _of_none(self, unit: Unit, fire: Fire, firing: Firing, entry: Startable) -> Outcome:
         verdict = self._judge(unit, firing, entry, None)
         if not verdict.allowed:
             lost = self._lost(unit, firing, entry, None)
             return Outcome(_nothing(fire, verdict.why[0]), verdict.why[0] if lost else "")
-        if self.is_running(unit, schedule) and state is not FireState.BY_HAND:
+        if self.is_running(unit, firing.schedule):
             return Outcome(_nothing(fire, "what it started before is still running"))
         moment = self._moment(fire, firing, entry, "")
         if isinstance(moment, str):
             return Outcome(_nothing(fire, moment))
-        return Outcome(_started(unit, fire, entry, replace(firing, not_before=_later(moment, now)), ()))
+        return Outcome(_started(unit, fire, entry, replace(firing, not_before=_later(moment, firing.now)), ()))
 
     def _of_vms(self, unit: Unit, fire: Fire, firing: Firing, entry: Startable) -> Outcome:
         found = meant(unit, firing.schedule.asked.vms, self.rules.groups, firing.now)
-        verdicts = [(vm, self._judge(unit, firing, entry, vm)) for vm in found.vms]
+        vms, moved = _once(found.vms)
+        verdicts = [(vm, self._judge(unit, firing, entry, vm)) for vm in vms]
         refused = [(vm, verdict) for vm, verdict in verdicts if not verdict.allowed]
         if refused and len(refused) == len(verdicts) and all(self._lost(unit, firing, entry, vm) for vm, _ in refused):
             return Outcome(_nothing(fire, refused[0][1].why[0]), refused[0][1].why[0])
-        said = typed(found.vms, all_live(unit))
+        said = typed(vms, all_live(unit))
         running = unit.transactions.active_under(prefix(firing.schedule.id))
         busy = {key.rsplit(":", 1)[1]: each for key, each in running.items()}
-        due, passed = [], [*found.absent, *(f"{vm.name}: {verdict.why[0]}" for vm, verdict in refused)]
+        due, passed = [], [*found.absent, *moved, *(f"{vm.name}: {verdict.why[0]}" for vm, verdict in refused)]
         for vm, _ in (each for each in verdicts if each[1].allowed):
             moment = self._moment(fire, firing, entry, vm.uuid)
             if vm.uuid in busy:
@@ -89,7 +100,7 @@ class Firer:
             return firing.now
         recurrence = self.recurrence(firing.schedule)
         begins = firing.at if fire.state is FireState.STARTED else firing.now
-        shift = offset(f"{firing.schedule.id}/{what}/{firing.at.isoformat()}", recurrence.window)
+        shift = offset(f"{firing.schedule.id}/{what}", recurrence.window)
         found = placed(begins + shift, recurrence, self.rules.blackouts, shift)
         return f"the blackout “{found.name}” is on" if isinstance(found, NamedBlackout) else found
 
@@ -104,6 +115,16 @@ class Firer:
 def _about(firing: Firing, vm: SeenVm | None) -> About:
     targets = firing.schedule.asked.targets
     return About(vm=vm.name, vmstore=vm.vmstore, targets=targets) if vm else About(targets=targets)
+
+
+def _once(vms: Sequence[SeenVm]) -> tuple[Sequence[SeenVm], list[str]]:
+    """Of one that moves, which two VMstores show for a while: where it was seen last, and what is said of the other."""
+    last = {vm.uuid: vm for vm in sorted(vms, key=lambda vm: vm.seen_at)}
+    kept = [vm for vm in vms if last[vm.uuid] is vm]
+    others = (vm for vm in vms if last[vm.uuid] is not vm)
+    return kept, [
+        f"{vm.name}: {vm.vmstore} has it as well, and {last[vm.uuid].vmstore} has shown it last" for vm in others
+    ]
 
 
 def _later(moment: datetime, now: datetime) -> datetime | None:

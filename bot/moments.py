@@ -60,4 +60,5 @@ def placed(
             return at
         at = opens + shift
         shift = timedelta()  # once is enough: hours that are shorter than the shift would never be met
-    return at
+    on = (each for each in blackouts if each.blackout.end(at, ZoneInfo(each.zone)) is not None)
+    return next(on, at)  # they leave no hour of the week between them

@@ -173,17 +173,27 @@ class Schedules(Recorder):
 
         return self._changed("resumed", text, actor, request_key, channel, change)
 
-    def skip_next(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Fire:
+    def skip_next(
+        self, text: str, actor: Actor, *, request_key: str, channel: str = "", at: datetime | None = None
+    ) -> Fire:
         """Skip its next time that is not skipped yet; what is given tells which.
 
+        at: this time, which is skipped once however often it is asked for (a button that is clicked twice).
         Errors as of `get`; NotAllowed. RequesterError: no time comes, or sixty are skipped already.
         """
         skipped: list[Fire] = []
 
         def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
-            coming = next(iter(self._lines.coming(unit, schedule, now)), None)
+            if at is not None and (before := unit.fires.get(schedule.id, at)) and before.by:
+                skipped.append(before)
+                return schedule, {}
+            times = self._lines.coming(unit, schedule, now)
+            coming = next((each for each in times if at in (None, each)), None)
             if coming is None:
-                raise RequesterError(f"Schedule {schedule.id} has no time to come that could be skipped.")
+                what = (
+                    f"does not come at {at:%Y-%m-%d %H:%M} UTC" if at else "has no time to come that could be skipped"
+                )
+                raise RequesterError(f"Schedule {schedule.id} {what}.")
             fire = Fire(
                 schedule=schedule.id,
                 at=coming,
@@ -242,7 +252,9 @@ class Schedules(Recorder):
                 self._demand(unit, actor, asked, channel, request_key)
             elif asked.workflow != schedule.asked.workflow:
                 raise RequesterError(f"Schedule {schedule.id} is Cloudy's own: what it starts stays as it is.")
-            unit.fires.unskip(schedule.id, now)
+            schedule = self.accounts.give_up(unit, schedule, now, "it was edited before its turn came")
+            if asked.recurrence != schedule.asked.recurrence:
+                unit.fires.unskip(schedule.id, now)
             owner = schedule.owner if schedule.is_own else actor
             edited = replace(schedule, asked=asked, owner=owner, looked_until=now)
             if edited.state is ScheduleState.SUSPENDED:
@@ -260,6 +272,7 @@ class Schedules(Recorder):
         def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
             if schedule.is_own:
                 raise RequesterError(f"Schedule {schedule.id} is Cloudy's own and cannot be deleted; pause it instead.")
+            schedule = self.accounts.give_up(unit, schedule, now, "it was deleted before its turn came")
             unit.fires.unskip(schedule.id, now)
             return unit.schedules.put(replace(schedule, state=ScheduleState.DELETED, since=now, until=None)), {}
 

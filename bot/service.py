@@ -82,7 +82,7 @@ class Service(Recorder):
         self._rights = Rights(policy or Policy(), clock)
         self._approvals = Approvals(self._rights, clock)
         self._wake = wake
-        self._status = Together(partial(standing, db, vmstores, targets))
+        self._status = Together(partial(standing, db, clock, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
@@ -93,7 +93,7 @@ class Service(Recorder):
         )
         tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
         keeps = {EXPIRE: expiring(self.retaining)}
-        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, ScheduleRules()))
+        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, ScheduleRules(), targets))
         self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
         upkeep = Upkeep(db, clock, self._rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
@@ -354,7 +354,7 @@ class Service(Recorder):
     def running(self, actor: Actor) -> tuple[overview.Running, ...]:
         """The actor's transactions that have not ended, oldest first."""
         with self._db.read() as unit:
-            return overview.running(unit, actor)
+            return overview.running(unit, actor, self._clock.now())
 
     def suggest_vms(self, text: str, limit: int = 100) -> tuple[VmChoice, ...]:
         """VMs that may be meant by what somebody types, best first; see bot.suggestions."""

@@ -47,7 +47,7 @@ class Upcoming:
     def _moment(self, schedule: Schedule, at: datetime, vm: SeenVm) -> datetime | None:
         """When that fire starts this VM; None: a blackout keeps it from it."""
         recurrence = self._firer.recurrence(schedule)
-        shift = offset(f"{schedule.id}/{vm.uuid}/{at.isoformat()}", recurrence.window)
+        shift = offset(f"{schedule.id}/{vm.uuid}", recurrence.window)
         found = placed(at + shift, recurrence, self._firer.rules.blackouts, shift)
         return None if isinstance(found, NamedBlackout) else found
 

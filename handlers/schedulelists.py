@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from bot.errors import UsageError
 from bot.model import Fire, FireState, Json, ScheduleLine, ScheduleState, State
 from handlers import ids, scheduling
+from handlers.answers import waiting_for_moments
 from handlers.blocks import PLAN, TEXT, Rendered, cut, quiet
 from handlers.cards import Card, one_line
 
@@ -30,6 +31,7 @@ class Asked:
     id: str = ""  # the schedule that a button is about
     text: str = ""  # a part of a name
     offset: int = 0
+    at: datetime | None = None  # the time that a button skips: two clicks are about one night
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,8 @@ def when(at: datetime) -> str:
 
 def button_value(asked: Asked) -> str:
     """As a button carries it: well below the 2,000 characters that Slack takes."""
-    return json.dumps({"id": asked.id, "text": asked.text, "offset": asked.offset}, ensure_ascii=False)
+    said: Json = {"id": asked.id, "text": asked.text, "offset": asked.offset}
+    return json.dumps(said | ({"at": asked.at.isoformat()} if asked.at else {}), ensure_ascii=False)
 
 
 def of_button(value: str) -> Asked:
@@ -80,12 +83,20 @@ def of_button(value: str) -> Asked:
         told = json.loads(value) if len(value) <= 2000 else None
     except (ValueError, RecursionError):
         told = None
-    if not isinstance(told, dict) or told.keys() != {"id", "text", "offset"}:
+    if not isinstance(told, dict) or told.keys() - {"at"} != {"id", "text", "offset"}:
         raise _foreign()
     is_text = isinstance(told["id"], str) and isinstance(told["text"], str) and len(told["id"] + told["text"]) < 400
     if not is_text or type(told["offset"]) is not int or not 0 <= told["offset"] <= _FARTHEST:
         raise _foreign()
-    return Asked(id=told["id"], text=told["text"], offset=told["offset"])
+    return Asked(id=told["id"], text=told["text"], offset=told["offset"], at=_time(told.get("at")))
+
+
+def _time(told: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(told)).astimezone(UTC) if told is not None else None
+    except (ValueError, OverflowError):
+        raise _foreign() from None
+    return at
 
 
 def _foreign() -> UsageError:
@@ -137,15 +148,17 @@ def what(line: ScheduleLine) -> str:
 
 def came(fire: Fire, line: ScheduleLine) -> str:
     """What became of its last time."""
-    results = ", ".join(f"{count} {state}" for state, count in _ordered(line)) if fire.started else ""
+    results = ", ".join(_results(line)) if fire.started else ""
     started = f"{fire.started} started" if fire.started else ""
     how = "" if fire.state is FireState.STARTED and fire.started else str(fire.state)
     passed = f"{len(fire.passed)} passed over: {fire.passed[0]}" if fire.passed else ""
     return cut(one_line("; ".join(filter(None, (how, started, results, fire.why, passed)))), _LINE // 2)
 
 
-def _ordered(line: ScheduleLine) -> list[tuple[State, int]]:
-    return [(state, line.results[state]) for state in State if line.results.get(state)]
+def _results(line: ScheduleLine) -> Iterator[str]:
+    yield from (f"{line.results[state]} {state}" for state in State if line.results.get(state))
+    if line.waiting:
+        yield waiting_for_moments(line.waiting)
 
 
 def _utc(at: datetime) -> str:
@@ -195,7 +208,8 @@ def _buttons(line: ScheduleLine, asked: Asked) -> Iterator[Json]:
     if schedule.state is not ScheduleState.SUSPENDED:
         yield _button("Run now", ids.SCHEDULE_RUN, value)
     if line.next:
-        yield _button("Skip next", ids.SCHEDULE_SKIP, value)
+        skip = Asked(id=schedule.id, text=asked.text, offset=asked.offset, at=line.next[0])
+        yield _button("Skip next", ids.SCHEDULE_SKIP, button_value(skip))
     yield _button("Edit", ids.SCHEDULE_EDIT, value)
     if not schedule.is_own:
         confirm = {

@@ -106,7 +106,9 @@ def _resumed(service: Service, order: Scheduling, origin: Origin) -> Listing:
 
 
 def _skipped(service: Service, order: Scheduling, origin: Origin) -> Listing:
-    fire = service.schedules.skip_next(order.id, origin.actor, request_key=origin.key, channel=origin.channel)
+    fire = service.schedules.skip_next(
+        order.id, origin.actor, request_key=origin.key, channel=origin.channel, at=order.at
+    )
     schedule = service.schedules.get(fire.schedule).schedule
     at = f"{fire.at:%Y-%m-%d %H:%M} UTC"
     return _of_one(service, f"Schedule {fire.schedule} skips {at}", schedule, origin)
@@ -144,7 +146,7 @@ def _shown(service: Service, order: Scheduling, origin: Origin) -> Listing:
 
 def _fire(fire: Fire, line: ScheduleLine) -> str:
     is_last = line.last is not None and fire.at == line.last.at
-    told = came(fire, line if is_last else replace(line, results={}))
+    told = came(fire, line if is_last else replace(line, results={}, waiting=0))
     return one_line(f"{fire.at:%Y-%m-%d %H:%M} UTC: {told or fire.state}")
 
 

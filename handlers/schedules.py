@@ -69,7 +69,7 @@ def open_form(service: Service, ack: Ack, command: Json, client: WebClient) -> N
 def clicked(act: Act, service: Service, teller: Teller, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
     """Pause, Resume, Run now, Skip next, Delete; then the list where it stood."""
     origin, asked = of_click(body), schedulelists.of_button(str(action.get("value") or ""))
-    done = carry_out(service, Scheduling(act=act, id=asked.id), origin)
+    done = carry_out(service, Scheduling(act=act, id=asked.id, at=asked.at), origin)
     ack()
     page = Asked(text="" if act is Act.DELETE and asked.text == asked.id else asked.text, offset=asked.offset)
     _show(service, teller, client, listed(service, page, origin, (done.title, *done.said)), body, origin)

@@ -26,6 +26,7 @@ PERIODS = ("day", "week")
 LONGEST_NAME, MOST_NAMES = 255, 100
 _ID = re.compile("[0-9A-Za-z-]{1,64}")
 _LONGEST_WHY = 200
+_YEARS = range(2000, 2200)  # as in phrases
 _QUOTED = re.compile('[ ,"“”„‟]')
 _WHEN = frozenset(example.split()[0] for example in EXAMPLES) | {
     "each", "at", "nightly", "fortnightly", "quarterly", "annually", "not", "within", "until", "the", "first", "last",
@@ -61,6 +62,7 @@ class Scheduling:
     until: datetime | None = None  # pause; naive: by the clocks of whoever asks
     length: timedelta | None = None  # pause, instead
     why: str = ""  # pause
+    at: datetime | None = None  # skip: this time, and no other
 
     def request(self, zone: str) -> ScheduleRequest:
         """What is to be kept, in that zone where the phrase names none. UsageError."""
@@ -180,7 +182,7 @@ def _moment(said: Sequence[str]) -> datetime | None:
     except (ValueError, IndexError):
         return None
     is_whole = len(said) == 1 or (len(said) == 2 and len(said[1]) == 5) or (len(said) == 3 and said[1] == "at")
-    return datetime.combine(day, at) if is_whole and at.tzinfo is None else None
+    return datetime.combine(day, at) if is_whole and at.tzinfo is None and day.year in _YEARS else None
 
 
 # --- what starts, and when ---

@@ -12,6 +12,7 @@ from bot.recurrence.rules import DAY, HOUR
 
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})|([0-9]{1,2})(?::([0-9]{2}))?(am|pm)")
 _ZONE = re.compile("[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+_YEARS = range(2000, 2200)  # beyond them calendars end, and nobody means it
 _SHORT = ("tues", "thur", "sept")
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
 _NUMBERS = {"other": 2, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "ten": 10, "twelve": 12}
@@ -118,6 +119,8 @@ class Words:
             found = date.fromisoformat(self.word)
         except ValueError:
             return None
+        if found.year not in _YEARS:
+            return None
         self._at += 1
         return found
 
@@ -172,11 +175,14 @@ _UNITS = {
 }
 
 
+_NOWHERE = ("localtime", "posixrules", "Factory")  # of this machine, or of none
 _UTC = ("Etc/UTC", "Etc/GMT", "GMT", "UCT", "Zulu")
 
 
 def is_zone(name: str) -> bool:
     """Whether the time zone database knows it."""
+    if name in _NOWHERE:
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -156,6 +156,10 @@ def test_each_phrase_that_is_understood_is_so_behind_a_protect(example: str) -> 
         ("pause abc tomorrow", "until 2026-12-24"),
         ("resume abc now", "takes nothing after it"),
         ("edit abc", "There are: protect"),
+        ("protect vm01 to s3 daily from 9999-12-31", "“from 9999-12-31” is not understood"),
+        ("protect vm01 to s3 daily from 0001-01-01", "“from 0001-01-01” is not understood"),
+        ("pause abc until 9999-12-31", "until 2026-12-24"),
+        ("protect vm01 to s3 daily at 02:00 localtime", "“localtime” is not understood"),
     ],
 )
 def test_what_is_not_understood_is_told(text: str, words: str) -> None:
@@ -249,8 +253,16 @@ def test_a_page_of_the_longest_schedules_is_within_slacks_limits(level: int) -> 
 
 def test_a_button_says_again_what_it_says_and_a_made_up_one_is_refused() -> None:
     value = Asked(id="7f3k9q", text="web “1”", offset=16)
-    assert schedulelists.of_button(schedulelists.button_value(value)) == value
-    for bad in ("", "{}", '{"id": 1, "text": "", "offset": 0}', '{"id": "", "text": "", "offset": -1}', "[" * 3000):
+    for each in (value, replace(value, at=datetime(2026, 11, 26, 2, tzinfo=UTC))):
+        assert schedulelists.of_button(schedulelists.button_value(each)) == each
+    for bad in (
+        "",
+        "{}",
+        '{"id": 1, "text": "", "offset": 0}',
+        '{"id": "", "text": "", "offset": -1}',
+        '{"id": "", "text": "", "offset": 0, "at": "x"}',
+        "[" * 3000,
+    ):
         with pytest.raises(UsageError, match="not understood any more"):
             schedulelists.of_button(bad)
 

@@ -51,7 +51,7 @@ class QuickFirer(Firer):
 def quick(service: Service) -> Service:
     """Its schedules fire each second."""
     firer = service.schedules.accounts.firer
-    service.schedules.accounts.firer = QuickFirer(firer._rights, firer.table, firer.rules)
+    service.schedules.accounts.firer = QuickFirer(firer._rights, firer.table, firer.rules, firer._targets)
     return service
 
 
