@@ -48,6 +48,7 @@ class Running:
 
     transaction: Transaction
     line: str = ""
+    awaits: datetime | None = None  # its moment, while it waits for that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +94,21 @@ def _kept(unit: Unit, vm_uuid: str) -> Kept:
     return Kept(points=len(ids), verified_at=max(verified, default=None), proven_at=max(proven, default=None))
 
 
-def running(unit: Unit, actor: Actor) -> tuple[Running, ...]:
-    """The actor's transactions that have not ended, oldest first; MOST_RUNNING of them whole, of the rest outlines."""
+def running(unit: Unit, actor: Actor, now: datetime) -> tuple[Running, ...]:
+    """The actor's transactions that have not ended, oldest first; MOST_RUNNING of them whole, of the rest outlines.
+
+    Behind them those that wait for their moments, the next one first.
+    """
     own = [one for one in unit.transactions.active_outline() if one.actor.id == actor.id]
-    shown = [unit.transactions.get(one.id) for one in own[:MOST_RUNNING]]
+    begun = [one for one in own if not one.awaits(now)]
+    shown = [unit.transactions.get(one.id) for one in begun[:MOST_RUNNING]]
     told = [Running(transaction=one, line=_line(unit, one)) for one in shown]
-    return (*told, *(Running(transaction=one) for one in own[MOST_RUNNING:]))
+    waiting = sorted(((moment, one) for one in own if (moment := one.awaits(now))), key=lambda each: each[0])
+    return (
+        *told,
+        *(Running(transaction=one) for one in begun[MOST_RUNNING:]),
+        *(Running(transaction=one, line=story.stands(one, now), awaits=moment) for moment, one in waiting),
+    )
 
 
 def _line(unit: Unit, transaction: Transaction) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.firing import Firer
 from bot.model import Schedule, ScheduleLine, ScheduleState
-from bot.startable import fire_key
+from bot.startable import Stands, fire_key, how_they_stand
 from bot.store import Unit
 
 MOST_NEXT = 5
@@ -24,12 +24,14 @@ class Lines:
     def line(self, unit: Unit, schedule: Schedule, now: datetime) -> ScheduleLine:
         """One of them."""
         started = unit.fires.last(schedule.id, now, started=True)
+        stands = how_they_stand(unit, fire_key(schedule.id, started.at), now) if started else Stands({})
         to_come = unit.fires.of(schedule.id, after=now)
         return ScheduleLine(
             schedule=schedule,
             next=self.coming(unit, schedule, now)[:MOST_NEXT],
             last=unit.fires.last(schedule.id, now),
-            results=unit.transactions.states_under(fire_key(schedule.id, started.at)) if started else {},
+            results=stands.states,
+            waiting=stands.waiting,
             skips=tuple(fire.at for fire in reversed(to_come) if fire.by),
         )
 

@@ -89,6 +89,22 @@ def fire_key(schedule_id: str, at: datetime) -> str:
     return f"{prefix(schedule_id)}{utc:{'%Y%m%dT%H%M%S.%fZ' if utc.microsecond else '%Y%m%dT%H%M%SZ'}}:"
 
 
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """How the transactions of one fire stand."""
+
+    states: Mapping[State, int]  # but for those that wait
+    waiting: int = 0  # for their moments
+
+
+def how_they_stand(unit: Unit, key: str, now: datetime) -> Stands:
+    """Count those whose request keys begin so."""
+    states, waiting = unit.transactions.states_under(key), unit.transactions.count_waiting_under(key, now)
+    planning = states.get(State.PLANNING, 0) - waiting
+    others = {state: number for state, number in states.items() if state is not State.PLANNING}
+    return Stands(others | ({State.PLANNING: planning} if planning else {}), waiting)
+
+
 def startables(drills: Drills) -> dict[str, Startable]:
     """Those that protect and prove; others are added where they are composed."""
 

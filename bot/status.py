@@ -1,8 +1,10 @@
 """How Cloudy stands: what `/cloudy status` tells."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.model import Transaction
+from bot.ports import Clock
 from bot.store import Database
 
 
@@ -10,14 +12,25 @@ from bot.store import Database
 class Status:
     """What runs and what ran, as one look saw it; the transactions are outlines (see Transactions.outline)."""
 
+    at: datetime
     active: tuple[Transaction, ...]
+    waiting: tuple[Transaction, ...] = ()  # for their moments, those whose turn comes first before the others
     recent: tuple[Transaction, ...]
     vmstores: tuple[str, ...]
     targets: tuple[str, ...]
 
 
-def standing(db: Database, vmstores: tuple[str, ...], targets: tuple[str, ...]) -> Status:
+def standing(db: Database, clock: Clock, vmstores: tuple[str, ...], targets: tuple[str, ...]) -> Status:
     """Look. BusyError, DatabaseError."""
     with db.read() as unit:
-        active, recent = unit.transactions.active_outline(), unit.transactions.outline(5)
-    return Status(active=active, recent=recent, vmstores=vmstores, targets=targets)
+        unended, recent = unit.transactions.active_outline(), unit.transactions.outline(5)
+    now = clock.now()
+    moments = {each.id: moment for each in unended if (moment := each.awaits(now))}
+    return Status(
+        at=now,
+        active=tuple(each for each in unended if each.id not in moments),
+        waiting=tuple(sorted((each for each in unended if each.id in moments), key=lambda each: moments[each.id])),
+        recent=recent,
+        vmstores=vmstores,
+        targets=targets,
+    )

@@ -21,7 +21,8 @@ from bot.words import duration_text, moved_text, size_text
 __all__ = [
     "archive", "asked", "buttons_of", "duration_text", "ending", "half_days", "held", "line", "milestone", "moved_text",
     "notice", "plan",
-    "receipt", "removed_later", "reply", "resting", "retrying", "root", "size_text", "stopping", "title", "waiting",
+    "receipt", "removed_later", "reply", "resting", "retrying", "root", "size_text", "stands", "stopping", "title",
+    "waiting",
 ]  # fmt: skip
 
 _TASK_STATES = {
@@ -97,6 +98,14 @@ def buttons_of(transaction: Transaction) -> list[str]:
     if transaction.state is State.HELD:
         return ["details", *_held_buttons(transaction)]
     return ["details"] if transaction.state.is_final or transaction.stop_asked_by else ["stop", "details"]
+
+
+def stands(transaction: Transaction, now: datetime) -> str:
+    """Its state as a list shows it: "running", or "waits until 02:17 UTC" of one whose moment is still to come."""
+    moment = transaction.awaits(now)
+    if moment is None:
+        return transaction.state.value
+    return f"waits until {moment:%H:%M UTC}{'' if moment.date() == now.date() else f' on {moment:%d %b}'}"
 
 
 def line(transaction: Transaction, steps: Sequence[Step], waits_for: str = "", *, percent: bool = True) -> str:

@@ -1,18 +1,19 @@
 """Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from functools import lru_cache
 
 from bot import estimated, keeping, petitions
 from bot.errors import AmbiguousName, CloudyError, NotAllowed, NotFound, UsageError
-from bot.model import Approval, Choice, Failure, Step, StepState, StoredFile, Transaction
+from bot.model import Approval, Choice, Failure, State, Step, StepState, StoredFile, Transaction
 from bot.opinions import Opinion
 from bot.purposes import purpose_of
 from bot.speed import Pace, progress_text
 from bot.status import Status
 from bot.story import asked as asked_for
-from bot.story import size_text
-from handlers.cards import SKIPPED, STATE_MARKS, Card, TaskLine
+from bot.story import size_text, stands
+from handlers.cards import SKIPPED, STATE_MARKS, WAITING, Card, TaskLine
 from handlers.origin import is_direct
 from handlers.usages import USAGES
 
@@ -120,18 +121,28 @@ def decided(approval: Approval, choice: Choice) -> Card:
 @lru_cache(maxsize=2)
 def status(status: Status) -> Card:
     """What is going on. Drawn once for all who share the look."""
-    lists = (("Active", _rows(status.active)), ("Ended lately", _rows(t for t in status.recent if t.state.is_final)))
+    lists = (
+        ("Active", _rows(status.active, status.at)),
+        ("Waiting for their moment", _rows(status.waiting, status.at)),
+        ("Ended lately", _rows((t for t in status.recent if t.state.is_final), status.at)),
+    )
+    active = f"{len(status.active)} active" if status.active else "Nothing is active"
     return Card(
         kind="status",
-        title=f"{len(status.active)} active" if status.active else "Nothing is active",
+        title=f"{active}, {waiting_for_moments(len(status.waiting))}" if status.waiting else active,
         facts=(("VMstores", ", ".join(status.vmstores)), ("Targets", ", ".join(status.targets))),
         lists=tuple(listed for listed in lists if listed[1]),
     )
 
 
-def runs(transactions: Iterable[Transaction]) -> Card:
+def waiting_for_moments(number: int) -> str:
+    """So many of a start window."""
+    return "1 waiting for its moment" if number == 1 else f"{number} waiting for their moment"
+
+
+def runs(transactions: Iterable[Transaction], now: datetime) -> Card:
     """Transactions, newest first."""
-    rows = _rows(transactions)
+    rows = _rows(transactions, now)
     if not rows:
         return Card(kind="runs", title="No transaction yet", lines=("/protect <vm> to <target> starts one.",))
     return Card(kind="runs", title="Transactions", lists=(("Newest first", rows),))
@@ -181,15 +192,17 @@ def broken(reference: str) -> Card:
     )
 
 
-def _rows(transactions: Iterable[Transaction]) -> tuple[str, ...]:
+def _rows(transactions: Iterable[Transaction], now: datetime) -> tuple[str, ...]:
     return tuple(
-        f"{_mark(t)} {t.id}: {_what(t)}, {t.state} · {t.actor.name} · {t.created_at:%d %b %H:%M} UTC"
+        f"{WAITING if t.awaits(now) else _mark(t)} {t.id}: {_what(t)}, {stands(t, now)} · {t.actor.name}"
+        f" · {t.created_at:%d %b %H:%M} UTC"
         for t in transactions
     )
 
 
 def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
     moved, foreseen = transaction.bytes, estimated.of(transaction)
+    moment = transaction.not_before if transaction.state is State.PLANNING else None
     facts = (
         ("VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm),
         ("Targets", ", ".join(transaction.targets)),
@@ -198,6 +211,7 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
         ("Keep for", keeping.said(transaction.keep_for)),
         ("Note", transaction.note),
         ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Begins", f"not before {moment:%Y-%m-%d %H:%M} UTC" if moment else ""),
         ("Ended at", f"{transaction.ended_at:%Y-%m-%d %H:%M:%S} UTC" if transaction.ended_at else ""),
         ("Moved", purpose_of(transaction).moved(moved) if moved.read else ""),
         ("Estimate", estimated.moves(foreseen) if foreseen else ""),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from bot.model import Json, State
 
+WAITING = "⏳"  # for its moment, or its turn
 STATE_MARKS = {
     State.PLANNING: "🔎",
     State.AWAITING_APPROVAL: "✋",
-    State.QUEUED: "⏳",
+    State.QUEUED: WAITING,
     State.RUNNING: "🔄",
     State.HELD: "⏸️",
     State.SUCCEEDED: "✅",

@@ -13,7 +13,7 @@ from bot.model import Fared, Json, Protection, VmKind, VmLine
 from bot.overview import MOST_RUNNING, ROWS, Kept, Running, Shared, View
 from bot.story import asked, buttons_of
 from handlers import blocks, ids
-from handlers.cards import STATE_MARKS, Card, one_line, visible
+from handlers.cards import STATE_MARKS, WAITING, Card, one_line, visible
 from handlers.views import plain
 
 _KINDS = {
@@ -50,7 +50,8 @@ def draw(home: Home) -> Json:
     """The view as Slack takes it."""
     drawn = [
         *_top(home),
-        *_running(home.running),
+        *_running([one for one in home.running if one.awaits is None]),
+        *_coming([one for one in home.running if one.awaits]),
         *_waiting(home.waiting),
         *_vms(home),
         _heading("VMstores and targets"),
@@ -101,6 +102,16 @@ def _running(running: Sequence[Running]) -> Iterator[Json]:
         yield {"type": "actions", "elements": [_of_transaction(name, transaction.id) for name in names]}
     if len(running) > MOST_RUNNING:
         yield _lines([f"… and {len(running) - MOST_RUNNING} more: /cloudy status"])
+
+
+def _coming(waiting: Sequence[Running]) -> Iterator[Json]:
+    """What waits for its moment."""
+    if not waiting:
+        return
+    yield _heading("My transactions that wait for their moment")
+    rows = [f"{WAITING} {asked(one.transaction)}: {one.line} · {one.transaction.id}" for one in waiting[:_MOST_WAITING]]
+    more = len(waiting) - _MOST_WAITING
+    yield _lines([*rows, *([f"… and {more} more wait: /cloudy status"] if more > 0 else [])])
 
 
 def _waiting(cards: Sequence[Card]) -> Iterator[Json]:

@@ -155,7 +155,7 @@ def _schedule(service: Service, order: Command, origin: Origin) -> Card:
 _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.HELP: lambda service, _, origin: answers.help_card(service.commands_of(origin.actor, origin.channel)),
     Verb.STATUS: lambda service, _, origin: _status(service, origin),
-    Verb.RUNS: lambda service, order, _: answers.runs(service.runs(order.limit)),
+    Verb.RUNS: lambda service, order, _: answers.runs(service.runs(order.limit), _CLOCK.now()),
     Verb.SHOW: lambda service, order, origin: answers.show(*service.show(_which(service, order, origin))),
     Verb.WHY: _why,
     Verb.VERIFY: _verify,

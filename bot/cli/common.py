@@ -75,6 +75,7 @@ def summary(transaction: Transaction) -> dict[str, Any]:
         "vmstore": transaction.vmstore,
         "targets": list(transaction.targets),
         "state": transaction.state.value,
+        "not_before": transaction.not_before.isoformat() if transaction.not_before else None,
         "started": transaction.started_at.isoformat() if transaction.started_at else None,
         "ended": transaction.ended_at.isoformat() if transaction.ended_at else None,
         "bytes": {

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bot import estimated, story
 from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, summary
+from bot.clock import SystemClock
 from bot.errors import BusyError
 from bot.model import State, Step, StoredFile, Transaction
 from bot.opening import service_for
@@ -16,6 +17,7 @@ from bot.store import Database
 
 POLL_S = 0.1
 HEARTBEAT_S = 0.5
+_CLOCK = SystemClock()
 
 
 def runs(
@@ -29,14 +31,14 @@ def runs(
     if as_json:
         print_json({"transactions": [summary(transaction) for transaction in found]})
         return
-    table = Table("transaction", "VM", "targets", "state", "started", "moved")
+    table, now = Table("transaction", "VM", "targets", "state", "started", "moved"), _CLOCK.now()
     for transaction in found:
         started = f"{transaction.started_at:%Y-%m-%d %H:%M:%S}Z" if transaction.started_at else ""
         table.add_row(
             transaction.id,
             transaction.vm,
             ", ".join(transaction.targets),
-            transaction.state.value,
+            story.stands(transaction, now),
             started,
             story.moved_text(transaction.bytes),
         )
@@ -141,8 +143,8 @@ def _view(db: Database) -> dict[str, Any]:
         # a request that joined a running transaction is no transaction of its own to wait for
         newest = next((found for found in unit.transactions.list() if not found.plan.get("joined")), None)
         return {
-            # one that is held waits for a person, or for its time to be over
-            "active": sum(found.state is not State.HELD for found in unit.transactions.active()),
+            # one that is held waits for a person, or for its time to be over; others for their moments
+            "active": sum(found.state is not State.HELD for found in unit.transactions.active(at=_CLOCK.now())),
             "outbox": len(unit.outbox.pending()),
             "newest": newest
             and {

@@ -112,6 +112,7 @@ def _told(line: ScheduleLine) -> dict[str, Any]:
         "skips": [at.isoformat() for at in line.skips],
         "last": _fire(line.last) if line.last else None,
         "results": {state.value: count for state, count in line.results.items()},
+        "waiting": line.waiting,
     }
 
 

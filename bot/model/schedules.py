@@ -96,5 +96,6 @@ class ScheduleLine:
     schedule: Schedule
     next: tuple[datetime, ...]  # its next times that start something, at most five; none while paused without an end
     last: Fire | None  # the newest that is accounted for
-    results: Mapping[State, int]  # how the transactions of the last fire that started any stand
+    results: Mapping[State, int]  # how the transactions of the last fire that started any stand, but for those waiting
+    waiting: int = 0  # of these: for their moments
     skips: tuple[datetime, ...] = ()  # times to come that somebody wants skipped

@@ -208,6 +208,11 @@ class Transaction:
         """Id of the schedule that started it; "": somebody asked for it."""
         return self.request_key.split(":")[1] if self.request_key.startswith("schedule:") else ""
 
+    def awaits(self, now: datetime) -> datetime | None:
+        """Its moment, while that is still to come and nothing of it has begun; None: it awaits none."""
+        is_still = self.state is State.PLANNING and not self.stop_asked_by
+        return self.not_before if is_still and self.not_before and self.not_before > now else None
+
     @property
     def run(self) -> str:
         """The further run of the engine that goes on with it: "retry1", "cleanup"; "": the first one."""

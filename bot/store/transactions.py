@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import ColumnElement, bindparam, func, update
 from sqlmodel import Session, col, select
 
 from bot.errors import AmbiguousName, MissingError, NotFound, UsageError
@@ -156,6 +156,16 @@ class Transactions:
         query = select(TransactionRow.state, func.count()).where(key >= prefix, key < f"{prefix}\uffff")
         return {State(state): number for state, number in self._session.execute(query.group_by(TransactionRow.state))}
 
+    def waiting_under(self, prefix: str, now: datetime) -> tuple[Transaction, ...]:
+        """Give those whose request keys begin so and that wait for moments to come, the next one first."""
+        query = select(TransactionRow).where(*_waits(prefix, now))
+        order = (col(TransactionRow.not_before), col(TransactionRow.number))
+        return tuple(map(_transaction, self._session.exec(query.order_by(*order))))
+
+    def count_waiting_under(self, prefix: str, now: datetime) -> int:
+        """Count those that `waiting_under` gives."""
+        return self._session.exec(select(func.count()).select_from(TransactionRow).where(*_waits(prefix, now))).one()
+
     def hasten(self, begin: str, end: str) -> None:
         """Let those whose request keys are between these wait for no moment any more."""
         key = col(TransactionRow.request_key)
@@ -227,6 +237,13 @@ class Transactions:
         self._session.add(row)
         self._session.flush()
         return _transaction(row)
+
+
+def _waits(prefix: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """As Transaction.awaits says it."""
+    key = col(TransactionRow.request_key)
+    is_still = (col(TransactionRow.state) == State.PLANNING.value, col(TransactionRow.stop_asked_by) == "")
+    return (key >= prefix, key < f"{prefix}\uffff", *is_still, col(TransactionRow.not_before) > now)
 
 
 def _as_is(name: str) -> Callable[[Any], Json]:

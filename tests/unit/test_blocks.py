@@ -63,11 +63,11 @@ def cards(name: str = "vm01") -> list[Card]:
     tx = transaction(vm=name, failure=Failure(what=name, step=name, next=name), left_behind=(name,))
     steps = tuple(Step(id=s.value, title=name, position=i, state=s, done=1, total=2) for i, s in enumerate(StepState))
     file = StoredFile(path=name, name=name, key=f"{ID}/{name}", size=5, crc64=7, etag="e")
-    status = Status(active=(tx,), recent=(tx,) * 3, vmstores=(name,), targets=(name, "s3"))
+    status = Status(at=NOW, active=(tx,), waiting=(tx,), recent=(tx,) * 3, vmstores=(name,), targets=(name, "s3"))
     return [
         answers.help_card(tuple(USAGES)), answers.accepted([tx]), answers.accepted([tx, tx]), answers.stopping(tx),
-        answers.stopping(transaction(state=State.STOPPED)), answers.status(status), answers.runs([tx] * 100),
-        answers.runs([]), answers.show(tx, steps, [file] * 40),
+        answers.stopping(transaction(state=State.STOPPED)), answers.status(status), answers.runs([tx] * 100, NOW),
+        answers.runs([], NOW), answers.show(tx, steps, [file] * 40),
         answers.refused(UsageError(name or "?", "/protect ...")),
         answers.refused(NotFound("No such thing.", [name] * 3)), answers.broken("4f2a"),
     ]  # fmt: skip
