@@ -75,7 +75,7 @@ class _Worker:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def start(self, *, look_every: timedelta | None = None) -> None:
+    def start(self, *, look_every: timedelta | None = None, accounts: object = None) -> None:
         self.asked.append("start")
 
     def wake(self) -> None:
@@ -100,6 +100,10 @@ class _Connection:
         threading.Event().wait(30)
 
 
+def _service() -> SimpleNamespace:
+    return SimpleNamespace(schedules=SimpleNamespace(accounts=None), retaining=SimpleNamespace(adopt=lambda: None))
+
+
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Settings and worker of a `serve` in which everything but the order of things is left out."""
@@ -112,7 +116,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNa
     for name, value in {
         "set_up_logs": lambda *_: None, "_prepare": lambda _settings: SimpleNamespace(warm=lambda: None),
         "_worker": lambda *_: worker,
-        "service_for": lambda *_: None, "leave": leave,
+        "service_for": lambda *_: _service(), "_watch": lambda *_: None, "leave": leave,
     }.items():  # fmt: skip
         monkeypatch.setattr(main, name, value)
     settings = SimpleNamespace(
