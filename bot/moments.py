@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from bot.model import CatchUp
 from bot.recurrence import Blackout, Recurrence
 
 _BYTES = 8
+_LOOKED = 50  # times that a start window must fit between
 _MOST = 20  # blackouts one behind the other
 
 
@@ -40,6 +42,16 @@ def offset(seed: str, window: timedelta | None) -> timedelta:
         return timedelta()
     drawn = int.from_bytes(sha256(seed.encode()).digest()[:_BYTES]) / (1 << 8 * _BYTES)
     return timedelta(seconds=int(window.total_seconds() * drawn))
+
+
+def too_tight(recurrence: Recurrence, now: datetime) -> timedelta | None:
+    """What its start window is longer than: the least time between two of its times, if it lasts into the next one.
+
+    What still waits for its moment would be passed over there. None: it fits.
+    """
+    times = [*islice(recurrence.after(now), _LOOKED)]
+    least = min((after - before for before, after in pairwise(times)), default=None)
+    return least if least is not None and recurrence.window is not None and recurrence.window > least else None
 
 
 def placed(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
-from bot import groups
+from bot import durations, groups
 from bot.accounting import Accounts
 from bot.errors import NotFound, RequesterError, UsageError
 from bot.ids import short_id
@@ -27,6 +27,7 @@ from bot.model import (
     SeenVm,
     Transaction,
 )
+from bot.moments import too_tight
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.recorder import WAIT_S, Recorder
@@ -319,6 +320,10 @@ class Schedules(Recorder):
         table[request.workflow].check(request)
         self._demand_vms(unit, request, now)
         recurrence = parse(request.recurrence).begun(now)
+        if between := too_tight(recurrence, now):
+            raise RequesterError(
+                f"The start window is longer than the {durations.said(between)} between two of its times: shorten it."
+            )
         return replace(request, recurrence=str(recurrence), targets=tuple(dict.fromkeys(request.targets)))
 
     def _demand_vms(self, unit: Unit, request: ScheduleRequest, now: datetime) -> None:

@@ -38,6 +38,7 @@ class Audit:
         if self._session.exec(select(AuditLink.seq).where(AuditLink.key == event.key)).first() is not None:
             return
         self._session.add(self._link(event, *self.head()))
+        self._mark()
         self._session.flush()
 
     def append_new(self, events: Sequence[AuditEvent]) -> None:
@@ -47,6 +48,7 @@ class Audit:
             link = self._link(event, seq, prev)
             seq, prev = link.seq, link.hash
             self._session.add(link)
+        self._mark()
         self._session.flush()
 
     def _link(self, event: AuditEvent, seq: int, prev: str) -> AuditLink:
@@ -65,7 +67,6 @@ class Audit:
         )
         if self._key is not None:
             link.hash = _hash(self._key, link)
-            self._mark(self._key)
         return link
 
     def list(self, *, transaction_id: str | None = None, limit: int = 200) -> tuple[AuditRow, ...]:
@@ -146,9 +147,9 @@ class Audit:
             return "This is not the key that the rows were written with: put the first audit.key back."
         return ""
 
-    def _mark(self, key: bytes) -> None:
-        if self._session.get(SettingRow, _KEY_MARK) is None:
-            self._session.add(SettingRow(name=_KEY_MARK, value=_mark_of(key)))
+    def _mark(self) -> None:
+        if self._key is not None and self._session.get(SettingRow, _KEY_MARK) is None:
+            self._session.add(SettingRow(name=_KEY_MARK, value=_mark_of(self._key)))
 
 
 def load_audit_key(path: Path, *, create: bool) -> bytes | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import RequesterError
 from bot.hours import parse as span
 from bot.model import CatchUp, FireState, ScheduleRequest, Vm
 from bot.moments import NamedBlackout, ScheduleRules
@@ -124,6 +125,12 @@ def test_the_vms_of_a_window_have_the_same_moment_each_day_so_that_their_age_doe
     assert first
     assert second
     assert second - first == DAY
+
+
+def test_a_window_that_lasts_into_the_next_time_is_refused(world: ScheduleWorld) -> None:
+    with pytest.raises(RequesterError, match="start window is longer than the 15m between two of its times"):
+        world.add("every 15 minutes within 2h")
+    assert world.add("every 2 hours within 2h").asked.recurrence.endswith("within 2h")
 
 
 def test_an_edit_that_leaves_its_times_leaves_what_is_to_be_skipped(world: ScheduleWorld) -> None:
