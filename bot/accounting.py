@@ -16,6 +16,7 @@ from bot.firing import Firer
 from bot.model import CLOUDY, Actor, AuditEvent, CatchUp, Fire, FireState, Json, Schedule, ScheduleState
 from bot.startable import prefix
 from bot.store import Unit
+from bot.withdrawing import withdraw
 
 DOWN = "Cloudy was down"
 MOST = 1000  # times of one schedule in one unit
@@ -119,6 +120,11 @@ class Accounts:
         self._told(unit, kept, fires, firetold.Late(why=why, waited=True))
         return kept
 
+    def withdraw(self, unit: Unit, schedule: Schedule, actor: Actor, now: datetime) -> int:
+        """Let what it has started, and what still waits for its moment, begin no more; gives how many."""
+        until, channel = schedule.until, self.firer.rules.admin_channel
+        return withdraw(unit, schedule, now, actor, channel, done=schedule.state.value, until=until)
+
     def _told(self, unit: Unit, schedule: Schedule, fires: Sequence[Fire], late: firetold.Late) -> None:
         firetold.tell(unit, schedule, fires, self.firer.rules.admin_channel, late)
         _audit(unit, schedule, fires, late.why)
@@ -183,6 +189,7 @@ class Accounts:
     def _suspended(self, unit: Unit, schedule: Schedule, now: datetime, why: str) -> Schedule:
         suspended = replace(schedule, state=ScheduleState.SUSPENDED, since=now, until=None, why=why)
         unit.schedules.put(suspended)
+        self.withdraw(unit, suspended, CLOUDY, now)
         firetold.tell_suspended(unit, suspended, self.firer.rules.admin_channel)
         body: Json = {"event": "suspended", "schedule": schedule.id, "why": why}
         key = f"{prefix(schedule.id)}suspended:{now.isoformat()}"

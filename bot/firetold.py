@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot import story
-from bot.model import Fire, FireState, Message, Schedule
+from bot.model import Fire, FireState, Message, Schedule, Transaction
 from bot.store import Unit
+
+_MOST_NAMED = 15  # VMs of one message
 
 
 def named(schedule: Schedule) -> str:
@@ -47,6 +49,24 @@ def tell_back(unit: Unit, schedule: Schedule, now: datetime, missed: int, admin_
         text = f"{named(schedule)}:\nThe clock was set back to {_at(now)}: {what} told as missed will still come"
         key = f"schedule:{schedule.id}:back:{schedule.looked_until.isoformat()}:{now.isoformat()}"
         unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
+def tell_withdrawn(
+    unit: Unit, schedule: Schedule, now: datetime, why: str, withdrawn: Sequence[Transaction], admin_channel: str
+) -> None:
+    """Say which of its VMs waited for their moments in vain. why: "alice has paused it"."""
+    channel = schedule.place.channel or admin_channel
+    if channel:
+        names = ", ".join(each.vm for each in withdrawn[:_MOST_NAMED])
+        more = f" and {len(withdrawn) - _MOST_NAMED} more" if len(withdrawn) > _MOST_NAMED else ""
+        text = f"{named(schedule)}:\n{why}. {withdrawn_text(len(withdrawn))}: {names}{more}"
+        key = f"schedule:{schedule.id}:withdrawn:{now.isoformat()}"
+        unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
+def withdrawn_text(number: int) -> str:
+    """ "3 that had not begun are withdrawn"."""
+    return "1 that had not begun is withdrawn" if number == 1 else f"{number} that had not begun are withdrawn"
 
 
 def tell_suspended(unit: Unit, schedule: Schedule, admin_channel: str) -> None:

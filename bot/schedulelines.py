@@ -49,6 +49,13 @@ class Lines:
             return ()
 
 
+def words(schedule: Schedule) -> str:
+    """What a search looks into."""
+    asked = schedule.asked
+    said = (schedule.id, schedule.owner.name, asked.workflow, *asked.vms, *asked.targets, asked.recurrence)
+    return " ".join((*said, schedule.state)).casefold()
+
+
 def named(unit: Unit, text: str) -> Schedule:
     """The one that a person means by its id, or by at least 3 characters of it.
 

@@ -34,7 +34,7 @@ from bot.recorder import WAIT_S, Recorder
 from bot.recurrence import parse
 from bot.restores import demand
 from bot.rights import Rights
-from bot.schedulelines import Lines, named
+from bot.schedulelines import Lines, named, words
 from bot.startable import fire_key
 from bot.store import Database, Unit
 
@@ -101,7 +101,7 @@ class Schedules(Recorder):
         """Those whose id, owner, VMs, targets or words have the text in them, oldest first, Cloudy's own at the end."""
         wanted, now = text.casefold().split(), self._clock.now()
         with self._db.read() as unit:
-            found = [each for each in unit.schedules.list() if all(word in _words(each) for word in wanted)]
+            found = [each for each in unit.schedules.list() if all(word in words(each) for word in wanted)]
             found.sort(key=lambda each: each.is_own)
             rows = tuple(self._lines.line(unit, each, now) for each in found[offset : offset + limit])
         return Page(rows=rows, total=len(found), offset=offset)
@@ -144,7 +144,7 @@ class Schedules(Recorder):
         why: str = "",
         channel: str = "",
     ) -> Schedule:
-        """Start nothing until then; None: until somebody resumes it. What it has started goes on.
+        """Start nothing until then; None: until somebody resumes it. What waits for a moment until then is withdrawn.
 
         Errors as of `get`; NotAllowed. RequesterError: it is suspended, or then is past.
         """
@@ -156,7 +156,8 @@ class Schedules(Recorder):
                 raise RequesterError(f"{until:%Y-%m-%d %H:%M} UTC is past.")
             by = f"by {actor.name}{f': {why}' if why else ''}"
             paused = replace(schedule, state=ScheduleState.PAUSED, since=now, until=until, why=by)
-            return unit.schedules.put(paused), {"until": until.isoformat() if until else "", "why": why}
+            number = self.accounts.withdraw(unit, unit.schedules.put(paused), actor, now)
+            return paused, {"until": until.isoformat() if until else "", "why": why, "withdrawn": number}
 
         return self._changed("paused", text, actor, request_key, channel, change)
 
@@ -265,7 +266,7 @@ class Schedules(Recorder):
         return self._changed("edited", text, actor, request_key, channel, change)
 
     def delete(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
-        """Let it start nothing any more, for good; its past stays, and what it has started goes on.
+        """Let it start nothing any more, for good; its past stays, and what has begun goes on.
 
         Errors as of `get`; NotAllowed. RequesterError: it is one of Cloudy's own.
         """
@@ -275,9 +276,16 @@ class Schedules(Recorder):
                 raise RequesterError(f"Schedule {schedule.id} is Cloudy's own and cannot be deleted; pause it instead.")
             schedule = self.accounts.give_up(unit, schedule, now, "it was deleted before its turn came")
             unit.fires.unskip(schedule.id, now)
-            return unit.schedules.put(replace(schedule, state=ScheduleState.DELETED, since=now, until=None)), {}
+            gone = unit.schedules.put(replace(schedule, state=ScheduleState.DELETED, since=now, until=None))
+            return gone, {"withdrawn": self.accounts.withdraw(unit, gone, actor, now)}
 
         return self._changed("deleted", text, actor, request_key, channel, change)
+
+    def withdrawn(self, request_key: str) -> int:
+        """How many that had not begun were withdrawn, when that request paused or deleted a schedule."""
+        with self._db.read() as unit:
+            row = unit.audit.find(f"{request_key}:schedule")
+        return int(row.body.get("withdrawn", 0)) if row else 0
 
     def _changed(
         self,
@@ -369,12 +377,6 @@ class Schedules(Recorder):
     def _refusals(self, actor: Actor, request: ScheduleRequest, request_key: str) -> AbstractContextManager[_List]:
         said = f"schedule {request.workflow} {', '.join(request.vms)} {request.recurrence}"
         return self._keeping_refusals(actor, said, request_key)
-
-
-def _words(schedule: Schedule) -> str:
-    asked = schedule.asked
-    said = (schedule.id, schedule.owner.name, asked.workflow, *asked.vms, *asked.targets, asked.recurrence)
-    return " ".join((*said, schedule.state)).casefold()
 
 
 def operation_on(schedule: Schedule, actor: Actor) -> Operation:

@@ -214,7 +214,7 @@ def _buttons(line: ScheduleLine, asked: Asked) -> Iterator[Json]:
     if not schedule.is_own:
         confirm = {
             "title": _label("Delete it?"),
-            "text": _label(f"{schedule.id} starts nothing any more, for good. What it has started goes on."),
+            "text": _label(f"{schedule.id} starts nothing any more, for good. What has begun goes on."),
             "confirm": _label("Delete"),
             "deny": _label("Keep it"),
         }

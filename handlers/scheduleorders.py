@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.clock import SystemClock
+from bot.firetold import withdrawn_text
 from bot.model import Fire, Schedule, ScheduleLine, ScheduleRequest
 from bot.service import Service
 from handlers.cards import one_line
@@ -97,7 +98,13 @@ def _paused(service: Service, order: Scheduling, origin: Origin) -> Listing:
         why=order.why,
         channel=origin.channel,
     )
-    return _of_one(service, f"Schedule {paused.id} is paused", paused, origin, "What it has started goes on.")
+    return _of_one(service, f"Schedule {paused.id} is paused", paused, origin, _goes_on(service, origin))
+
+
+def _goes_on(service: Service, origin: Origin) -> str:
+    """What becomes of what it has started."""
+    number = service.schedules.withdrawn(origin.key)
+    return f"What has begun goes on{f', {withdrawn_text(number)}' if number else ''}."
 
 
 def _resumed(service: Service, order: Scheduling, origin: Origin) -> Listing:
@@ -131,7 +138,7 @@ def _run(service: Service, order: Scheduling, origin: Origin) -> Listing:
 
 def _deleted(service: Service, order: Scheduling, origin: Origin) -> Listing:
     gone = service.schedules.delete(order.id, origin.actor, request_key=origin.key, channel=origin.channel)
-    said = f"It starts nothing any more: {gone.asked.recurrence}. What it has started goes on."
+    said = f"It starts nothing any more: {gone.asked.recurrence}. {_goes_on(service, origin)}"
     return Listing(title=f"Schedule {gone.id} is deleted", said=(said,))
 
 

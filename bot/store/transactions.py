@@ -1,6 +1,6 @@
 """The transactions: what was asked for and how it stands."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from bot.store.rows import TransactionRow
 
 _SHORTEST_PART = 4  # characters of an id that may stand for it
 _MOST_CANDIDATES = 10
+_AT_ONCE = 500  # ids of one statement
 _REMOVES = ("delete", "expire")  # the workflows that remove recovery points
 _DRILLS = "drill"
 _ACTIVE = tuple(state.value for state in State if not state.is_final)
@@ -165,6 +166,13 @@ class Transactions:
     def count_waiting_under(self, prefix: str, now: datetime) -> int:
         """Count those that `waiting_under` gives."""
         return self._session.exec(select(func.count()).select_from(TransactionRow).where(*_waits(prefix, now))).one()
+
+    def stop_all(self, ids: Sequence[str], now: datetime, *, by: str, failure: Failure) -> None:
+        """End these as stopped by that person; none of them has begun."""
+        changes = {"state": State.STOPPED.value, "stop_asked_by": by, "ended_at": now, "failure": asdict(failure)}
+        for start in range(0, len(ids), _AT_ONCE):
+            which = col(TransactionRow.id).in_(ids[start : start + _AT_ONCE])
+            self._session.execute(update(TransactionRow).where(which).values(changes))
 
     def hasten(self, begin: str, end: str) -> None:
         """Let those whose request keys are between these wait for no moment any more."""
