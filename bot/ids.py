@@ -24,6 +24,16 @@ def is_transaction_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def begun_at(transaction: str) -> datetime | None:
+    """When that transaction was asked for; None: this is no transaction id, or one of no day that there is."""
+    if not is_transaction_id(transaction):
+        return None
+    try:
+        return datetime.strptime(transaction[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def clone_directory(transaction: str, attempt: int) -> str:
     """Name of the attempt's clone directory (from 1): the transaction id, then `<id>.2`, `<id>.3`, ..."""
     return transaction if attempt == 1 else f"{transaction}.{attempt}"

@@ -6,7 +6,7 @@ from typing import TypeVar
 from bot import adopting, retained
 from bot.errors import MissingError
 from bot.insist import insist
-from bot.model import AuditEvent, Json, RecoveryPoint, Slas, Transaction, Verdict
+from bot.model import AuditEvent, Claim, Json, Reason, RecoveryPoint, Slas, Transaction, Verdict
 from bot.ports import Clock
 from bot.retention_text import parse, why
 from bot.store import Database, Unit
@@ -78,12 +78,16 @@ class DatabaseKeeper:
             known = unit.points.get(point, target)
             return retained.held(unit, [known], self._clock.now()) if known else ""
 
-    def claim(self, point: str, target: str, own: str) -> str | None:
+    def claim(self, point: str, target: str, own: str) -> Claim | None:
         """See the port."""
         with self._db.read() as unit:
             known = unit.points.get(point, target)
-            facts = retained.facts(unit, self._clock.now(), own=own)
-            return _why(retained.why_kept(unit, known, facts)) if known else None
+            if known is None:
+                return None
+            judged = retained.beside(unit, known, retained.facts(unit, self._clock.now(), own=own))
+        its = next(each for each in judged if each.point.transaction_id == point)
+        newest = (each.point.transaction_id for each in judged if Reason.NEWEST in {keep.reason for keep in each.keeps})
+        return Claim(why=_why(its), newest=next(newest, ""))
 
     def gone(self, point: str, target: str, own: str) -> None:
         """See the port."""

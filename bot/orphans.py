@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from bot.ids import drill_name, is_transaction_id
+from bot.ids import begun_at, drill_name
 from bot.model import Entry, ObjectInfo, Registered, ResourceKind, Snapshot, Upload
 from bot.placing import OURS
 
@@ -98,11 +98,6 @@ _IN_LEDGER = {
     Kind.FOLDER: ResourceKind.FOLDER,
     Kind.REGISTRATION: ResourceKind.REGISTRATION,
 }
-
-
-def begun_at(transaction_id: str) -> datetime | None:
-    """When that transaction was asked for; None: this is no transaction id, or one of no day that there is."""
-    return _time(transaction_id[:16]) if is_transaction_id(transaction_id) else None
 
 
 def share_probe(at: datetime, entropy: int) -> str:

@@ -1,11 +1,12 @@
 """What the database knows of retention: which rules hold for a recovery point, and what else keeps it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.model import RecoveryPoint, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
 from bot.proofs import standings
-from bot.retention import Facts, Places, judge, judge_all
+from bot.retention import Facts, judge, judge_all
 from bot.sla import fit
 from bot.store import Unit
 
@@ -15,18 +16,24 @@ _REMOVE = ("delete", EXPIRE)
 
 def facts(unit: Unit, now: datetime, *, own: str = "") -> Facts:
     """What keeps recovery points beside the rules. own: a transaction that removes, and is not in its own way."""
+    known = lasting(unit, now)
     active = [each for each in unit.transactions.active() if each.id != own]
-    return Facts(
-        now=now,
-        holds=unit.holds.active(now),
+    return replace(
+        known,
         used=frozenset(place for each in active for place in _used(each)),
-        doubted=damaged(unit) | frozenset(place for each in active for place in _going(each)),
+        doubted=known.doubted | frozenset(place for each in active for place in _going(each)),
     )
 
 
-def damaged(unit: Unit) -> Places:
-    """Those that are not to be restored from, by the last word on them."""
-    return frozenset(place for place, found in standings(unit.proofs.suspected()).items() if found.damage)
+def lasting(unit: Unit, now: datetime) -> Facts:
+    """The same without what is under way just now. A database that has no id yet knows nothing of others."""
+    installation = unit.settings.get("installation")
+    return Facts(
+        now=now,
+        holds=unit.holds.active(now),
+        doubted=frozenset(place for place, found in standings(unit.proofs.suspected()).items() if found.damage),
+        foreign=unit.points.foreign(installation) if installation else frozenset(),
+    )
 
 
 def verdicts(unit: Unit, points: Iterable[RecoveryPoint], known: Facts) -> tuple[Verdict, ...]:
@@ -45,13 +52,11 @@ def in_force(retained: Mapping[str, Retained]) -> Callable[[RecoveryPoint], Rete
     return find
 
 
-def why_kept(unit: Unit, point: RecoveryPoint, known: Facts) -> Verdict:
-    """Judge one anew, among all of its VM in its target."""
+def beside(unit: Unit, point: RecoveryPoint, known: Facts) -> tuple[Verdict, ...]:
+    """Judge it anew, and with it all of its VM in its target, newest first."""
     group = [each for each in unit.points.of_vm(point.vm_uuid) if each.target == point.target]
     its = unit.retentions.of_vm(point.vm_uuid)
-    judged = judge(group, its.retention if its else Retention(), known)
-    found = (each for each in judged if each.point.transaction_id == point.transaction_id)
-    return next(found, Verdict(point=point))
+    return judge(group, its.retention if its else Retention(), known)
 
 
 def held(unit: Unit, points: Iterable[RecoveryPoint], now: datetime) -> str:

@@ -1,17 +1,20 @@
 """Which recovery points are kept, and by which rules. Pure.
 
 One that is damaged, or about to be deleted by hand, takes nobody's place: the good ones are counted as if it were not
-there. It is judged all the same as if it were good, so that nothing goes sooner for being doubted.
+there. It is judged all the same as if it were good, so that nothing goes sooner for being doubted. What another
+installation made, and what some wrong clock dated, takes nobody's place either, and stays.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot import keeping
+from bot.ids import begun_at
 from bot.model import Hold, Keep, Reason, RecoveryPoint, Retention, Verdict
 
+_CLOCKS_DIFFER = timedelta(days=1)  # by so much a VMstore's clock may be behind ours
 Places = frozenset[tuple[str, str]]  # recovery points, by transaction id and target
 
 
@@ -23,14 +26,16 @@ class Facts:
     holds: tuple[Hold, ...] = ()
     used: Places = frozenset()  # a transaction that is not over copies from them, reads them or makes them
     doubted: Places = frozenset()  # damaged, or about to go
+    foreign: Places = frozenset()  # another installation made them
 
 
 def judge(points: Iterable[RecoveryPoint], retention: Retention, facts: Facts) -> tuple[Verdict, ...]:
     """Of one VM in one target: what becomes of each, newest first, whatever the order they come in."""
     newest_first = sorted(points, key=_age, reverse=True)
-    good = [point for point in newest_first if _place(point) not in facts.doubted]
-    by_rules, if_all_were_good = _by_rules(good, retention), _by_rules(newest_first, retention)
-    last = (good or newest_first)[:1]
+    ours = [point for point in newest_first if not _is_apart(point, facts)]
+    good = [point for point in ours if _place(point) not in facts.doubted]
+    by_rules, if_all_were_good = _by_rules(good, retention), _by_rules(ours, retention)
+    last = (good or ours)[:1]
     return tuple(
         Verdict(
             point=point,
@@ -83,6 +88,16 @@ def compare(before: Iterable[Verdict], after: Iterable[Verdict]) -> Effect:
 
 def _age(point: RecoveryPoint) -> tuple[datetime, str]:
     return point.taken_at, point.transaction_id
+
+
+def _is_apart(point: RecoveryPoint, facts: Facts) -> bool:
+    return _place(point) in facts.foreign or _is_misdated(point, facts.now)
+
+
+def _is_misdated(point: RecoveryPoint, now: datetime) -> bool:
+    """Whether it is of a time to come, or older than the transaction that took it: one by the VMstore's clock."""
+    asked_at = begun_at(point.transaction_id)
+    return point.taken_at > now or (asked_at is not None and point.taken_at < asked_at - _CLOCKS_DIFFER)
 
 
 def _place(point: RecoveryPoint) -> tuple[str, str]:
@@ -166,3 +181,7 @@ def _by_facts(point: RecoveryPoint, facts: Facts) -> Iterable[Keep]:
         yield Keep(reason=Reason.LOCKED, detail=_told(point.locked_until))
     if _place(point) in facts.used:
         yield Keep(reason=Reason.USED)
+    if _place(point) in facts.foreign:
+        yield Keep(reason=Reason.FOREIGN)
+    if _is_misdated(point, facts.now):
+        yield Keep(reason=Reason.MISDATED, detail=f"{point.taken_at:%Y-%m-%d %H:%M} UTC")

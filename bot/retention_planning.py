@@ -10,7 +10,7 @@ from bot.errors import NotFound, RequesterError
 from bot.model import Json, RecoveryPoint, Retention, Slas, Transaction, Verdict
 from bot.previewing import kept_text
 from bot.prices import Prices
-from bot.retention import Effect, Facts, compare, judge_all
+from bot.retention import Effect, compare, judge_all
 from bot.retention_text import parse, said
 from bot.store import Database, Unit
 from bot.words import size_text
@@ -70,7 +70,7 @@ class RetentionPlans:
             raise NotFound(f"There is no SLA {name} any more.", [each.name for each in self._slas.all])
         before = unit.retentions.retained()
         mine = [uuid for uuid, its in retained.slas_by_vm(unit, self._slas, now).items() if its.name == name]
-        known = Facts(now=now, holds=unit.holds.active(now), doubted=retained.damaged(unit))
+        known = retained.lasting(unit, now)
         points = [each for uuid in mine for each in unit.points.of_vm(uuid) if each.taken_at <= now]
         effect = compare(
             judge_all(points, retained.in_force(before), known), judge_all(points, lambda _point: new, known)
@@ -90,7 +90,7 @@ class RetentionPlans:
         hold = next((each for each in unit.holds.active(now) if each.id == transaction.request["release"]), None)
         if hold is None:
             raise NotFound(f"The hold {transaction.request['release']} has ended already.", ())
-        known = Facts(now=now, holds=unit.holds.active(now), doubted=retained.damaged(unit))
+        known = retained.lasting(unit, now)
         without = replace(known, holds=tuple(each for each in known.holds if each.id != hold.id))
         uuids = [hold.vm_uuid] if hold.vm_uuid else {each.vm_uuid for each in unit.points.containing(hold.point)}
         points = [each for uuid in uuids for each in unit.points.of_vm(uuid) if each.taken_at <= now]

@@ -30,6 +30,8 @@ _WORDS: Mapping[Reason, str] = {
     Reason.HOLD: "held",
     Reason.LOCKED: "locked",
     Reason.USED: "in use",
+    Reason.FOREIGN: "another installation's",
+    Reason.MISDATED: "dated by a wrong clock",
 }
 
 

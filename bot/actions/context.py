@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.bases import Index
-from bot.model import Bytes, Json, Proof, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
+from bot.model import Bytes, Claim, Json, Proof, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, VMstore
 from bot.transfer import Journal, TransferSettings
 
@@ -54,8 +54,8 @@ class Keeper(Protocol):
     def held(self, point: str, target: str) -> str:
         """Why a hold keeps it from being deleted by hand, too; "": none does."""
 
-    def claim(self, point: str, target: str, own: str) -> str | None:
-        """Why it stays; "": it may go now; None: it is not there any more."""
+    def claim(self, point: str, target: str, own: str) -> Claim | None:
+        """Whether it may go now; None: it is not there any more."""
 
     def gone(self, point: str, target: str, own: str) -> None:
         """Note that it is no recovery point any more, in the audit too. Repeating is safe."""

@@ -11,6 +11,7 @@ from bot.ports import ObjectStore
 from bot.removal import check_free, clear, withdraw
 
 _MOST_FAILURES = 3  # in a row: the others would fare no better
+_GONE = "it is not there any more"
 _MOST_TOLD = 100  # of those that were passed over, with the reason
 
 
@@ -48,6 +49,7 @@ class _Round:
         self._passed: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._in_a_row = 0
+        self._seen: dict[str, bool] = {}  # newest good ones, and whether their manifests are there
 
     def remove(self, points: list[str]) -> Json:
         """Give what it came to."""
@@ -78,20 +80,37 @@ class _Round:
         if is_begun and not is_there(self._target, manifest_key(point)):
             self._finish(point)
             return
-        why = self._context.keeper.claim(point, self._target.name, self._context.id)
-        if why is None and self._context.attempt > 1:
-            self._removed += 1  # before this process began
-        elif why != "":
-            self._context.catalogue.stands(point, self._target.name)
-            self._passed[point] = why or "it is not there any more"
-        else:
-            self._remove(point)
-
-    def _remove(self, point: str) -> None:
-        check_free(self._target, point)
+        if self._passes(point):
+            return
+        check_free(self._target, point)  # takes its time: what keeps it may have come meanwhile
         self._context.ledger.register(ResourceKind.OBJECTS, self._target.name, point, url=self._target.url)
-        self._withdraw(point)
-        self._finish(point)
+        if not self._passes(point):
+            self._withdraw(point)
+            self._finish(point)
+
+    def _passes(self, point: str) -> bool:
+        """Whether it is not to be removed, or is not there any more."""
+        claimed = self._context.keeper.claim(point, self._target.name, self._context.id)
+        if claimed is None and self._context.attempt > 1:
+            self._removed += 1  # before this process began
+            return True
+        why = _GONE if claimed is None else claimed.why or self._lacks(claimed.newest)
+        if why:
+            self._context.catalogue.stands(point, self._target.name)
+            self._passed[point] = why
+        return bool(why)
+
+    def _lacks(self, newest: str) -> str:
+        """Why nothing of the VM is to go: what would be left of it is in the catalogue alone; "": it is there."""
+        if newest not in self._seen and newest:
+            self._seen[newest] = is_there(self._target, manifest_key(newest))
+        if self._seen.get(newest):
+            return ""
+        name = self._target.name
+        return (
+            f"the newest good one that would be left is {newest or 'none'}, and {name} has no manifest of it:"
+            f" /cloudy verify {newest} finds it damaged, then others go by the rules"
+        )
 
     def _withdraw(self, point: str) -> None:
         """Where it cannot be, the recovery point is whole as before, and nothing of it is promised to go."""

@@ -11,6 +11,7 @@ from bot import asking, story
 from bot import orphans as rules
 from bot.cli.common import ConfigOption, JsonOption, console, me, print_json, reading, settings_of
 from bot.errors import UsageError
+from bot.ids import begun_at
 from bot.logs import setup
 from bot.model import Resource
 from bot.orphans import Fate
@@ -119,7 +120,7 @@ def _print(found: "Findings", removed: list["Judged"], left: list[str]) -> None:
     out = console()
     table = Table("what", "where", "name", "age", "size", "installation", "")
     for resource in found.promised:
-        begun = rules.begun_at(resource.transaction_id)
+        begun = begun_at(resource.transaction_id)
         age = _age(datetime.now(UTC) - begun if begun else None)
         table.add_row(resource.kind.value, resource.system, resource.name, age, "", "this one", _LEDGER)
     for judged in found.judged:

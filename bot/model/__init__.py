@@ -22,6 +22,7 @@ from bot.model.locks import LockMode, ObjectLock
 from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
 from bot.model.retention import (
+    Claim,
     CostLine,
     Hold,
     InForce,
@@ -123,6 +124,7 @@ __all__ = [
     "CatchUp",
     "Chapter",
     "Choice",
+    "Claim",
     "Concern",
     "ConcernKind",
     "Content",

@@ -69,6 +69,8 @@ class Reason(StrEnum):
     HOLD = "hold"
     LOCKED = "locked"  # by the store
     USED = "used"  # a transaction that is not over copies from it, or reads it
+    FOREIGN = "foreign"  # another installation made it, and removes it
+    MISDATED = "misdated"  # of a time to come, or older than its transaction: some clock was wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,14 @@ class Verdict:
     def is_kept(self) -> bool:
         """Whether it stays."""
         return bool(self.keeps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A recovery point whose turn to go has come, judged once more."""
+
+    why: str  # why it stays, in words; "": it goes
+    newest: str  # the newest good one of its VM in its target, which stays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

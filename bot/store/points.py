@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator
 from heapq import nsmallest
 
-from sqlalchemy import func
+from sqlalchemy import func, not_, or_
 from sqlmodel import Session, col, delete, select
 
 from bot.model import RecoveryPoint
-from bot.store.rows import InventoryRow, PointRow
+from bot.store.rows import InventoryRow, PointRow, TransactionRow
 
 _MOST_RELATED = 1000
 
@@ -96,6 +96,20 @@ class Points:
     def count_in(self, target: str) -> int:
         """Count those in a target."""
         return self._session.exec(select(func.count()).select_from(PointRow).where(PointRow.target == target)).one()
+
+    def foreign(self, installation: str) -> frozenset[tuple[str, str]]:
+        """Give those that another installation made, by transaction and target.
+
+        One that does not say who made it is this installation's only if its transaction is.
+        """
+        made = col(PointRow.installation)
+        is_known = col(PointRow.transaction_id).in_(select(TransactionRow.id))
+        rows = self._session.exec(
+            select(PointRow.transaction_id, PointRow.target).where(
+                made != installation, or_(made != "", not_(is_known))
+            )
+        )
+        return frozenset((tx_id, target) for tx_id, target in rows)
 
     def names(self) -> tuple[str, ...]:
         """Give the names of all VMs that have any."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import orphans
-from bot.ids import ALPHABET, clone_directory, transaction_id
+from bot.ids import ALPHABET, begun_at, clone_directory, transaction_id
 from bot.model import Entry, ObjectInfo, ResourceKind, Snapshot, Upload
 from bot.orphans import Fate, House, Kind, Orphan
 
@@ -41,7 +41,7 @@ def orphan(kind: Kind = Kind.SNAPSHOT, *, installation: str = "aaaa0000", made_a
 
 @given(ids, st.integers(1, 30))
 def test_whatever_cloudy_makes_is_known_again(tid: str, attempt: int) -> None:
-    assert orphans.begun_at(tid) is not None
+    assert begun_at(tid) is not None
     assert orphans.clone_of(clone_directory(tid, attempt)) == tid
     assert orphans.prefix_of(f"{tid}/tintri/x.vmdk") == tid
     [found] = orphans.of_snapshots("x", [snapshot(f"{tid} Cloudy aaaa0000")])

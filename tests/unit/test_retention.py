@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,8 +12,10 @@ from hypothesis import strategies as st
 
 from bot.model import Hold, Reason, RecoveryPoint, Retention
 from bot.retention import Facts, judge, judge_all
+from tests.unit.keeps import brute_force
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
+LAST_ONE = Retention(last=1)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia")
 
 
@@ -60,10 +61,11 @@ def test_the_rules_of_grandfather_father_and_son_each_give_their_reasons() -> No
 
 def test_a_week_belongs_to_the_year_of_its_thursday() -> None:
     points = [point(datetime(2027, 1, day, tzinfo=UTC)) for day in (1, 3, 4)]
-    verdicts = judge(points, Retention(weekly=2), Facts(now=NOW))
+    then = Facts(now=datetime(2027, 2, 1, tzinfo=UTC))
+    verdicts = judge(points, Retention(weekly=2), then)
     told = [verdict.keeps[-1].detail for verdict in verdicts if verdict.is_kept]
     assert told == ["2027-W01", "2026-W53"]
-    assert kept(points, Retention(weekly=2)) == {points[1].transaction_id, points[2].transaction_id}
+    assert kept(points, Retention(weekly=2), then) == {points[1].transaction_id, points[2].transaction_id}
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,44 @@ def test_each_vm_in_each_target_is_judged_for_itself() -> None:
     assert [verdict.point.target for verdict in verdicts if verdict.is_kept] == ["s3", "other", "s3"]
 
 
+def test_what_another_installation_made_never_goes_and_takes_no_place_of_ours() -> None:
+    points = daily(6)
+    foreign = frozenset((each.transaction_id, "s3") for each in (points[0], points[4]))
+    verdicts = judge(points, Retention(last=2), Facts(now=NOW, foreign=foreign))
+    assert [[keep.reason for keep in verdict.keeps] for verdict in verdicts] == [
+        [Reason.FOREIGN],
+        [Reason.NEWEST, Reason.LAST],
+        [Reason.LAST],
+        [],
+        [Reason.FOREIGN],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        point(NOW + timedelta(days=365), 9),
+        replace(point(NOW), taken_at=datetime(2000, 1, 1, tzinfo=UTC), transaction_id="20261126T095000Z-7f3k9q"),
+    ],
+)
+def test_one_that_a_wrong_clock_dated_stays_and_takes_no_place(wrong: RecoveryPoint) -> None:
+    """A clock that is ahead would push out all to come; by one that is behind the newest would be the oldest."""
+    points = [wrong, *daily(4)]
+    verdicts = {each.point: [keep.reason for keep in each.keeps] for each in judge(points, LAST_ONE, Facts(now=NOW))}
+    assert verdicts[wrong] == [Reason.MISDATED]
+    assert verdicts[points[1]][:2] == [Reason.NEWEST, Reason.LAST]
+    assert [bool(verdicts[each]) for each in points] == [True, True, False, False, False]
+    alone = judge([wrong], LAST_ONE, Facts(now=NOW))
+    assert [keep.reason for keep in alone[0].keeps] == [Reason.MISDATED]
+
+
+def test_clocks_that_differ_by_some_hours_date_as_the_vmstores_does() -> None:
+    behind = replace(point(NOW), taken_at=NOW - timedelta(hours=5), transaction_id="20261126T095000Z-7f3k9q")
+    (verdict,) = judge([behind], LAST_ONE, Facts(now=NOW))
+    assert Reason.MISDATED not in {keep.reason for keep in verdict.keeps}
+
+
 # What follows knows nothing of how bot/retention.py counts.
 
 _moments = st.one_of(
@@ -193,59 +233,6 @@ def facts_of(points: Sequence[RecoveryPoint], seed: int) -> Facts:
     held = [each.transaction_id for each in points if dice.random() < 0.05]
     holds = tuple(Hold(id=each, reason="audit", by="dave", at=NOW, point=each) for each in held)
     return Facts(now=NOW, holds=holds, used=pick(0.05), doubted=pick(0.2))
-
-
-def _periods(at: datetime, zone: str) -> dict[str, tuple[int, ...]]:
-    local = at.astimezone(ZoneInfo(zone)).date()
-    monday = local - timedelta(days=local.weekday())
-    return {
-        "daily": (local.toordinal(),),
-        "weekly": (monday.toordinal(),),
-        "monthly": (local.year, local.month),
-        "yearly": (local.year,),
-    }
-
-
-def brute_force(points: Sequence[RecoveryPoint], retention: Retention, facts: Facts) -> set[str]:
-    """Asks of each recovery point and each rule: how many stand in its way?"""
-    if sum(retention.counts().values()) == 0 and retention.minimum_age == timedelta(0):
-        return {each.transaction_id for each in points}
-    doubted = {name for name, _target in facts.doubted}
-    good = [each for each in points if each.transaction_id not in doubted]
-    stay = {each.transaction_id for each in points if _is_outside_of_rules(each, retention, facts)}
-    for each in points:
-        is_last = each in (good or points) and not any(_is_newer(other, each) for other in good or points)
-        if is_last or _stays_among(each, good if each in good else points, retention):
-            stay.add(each.transaction_id)
-    return stay
-
-
-def _is_newer(one: RecoveryPoint, than: RecoveryPoint) -> bool:
-    return (one.taken_at, one.transaction_id) > (than.taken_at, than.transaction_id)
-
-
-def _stays_among(each: RecoveryPoint, others: Sequence[RecoveryPoint], retention: Retention) -> bool:
-    newer = [other for other in others if _is_newer(other, each)]
-    if len(newer) < retention.last:
-        return True
-    mine = _periods(each.taken_at, retention.zone)
-    for rule in ("daily", "weekly", "monthly", "yearly"):
-        theirs = {_periods(other.taken_at, retention.zone)[rule] for other in newer}
-        if mine[rule] not in theirs and len(theirs) < getattr(retention, rule):
-            return True
-    return False
-
-
-def _is_outside_of_rules(each: RecoveryPoint, retention: Retention, facts: Facts) -> bool:
-    ends = [each.locked_until or facts.now]
-    ends += [each.taken_at + retention.minimum_age] if retention.minimum_age else []
-    ends += [each.taken_at + _wish(each.keep_for)] if each.keep_for not in ("", "forever") else []
-    named = {hold.point for hold in facts.holds} | {name for name, _target in facts.used}
-    return max(ends) > facts.now or each.keep_for == "forever" or each.transaction_id in named
-
-
-def _wish(kept_for: str) -> timedelta:
-    return timedelta(days=int(kept_for.strip("PD")))
 
 
 @settings(max_examples=120, deadline=None)

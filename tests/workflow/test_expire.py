@@ -242,6 +242,55 @@ def test_nothing_to_go_is_refused_in_silence_and_a_second_round_waits_for_the_fi
         assert unit.outbox.get(f"{third.id}:notice") is None
 
 
+def test_what_another_installation_made_in_the_same_place_stays_whatever_our_rules_say(tmp_path: Path) -> None:
+    """After a rebuild the catalogue has theirs too; what says nothing is ours only where its transaction is."""
+    house, points = house_of(tmp_path)
+    with house.db.unit() as unit:
+        unit.settings.put("installation", "test0001")
+        for point, made in zip(points, ("test0001", "other999", "test0001", "", "other999", "test0001"), strict=True):
+            unit.points.put(replace(point, installation=made))
+    done = begin(house)
+    house.engine.run_all()
+    assert [row["point"] for row in audited(house, done)] == [points[0].transaction_id]
+    assert {point.transaction_id for point in points[1:]} < there(house)
+    assert "another installation's 4" in house.read(done.id).plan["kept"]
+
+
+def test_nothing_goes_of_a_vm_whose_newest_good_one_is_in_the_catalogue_alone(tmp_path: Path) -> None:
+    """Somebody removed its manifest with another tool: by the rules the others would go, and nothing would be left."""
+    house, points = house_of(tmp_path)
+    del house.targets["s3"].objects[f"{points[-1].transaction_id}/manifest.json"]
+    before = dict(house.targets["s3"].objects)
+    done = begin(house)
+    house.engine.run_all()
+    assert house.targets["s3"].objects == before
+    told = dict(receipt(house, done)["facts"])["Passed over"]
+    assert f"the newest good one that would be left is {points[-1].transaction_id}, and s3 has no manifest" in told
+    assert house.read(done.id).state is State.SUCCEEDED
+    with house.db.read() as unit:
+        assert unit.ledger.open() == ()
+
+
+def test_a_hold_that_comes_while_the_target_is_looked_at_still_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, points = house_of(tmp_path, old=1)
+    done = begin(house)
+    store = house.targets["s3"]
+    looked = store.locks
+
+    def slow(versions: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
+        house.service.retaining.hold("vm01", "audit", ALICE, request_key="h")
+        return looked(versions)
+
+    monkeypatch.setattr(store, "locks", slow)
+    house.engine.run_all()
+    assert points[0].transaction_id in there(house)
+    assert "held by alice: audit" in dict(receipt(house, done)["facts"])["Passed over"]
+    with house.db.read() as unit:
+        assert unit.ledger.open() == ()
+
+
 def test_without_rules_no_round_begins(tmp_path: Path) -> None:
     house, _points = house_of(tmp_path)
     with house.db.unit() as unit:
