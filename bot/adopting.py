@@ -59,6 +59,7 @@ class Approved:
 
     transaction: str
     old: frozenset[str]  # what VMs were judged by that may change to it
+    slas: frozenset[str]  # and as VMs of which SLAs; "": of none yet
 
 
 def decide(
@@ -79,9 +80,13 @@ def decide(
         text = known.text if known else said(sla.retention)
         _put(unit, sla.name, retention, now, actor, text, transaction_id=approved.transaction if approved else "")
     before = unit.retentions.retained()
-    old = approved.old if approved else frozenset()
     wanted = Retained(sla=sla.name, retention=retention)
-    changed = {uuid: wanted for uuid in vms if said(was(before, uuid)) in old or retention.covers(was(before, uuid))}
+
+    def may(uuid: str) -> bool:
+        told = approved and said(was(before, uuid)) in approved.old and sla_of(before, uuid) in approved.slas
+        return bool(told) or retention.covers(was(before, uuid))
+
+    changed = {uuid: wanted for uuid in vms if may(uuid)}
     unit.retentions.retain({uuid: each for uuid, each in changed.items() if before.get(uuid) != each})
     return len(changed)
 
@@ -89,6 +94,24 @@ def decide(
 def was(before: Mapping[str, Retained], vm_uuid: str) -> Retention:
     """What a VM was judged by so far; one that never was keeps everything."""
     return before[vm_uuid].retention if vm_uuid in before else Retention()
+
+
+def sla_of(before: Mapping[str, Retained], vm_uuid: str) -> str:
+    """The SLA by whose rules a VM was judged so far; "": by none."""
+    return before[vm_uuid].sla if vm_uuid in before else ""
+
+
+def outdated(unit: Unit, transaction: Transaction) -> str:
+    """Why a change that waited for its approval is not made any more, since a later one came; "": it may be made."""
+    sla, rules = str(transaction.request["sla"]), str(transaction.request["rules"])
+    force = unit.retentions.in_force().get(sla)
+    if force is None or said(force.retention) == rules:
+        return ""
+    if force.since > transaction.created_at:
+        return f"{said(force.retention)} came into force for {sla} after this was asked for: the last change wins."
+    if transaction.actor == CLOUDY and force.text != rules:
+        return f"{FILE} says something else of {sla} by now: {force.text}."
+    return ""
 
 
 def propose(

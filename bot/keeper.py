@@ -34,8 +34,14 @@ class DatabaseKeeper:
             if sla is None:
                 words = f"There is no SLA {request['sla']} any more."
                 raise MissingError(words, system="configuration", operation="apply a retention")
-            old = transaction.plan.get("effect", {}).get("decided", {}).get("old", ())
-            approved = adopting.Approved(transaction=transaction.id, old=frozenset(map(str, old)))
+            if why := adopting.outdated(unit, transaction):
+                raise MissingError(why, system="configuration", operation="apply a retention")
+            effect = transaction.plan.get("effect", {})
+            approved = adopting.Approved(
+                transaction=transaction.id,
+                old=frozenset(effect.get("decided", {}).get("old", ())),
+                slas=frozenset(effect.get("slas", ())),
+            )
             rules, now = parse(str(request["rules"])), self._clock.now()
             have = retained.slas_by_vm(unit, self._slas, now)
             mine = [uuid for uuid, its in have.items() if its.name == sla.name]

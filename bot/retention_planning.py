@@ -39,20 +39,22 @@ class RetentionPlans:
     def change(self, transaction: Transaction) -> Change:
         """A change of rules, or a hold that is released. NotFound: the SLA or the hold is not there any more.
 
+        RequesterError: a later change of the same rules came.
         Planned again, it stays as it was as long as nothing more would go than was told.
         """
         request = transaction.request
         with self._db.read() as unit:
             if "release" in request:
-                effect, decided = self._release(unit, transaction)
+                (effect, decided), slas = self._release(unit, transaction), []
             else:
-                effect, decided = self._rules(unit, transaction)
+                effect, decided, slas = self._rules(unit, transaction)
         counts = _by_target(effect.goes)
         told: Json = transaction.plan.get("effect", {})
         if not told or any(count > told["counts"].get(target, 0) for target, count in counts.items()):
             freed = _sizes(each.point for each in effect.goes)
             told = {
                 "counts": counts,
+                "slas": slas,
                 "decided": decided | {"effect": _effect_text(effect), "recovery_points": _digest(effect.goes)},
                 "estimates": {"bytes_removed": sum(freed.values()), "price": self._prices.a_month(freed, "saves")},
             }
@@ -63,7 +65,10 @@ class RetentionPlans:
             vm=transaction.vm,
         )
 
-    def _rules(self, unit: Unit, transaction: Transaction) -> tuple[Effect, Json]:
+    def _rules(self, unit: Unit, transaction: Transaction) -> tuple[Effect, Json, list[str]]:
+        """What it makes of recovery points, what is decided, and whose VMs those are by now: names of SLAs."""
+        if why := adopting.outdated(unit, transaction):
+            raise RequesterError(why)
         name, now = str(transaction.request["sla"]), transaction.created_at
         sla, new = self._slas.named(name), parse(str(transaction.request["rules"]))
         if sla is None:
@@ -76,7 +81,7 @@ class RetentionPlans:
             judge_all(points, retained.in_force(before), known), judge_all(points, lambda _point: new, known)
         )
         old = {adopting.was(before, uuid) for uuid in mine} | {unit.retentions.in_force()[name].retention}
-        return effect, {
+        decided: Json = {
             "operation": "shorten-retention",
             "sla": name,
             "old": sorted(said(each) for each in old if not new.covers(each)),
@@ -84,6 +89,7 @@ class RetentionPlans:
             "VMs": len(mine),
             "as_of": f"{now:%Y-%m-%d %H:%M} UTC",
         }
+        return effect, decided, sorted({name} | {adopting.sla_of(before, uuid) for uuid in mine})
 
     def _release(self, unit: Unit, transaction: Transaction) -> tuple[Effect, Json]:
         now = transaction.created_at

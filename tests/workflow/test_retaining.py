@@ -198,6 +198,55 @@ def test_the_last_change_wins_whether_it_came_from_the_chat_or_the_file(tmp_path
     assert judged_by(house) == Retention(last=6)
 
 
+def test_a_change_of_the_file_that_was_taken_back_before_its_approval_does_nothing(tmp_path: Path) -> None:
+    house = adopted(tmp_path, WEEK)
+    use(house, slas(TWO))
+    (asked,) = adopt(house)
+    use(house, slas(WEEK))
+    assert adopt(house) == ()
+    approve(house, asked)
+    ended = house.read(asked.id)
+    assert ended.state is State.REFUSED
+    assert ended.failure is not None
+    assert "cloudy.toml says something else of gold by now" in ended.failure.what
+    assert judged_by(house) == WEEK
+    with house.db.read() as unit:
+        assert unit.retentions.in_force()["gold"].retention == WEEK
+
+
+def test_a_change_that_waited_while_a_later_one_came_into_force_does_nothing(tmp_path: Path) -> None:
+    house = adopted(tmp_path, WEEK)
+    asked = change(house, TWO)
+    assert isinstance(asked, Transaction)
+    house.clock.sleep(60)
+    assert isinstance(change(house, Retention(daily=9), "later"), InForce)
+    approve(house, asked)
+    ended = house.read(asked.id)
+    assert ended.state is State.REFUSED
+    assert ended.failure is not None
+    assert "keep 9 daily came into force for gold after this was asked for" in ended.failure.what
+    assert judged_by(house) == Retention(daily=9)
+
+
+def test_an_approval_covers_no_vm_that_another_sla_kept_when_it_was_asked_for(tmp_path: Path) -> None:
+    """The rules of both are alike, so that it would fit; but nobody was told of that VM."""
+    house = house_of(tmp_path, slas(WEEK, last=WEEK), points=0)
+    adopt(house)
+    house.clock.sleep(6 * 86_400)
+    for day in (5, 4, 3):
+        put_point(house, day)
+    put_point(house, 2, vm="u2")
+    adopt(house)
+    asked = change(house, TWO)
+    assert isinstance(asked, Transaction)
+    use(house, slas(WEEK, last=WEEK, vms=("vm01", "vm02")))
+    approve(house, asked)
+    assert house.read(asked.id).state is State.SUCCEEDED
+    assert (judged_by(house, "u1"), judged_by(house, "u2")) == (TWO, WEEK)
+    (again,) = adopt(house)
+    assert again.note == "1 VM has the SLA gold by now, and was kept by more before"
+
+
 def test_a_vm_that_has_another_sla_by_now_is_kept_as_before_until_that_is_approved(tmp_path: Path) -> None:
     house = house_of(tmp_path, slas(WEEK, last=TWO), points=0)
     adopt(house)
