@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 EVERY_S = 3600.0
 JANITOR = Actor(id="janitor", name="janitor", source="worker")
+_LOST = "it is a recovery point whose manifest is gone: put that back, or have it deleted by /cloudy delete {}"
 # Files before the snapshot that they were cloned from, as in the clean-up.
 _ORDER = (
     Kind.UPLOAD,
@@ -248,7 +249,7 @@ class Janitor:
             Judged(
                 orphan=each,
                 fate=orphans.fate(each, house, now=now, older_than=older_than),
-                by_hand=self._survey.by_hand(each),
+                by_hand=_LOST.format(each.name) if orphans.lost_manifest(each, house) else self._survey.by_hand(each),
             )
             for each in sorted(told, key=lambda each: (_ORDER.index(each.kind), each.system, each.name))
         ]
@@ -280,6 +281,7 @@ class Janitor:
             known=unit.transactions.ids(),
             living=frozenset(transaction.id for transaction in unit.transactions.active()),
             made=unit.ledger.ever(ResourceKind.CLONE) | unit.ledger.ever(ResourceKind.FOLDER),
+            points=unit.points.places(),
             registered=unit.ledger.ever(ResourceKind.REGISTRATION),
             stays=unit.ledger.stays(),
             promised=frozenset((each.kind, each.system, each.name) for each in unit.ledger.open()),

@@ -86,6 +86,7 @@ class House:
     promised: frozenset[tuple[ResourceKind, str, str]] = frozenset()  # (kind, system, name)
     stays: frozenset[tuple[str, str]] = frozenset()  # (VMstore, transaction) of snapshots that are kept for a restore
     used: frozenset[tuple[str, str]] = frozenset()
+    points: frozenset[tuple[str, str]] = frozenset()  # (target, transaction) of recovery points in the catalogue
     registered: frozenset[tuple[str, str]] = frozenset()  # (VMstore, transaction) of all that the ledger ever promised
 
 
@@ -129,7 +130,7 @@ def fate(orphan: Orphan, house: House, *, now: datetime, older_than: timedelta =
     """Whether it may go. A thing that says of another installation that it made it is never ours, whatever we know."""
     if orphan.kind in (Kind.PROBE, Kind.SHARE_PROBE):
         return _by_age(orphan, now, max(older_than, PROBE_OLD_ENOUGH))
-    if orphan.is_beside_manifest:
+    if orphan.is_beside_manifest or lost_manifest(orphan, house):
         return Fate.UNKNOWN
     if orphan.installation:
         is_ours = orphan.installation in house.installations
@@ -137,6 +138,11 @@ def fate(orphan: Orphan, house: House, *, now: datetime, older_than: timedelta =
     if _is_known(orphan, house):
         return _by_age(orphan, now, older_than)
     return Fate.UNKNOWN
+
+
+def lost_manifest(orphan: Orphan, house: House) -> bool:
+    """Whether these are of a recovery point whose manifest somebody else removed: they may be all that there is."""
+    return orphan.kind is Kind.OBJECTS and (orphan.system, orphan.transaction_id) in house.points
 
 
 def age(orphan: Orphan, now: datetime) -> timedelta | None:

@@ -42,10 +42,10 @@ class RetentionPlans:
         RequesterError: a later change of the same rules came.
         Planned again, it stays as it was as long as nothing more would go than was told.
         """
-        request = transaction.request
+        request, slas = transaction.request, list[str]()
         with self._db.read() as unit:
             if "release" in request:
-                (effect, decided), slas = self._release(unit, transaction), []
+                effect, decided = self._release(unit, transaction)
             else:
                 effect, decided, slas = self._rules(unit, transaction)
         counts = _by_target(effect.goes)

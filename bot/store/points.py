@@ -97,6 +97,11 @@ class Points:
         """Count those in a target."""
         return self._session.exec(select(func.count()).select_from(PointRow).where(PointRow.target == target)).one()
 
+    def places(self) -> frozenset[tuple[str, str]]:
+        """Give all by target and transaction."""
+        rows = self._session.execute(select(PointRow.target, PointRow.transaction_id))
+        return frozenset((target, tx_id) for target, tx_id in rows)
+
     def foreign(self, installation: str) -> frozenset[tuple[str, str]]:
         """Give those that another installation made, by transaction and target.
 

@@ -325,6 +325,21 @@ def test_what_another_installation_left_is_shown_and_never_ours(house: House) ->
     assert set(found.values()) == {Fate.FOREIGN}
 
 
+def test_objects_of_a_recovery_point_whose_manifest_somebody_removed_are_told_and_stay(house: House) -> None:
+    done = house.protect()
+    house.clock.sleep(3 * 86_400)
+    store = house.targets["s3"]
+    store.now = house.clock.now  # type: ignore[assignment]
+    del store.objects[f"{done.id}/manifest.json"]
+    sent = janitor(house)
+    (judged,) = sent.look().judged
+    assert (judged.orphan.kind, judged.fate) == (Kind.OBJECTS, Fate.UNKNOWN)
+    assert judged.by_hand.endswith(f"/cloudy delete {done.id}")
+    sent.remove_after = timedelta(days=1)
+    sent.remove_old()
+    assert len([key for key in store.objects if key.startswith(done.id)]) > 1
+
+
 def test_what_a_lost_database_left_goes_when_a_person_names_its_installation(house: House) -> None:
     strew(house, STRANGE, "other999")
     found = fates(house, janitor(house), older_than=timedelta(0), also=("other999",))
