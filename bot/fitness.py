@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from bot.model import RecoveryPoint, State, Transaction
+from bot.model import RecoveryPoint, ResourceKind, State, Transaction
 from bot.proofs import standings
 from bot.store import Unit
 
@@ -21,7 +21,7 @@ def flaws(unit: Unit, points: Sequence[RecoveryPoint]) -> dict[Place, str]:
     """Those that are not to be restored from, with the reason. points: of one VM."""
     several = _several(points)
     proofs = unit.proofs.of({point.transaction_id for point in points})
-    found: dict[Place, str] = {}
+    found: dict[Place, str] = dict(_begun(unit))
     for (point, target), standing in standings(proofs).items():
         if standing.damage:
             where = f" in {target}" if point in several else ""
@@ -61,6 +61,13 @@ def _by_runs(unit: Unit, names: Iterable[str], told: set[str]) -> Iterator[tuple
             looked.add(point)
             if run.id not in told and _found_damage(run):
                 yield from (((point, name), f"{point} is damaged, as {run.id} found") for name in run.targets)
+
+
+def _begun(unit: Unit) -> Iterator[tuple[Place, str]]:
+    """What a run has begun to remove: its manifest may be gone, whether that run still goes on or has failed since."""
+    for each in unit.ledger.open():
+        if each.kind is ResourceKind.OBJECTS and each.name != each.transaction_id:
+            yield (each.name, each.system), f"{each.name} is being removed by {each.transaction_id}"
 
 
 def _found_damage(run: Transaction) -> bool:

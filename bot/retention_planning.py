@@ -16,6 +16,7 @@ from bot.store import Database, Unit
 from bot.words import size_text
 
 MOST = 500  # recovery points that one round removes; the rest goes with the next ones
+_LATELY = 50  # rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +156,11 @@ def _demand_turn(unit: Unit, transaction: Transaction, target: str) -> None:
 
 
 def _passed_before(unit: Unit, target: str) -> frozenset[str]:
-    """What the last round there passed over, since it was locked: it must not keep others from their turn."""
-    for last in unit.transactions.list(workflows=(retained.EXPIRE,), limit=50):
-        if target in last.targets and last.state.is_final and last.frozen:
-            steps = unit.steps.of(last.id)
-            return frozenset(str(each) for step in steps for each in step.outputs.get("passed", {}))
-    return frozenset()
+    """What rounds there passed over lately, since it was locked: it must not keep others from their turn."""
+    rounds = unit.transactions.list(workflows=(retained.EXPIRE,), limit=_LATELY)
+    over = [each.id for each in rounds if target in each.targets and each.state.is_final and each.frozen]
+    steps = (step for each in over for step in unit.steps.of(each))
+    return frozenset(str(each) for step in steps for each in step.outputs.get("passed", {}))
 
 
 def _by_target(verdicts: Iterable[Verdict]) -> dict[str, int]:

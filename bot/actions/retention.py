@@ -12,7 +12,7 @@ from bot.removal import check_free, clear, withdraw
 
 _MOST_FAILURES = 3  # in a row: the others would fare no better
 _GONE = "it is not there any more"
-_MOST_TOLD = 100  # of those that were passed over, with the reason
+_MOST_TOLD = 500  # of those that were passed over, with the reason: all of a round, so that the next begins with others
 
 
 def apply(context: Context, _inputs: Json) -> Json:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import rounds
+from bot import fitness, rounds
 from bot.checksum import crc64
 from bot.errors import PermanentError
 from bot.model import (
@@ -167,6 +167,24 @@ def _offers_no_half(house: House, where: str) -> None:
             assert len([each for each in objects if each.startswith(key.split("/")[0])]) == 3, where
 
 
+def test_one_whose_removal_was_begun_by_a_process_that_died_is_not_offered_to_restore(tmp_path: Path) -> None:
+    house, points = house_of(tmp_path)
+    done = begin(house)
+    manifest = points[0].manifest_key
+
+    def die(call: str) -> None:
+        if call.startswith("s3.") and manifest not in house.targets["s3"].objects:
+            raise Crash(call)
+
+    house.watch(die)
+    with pytest.raises(Crash):
+        house.engine.run_all()
+    with house.db.read() as unit:
+        flawed = fitness.flaws(unit, unit.points.of_vm("u1"))
+    words = f"{points[0].transaction_id} is being removed by {done.id}"
+    assert flawed == {(points[0].transaction_id, "s3"): words}
+
+
 def test_one_that_is_held_in_use_or_locked_by_its_turn_is_passed_over_and_told(tmp_path: Path) -> None:
     house, points = house_of(tmp_path)
     done = begin(house)
@@ -303,8 +321,8 @@ def test_a_round_is_bounded_and_what_was_locked_before_comes_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.retention_planning.MOST", 2)
-    house, points = house_of(tmp_path)
-    held = {f"{point.transaction_id}/vm01/vm01.vmx" for point in points[:2]}
+    house, points = house_of(tmp_path, old=6)
+    held = {f"{point.transaction_id}/vm01/vm01.vmx" for point in points[:4]}
 
     def locks(versions: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
         return (replace(each, is_held=True) for each in versions if each.key in held)
@@ -312,11 +330,14 @@ def test_a_round_is_bounded_and_what_was_locked_before_comes_last(
     monkeypatch.setattr(house.targets["s3"], "locks", locks)  # by a legal hold, which has no date
     first = begin(house)
     assert first.request["points"] == [point.transaction_id for point in points[:2]]
-    assert first.plan["later"] == 2
+    assert first.plan["later"] == 4
     house.engine.run_all()
-    assert len(there(house)) == 7
+    assert len(there(house)) == 9
     second = begin(house, "e2")
     assert second.request["points"] == [point.transaction_id for point in points[2:4]]
+    house.engine.run_all()
+    third = begin(house, "e3")
+    assert third.request["points"] == [point.transaction_id for point in points[4:6]]
 
 
 def test_a_stop_between_two_leaves_the_rest_whole_and_says_how_many_went(tmp_path: Path) -> None:
