@@ -47,6 +47,7 @@ class Array:
     syncs: dict[str, Sync] = field(default_factory=dict)
     fails_syncs: int = 0  # so many of the next ones fail half-way
     powered: bool | None = None  # of all VMs, as the VMstore tells it
+    taken_at: datetime = datetime(2026, 11, 25, tzinfo=UTC)  # of the snapshots to come
     open_sessions: int = 0
     never_ends: bool = False  # clone tasks
     fails_clones: str = ""
@@ -146,7 +147,7 @@ class MemoryVMstore:
             vm_name=vm.name,
             description=f"{label} {note}",
             consistency=consistency,
-            taken_at=datetime(2026, 11, 25, tzinfo=UTC),
+            taken_at=self._array.taken_at,
         )
         frozen = {p: c for p, c in self._array.share.files.items() if p.startswith(f"{vm.name}/")}
         self._array.snapshots[made.uuid] = (made, frozen)
