@@ -217,6 +217,7 @@ class Approvals:
         )
         body: Json = {"state": "pending", "decided": decided, "estimates": estimates, "needed": asked.needed}
         body |= {"why": asked.reason} if asked.reason else {}
+        _give_thread(unit, transaction)
         self._keep(unit, asked, "approval", body)
         if not asked.is_confirmation:
             for user in self._asked(unit, transaction, terms):
@@ -304,6 +305,13 @@ class Approvals:
             if copy is not None:
                 own = f"{transaction.id}:{name}:{key.removeprefix(copies)}"
                 unit.outbox.put(Message(key=own, channel=copy.channel, thread_key=key, view=story.notice(words)))
+
+
+def _give_thread(unit: Unit, transaction: Transaction) -> None:
+    """One of a fire of many has none of its own; what is to be decided needs a card where people see it."""
+    schedule = unit.schedules.find(transaction.schedule) if transaction.schedule else None
+    if schedule is not None and not transaction.place.channel:
+        unit.transactions.update(transaction.id, place=schedule.place)
 
 
 def _card(transaction: Transaction, approval: Approval) -> Json:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 60.0  # between two looks, when nothing rings: a clock that is set rings late
 AFTER_FAULT_S = 5.0
+KEPT = timedelta(days=400)  # rows of fires
+FORGET_EVERY_S = 86_400.0
 _LOCKED = "its database could not be used"
 _JUMPED = "the clock was set forward"
 _LATE = "Cloudy could not look in time"
@@ -45,6 +47,7 @@ class Timekeeper:
         self._wake_dispatcher = wake_dispatcher
         self._looked: tuple[datetime, float] | None = None  # the last look that went well, by both clocks
         self._failed = False  # the last one did not go well
+        self._forgets_at = 0.0  # by the clock that nobody sets
         self.wake = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -75,6 +78,8 @@ class Timekeeper:
             self._own = ()
         looked = tuple(self._looked_at(schedule, now, why) for schedule in schedules)
         follow(self._db, now, self._accounts.firer.rules.admin_channel)
+        if why == _LATE:
+            self._forget(now)
         self._looked = (now, time.monotonic())
         return looked
 
@@ -94,6 +99,14 @@ class Timekeeper:
             log.exception("not accounted for", extra={"action": "timekeeper", "schedule": schedule.id})
         self._wake_dispatcher()
         return schedule
+
+    def _forget(self, now: datetime) -> None:
+        """Once a day, but for a first look and one after a jump: a clock that is ahead would forget what is to come."""
+        if time.monotonic() < self._forgets_at:
+            return
+        with self._db.unit() as unit:
+            unit.fires.forget(now - KEPT)
+        self._forgets_at = time.monotonic() + FORGET_EVERY_S
 
     def _tried(self, alarm: Alarm) -> bool:
         try:

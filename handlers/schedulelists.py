@@ -5,6 +5,7 @@ the time zone that the reader's client has.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ _SHOWN_NEXT = 3
 _LINE, _TEXT, _SECTION = 400, 3900, 2900
 _MARKS = {ScheduleState.ON: "▶️", ScheduleState.PAUSED: "⏸️", ScheduleState.SUSPENDED: "⛔", ScheduleState.DELETED: "🗑️"}
 _FARTHEST = 100_000
+_UTC = "%Y-%m-%d %H:%M UTC"
+_TIME = re.compile(r"\b[12]\d{3}-\d\d-\d\d \d\d:\d\d UTC\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +175,20 @@ def _quiet(text: str) -> str:
 # --- blocks and text ---
 
 
+def _dated(text: str) -> str:
+    """Quiet, with the times in it by the clock of whoever reads."""
+    return _TIME.sub(_as_date, _quiet(text))
+
+
+def _as_date(found: re.Match[str]) -> str:
+    try:
+        return when(datetime.strptime(found[0], _UTC).replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return found[0]
+
+
 def _text(listing: Listing) -> str:
-    around = [quiet(one_line(listing.title)), *map(_quiet, listing.said)]
+    around = [*map(_dated, (listing.title, *listing.said))]
     room = _TEXT - sum(len(line) + 1 for line in around) - 40
     rows: list[str] = []
     for index, line in enumerate(listing.lines):
@@ -187,7 +202,11 @@ def _text(listing: Listing) -> str:
 
 
 def _blocks(listing: Listing) -> Iterator[Json]:
-    head = "\n".join([f"*{_quiet(listing.title)}*", *map(_quiet, listing.said)])
+    head, room = f"*{_dated(listing.title)}*", _SECTION
+    for said in map(_dated, listing.said):
+        if len(head) + len(said) >= room:  # a date that is cut through would be read as it is written
+            break
+        head = f"{head}\n{said}"
     yield _section(head)
     for line in listing.lines:
         yield {"type": "divider"}

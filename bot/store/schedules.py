@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import insert
+from sqlalchemy import insert, tuple_
 from sqlmodel import Session, col, delete, func, select
 
 from bot.codec import decode, encode
@@ -132,8 +132,15 @@ class Fires:
         return number
 
     def forget(self, before: datetime) -> None:
-        """Remove those of times before then."""
-        self._session.exec(delete(FireRow).where(col(FireRow.at) < before))
+        """Remove those of times before then, if they were decided on before then as well.
+
+        Of each schedule the newest stays, and the newest that started something.
+        """
+        key = tuple_(col(FireRow.schedule), col(FireRow.at))
+        newest = select(FireRow.schedule, func.max(FireRow.at)).group_by(col(FireRow.schedule))
+        is_old = (col(FireRow.at) < before, col(FireRow.decided_at) < before)
+        started = newest.where(col(FireRow.started) > 0)
+        self._session.execute(delete(FireRow).where(*is_old, key.not_in(newest), key.not_in(started)))
 
 
 def _row(schedule: Schedule) -> ScheduleRow:
