@@ -94,9 +94,12 @@ def _print_lines(lines: Sequence[ScheduleLine]) -> None:
 
 
 def _told(line: ScheduleLine) -> dict[str, Any]:
+    from handlers.scheduling import written
+
     kept, asked = line.schedule, line.schedule.asked
     return {
         "id": kept.id,
+        "typed": written(asked),
         "starts": asked.workflow,
         "vms": list(asked.vms),
         "targets": list(asked.targets),

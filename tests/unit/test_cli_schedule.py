@@ -64,3 +64,21 @@ def test_what_is_not_understood_is_told_with_the_nearest_that_is(config: str) ->
         run(config, "schedule", "protect", "web*", "to", "s3", "evry", "day", "at", "02:00")
     with pytest.raises(NotFound, match="no schedule “zzzz”"):
         run(config, "schedule", "show", "zzzz")
+
+
+def test_what_the_list_gives_makes_the_same_schedules_again_in_an_empty_database(config: str) -> None:
+    said = (
+        'protect @web, "app 03" to s3 keep for 30d note "before the night" catch up all every day at 02:00 within 2h',
+        "drill next every sunday at 03:00 UTC",
+    )
+    for each in said:
+        run(config, "schedule", each)
+    kept = json.loads(run(config, "schedules", "--json"))["schedules"]
+    for each in kept:
+        run(config, "schedule", "delete", each["id"])
+        run(config, "schedule", each["typed"])
+    again = json.loads(run(config, "schedules", "--json"))["schedules"]
+    same = ("typed", "starts", "vms", "targets", "options", "recurrence", "catch_up", "grace_s", "owner")
+    assert [{name: each[name] for name in same} for each in again] == [
+        {name: each[name] for name in same} for each in kept
+    ]
