@@ -17,6 +17,7 @@ from bot.model import Json, ObjectVersion, Resource, ResourceKind, TaskState, Up
 from bot.mounted import check_mounted
 from bot.orphans import prefix_of, segment_of
 from bot.ports import ObjectStore
+from bot.removal import oldest_first
 from bot.undoing import abort, erase
 
 # Files first, then the snapshot: the VMstore refuses a snapshot whose clone is still present. No files of a VM that is
@@ -167,7 +168,7 @@ def _erase_point(context: Context, target: ObjectStore, point: str) -> bool:
 def _erase_all(target: ObjectStore, versions: Sequence[ObjectVersion]) -> None:
     """Remove each for good. LockedError, of the one that is locked longest: all others are gone."""
     locked: list[LockedError] = []
-    for version in versions:
+    for version in oldest_first(versions):
         try:
             target.erase(version)
         except LockedError as error:

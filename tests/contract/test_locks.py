@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bot import digests, manifest, removal
+from bot.actions import cleanup
 from bot.checksum import crc64
 from bot.errors import LockedError, PermanentError
-from bot.model import CopySource, LockMode, ObjectLock, PartDone
+from bot.model import CopySource, LockMode, ObjectLock, ObjectVersion, PartDone
 from bot.ports import ObjectStore
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3.options import read_options
@@ -194,3 +195,19 @@ def test_a_locked_object_is_copied_from(place: Place) -> None:
 def test_a_probe_of_a_locking_target_leaves_nothing(place: Place) -> None:
     assert not place.store.locking(MONTH).capabilities().locks_all
     assert place.versions() == []
+
+
+def test_what_a_clean_up_removes_lets_no_older_manifest_come_to_light(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(place.store, manifest.key(POINT))
+    place.store.delete(manifest.key(POINT))
+    erase, seen = place.store.erase, list[bool]()
+
+    def watched(version: ObjectVersion) -> None:
+        erase(version)
+        seen.append(bool(list(place.store.list(manifest.key(POINT)))))
+
+    monkeypatch.setattr(place.store, "erase", watched)
+    cleanup._erase_all(place.store, list(place.store.list_versions(f"{POINT}/")))
+    assert seen == [False, False]
