@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.model import Damage, Proof, ProofKind
 
-_STRENGTH = {ProofKind.CHECKSUMS: 0, ProofKind.DRILL: 1, ProofKind.READ_BACK: 2}  # a drill fetches no zeros
+STRENGTH = {ProofKind.CHECKSUMS: 0, ProofKind.DRILL: 1, ProofKind.READ_BACK: 2}  # a drill fetches no zeros
 _MOST_TOLD = 3
 
 
@@ -30,7 +30,7 @@ def standing(proofs: Iterable[Proof]) -> Standing:
     for proof in found:
         if proof.is_damaged:
             damage = proof
-        elif proof.is_good and damage and _STRENGTH[proof.kind] >= _STRENGTH[damage.kind]:
+        elif proof.is_good and damage and STRENGTH[proof.kind] >= STRENGTH[damage.kind]:
             damage = None
     drills = [proof for proof in found if proof.kind is ProofKind.DRILL]
     looks = [proof for proof in found if proof.kind is not ProofKind.DRILL and (proof.is_good or proof.is_damaged)]

@@ -5,17 +5,40 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, not_, or_
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal, not_, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from bot import groups
 from bot.model import Protection, Sla, Slas, VmKind
+from bot.proofs import STRENGTH
 from bot.store.matching import means
-from bot.store.rows import InventoryRow, PointRow
+from bot.store.rows import InventoryRow, PointRow, ProofRow
 
+_BAD, _LATER = aliased(ProofRow), aliased(ProofRow)
+
+
+def _strength(proof: type[ProofRow]) -> ColumnElement[int]:
+    return case(STRENGTH, value=col(proof.kind))
+
+
+# Whether the last word on a recovery point is that it is damaged; it means what bot/proofs.py says.
+_IS_DAMAGED = (
+    exists()
+    .where(col(_BAD.point) == PointRow.transaction_id, col(_BAD.target) == PointRow.target, col(_BAD.is_damaged))
+    .where(
+        not_(
+            exists()
+            .where(col(_LATER.point) == _BAD.point, col(_LATER.target) == _BAD.target, col(_LATER.at) > _BAD.at)
+            .where(or_(col(_LATER.is_damaged), and_(col(_LATER.is_good), _strength(_LATER) >= _strength(_BAD))))
+            .correlate(_BAD)
+        )
+    )
+    .correlate(PointRow)
+)
 NEWEST = (
     select(func.max(PointRow.taken_at))
-    .where(PointRow.vm_uuid == InventoryRow.vm_uuid)
+    .where(PointRow.vm_uuid == InventoryRow.vm_uuid, not_(_IS_DAMAGED))
     .correlate(InventoryRow)
     .scalar_subquery()
 )
@@ -97,8 +120,9 @@ class Yardstick:
 
 
 def newest_in(target: str) -> ColumnElement[Any]:
-    """When the VM's newest recovery point in one target was taken."""
-    newest = select(PointRow.taken_at).where(PointRow.vm_uuid == InventoryRow.vm_uuid, PointRow.target == target)
+    """When the VM's newest recovery point in one target was taken, of those that are not known to be damaged."""
+    ours = (PointRow.vm_uuid == InventoryRow.vm_uuid, PointRow.target == target, not_(_IS_DAMAGED))
+    newest = select(PointRow.taken_at).where(*ours)
     return newest.order_by(col(PointRow.taken_at).desc()).limit(1).correlate(InventoryRow).scalar_subquery()
 
 

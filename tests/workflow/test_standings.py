@@ -9,12 +9,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from bot.model import (
     Failure,
+    Proof,
+    ProofKind,
     Protection,
     RecoveryPoint,
     Sla,
@@ -27,6 +29,7 @@ from bot.model import (
     VmFacts,
     VmKind,
 )
+from bot.proofs import standings
 from bot.sla import stand_all
 from bot.store import Database, Yardstick
 from tests.workflow.stored import NOON, asked, kept, opened
@@ -245,3 +248,43 @@ def _queries(db: Database) -> int:
     finally:
         event.remove(Engine, "before_cursor_execute", note)
     return len(counted)
+
+
+SOME_PROOFS = st.lists(
+    st.tuples(
+        st.sampled_from(ProofKind),
+        st.sampled_from([(True, False), (False, False), (False, True)]),
+        st.sampled_from(TARGETS),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SOME_PROOFS)
+@example([(ProofKind.READ_BACK, (False, True), "s3"), (ProofKind.CHECKSUMS, (True, False), "s3")])
+@example([(ProofKind.READ_BACK, (False, True), "s3"), (ProofKind.READ_BACK, (True, False), "s3")])
+def test_a_recovery_point_that_is_damaged_protects_nobody(
+    db: Database, told: list[tuple[ProofKind, tuple[bool, bool], str]]
+) -> None:
+    newest = point("1", 1, number=next(_NUMBERS))  # one of its own for each example
+    seen(db, vm("1"))
+    points(db, newest, replace(newest, target="azure"))
+    proofs = [
+        Proof(
+            point=newest.transaction_id, target=target, vm_uuid="1", run=f"run-{place}", kind=kind, is_good=good,
+            is_damaged=bad, at=NOON + timedelta(minutes=place),
+        )
+        for place, (kind, (good, bad), target) in enumerate(told)
+    ]  # fmt: skip
+    with db.unit() as unit:
+        for each in proofs:
+            unit.proofs.append(each)
+        found = unit.standings.facts(TARGETS)[0].newest
+        damaged = {place for place, known in standings(unit.proofs.suspected()).items() if known.damage}
+        assert {name for name in TARGETS if name in found} == {
+            name for name in TARGETS if (newest.transaction_id, name) not in damaged
+        }
+        assert ("" in found) == any(name in found for name in TARGETS)
+        for name in TARGETS:
+            unit.points.forget(newest.transaction_id, name)
