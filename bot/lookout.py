@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 SOON = timedelta(minutes=1)  # after the start: by then all VMs have been listed
 EVERY = timedelta(minutes=5)
 TOLD = (Trouble.LATE, Trouble.FAILING, Trouble.WILL_BE_LATE, Trouble.UNSCHEDULED, Trouble.GROWING)
+LOST = (Trouble.UNPROTECTED,)  # of a VM that had a recovery point
 _PASSING = frozenset({Trouble.GROWING})  # the next run is as usual again; nobody waits for that news
 Known = Mapping[str, Collection[Trouble]]
 
@@ -87,11 +88,17 @@ def changed(known: Known, standings: Iterable[Standing]) -> Iterator[Change]:
     """What began and what is over, of each VM that has changed; exempt ones have no troubles, and are not told."""
     for standing in standings:
         before = set(known.get(standing.vm.uuid, ()))
-        now = {each for each in standing.troubles if each in TOLD}
-        began = tuple(each for each in TOLD if each in now - before)
-        over = tuple(each for each in TOLD if each in before - now)
+        now = set(_to_tell(standing))
+        began = tuple(each for each in (*LOST, *TOLD) if each in now - before)
+        over = tuple(each for each in (*LOST, *TOLD) if each in before - now)
         if (began or over) and not standing.sla.is_exempt:
             yield Change(standing=standing, began=began, over=over, is_well=not now and not set(over) <= _PASSING)
+
+
+def _to_tell(standing: Standing) -> Iterator[Trouble]:
+    """A VM that was never protected is left to digests; one that was, and has nothing any more, is worse than late."""
+    was_protected = standing.takes is not None
+    yield from (each for each in standing.troubles if each in TOLD or (each in LOST and was_protected))
 
 
 def _unless(changes: Iterable[Change], snoozed: Mapping[ConcernKind, Collection[str]]) -> Iterator[Change]:

@@ -291,3 +291,23 @@ def test_a_fire_that_falls_into_a_blackout_comes_as_that_says(world: World, word
     world.rule(ScheduleRules(blackouts=(NamedBlackout(name="noon", blackout=hours, zone="UTC"),)))
     (only,) = world.upcoming(seen(world), NOON)["vmstore-db1"]
     assert only.at == NOON + after
+
+
+def test_a_vm_whose_last_recovery_point_is_gone_is_not_well_again(world: World) -> None:
+    world.see("db1", "db2")  # the other one never had any
+    world.point("db1", 5 * HOUR)
+    world.ran("db1", 1)
+    world.clock.sleep(300)
+    world.lookout().look()
+    with world.db.unit() as unit:
+        (known,) = unit.points.of_vm("vmstore-db1")
+        unit.points.forget(known.transaction_id, "s3")
+    world.clock.sleep(300)
+    world.lookout().look()
+    world.clock.sleep(300)
+    world.lookout().look()
+    assert world.said()[1:] == [("C_GOLD", "SLA gold: 1 VM needs a look.\n• db1: no recovery point at all")]
+    world.point("db1")
+    world.clock.sleep(300)
+    world.lookout().look()
+    assert [text for _, text in world.said()][2:] == ["SLA gold: well again: db1."]
