@@ -151,7 +151,8 @@ def _ends(until: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         raise UsageError(f"“{until[:40]}” is no time: say 3d, 2w or 2026-12-01.") from None
     if not now < ends <= now + LONGEST:
-        raise RequesterError(f"It can be snoozed from now on, for a year at most; {digest.when(ends)} is not in that.")
+        day = f"{ends:%Y-%m-%d %H:%M} UTC"
+        raise RequesterError(f"It can be snoozed from now on, for a year at most; {day} is not in that.")
     return ends
 
 

@@ -68,7 +68,7 @@ def end_of_sas(token: str, place: str) -> datetime:
     told = parse_qs(token.removeprefix("?")).get("se", [""])[0]
     try:
         ends = datetime.fromisoformat(told)
-    except ValueError:
+        return ends.astimezone(UTC) if ends.tzinfo else ends.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         why = f"The SAS token of {place} does not say when it ends: look at its access policy."
         raise OperatorError(why) from None
-    return ends.astimezone(UTC) if ends.tzinfo else ends.replace(tzinfo=UTC)

@@ -32,6 +32,8 @@ from bot.store import Database, Unit
 
 ENDS_SOON = timedelta(days=21)
 OWNS_FOR = timedelta(days=90)  # who asked for a protection in that time is told of what became of it
+_OLD = timedelta(hours=3)  # of a look at a VMstore, of which there are several an hour
+_MOST_GONE, _LONGEST = 3, 40  # VMs that are named, and characters of each name
 _RUNS = {Topic.FAILED: "/cloudy runs", Topic.HELD: "/cloudy status", Topic.APPROVAL: "/cloudy status"}
 
 
@@ -77,6 +79,7 @@ class Summaries:
         house_wide = () if owner else _of_house(unit, until, house, self.known)
         chapters = digest.bounded((*of_vms.chapters, *runs, *_of_schedules(unit, owner, house), *house_wide))
         read, sent = unit.counts.moved(since, until, owner)
+        stored = tuple(self._stored(unit, each, until, owner) for each in unit.counts.stored(owner))
         return Digest(
             span=span,
             since=since,
@@ -90,9 +93,13 @@ class Summaries:
             read=read,
             sent=sent,
             drilled=unit.counts.drilled(since, until, owner),
-            stored=tuple(self._stored(unit, each, until, owner) for each in unit.counts.stored(owner)),
+            stored=stored,
             chapters=_finished(unit, chapters, self.known.targets),
-            troubles=_troubles(unit, self.known.vmstores),
+            troubles=(
+                *_unasked(unit, self.known.vmstores, until),
+                *self._gone(unit, since, own),
+                *(() if owner else _abandoned(stored, self.known.targets)),
+            ),
         )
 
     def owners(self, unit: Unit) -> tuple[Actor, ...]:
@@ -107,6 +114,20 @@ class Summaries:
         facts = unit.standings.facts({target for each in slas.all for target in each.targets}, uuids)
         fires = self.fires([each.vm for each in facts], now) if self.fires else None
         return sla.stand_all(slas, facts, now, fires)
+
+    def _gone(self, unit: Unit, since: datetime, uuids: frozenset[str] | None) -> Iterator[str]:
+        """VMs of which nobody would hear any more: deleted, or hidden from Cloudy."""
+        slas = self._slas()
+        gone = [
+            vm.name
+            for vm in unit.inventory.gone_since(since)
+            if (uuids is None or vm.uuid in uuids) and not sla.fit(slas, vm).sla.is_exempt
+        ]
+        if gone:
+            what = "1 VM is" if len(gone) == 1 else f"{len(gone):,} VMs are"
+            more = f" and {len(gone) - _MOST_GONE:,} more" if len(gone) > _MOST_GONE else ""
+            names = ", ".join(f"{name[:_LONGEST]}…" if len(name) > _LONGEST else name for name in gone[:_MOST_GONE])
+            yield f"{what} no longer on any VMstore, as far as it shows them: {names}{more}."
 
     def _stored(self, unit: Unit, stored: Stored, until: datetime, owner: str) -> Stored:
         price = self.known.prices.of(stored.target)
@@ -150,7 +171,12 @@ def _runs(
 def _failed_line(_unit: Unit, transaction: Transaction) -> DigestLine:
     why = transaction.failure.what if transaction.failure else transaction.state.value
     ended = f"{digest.when(transaction.ended_at)}: " if transaction.ended_at else ""
-    return _run_line(transaction, f"{ended}{why}", Act.RETRY)
+    line = _run_line(transaction, f"{ended}{why}", Act.RETRY)
+    if transaction.state is not State.REFUSED:
+        return line
+    if transaction.workflow != "protect":  # nothing of it was begun, so there is nothing to go on with
+        return replace(line, act=Act.DETAILS)
+    return replace(line, act=Act.PROTECT, vm=transaction.vm, targets=transaction.targets)
 
 
 def _held_line(_unit: Unit, transaction: Transaction) -> DigestLine:
@@ -256,8 +282,16 @@ def _finished(unit: Unit, chapters: Sequence[Chapter], targets: Sequence[str]) -
     return digest_vms.assigned(told, concerns)
 
 
-def _troubles(unit: Unit, vmstores: Sequence[str]) -> tuple[str, ...]:
-    """Why it may not know all."""
+def _abandoned(stored: Sequence[Stored], targets: Sequence[str]) -> Iterator[str]:
+    """Recovery points that nothing can be restored from as things are."""
+    for each in stored:
+        if each.target not in targets:
+            lie = "1 recovery point lies" if each.points == 1 else f"{each.points:,} recovery points lie"
+            yield f"{each.target} is not in cloudy.toml, and {lie} there"
+
+
+def _unasked(unit: Unit, vmstores: Sequence[str], now: datetime) -> tuple[str, ...]:
+    """Which VMstores may have other VMs by now than are known."""
     looks = {look.vmstore: look for look in unit.inventory.looks()}
     unlisted = [name for name in vmstores if name not in looks]
     silent = [
@@ -266,4 +300,9 @@ def _troubles(unit: Unit, vmstores: Sequence[str]) -> tuple[str, ...]:
         for look in looks.values()
         if look.error and look.vmstore in vmstores
     ]
-    return (*(f"{name} was not asked for its VMs yet" for name in unlisted), *silent)
+    old = [
+        f"{look.vmstore} was not asked for its VMs since {digest.when(look.at)}"
+        for look in looks.values()
+        if not look.error and look.vmstore in vmstores and now - look.at > _OLD
+    ]
+    return (*(f"{name} was not asked for its VMs yet" for name in unlisted), *silent, *old)

@@ -1,5 +1,6 @@
 """The sender's way out: a message that Slack takes nowhere near goes to the one who asked, then to the admins."""
 
+from bot import digest
 from bot.model import Actor, AuditEvent, Json, Message
 from bot.store import Unit
 from handlers.cards import slack_user
@@ -11,10 +12,10 @@ _CLOUDY = Actor(id="cloudy", name="cloudy", source="slack")
 def reroute(unit: Unit, message: Message, why: str, admin_channel: str) -> None:
     """Put what must be known into the outbox for somebody else, and audit that it did not arrive.
 
-    Roots, receipts and private answers must be known; checklists and milestones are in the receipt again.
+    Roots, receipts, private answers and digests must be known; checklists and milestones are in the receipt again.
     """
     kind = message.view.get("kind")
-    if kind not in ("root", "receipt", "notice") or (kind == "root" and message.ts):
+    if kind not in ("root", "receipt", "notice", digest.KIND) or (kind in ("root", digest.KIND) and message.ts):
         return
     other = _instead(unit, message, why, admin_channel)
     if other is not None:

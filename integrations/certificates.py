@@ -13,10 +13,9 @@ from bot.errors import OperatorError, TransientError
 def end_of_file(path: Path) -> datetime:
     """When the first of a PEM file's certificates ends. OperatorError: it has none, or cannot be read."""
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(path.read_bytes()))
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         raise OperatorError(f"{path} holds no certificates that can be read: {error}.") from error
-    return min(each.not_valid_after_utc for each in found)
 
 
 def end_of_server(host: str, port: int, *, timeout_s: float) -> datetime:
@@ -38,4 +37,8 @@ def end_of_server(host: str, port: int, *, timeout_s: float) -> datetime:
         raise TransientError(why, system=host, operation="look at the certificate") from error
     if not shown:
         raise TransientError(f"{host}:{port} shows no certificate.", system=host, operation="look at the certificate")
-    return x509.load_der_x509_certificate(shown).not_valid_after_utc
+    try:
+        return x509.load_der_x509_certificate(shown).not_valid_after_utc
+    except (ValueError, x509.InvalidVersion) as error:  # the TLS library takes more than this one
+        why = f"{host}:{port} shows a certificate that cannot be read: {error}."
+        raise TransientError(why, system=host, operation="look at the certificate") from error

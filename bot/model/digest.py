@@ -140,8 +140,8 @@ class Digest:
 
     @property
     def is_well(self) -> bool:
-        """Whether there is nothing to be done."""
-        return not any(chapter.total for chapter in self.chapters)
+        """Whether there is nothing to be done, as far as all is known."""
+        return not self.troubles and not any(chapter.total for chapter in self.chapters)
 
     @property
     def snoozed(self) -> int:

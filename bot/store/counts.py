@@ -6,17 +6,34 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, Select, and_, cast, or_
+from sqlalchemy import BigInteger, ColumnElement, Float, Select, and_, case, cast, or_
 from sqlmodel import Session, col, func, select
 
 from bot.model import Actor, ConcernKind, Drilled, Page, ProofKind, Ran, State, Stored
 from bot.store.concern_rows import ConcernRow
 from bot.store.rows import PointRow, ProofRow, TransactionRow
+from bot.store.standings import NO_FAILURE
 
 _OF_VMS = tuple(kind.value for kind in (ConcernKind.RPO, ConcernKind.PROOF, ConcernKind.GROWTH))
 _PROTECT = "protect"
 _MOST_DRILLS = 10_000
 _WELL, _PARTLY, _FAILED, _STOPPED = State.SUCCEEDED, State.PARTIAL, State.FAILED, State.STOPPED
+_NAMES = {_WELL.value: "well", _PARTLY.value: "partly", _FAILED.value: "failed", _STOPPED.value: "stopped"}
+_UNWELL = (_FAILED.value, _PARTLY.value)
+_KEY = col(TransactionRow.request_key)
+_OF_A_SCHEDULE = _KEY.like("schedule:%")
+_REFUSED_TO_A_SCHEDULE = and_(
+    col(TransactionRow.state) == State.REFUSED.value,
+    _OF_A_SCHEDULE,
+    func.coalesce(col(TransactionRow.failure)["kind"].as_string(), "").not_in(NO_FAILURE),
+)
+# A refused run never came to know its VM, but the key of a schedule's ends with its uuid, behind the last colon.
+_LAST = func.replace(_KEY, func.rtrim(_KEY, func.replace(_KEY, ":", "")), "")
+_WHOSE = case(
+    (col(TransactionRow.vm_uuid) != "", col(TransactionRow.vm_uuid)),
+    (_OF_A_SCHEDULE, _LAST),
+    else_=col(TransactionRow.vm),
+)
 
 
 class Counts:
@@ -26,18 +43,21 @@ class Counts:
         self._session = session
 
     def ran(self, since: datetime, until: datetime, owner: str = "") -> tuple[Ran, ...]:
-        """Count what ended in that time, by workflow; the most frequent first."""
+        """Count what ended in that time, by workflow; the most frequent first.
+
+        What a schedule asked for and was refused counts as failed: nobody was there to be told.
+        """
         row = TransactionRow
         query = (
             select(row.workflow, row.state, func.count())
             .where(col(row.ended_at) > since, col(row.ended_at) <= until, *_asked_by(owner))
+            .where(or_(col(row.state).in_(_NAMES), _REFUSED_TO_A_SCHEDULE))
             .group_by(row.workflow, row.state)
         )
         found: dict[str, Ran] = {}
-        names = {_WELL.value: "well", _PARTLY.value: "partly", _FAILED.value: "failed", _STOPPED.value: "stopped"}
         for workflow, state, count in self._session.execute(query):
-            if state in names:
-                found[workflow] = replace(found.get(workflow, Ran(workflow=workflow)), **{names[state]: count})
+            ran, name = found.get(workflow, Ran(workflow=workflow)), _NAMES.get(state, "failed")
+            found[workflow] = replace(ran, **{name: getattr(ran, name) + count})
         return tuple(sorted(found.values(), key=lambda ran: (-ran.well - ran.partly - ran.failed, ran.workflow)))
 
     def moved(self, since: datetime, until: datetime, owner: str = "") -> tuple[int, int]:
@@ -57,17 +77,18 @@ class Counts:
     ) -> Page[str]:
         """Give the ids of runs that failed in that time, newest first, one for each VM and workflow, the last of them.
 
-        One after which the same VM fared well is left out. without: ids.
+        One after which the same VM fared well is left out; that a later one was stopped says nothing. without: ids.
         """
         row = TransactionRow
         newest = (
             select(func.max(row.number))
-            .where(col(row.ended_at) > since, col(row.ended_at) <= until, col(row.state) != State.REFUSED.value)
-            .group_by(row.workflow, row.vm_uuid, row.vm)
+            .where(col(row.ended_at) > since, col(row.ended_at) <= until)
+            .where(or_(col(row.state).in_([_WELL.value, *_UNWELL]), _REFUSED_TO_A_SCHEDULE))
+            .group_by(row.workflow, _WHOSE)
         )
         where = [
             col(row.number).in_(newest),
-            col(row.state).in_([_FAILED.value, _PARTLY.value]),
+            col(row.state).in_([*_UNWELL, State.REFUSED.value]),
             col(row.id).not_in(without),
             *_asked_by(owner),
         ]
@@ -108,7 +129,7 @@ class Counts:
     def stored(self, owner: str = "") -> tuple[Stored, ...]:
         """Add up the recovery points in each target; every one is whole objects, so their sizes are what lies there."""
         query = (
-            select(PointRow.target, cast(func.sum(PointRow.size), Integer), func.count())
+            select(PointRow.target, cast(func.sum(PointRow.size), BigInteger), func.count())
             .where(*_owned(col(PointRow.vm_uuid), owner))
             .group_by(PointRow.target)
             .order_by(PointRow.target)

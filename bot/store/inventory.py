@@ -85,6 +85,16 @@ class Inventory:
             found.setdefault(vm.uuid, vm)
         return found
 
+    def gone_since(self, since: datetime) -> tuple[SeenVm, ...]:
+        """Give the VMs that were seen no more from then on, by name; not those that another VMstore has now."""
+        live = select(InventoryRow.vm_uuid).where(col(InventoryRow.gone_at).is_(None))
+        rows = self._session.exec(
+            select(InventoryRow)
+            .where(col(InventoryRow.gone_at) > since, col(InventoryRow.vm_uuid).not_in(live))
+            .order_by(col(InventoryRow.folded), col(InventoryRow.vmstore))
+        )
+        return tuple({row.vm_uuid: seen_vm(row) for row in rows}.values())
+
     def meant(self, patterns: Iterable[str]) -> tuple[SeenVm, ...]:
         """Give the live VMs that one of these patterns means (see bot/groups.py), by name."""
         rows = self._session.exec(

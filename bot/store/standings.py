@@ -15,7 +15,7 @@ from bot.store.rows import InventoryRow, ProofRow, TransactionRow
 from bot.store.yardstick import NEWEST, newest_in
 
 _NEVER_BEGAN = 2000  # refused runs that are looked through, the newest
-_NO_FAILURE = frozenset({"Joined", "NotApproved", "NotAllowed"})  # refused for a reason that is not the VM's
+NO_FAILURE = frozenset({"Joined", "NotApproved", "NotAllowed"})  # refused for a reason that is not the VM's
 _PROTECT = "protect"
 
 
@@ -89,7 +89,7 @@ class Standings:
         found |= {each.number: (named.get(each.vm, ""), each) for each in self._session.execute(blind)}
         runs: dict[str, list[RunOfVm]] = {}
         for _, (uuid, each) in sorted(found.items(), reverse=True):
-            if not (each.state == State.REFUSED.value and each.kind in _NO_FAILURE):
+            if not (each.state == State.REFUSED.value and each.kind in NO_FAILURE):
                 runs.setdefault(uuid, []).append(_run(each))
         return runs
 
