@@ -13,11 +13,19 @@ _RULES = ("daily", "weekly", "monthly", "yearly")
 
 
 def brute_force(points: Sequence[RecoveryPoint], retention: Retention, facts: Facts) -> set[str]:
-    """Asks of each recovery point and each rule: how many stand in its way?"""
+    """Asks of each recovery point and each rule: how many stand in its way?
+
+    What is of another installation, or of a day that cannot be, stands in nobody's way, and stays.
+    """
     if sum(retention.counts().values()) == 0 and retention.minimum_age == timedelta(0):
         return {each.transaction_id for each in points}
-    ahead = {each.transaction_id for each in points if each.taken_at > facts.now}  # by a clock that was wrong
-    points = [each for each in points if each.transaction_id not in ahead]
+    foreign = {name for name, _target in facts.foreign}
+    ours = [each for each in points if each.transaction_id not in foreign and not _is_misdated(each, facts.now)]
+    apart = {each.transaction_id for each in points} - {each.transaction_id for each in ours}
+    return apart | _of_ours(ours, retention, facts)
+
+
+def _of_ours(points: Sequence[RecoveryPoint], retention: Retention, facts: Facts) -> set[str]:
     doubted = {name for name, _target in facts.doubted}
     good = [each for each in points if each.transaction_id not in doubted]
     stay = {each.transaction_id for each in points if _is_outside_of_rules(each, retention, facts)}
@@ -26,17 +34,17 @@ def brute_force(points: Sequence[RecoveryPoint], retention: Retention, facts: Fa
         is_last = (is_good or not good) and not any(_is_newer(other, each) for other in good or points)
         if is_last or _stays_among(each, good if is_good else points, retention):
             stay.add(each.transaction_id)
-    return stay | ahead
+    return stay
 
 
 def _is_newer(one: RecoveryPoint, than: RecoveryPoint) -> bool:
-    return (_taken(one), one.transaction_id) > (_taken(than), than.transaction_id)
+    return (one.taken_at, one.transaction_id) > (than.taken_at, than.transaction_id)
 
 
-def _taken(point: RecoveryPoint) -> datetime:
-    """Never before its transaction, whose id begins with its time."""
+def _is_misdated(point: RecoveryPoint, now: datetime) -> bool:
+    """To come, or a day and more older than its transaction, whose id begins with its time."""
     begun = _begun(point.transaction_id)
-    return max(begun, point.taken_at) if begun else point.taken_at
+    return point.taken_at > now or (begun is not None and begun - point.taken_at > timedelta(days=1))
 
 
 @lru_cache(maxsize=100_000)
@@ -51,8 +59,8 @@ def _stays_among(each: RecoveryPoint, others: Sequence[RecoveryPoint], retention
         return True
     for rule in _RULES:
         wanted = getattr(retention, rule)
-        theirs = {_period(rule, _taken(other), retention.zone) for other in newer} if wanted else set()
-        if _period(rule, _taken(each), retention.zone) not in theirs and len(theirs) < wanted:
+        theirs = {_period(rule, other.taken_at, retention.zone) for other in newer} if wanted else set()
+        if _period(rule, each.taken_at, retention.zone) not in theirs and len(theirs) < wanted:
             return True
     return False
 
@@ -74,8 +82,8 @@ def _local(at: datetime, zone: str) -> date:
 
 def _is_outside_of_rules(each: RecoveryPoint, retention: Retention, facts: Facts) -> bool:
     ends = [each.locked_until or facts.now]
-    ends += [_taken(each) + retention.minimum_age] if retention.minimum_age else []
-    ends += [_taken(each) + _wish(each.keep_for)] if each.keep_for not in ("", "forever") else []
+    ends += [each.taken_at + retention.minimum_age] if retention.minimum_age else []
+    ends += [each.taken_at + _wish(each.keep_for)] if each.keep_for not in ("", "forever") else []
     if max(ends) > facts.now or each.keep_for == "forever":
         return True
     holds = [hold for hold in facts.holds if hold.until is None or hold.until > facts.now]
