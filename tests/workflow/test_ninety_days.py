@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import FireState
+from bot.model import FireState, Span, Topic
 from tests.workflow.ninety_days import Days, missed, missed_as_audited, missed_as_told
+from tests.workflow.ninety_kept import MOST, KeptDays
+from tests.workflow.ninety_told import Told
+from tests.workflow.schedule_world import DAY
 
 WINTER = datetime(2027, 2, 15, 6, tzinfo=UTC)  # three places set their clocks in the ninety days from then
 
@@ -32,21 +35,58 @@ def every_fire_is_accounted_for_once(days: Days) -> Counter[FireState]:
     return states
 
 
-def test_twelve_days_of_twenty_vms(tmp_path: Path) -> None:
-    days = Days(tmp_path, days=12, vms=20)
+def cloudys_own_fires_are_accounted_for_once(days: KeptDays) -> Counter[FireState]:
+    """Rounds and summaries, likewise; those that began something have told it, which is looked at when it comes."""
+    states: Counter[FireState] = Counter()
+    for daily in days.own:
+        states.update(fire.state for fire in days.account(daily).values())
+    return states
+
+
+def nothing_is_left(days: KeptDays) -> None:
+    """When all runs are over and the janitor has had its days."""
+    days.world.clock.at += 3 * DAY
+    days.sweep()
+    found = days.findings()
+    assert (found.promised, found.judged, found.unseen) == ((), (), ())
+    with days.world.db.read() as unit:
+        assert unit.ledger.open() == ()
+        files = {(point, key) for point, _target, key, _digests in unit.files.every()}
+    days.check_shelves()
+    assert {point for point, _key in files} == set(days.store.by_point)
+    assert {key for _point, key in files} < set(days.store.objects)
+    assert days.store.uploads == {}
+
+
+def all_of_it_holds(days: KeptDays) -> Told:
+    """Of the fires, of what is kept, of what is told."""
+    told = Told(days)
     days.live()
     states = every_fire_is_accounted_for_once(days)
     assert states[FireState.STARTED] > 100
     assert min(states[FireState.CAUGHT_UP], states[FireState.MISSED]) > 0
+    own = cloudys_own_fires_are_accounted_for_once(days)
+    assert own[FireState.STARTED] > 10
     troubles = days.troubles
     assert min(troubles.downtimes, troubles.deaths, troubles.jumps, troubles.failures, troubles.vanished) > 0
+    assert days.events == []
+    assert min(days.books.removed, days.deaths_in_rounds, told.topics[Topic.FAILED]) > 0
+    nothing_is_left(days)
+    return told
+
+
+def test_twelve_days_of_twenty_vms(tmp_path: Path) -> None:
+    all_of_it_holds(KeptDays(tmp_path, days=12, vms=20))
 
 
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_ninety_days_of_three_hundred_vms(tmp_path: Path) -> None:
-    days = Days(tmp_path, days=90, vms=300, begins=WINTER)
-    days.live()
-    states = every_fire_is_accounted_for_once(days)
-    assert states[FireState.STARTED] > 1000
+    days = KeptDays(tmp_path, days=90, vms=300, begins=WINTER)
+    told = all_of_it_holds(days)
+    assert len(days.books.ended) > 25_000
+    assert days.books.removed > 20_000
+    assert days.largest_round == MOST
+    assert told.spans[Span.DAY] > 150
+    assert told.spans[Span.WEEK] > 10
