@@ -105,11 +105,15 @@ def quiet(text: object) -> str:
 
 def cut(text: str, most: int) -> str:
     """Shorten to most UTF-16 units, which is how the strictest reader counts, ending in "…"."""
-    units = text.encode("utf-16-le", "replace")
-    if len(units) <= 2 * most:
+    if _units(text) <= most:
         return text
+    units = text.encode("utf-16-le", "replace")
     kept = units[: 2 * (most - 1)].decode("utf-16-le", "ignore")
     return re.sub("&[a-z]{0,3}$", "", kept) + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
 
 
 # --- the text ---
@@ -117,7 +121,7 @@ def cut(text: str, most: int) -> str:
 
 def _whole_text(card: Card, instead: Iterable[str] = ()) -> str:
     tail = "".join(f"\n{line}" for line in (*instead, *_footer(card)))
-    return (cut("\n".join(_text_lines(card)), _TEXT - len(tail)) + tail).strip() or "–"
+    return (cut("\n".join(_text_lines(card)), _TEXT - _units(tail)) + tail).strip() or "–"
 
 
 def _text_lines(card: Card) -> Iterator[str]:

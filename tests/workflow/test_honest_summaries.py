@@ -12,8 +12,22 @@ import pytest
 from bot import digest
 from bot.errors import OperatorError, TransientError
 from bot.expiring import end_of_sas
-from bot.model import Act, Chapter, Digest, Failure, Message, Span, State, Topic, Transaction, Vm
-from handlers import undelivered
+from bot.model import (
+    Act,
+    Chapter,
+    ConcernKind,
+    Digest,
+    DigestLine,
+    Failure,
+    Message,
+    Span,
+    State,
+    Stored,
+    Topic,
+    Transaction,
+    Vm,
+)
+from handlers import blocks, undelivered
 from integrations import certificates
 from tests.workflow.test_summaries import House, house
 
@@ -163,3 +177,15 @@ def test_a_certificate_that_cannot_be_read_ends_no_daily_look(monkeypatch: pytes
         certificates.end_of_server("vmstore", 443, timeout_s=1)
     with pytest.raises(OperatorError, match="does not say when it ends"):
         end_of_sas("se=9999-12-31T23:59:59-01:00", "targets.azure")
+
+
+def test_names_of_signs_that_count_twice_make_no_text_too_long(house: House) -> None:
+    told, long = house.service.summaries.digest(Span.DAY), "😀" * 199
+    line = DigestLine(kind=ConcernKind.RPO, id="x", title=long, act=Act.CHOOSE, vm=long)
+    full = replace(
+        told,
+        stored=tuple(Stored(target=long, size=1, points=1) for _ in range(5)),
+        chapters=(Chapter(topic=Topic.LATE, total=10, lines=(line,) * 10),),
+    )
+    drawn = blocks.render(digest.view(full), blocks.TEXT)
+    assert len(drawn.text.encode("utf-16-le")) // 2 < 4000
