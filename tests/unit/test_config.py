@@ -128,8 +128,8 @@ threads = 0
     problems = problems_of(written(tmp_path, text, "CLOUDY_SLAK__APP_TOKEN=x\n"))
 
     for told in (
-        "cloudy.toml: colour: unknown key; known are database, drills, groups, hypervisors, inventory, janitor, policy, "
-        "protection, schedules, sla, slack, targets, vmstores",
+        "cloudy.toml: colour: unknown key; known are database, drills, groups, hypervisors, inventory, janitor,"
+        " policy, protection, schedules, sla, slack, targets, vmstores",
         "cloudy.toml: database.pth: unknown key; did you mean path?",
         "cloudy.toml: slack.bot_token: secrets do not belong into this file; take it out and set"
         " CLOUDY_SLACK__BOT_TOKEN in the environment or in secrets.env beside it",

@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, looks, deaths, clocks that jump: each time is accounted for exactly once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ def happens(world: ScheduleWorld, schedule: Schedule, what: str, number: int) ->
     elif what == "restart":
         world.under(None)
     else:
-        deeds = {
+        deeds: dict[str, Callable[..., object]] = {
             "pause": schedules.pause,
             "resume": schedules.resume,
             "skip": schedules.skip_next,
