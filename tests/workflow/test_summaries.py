@@ -189,7 +189,10 @@ def test_what_is_stored_has_a_price_and_a_forecast_by_the_measures_of_30_days(ho
     assert (stored.size, stored.points, stored.days) == (110 << 30, 11, 11)
     assert stored.foreseen == pytest.approx(410 << 30, rel=0.05)
     assert stored.month == pytest.approx(2.2)
-    assert "in 30 days 406 GiB, 8.11 USD a month (the last 11 days in a straight line)" in digest.facts(house.service.summaries.digest(Span.DAY))[-1]
+    assert (
+        "in 30 days 406 GiB, 8.11 USD a month (the last 11 days in a straight line)"
+        in digest.facts(house.service.summaries.digest(Span.DAY))[-1]
+    )
 
 
 # --- whose ---
