@@ -18,7 +18,7 @@ from bot.store import Database, Unit
 
 LONGEST_REASON = 500
 LONGEST = timedelta(days=366)  # a snooze
-OF_VMS = frozenset({ConcernKind.RPO, ConcernKind.PROOF, ConcernKind.GROWTH})
+OF_VMS = frozenset({ConcernKind.RPO, ConcernKind.COVER, ConcernKind.PROOF, ConcernKind.GROWTH})
 _USER = re.compile("[UW][A-Z0-9_]{2,40}")
 
 

@@ -28,11 +28,13 @@ _TOPICS = {
     Trouble.LATE: (ConcernKind.RPO, Topic.LATE),
     Trouble.UNPROTECTED: (ConcernKind.RPO, Topic.UNPROTECTED),
     Trouble.WILL_BE_LATE: (ConcernKind.RPO, Topic.SOON),
-    Trouble.UNSCHEDULED: (ConcernKind.RPO, Topic.UNSCHEDULED),
+    Trouble.UNSCHEDULED: (ConcernKind.COVER, Topic.UNSCHEDULED),
     Trouble.NEVER_PROVEN: (ConcernKind.PROOF, Topic.UNPROVEN),
     Trouble.PROOF_OLD: (ConcernKind.PROOF, Topic.UNPROVEN),
     Trouble.GROWING: (ConcernKind.GROWTH, Topic.GROWTH),
 }
+# What is told of a VM instead, if there is such a concern, too.
+_WORSE = {ConcernKind.COVER: ConcernKind.RPO}
 _MORE = {
     Topic.LATE: "/cloudy vms late",
     Topic.UNPROTECTED: "/cloudy vms unprotected",
@@ -107,7 +109,7 @@ def assigned(chapters: Iterable[Chapter], concerns: Collection[Concern]) -> tupl
 def _sort(standing: Standing, snoozed: frozenset[tuple[ConcernKind, str]], found: dict[Topic, _Found]) -> None:
     told: set[ConcernKind] = set()
     for trouble, (kind, topic) in _TOPICS.items():
-        if trouble in standing.troubles and kind not in told:
+        if trouble in standing.troubles and not told & {kind, _WORSE.get(kind)}:
             told.add(kind)
             place = found.setdefault(topic, _Found(kind))
             if (kind, standing.vm.uuid) in snoozed:

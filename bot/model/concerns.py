@@ -11,6 +11,7 @@ class ConcernKind(StrEnum):
     """What can be of concern; the id that goes with each is said beside it."""
 
     RPO = "rpo"  # uuid of a VM that is late, will be, fails, or has no recovery point
+    COVER = "cover"  # uuid of a VM that no schedule protects
     PROOF = "proof"  # uuid of a VM that no drill has proven
     GROWTH = "growth"  # uuid of a VM
     RUN = "run"  # a transaction that failed, is held, or waits for a decision

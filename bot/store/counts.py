@@ -14,7 +14,7 @@ from bot.store.concern_rows import ConcernRow
 from bot.store.rows import PointRow, ProofRow, TransactionRow
 from bot.store.standings import NO_FAILURE
 
-_OF_VMS = tuple(kind.value for kind in (ConcernKind.RPO, ConcernKind.PROOF, ConcernKind.GROWTH))
+_OF_VMS = tuple(kind.value for kind in (ConcernKind.RPO, ConcernKind.COVER, ConcernKind.PROOF, ConcernKind.GROWTH))
 _PROTECT = "protect"
 _MOST_DRILLS = 10_000
 _WELL, _PARTLY, _FAILED, _STOPPED = State.SUCCEEDED, State.PARTIAL, State.FAILED, State.STOPPED

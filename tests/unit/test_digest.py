@@ -120,6 +120,14 @@ def test_a_snooze_of_one_trouble_does_not_hide_another_kind_of_it() -> None:
     ]  # fmt: skip
 
 
+def test_a_snoozed_missing_schedule_does_not_hide_that_the_vm_is_late() -> None:
+    snoozed = frozenset({(ConcernKind.COVER, "u-vm1")})
+    alone = made(standing("vm1", Trouble.UNSCHEDULED), snoozed=snoozed)
+    assert [(each.topic, each.total, each.snoozed) for each in alone.chapters] == [(Topic.UNSCHEDULED, 0, 1)]
+    both = standing("vm1", Trouble.LATE, Trouble.UNSCHEDULED, protection=Protection.LATE, late_h=2)
+    assert [(each.topic, each.total) for each in made(both, snoozed=snoozed).chapters] == [(Topic.LATE, 1)]
+
+
 def test_a_vm_is_told_of_once_for_each_kind_of_concern() -> None:
     told = made(
         standing("vm1", Trouble.LATE, Trouble.FAILING, Trouble.UNSCHEDULED, protection=Protection.LATE, late_h=1)
