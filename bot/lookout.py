@@ -23,6 +23,8 @@ EVERY = timedelta(minutes=5)
 TOLD = (Trouble.LATE, Trouble.FAILING, Trouble.WILL_BE_LATE, Trouble.UNSCHEDULED, Trouble.GROWING)
 LOST = (Trouble.UNPROTECTED,)  # of a VM that had a recovery point
 _PASSING = frozenset({Trouble.GROWING})  # the next run is as usual again; nobody waits for that news
+# What a snooze of the others does not hide.
+_KINDS = {Trouble.GROWING: ConcernKind.GROWTH, Trouble.UNSCHEDULED: ConcernKind.COVER}
 Known = Mapping[str, Collection[Trouble]]
 
 
@@ -76,7 +78,7 @@ class Lookout:
         unit.troubles.end((one.standing.vm.uuid, each) for one in changes for each in one.over)
         began = ((one.standing.vm.uuid, each, one.standing.sla.name) for one in changes for each in one.began)
         unit.troubles.begin(began, now)
-        snoozed = {kind: unit.concerns.snoozed(kind, now) for kind in (ConcernKind.RPO, ConcernKind.GROWTH)}
+        snoozed = {kind: unit.concerns.snoozed(kind, now) for kind in {ConcernKind.RPO, *_KINDS.values()}}
         for name, some in _by_sla(_unless(changes, snoozed)).items():
             channel = some[0].standing.sla.channel or self._channel
             if channel:
@@ -105,7 +107,7 @@ def _unless(changes: Iterable[Change], snoozed: Mapping[ConcernKind, Collection[
     """Without what somebody does not want to hear of for a while."""
     for change in changes:
         uuid = change.standing.vm.uuid
-        kinds = {ConcernKind.GROWTH if each is Trouble.GROWING else ConcernKind.RPO for each in change.began}
+        kinds = {_KINDS.get(each, ConcernKind.RPO) for each in change.began}
         is_quiet = bool(kinds) and all(uuid in snoozed[kind] for kind in kinds)
         if not is_quiet and (change.began or change.is_well):
             yield change

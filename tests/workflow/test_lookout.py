@@ -201,6 +201,16 @@ def test_what_is_snoozed_is_noted_and_not_told(world: World) -> None:
     assert world.kept() == {"vmstore-db1": {Trouble.LATE}}
 
 
+def test_a_snoozed_missing_schedule_does_not_silence_that_the_vm_is_late(world: World) -> None:
+    world.see("db1")
+    world.point("db1", 5 * HOUR)
+    with world.db.unit() as unit:
+        by = Actor(id="U1", name="alice", source="slack")
+        unit.concerns.put(Concern(kind=ConcernKind.COVER, id="vmstore-db1", until=NOON + DAY, reason="x", by=by))
+    world.lookout().look()
+    assert "db1" in str(world.said())
+
+
 def test_what_could_not_be_told_is_not_noted_as_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.see("db1")
     world.point("db1", 5 * HOUR)
