@@ -63,7 +63,7 @@ def ending(transaction: Transaction) -> str:
 
 def root(transaction: Transaction, steps: Sequence[Step], waits_for: str = "") -> Json:
     """The message in the channel: one line of state, facts, buttons."""
-    facts = [*_heads(transaction), ["Asked by", transaction.actor.name]]
+    facts = [*_heads(transaction), ["Asked by", transaction.asked_by]]
     size = int(transaction.plan.get("provisioned_bytes", 0))
     if size:
         facts.append(["Provisioned", size_text(size)])

@@ -206,7 +206,7 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
     facts = (
         ("VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm),
         ("Targets", ", ".join(transaction.targets)),
-        ("Asked by", transaction.actor.name),
+        ("Asked by", transaction.asked_by),
         ("Consistency asked for", transaction.consistency),
         ("Keep for", keeping.said(transaction.keep_for)),
         ("Note", transaction.note),

@@ -208,6 +208,11 @@ class Transaction:
         """Id of the schedule that started it; "": somebody asked for it."""
         return self.request_key.split(":")[1] if self.request_key.startswith("schedule:") else ""
 
+    @property
+    def asked_by(self) -> str:
+        """Who asked for it; of what a schedule started its owner, and the schedule."""
+        return f"{self.actor.name}, by schedule {self.schedule}" if self.schedule else self.actor.name
+
     def awaits(self, now: datetime) -> datetime | None:
         """Its moment, while that is still to come and nothing of it has begun; None: it awaits none."""
         is_still = self.state is State.PLANNING and not self.stop_asked_by

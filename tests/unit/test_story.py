@@ -55,6 +55,12 @@ def test_the_root_says_which_step_runs_and_offers_stop() -> None:
     assert view["buttons"] == ["stop", "details"]
 
 
+def test_what_a_schedule_started_says_so() -> None:
+    started = replace(ASKED, request_key="schedule:jkwn07:2026-11-26T02:00:00+00:00:vm01")
+    assert ["Asked by", f"{ASKED.actor.name}, by schedule jkwn07"] in story.root(started, STEPS)["facts"]
+    assert ["Asked by", ASKED.actor.name] in story.root(ASKED, STEPS)["facts"]
+
+
 def test_between_two_steps_the_line_names_the_one_that_ended() -> None:
     ended = (STEPS[0], replace(STEPS[1], state=StepState.STOPPED), STEPS[2])
     assert story.line(replace(ASKED, stop_asked_by="bob"), ended, percent=False) == "Stopping: 2/3 Upload"
