@@ -46,11 +46,14 @@ class Shelves(MemoryStore):
             return iter([ObjectInfo(key=key, size=len(self.objects[key]), etag=self.etags[key]) for key in keys])
 
     def delete(self, key: str) -> None:
-        super().delete(key)
-        point = key.partition("/")[0]
-        self.by_point[point].pop(key, None)
-        if not self.by_point[point]:
-            del self.by_point[point]
+        try:
+            super().delete(key)
+        finally:  # who is told of it may die of it
+            point = key.partition("/")[0]
+            if key not in self.objects:
+                self.by_point[point].pop(key, None)
+            if not self.by_point[point]:
+                del self.by_point[point]
 
     def _make(self, key: str, body: bytes, etag: str, metadata: Mapping[str, str]) -> ObjectInfo:
         self.by_point[key.partition("/")[0]][key] = None

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -69,7 +68,7 @@ class KeptDays(Days):
         self._seen: set[tuple[str, datetime]] = set()  # fires
         self._litter: set[str] = set()  # of failed runs
         self._passed: set[str] = set()  # by the last round
-        self.deaths_in_rounds = self.largest_round = 0
+        self._begun_rounds = self.deaths_in_rounds = self.largest_round = 0
         self.on_fire: list[OnFire] = []
         super().__init__(folder, days=days, vms=vms, **more)
         self.engine = MemoryEngine(self)  # type: ignore[arg-type]
@@ -230,13 +229,14 @@ class KeptDays(Days):
             self.books.rounds.append((self.world.clock.at, False))
 
     def _run_to_the_end(self) -> None:
-        """Now and then it dies in the middle."""
-        if self._dice.random() < 0.25:
-            self.store.watch = CrashAt(self._dice.randrange(1, 60))
-            with suppress(Crash):
+        """Each third time it dies in the middle."""
+        self._begun_rounds += 1
+        if self._begun_rounds % 3 == 0:
+            self.store.watch = CrashAt(self._dice.randrange(1, 40))
+            try:
                 self.engine.run_all()
-                self.deaths_in_rounds -= 1
-            self.deaths_in_rounds += 1
+            except Crash:
+                self.deaths_in_rounds += 1
             self.store.watch = unwatched
         self.engine.run_all()
 
@@ -302,19 +302,18 @@ class KeptDays(Days):
 
     def damage(self) -> None:
         """The newest recovery point of some VMs is found to be damaged."""
-        for vm in (self.vms[1], self.vms[3], self.vms[4]):
-            point = self.books.of_vm(vm)[0]
+        for point in (each for vm in (1, 3, 4) for each in self.books.of_vm(self.vms[vm])[:1]):
             place = (point.transaction_id, "s3")
             proof = Proof(
                 point=place[0],
                 target="s3",
-                run=f"v{vm}",
+                run=f"verify {point.vm_name}",
                 kind=ProofKind.CHECKSUMS,
                 at=self.world.clock.at,
                 is_good=False,
                 is_damaged=True,
                 vm_uuid=point.vm_uuid,
-                vm=vm,
+                vm=point.vm_name,
                 why="its bytes are others",
             )
             with self.world.db.unit() as unit:
@@ -324,8 +323,8 @@ class KeptDays(Days):
     def hold(self) -> None:
         """All of one VM, and one recovery point of another."""
         retaining = self.world.service.retaining
-        point = self.books.of_vm(self.vms[5])[-1].transaction_id
-        for what in (self.vms[4], point):
+        points = [point.transaction_id for point in self.books.of_vm(self.vms[5])[-1:]]
+        for what in (self.vms[4], *points):
             found = retaining.hold(what, "a lawsuit", ALICE, request_key=self.world.key())
             self.books.holds += (replace(found),)
 
