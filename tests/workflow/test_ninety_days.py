@@ -75,6 +75,7 @@ def all_of_it_holds(days: KeptDays) -> Told:
     return told
 
 
+@pytest.mark.slow
 def test_twelve_days_of_twenty_vms(tmp_path: Path) -> None:
     all_of_it_holds(KeptDays(tmp_path, days=12, vms=20))
 
