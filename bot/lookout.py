@@ -100,7 +100,11 @@ def changed(known: Known, standings: Iterable[Standing]) -> Iterator[Change]:
 def _to_tell(standing: Standing) -> Iterator[Trouble]:
     """A VM that was never protected is left to digests; one that was, and has nothing any more, is worse than late."""
     was_protected = standing.takes is not None
-    yield from (each for each in standing.troubles if each in TOLD or (each in LOST and was_protected))
+    late = [place.late_by for place in standing.targets if place.is_late]
+    is_just_late = all(by is not None and by <= standing.sla.leeway for by in late)
+    for each in standing.troubles:
+        if (each in TOLD or (each in LOST and was_protected)) and not (each is Trouble.LATE and is_just_late):
+            yield each
 
 
 def _unless(changes: Iterable[Change], snoozed: Mapping[ConcernKind, Collection[str]]) -> Iterator[Change]:

@@ -167,7 +167,7 @@ def _troubles(standing: Standing, now: datetime, *, knows: bool) -> Iterator[Tro
         Trouble.UNPROTECTED: standing.protection is Protection.NEVER,
         Trouble.LATE: standing.protection is Protection.LATE,
         Trouble.FAILING: any(place.failed >= IN_A_ROW for place in places),
-        Trouble.WILL_BE_LATE: any(map(_will_be_late, places)),
+        Trouble.WILL_BE_LATE: any(_will_be_late(place, standing.sla.leeway) for place in places),
         Trouble.UNSCHEDULED: knows
         and not all(any(_goes_to(fire, place) for fire in standing.fires) for place in places),
         Trouble.GROWING: standing.growth is not None,
@@ -181,8 +181,8 @@ def _goes_to(fire: NextFire, place: InTarget) -> bool:
     return not place.target or not fire.targets or place.target in fire.targets
 
 
-def _will_be_late(place: InTarget) -> bool:
+def _will_be_late(place: InTarget, leeway: timedelta) -> bool:
     """Of what is late already, or comes by no schedule, there is nothing to foresee."""
     if place.is_late or place.due is None or place.ready_by is None:
         return False
-    return place.ready_by > place.due
+    return place.ready_by > place.due + leeway

@@ -29,6 +29,14 @@ class Sla:
     lock_mode: str = ""  # "GOVERNANCE" | "COMPLIANCE"; "" without a lock
 
     @property
+    def leeway(self) -> timedelta:
+        """How much later than promised is worth no word: 1 h of an RPO of 24 h.
+
+        A run each day begins when the one before did, and ends some minutes later than that one's snapshot.
+        """
+        return self.rpo / 24
+
+    @property
     def is_default(self) -> bool:
         """Whether it is the last resort, and not written as an SLA."""
         return self.name == DEFAULT

@@ -155,7 +155,8 @@ def test_each_target_is_judged_by_the_runs_that_went_to_it() -> None:
         ([fire(1)], [run(3, took=0.5)], ()),  # ready after 1.5 h; late after 2 h
         ([fire(1)], [run(3, took=1.5)], (Trouble.WILL_BE_LATE,)),
         ([fire(2)], [], ()),  # nobody knows how long it takes
-        ([fire(2.1)], [], (Trouble.WILL_BE_LATE,)),
+        ([fire(2.1)], [], ()),  # an RPO of 4 h, and a run each 4 h that takes some minutes
+        ([fire(2.2)], [], (Trouble.WILL_BE_LATE,)),
         ([fire(30)], [run(0.5, State.RUNNING), run(3, took=1)], ()),
         ([fire(30)], [run(0.5, State.RUNNING), run(3, took=3)], (Trouble.WILL_BE_LATE,)),
         ([fire(30)], [run(0, State.QUEUED), run(3, took=1)], ()),

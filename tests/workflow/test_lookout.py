@@ -107,6 +107,16 @@ def test_what_begins_is_told_once_and_once_when_it_is_well_whoever_looks(world: 
     assert world.kept() == {}
 
 
+def test_the_minutes_that_a_run_takes_are_no_news_where_it_comes_once_in_an_rpo(world: World) -> None:
+    world.see("db1")
+    world.point("db1", 4 * HOUR + HOUR / 12)
+    world.lookout().look()
+    assert (world.said(), world.kept()) == ([], {})
+    world.clock.sleep(600)
+    world.lookout().look()
+    assert "db1: late by 15 min" in world.said()[0][1]
+
+
 def test_it_is_well_again_when_nothing_of_it_is_left(world: World) -> None:
     world.see("db1")
     world.point("db1", 3 * HOUR)
