@@ -83,6 +83,19 @@ def tell_suspended(unit: Unit, schedule: Schedule, admin_channel: str) -> None:
             unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
 
 
+def tell_stuck(unit: Unit, schedule: Schedule, admin_channel: str) -> None:
+    """Say that it starts nothing, since Cloudy cannot account for its times; once, until it can again."""
+    channel = schedule.place.channel or admin_channel
+    if channel:
+        text = (
+            f"{named(schedule)} starts nothing now: Cloudy makes a mistake over it, which its log tells, and tries"
+            f" again each minute. Its times since {_at(schedule.looked_until)} are not lost. Protect by hand what"
+            " cannot wait"
+        )
+        key = f"schedule:{schedule.id}:stuck:{schedule.looked_until.isoformat()}"
+        unit.outbox.put(Message(key=key, channel=channel, view=story.notice(text)))
+
+
 def _late(fires: Sequence[Fire], told: Late) -> list[str]:
     """What nobody looked at in time, in one line."""
     missed = [fire for fire in fires if fire.state is FireState.MISSED]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bot.accounting import DOWN, Accounts
 from bot.alarm import Alarm
 from bot.errors import BusyError, DatabaseError
+from bot.firetold import tell_stuck
 from bot.model import Schedule
 from bot.ownschedules import BuiltIn, ensure
 from bot.ports import Clock
@@ -97,6 +98,8 @@ class Timekeeper:
             raise
         except Exception:  # a mistake of ours; the next look tries again
             log.exception("not accounted for", extra={"action": "timekeeper", "schedule": schedule.id})
+            with self._db.unit() as unit:
+                tell_stuck(unit, schedule, self._accounts.firer.rules.admin_channel)
         self._wake_dispatcher()
         return schedule
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.accounting import Accounted
 from bot.errors import RequesterError
 from bot.hours import parse as span
 from bot.model import CatchUp, FireState, ScheduleRequest, Vm
 from bot.moments import NamedBlackout, ScheduleRules
 from bot.recurrence import Blackout
 from bot.service import Service
+from bot.store import Unit
 from bot.timekeeper import Timekeeper
 from tests.workflow.schedule_world import ALICE, DAY, HOUR, NOON, ScheduleWorld
 
@@ -150,3 +152,29 @@ def test_a_second_click_on_the_same_skip_skips_no_second_night(world: ScheduleWo
     ]
     assert [fire.at for fire in fires] == [at, at]
     assert world.service.schedules.get(schedule.id).skips == (at,)
+
+
+def test_a_mistake_of_ours_at_one_schedule_is_told_once_and_keeps_no_other_from_its_time(
+    world: ScheduleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, well = world.add(DAILY), world.add(DAILY, "vm02")
+    accounts = world.service.schedules.accounts
+    real = accounts.account
+
+    def sometimes(unit: Unit, id: str, now: datetime, why: str) -> Accounted:
+        if id == broken.id:
+            raise RuntimeError("token=hunter2")
+        return real(unit, id, now, why)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "account", sometimes)
+        for _ in range(3):
+            world.look(DAY)
+        assert len(world.states(well)) == 3
+        assert world.states(broken) == []
+        stuck = [text for text in world.told() if broken.id in text]
+        assert len(stuck) == 1
+        assert "starts nothing" in stuck[0]
+        assert "hunter2" not in stuck[0]
+    world.look(MINUTE)
+    assert len(world.states(broken)) == 3  # nothing was lost meanwhile
