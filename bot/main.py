@@ -305,6 +305,7 @@ def serve(settings: Settings, address: Address | None = None) -> None:
     last.start()
     worker.drain()
     connection.close()
+    log.info("drained", extra={"action": "drain"})
     leave(0)
 
 
