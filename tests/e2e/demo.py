@@ -127,10 +127,16 @@ class Demo:
         told: Json = json.loads((self.data / "world.json").read_text())
         return told
 
+    def ask(self, *words: str) -> str:
+        """What a reading command says in the world's folder, beside the running bot."""
+        done = subprocess.run(
+            [*cloudy(), *words], cwd=self.data, env=environment(), capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def cli(self, *words: str) -> Any:
-        """A reading command in the world's folder, beside the running bot."""
-        done = subprocess.run([*cloudy(), *words], capture_output=True, cwd=self.data, env=environment(), check=True)
-        return json.loads(done.stdout)
+        """The same of one that answers in JSON."""
+        return json.loads(self.ask(*words))
 
     def transactions(self) -> list[Json]:
         """As `cloudy runs` tells them, newest first."""

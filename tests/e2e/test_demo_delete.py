@@ -1,13 +1,12 @@
 """`/cloudy delete` in the demo, from outside: refused to who may not, approved once, gone from the bucket, audited."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.demo import Demo, Json, cloudy, environment
+from tests.e2e.demo import Demo, Json
 
 pytestmark = pytest.mark.slow
 SCRIPT = """
@@ -59,16 +58,8 @@ def _played(folder: Path, script: str) -> Iterator[Demo]:
         demo.end()
 
 
-def ask(demo: Demo, *words: str) -> str:
-    """What the command line says beside the running bot."""
-    done = subprocess.run(
-        [*cloudy(), *words], cwd=demo.data, env=environment(), capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def audited(demo: Demo) -> list[Json]:
-    return [json.loads(line) for line in ask(demo, "audit", "export", "--format", "jsonl").splitlines()]
+    return [json.loads(line) for line in demo.ask("audit", "export", "--format", "jsonl").splitlines()]
 
 
 def test_the_prefix_is_gone_from_the_bucket(deleted: Demo) -> None:
@@ -81,7 +72,7 @@ def test_the_audit_has_one_executed_row_and_every_click(deleted: Demo) -> None:
     assert [who for what, who in acts if what == "executed"] == ["alice"]
     assert [who for what, who in acts if what == "decision"] == ["bob"]
     assert [who for what, who in acts if what == "refused"] == ["carol", "alice", "bob"]
-    assert ask(deleted, "audit", "verify")  # its exit status is 0
+    assert deleted.ask("audit", "verify")  # its exit status is 0
 
 
 def test_a_veto_leaves_everything(vetoed: Demo) -> None:

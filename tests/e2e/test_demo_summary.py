@@ -1,12 +1,11 @@
 """A summary in the demo: posted by a schedule, its buttons used as people would; what was snoozed is counted."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.demo import Demo, cloudy, environment
+from tests.e2e.demo import Demo
 
 # The short sibling of this, which always runs, is tests/slack/test_summaries.py.
 pytestmark = pytest.mark.long
@@ -51,23 +50,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         demo.end()
 
 
-def ask(demo: Demo, *words: str) -> str:
-    """What the command line says beside the running bot."""
-    done = subprocess.run(
-        [*cloudy(), *words], cwd=demo.data, env=environment(), capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def test_the_command_line_tells_the_same(told: Demo) -> None:
-    summary = json.loads(ask(told, "summary", "week", "--json"))
+    summary = told.cli("summary", "week", "--json")
     assert (summary["tally"]["protected"], summary["tally"]["never"]) == (1, 5)
     assert sum(chapter["snoozed"] for chapter in summary["chapters"]) == 1
     assert [ran["well"] for ran in summary["ran"] if ran["workflow"] == "protect"] == [1]
-    assert "1 snoozed" in ask(told, "summary")
+    assert "1 snoozed" in told.ask("summary")
 
 
 def test_what_was_decided_is_in_the_audit_with_who_and_why_and_what_was_refused(told: Demo) -> None:
-    rows = [json.loads(line) for line in ask(told, "audit", "export", "--format", "jsonl").splitlines()]
+    rows = [json.loads(line) for line in told.ask("audit", "export", "--format", "jsonl").splitlines()]
     acts = [(row["action"], row["actor"]) for row in rows if row["action"] in ("concern", "refused")]
     assert [who for what, who in acts if what == "concern"] == ["alice", "alice"]

@@ -1,12 +1,14 @@
 """What tests of Slack have in common: no proxy between, and a local Slack whose clock is moved by hand."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from slack_sdk import WebClient
 
 from integrations.simulators.slack import LocalSlack
 from tests.slack.local import Hand, client_of
+from tests.slack.recoverable import World, recoverable_world
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,3 +34,17 @@ def slack(clock: Hand) -> Iterator[LocalSlack]:
 @pytest.fixture
 def client(slack: LocalSlack) -> WebClient:
     return client_of(slack)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A bot that has recovery points; under the default policy everyone is operator."""
+    with recoverable_world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[World]:
+    """The same, where alice alone is an operator, and VMs called prod* are an admin's to restore."""
+    with recoverable_world(tmp_path, is_strict=True) as made:
+        yield made

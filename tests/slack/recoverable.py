@@ -87,3 +87,10 @@ def recoverable_world(folder: Path, *, is_strict: bool = False, policy: Policy |
         with bot_on(slack, service, homes):
             yield World(db, slack, service)
         homes.close()
+
+
+def typed(world: World, text: str, user: str = "alice") -> str:
+    """What the one who typed it alone is answered."""
+    ack = world.slack.command(user, "ops", text)
+    assert ack.ok, ack
+    return ack.text or ""

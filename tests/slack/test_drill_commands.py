@@ -1,26 +1,13 @@
 """`/drill`, `/verify ... deep` and `/recovery-points`, typed into a running bot."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.model import ProofKind, Transaction
 from tests.slack.local import rows, until
-from tests.slack.recoverable import World, recoverable_world
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path) as made:
-        yield made
-
-
-def typed(world: World, text: str, user: str = "alice") -> str:
-    ack = world.slack.command(user, "ops", text)
-    assert ack.ok, ack
-    return ack.text or ""
+from tests.slack.recoverable import World, recoverable_world, typed
 
 
 def asked(world: World, workflow: str) -> Transaction:

@@ -1,16 +1,13 @@
 """`/cloudy orphans` and the button under its list, in a running bot; the janitor's part is in tests/workflow."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from bot.model import Json
 from bot.policy import Policy, Role
 from bot.sweeps import wanted
 from handlers import blocks, cards
 from tests.slack.local import client_of
-from tests.slack.recoverable import World, recoverable_world
+from tests.slack.recoverable import World, recoverable_world, typed
 
 VIEW: Json = {
     "kind": "sweep",
@@ -18,18 +15,6 @@ VIEW: Json = {
     "lists": [["Ours, and old enough to go", ["snapshot 20251123T142233Z-7f3k9q on vmstore · 3 days old"]]],
     "buttons": ["remove-orphans"],
 }
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path) as made:
-        yield made
-
-
-def typed(world: World, text: str, user: str = "alice") -> str:
-    ack = world.slack.command(user, "ops", text)
-    assert ack.ok, ack
-    return ack.text or ""
 
 
 def wishes(world: World) -> list[tuple[str, bool]]:

@@ -1,9 +1,7 @@
 """The form of a restore: a real Bolt app over Socket Mode, without a worker."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,21 +14,9 @@ from handlers import blocks, restoreviews
 from integrations.simulators.slack import Ack
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.local import client_of, rows, until
-from tests.slack.recoverable import NOW, World, recoverable_world
+from tests.slack.recoverable import NOW, World
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path, is_strict=True) as made:
-        yield made
 
 
 # --- the form ---

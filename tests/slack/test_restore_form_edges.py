@@ -1,6 +1,5 @@
 """The form of a restore at its edges: a VM renamed since, points beyond the menu, an answer that cannot be read."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,6 @@ from handlers import namesakes, parse, restoreforms, restoreviews
 from handlers.restoreviews import RestoreForm
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.recoverable import NOW, World, recoverable_world
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path) as made:
-        yield made
 
 
 @pytest.mark.parametrize("typed", ["vm01", "vm01-before"])

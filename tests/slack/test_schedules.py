@@ -1,38 +1,16 @@
 """`/schedule` and `/schedules`, their buttons and form: a real Bolt app over Socket Mode, without a worker."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bot.model import Schedule, ScheduleLine, ScheduleState
 from integrations.simulators.slack.blocks import view_problems
 from tests.slack.local import rows, until
-from tests.slack.recoverable import World, recoverable_world
+from tests.slack.recoverable import World, typed
 
 Json = dict[str, Any]
 DAILY = "/schedule protect vm01 to s3 every day at 02:00 Europe/Berlin"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[World]:
-    with recoverable_world(tmp_path, is_strict=True) as made:
-        yield made
-
-
-def typed(world: World, text: str, user: str = "alice") -> str:
-    ack = world.slack.command(user, "ops", text)
-    assert ack.ok, ack
-    return ack.text or ""
 
 
 def made(world: World) -> list[ScheduleLine]:
