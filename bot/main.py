@@ -29,7 +29,7 @@ from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.lookout import Lookout
 from bot.model import Actor
-from bot.opening import audit_key_of, awaits_key, open_database, service_for
+from bot.opening import audit_key_of, awaits_key, configured_slas, open_database, service_for
 from bot.policy_settings import policy_of
 from bot.rate_settings import timetable
 from bot.reads import Reads
@@ -37,7 +37,6 @@ from bot.rebuilding import Rebuilt, rebuild
 from bot.retry import retrying
 from bot.runner import TransferSettingsFor
 from bot.service import Service
-from bot.sla_settings import slas_of
 from bot.slots import Slots
 from bot.sockets import keep_sockets
 from bot.store import Database
@@ -107,7 +106,7 @@ def _worker(settings: Settings, db: Database) -> Worker:
             hold=settings.protection.hold,
             prices=prices_of(settings),
             remove_after=settings.janitor.remove_after,
-            slas=slas_of(settings.sla, settings.groups, rpo=settings.protection.rpo, drill_every=settings.drills.every),
+            slas=configured_slas(settings),
         ),
         version=VERSION,
         policy=policy_of(settings.policy),
