@@ -19,7 +19,6 @@ from bot.errors import ConfigError, DeniedError, MissingError, PermanentError, T
 from bot.model import RegisterSpec, VmShape
 from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
-from integrations.hypervisors.libvirt import connection
 from integrations.simulators.kvm import PrivateLibvirt
 from integrations.simulators.kvm.sample import Form
 from integrations.simulators.vmstore import tls
@@ -27,6 +26,8 @@ from tests.contract.test_hypervisor import LABEL, seen
 from tests.e2e.waiting import until
 from tests.libvirt_world import CACHE, LibvirtWorld, require_libvirt
 from tests.peers import _free_ports
+
+CONNECTION = "integrations.hypervisors.libvirt.connection"  # by its name: without the library it cannot be imported
 
 
 @contextmanager
@@ -338,7 +339,7 @@ def test_a_dial_that_is_answered_too_late_is_hung_up(world: LibvirtWorld, monkey
 
 
 def test_who_closes_does_not_wait_for_a_host_that_hangs(world: LibvirtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CLOSING_S", 0.2)
+    monkeypatch.setattr(f"{CONNECTION}.CLOSING_S", 0.2)
     spec, before, hypervisor = world.copied("vm01", "vm01-restored"), own_sockets(), world.open()
     made = hypervisor.register_vm(LABEL, spec)
     hypervisor.power_on(made.id)  # its console is read
@@ -369,8 +370,8 @@ def test_a_way_by_ssh_that_is_given_up_is_ended(tmp_path: Path) -> None:
 def test_threads_that_hang_end_when_the_line_is_found_dead(
     world: LibvirtWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "KEEPALIVE_S", 1)
-    monkeypatch.setattr(connection, "MISSED", 1)
+    monkeypatch.setattr(f"{CONNECTION}.KEEPALIVE_S", 1)
+    monkeypatch.setattr(f"{CONNECTION}.MISSED", 1)
     hypervisor = world.open(timeout_s=0.5)
     hypervisor.info()
     count = threading.active_count()
