@@ -88,6 +88,7 @@ from bot.model.systems import (
     VMstoreInfo,
 )
 from bot.model.telling import AuditEvent, AuditRow, AuditVerdict, Message
+from bot.model.tiers import Tier
 from bot.model.transactions import (
     Actor,
     Bytes,
@@ -224,6 +225,7 @@ __all__ = [
     "Task",
     "TaskState",
     "Thaw",
+    "Tier",
     "Topic",
     "Transaction",
     "Trouble",
