@@ -26,6 +26,7 @@ from bot.model import (
     State,
     Transaction,
 )
+from bot.recorder import record
 from bot.retention_text import said
 from bot.store import Unit
 
@@ -121,26 +122,20 @@ def propose(
 
     request: {"sla": name, "rules": text} or {"release": id of a hold, "vm": name}.
     """
-    kept = unit.transactions.insert(
-        Transaction(
-            id=transaction_id(now, secrets.randbits(30)),
-            workflow=WORKFLOW,
-            vm=str(request.get("vm", "")),
-            targets=(),
-            actor=actor,
-            state=State.PLANNING,
-            created_at=now,
-            request_key=request_key,
-            note=note,
-            place=place,
-            plan={"request": request},
-        )
+    asked = Transaction(
+        id=transaction_id(now, secrets.randbits(30)),
+        workflow=WORKFLOW,
+        vm=str(request.get("vm", "")),
+        targets=(),
+        actor=actor,
+        state=State.PLANNING,
+        created_at=now,
+        request_key=request_key,
+        note=note,
+        place=place,
+        plan={"request": request},
     )
-    body: Json = {"command": WORKFLOW, **request}
-    unit.audit.append(
-        AuditEvent(key=f"{request_key}:{kept.id}", action="command", actor=actor, transaction_id=kept.id, body=body)
-    )
-    return kept
+    return record(unit, asked, request)
 
 
 def _look_again(unit: Unit, vms: Sequence[str], sla: Sla, now: datetime, place: Place) -> list[Transaction]:

@@ -7,7 +7,7 @@ from bot.errors import RequesterError
 from bot.model import Actor, Place, ProtectRequest, State, Transaction
 from bot.ports import Clock
 from bot.purposes import purpose_of
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder
 from bot.rights import Rights, about_transaction, operation_of
 from bot.store import Database, Unit
 
@@ -20,10 +20,7 @@ class Again(Recorder):
     """The part of the service that Retry is."""
 
     def __init__(self, db: Database, clock: Clock, rights: Rights, *, wake: Callable[[], None], anew: Anew) -> None:
-        super().__init__(db)
-        self._clock = clock
-        self._rights = rights
-        self._wake = wake
+        super().__init__(db, clock, rights, wake=wake)
         self._anew = anew
 
     def retry(self, text: str, actor: Actor, *, request_key: str, place: Place) -> Transaction:
@@ -33,8 +30,7 @@ class Again(Recorder):
         what it gave before. NotFound, AmbiguousName, UsageError: which one?
         NotAllowed. RequesterError: there is nothing to retry.
         """
-        refusals = self._keeping_refusals(actor, f"retry {text}", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"retry {text}", request_key) as (unit, about):
             if before := unit.audit.transaction_of(f"{request_key}:retry"):
                 return unit.transactions.get(before)
             if anew := unit.transactions.asked_by(request_key, f"{request_key}:0"):  # "last" is that one by now

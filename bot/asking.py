@@ -4,9 +4,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot import recorder
 from bot.errors import AmbiguousName, NotFound, RequesterError
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, AuditRow, AuditVerdict, Place, State, Transaction
+from bot.model import Actor, AuditRow, AuditVerdict, Place, State, Transaction
 from bot.store import Unit
 
 
@@ -91,30 +92,19 @@ def record(
     place: Place | None = None,
 ) -> Transaction:
     """Record a run about a recovery point; the same request key again: the one that is there."""
-    kept = unit.transactions.insert(
-        Transaction(
-            id=transaction_id(now, secrets.randbits(30)),
-            workflow=workflow,
-            vm=point.vm,
-            targets=point.targets,
-            actor=actor,
-            state=State.PLANNING,
-            created_at=now,
-            request_key=request_key,
-            place=place or Place(),
-            plan={"request": {"point": point.id}, "made_on": point.vmstore},
-        )
+    asked = Transaction(
+        id=transaction_id(now, secrets.randbits(30)),
+        workflow=workflow,
+        vm=point.vm,
+        targets=point.targets,
+        actor=actor,
+        state=State.PLANNING,
+        created_at=now,
+        request_key=request_key,
+        place=place or Place(),
+        plan={"request": {"point": point.id}, "made_on": point.vmstore},
     )
-    unit.audit.append(
-        AuditEvent(
-            key=f"{request_key}:{kept.id}",
-            action="command",
-            actor=actor,
-            transaction_id=kept.id,
-            body={"command": workflow, "vm": point.vm, "point": point.id, "targets": list(point.targets)},
-        )
-    )
-    return kept
+    return recorder.record(unit, asked, {"vm": point.vm, "point": point.id, "targets": list(point.targets)})
 
 
 def audited(unit: Unit, transaction: Transaction) -> Audited:

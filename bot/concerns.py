@@ -11,10 +11,8 @@ from bot import digest, durations, story
 from bot.errors import AmbiguousName, NotFound, RequesterError, UsageError
 from bot.model import Actor, AuditEvent, Concern, ConcernKind, Json, Message, Place
 from bot.policy import About, Operation
-from bot.ports import Clock
 from bot.recorder import WAIT_S, Recorder
-from bot.rights import Rights
-from bot.store import Database, Unit
+from bot.store import Unit
 
 LONGEST_REASON = 500
 LONGEST = timedelta(days=366)  # a snooze
@@ -25,11 +23,6 @@ _USER = re.compile("[UW][A-Z0-9_]{2,40}")
 class Concerns(Recorder):
     """The part of the service that snoozes and assigns."""
 
-    def __init__(self, db: Database, clock: Clock, rights: Rights) -> None:
-        super().__init__(db)
-        self._clock = clock
-        self._rights = rights
-
     def snooze(
         self, name: str, until: str, reason: str, actor: Actor, *, request_key: str, place: Place | None = None
     ) -> Concern:
@@ -39,7 +32,7 @@ class Concerns(Recorder):
         which message of ours is to show it. NotFound, AmbiguousName, UsageError, NotAllowed; RequesterError: it
         approves or waits for a person, which nothing can put off.
         """
-        with self._keeping_refusals(actor, f"snooze {name}", request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"snooze {name}", request_key) as (unit, _):
             known = meant(unit, name)
             self._demand(unit, known, actor, "snooze", request_key, place)
             ends, why = _ends(until, self._clock.now()), _reason(reason)
@@ -50,7 +43,7 @@ class Concerns(Recorder):
 
     def wake(self, name: str, actor: Actor, *, request_key: str, place: Place | None = None) -> Concern:
         """Tell of it again from now on; errors as of `snooze`."""
-        with self._keeping_refusals(actor, f"wake {name}", request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"wake {name}", request_key) as (unit, _):
             known = meant(unit, name)
             self._demand(unit, known, actor, "snooze", request_key, place)
             awake = replace(known, until=None, reason="", by=None)
@@ -62,7 +55,7 @@ class Concerns(Recorder):
 
         user: a Slack user id. The same request key again: the same.
         """
-        with self._keeping_refusals(actor, f"assign {name}", request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"assign {name}", request_key) as (unit, _):
             known = meant(unit, name)
             self._demand(unit, known, actor, "assign", request_key, place)
             if not _USER.fullmatch(user):

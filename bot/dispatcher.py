@@ -355,12 +355,5 @@ def _serves(other: Transaction, asked: Transaction) -> bool:
 
 
 def _audit(unit: Unit, transaction: Transaction, event: str, body: Json) -> None:
-    unit.audit.append(
-        AuditEvent(
-            key=f"{transaction.id}:plan:{event}",
-            action="plan",
-            actor=transaction.actor,
-            transaction_id=transaction.id,
-            body={"event": event} | body,
-        )
-    )
+    key = f"{transaction.id}:plan:{event}"
+    unit.audit.append(AuditEvent.of(transaction, key=key, action="plan", body={"event": event} | body))

@@ -4,13 +4,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from bot import choosing, durations, sla
+from bot import choosing, durations, recorder, sla
 from bot.choosing import Chosen
 from bot.errors import RequesterError
 from bot.ids import transaction_id
 from bot.model import (
     Actor,
-    AuditEvent,
     DrillRequest,
     Json,
     Place,
@@ -24,7 +23,7 @@ from bot.model import (
 from bot.model.sla import DEFAULT
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder
 from bot.restores import demand
 from bot.rights import Rights
 from bot.rota import Candidate, Rules, due
@@ -48,14 +47,11 @@ class Drills(Recorder):
         targets: tuple[str, ...],
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(db)
+        super().__init__(db, clock, rights, wake=wake)
         self.rules = Rules()  # the composition root gives those that are configured
         self.slas: Slas | None = None  # and what is promised; None: as the rules say of every VM
-        self._clock = clock
-        self._rights = rights
         self._vmstores = vmstores
         self._targets = targets
-        self._wake = wake
 
     def drill(
         self, request: DrillRequest, actor: Actor, *, request_key: str, place: Place | None = None
@@ -65,8 +61,7 @@ class Drills(Recorder):
         NotFound, AmbiguousName, UsageError: which recovery point, VMstore or target? RequesterError: there is none to
         be drilled, or of `next`: nobody's turn has come. NotAllowed. BusyError: nothing was recorded.
         """
-        refusals = self._keeping_refusals(actor, f"drill {request.what or 'next'}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"drill {request.what or 'next'}", request_key) as (unit, _):
             channel = place.channel if place else ""
             kept = self.record(unit, request, actor, request_key=request_key, place=place, channel=channel)
         self._wake()
@@ -99,9 +94,8 @@ class Drills(Recorder):
             command=WORKFLOW,
         )
         self._rights.demand(unit, actor, Operation.DRILL, about, key=request_key)
-        kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
-        _audit(unit, kept, chosen, request_key)
-        return kept
+        asked = self._transaction(request, chosen, actor, request_key, place)
+        return recorder.record(unit, asked, _told(asked, chosen))
 
     def again(self, ended: Transaction, actor: Actor, *, request_key: str, place: Place) -> Transaction:
         """Ask for the same as one that has ended without success."""
@@ -231,21 +225,12 @@ def _candidates(unit: Unit, slas: Slas) -> Iterator[Candidate]:
         )
 
 
-def _audit(unit: Unit, kept: Transaction, chosen: Chosen, request_key: str) -> None:
-    body: Json = {
-        "command": WORKFLOW,
+def _told(asked: Transaction, chosen: Chosen) -> Json:
+    told: Json = {
         "vm": chosen.vm,
         "point": chosen.point,
         "targets": list(chosen.targets),
-        "to": kept.request["to"],
-        "was_due": "yes" if kept.plan.get("was_due") else "",
+        "to": asked.request["to"],
+        "was_due": "yes" if asked.plan.get("was_due") else "",
     }
-    unit.audit.append(
-        AuditEvent(
-            key=f"{request_key}:{kept.id}",
-            action="command",
-            actor=kept.actor,
-            transaction_id=kept.id,
-            body={name: value for name, value in body.items() if value},
-        )
-    )
+    return {name: value for name, value in told.items() if value}

@@ -40,15 +40,8 @@ def close(unit: Unit, transaction_id: str, now: datetime, *, verdict: str, failu
     )
     narrator.tell_end(unit, transaction_id)
     body: Json = {"state": state.value, **known, "left_behind": list(left)}
-    unit.audit.append(
-        AuditEvent(
-            key=f"{transaction_id}:end",
-            action="outcome",
-            actor=transaction.actor,
-            transaction_id=transaction_id,
-            body=body | ({"why": why.what} if why else {}),
-        )
-    )
+    body |= {"why": why.what} if why else {}
+    unit.audit.append(AuditEvent.of(transaction, key=f"{transaction_id}:end", action="outcome", body=body))
     return state
 
 
@@ -85,15 +78,9 @@ def _withdraw(unit: Unit, transaction: Transaction) -> None:
     why = f"{by} withdrew it" if by else "the transaction has ended"
     cancelled = replace(approval, state=ApprovalState.CANCELLED, why=why)
     unit.approvals.put(cancelled)
-    unit.audit.append(
-        AuditEvent(
-            key=f"approval:{approval.id}:cancelled",
-            action="approval",
-            actor=transaction.actor,
-            transaction_id=transaction.id,
-            body={"approval": approval.id, "plan_hash": approval.plan_hash, "state": "cancelled", "why": why},
-        )
-    )
+    key = f"approval:{approval.id}:cancelled"
+    body: Json = {"approval": approval.id, "plan_hash": approval.plan_hash, "state": "cancelled", "why": why}
+    unit.audit.append(AuditEvent.of(transaction, key=key, action="approval", body=body))
     narrator.tell_approval(unit, transaction, cancelled)
 
 

@@ -7,9 +7,8 @@ one can look first whether the file is there.
 from datetime import datetime
 
 from bot.model import Handout
+from bot.recorder import WAIT_S
 from bot.store import Database
-
-WAIT_S = 1.5  # as the service: a listener has 3 s to answer
 
 
 class Handouts:

@@ -54,15 +54,7 @@ class DatabaseKeeper:
         if not unit.holds.release(hold.id, transaction.actor.name, self._clock.now()):
             return 0
         body: Json = {"event": "released", "hold": hold.id, "vm": hold.vm, "point": hold.point, "reason": hold.reason}
-        unit.audit.append(
-            AuditEvent(
-                key=f"hold:{hold.id}:released",
-                action="hold",
-                actor=transaction.actor,
-                transaction_id=transaction.id,
-                body=body,
-            )
-        )
+        unit.audit.append(AuditEvent.of(transaction, key=f"hold:{hold.id}:released", action="hold", body=body))
         return 1
 
     def passed(self, points: Sequence[str], target: str, own: str) -> dict[str, str]:
@@ -104,14 +96,8 @@ class DatabaseKeeper:
                 return
             unit.points.forget(point, target)
             unit.samples.forget(point, target)
-            event = AuditEvent(
-                key=f"{own}:{target}:{point}:expired",
-                action="expire",
-                actor=unit.transactions.get(own).actor,
-                transaction_id=own,
-                body=_told(known),
-            )
-            unit.audit.append(event)
+            key, round_ = f"{own}:{target}:{point}:expired", unit.transactions.get(own)
+            unit.audit.append(AuditEvent.of(round_, key=key, action="expire", body=_told(known)))
 
         self._write(write)
 

@@ -20,15 +20,9 @@ def keep(unit: Unit, transaction: Transaction, proof: Proof) -> None:
         "sign": proof.sign,
         "rto_s": round(proof.rto.seconds, 1) if proof.rto else "",
     }
-    unit.audit.append(
-        AuditEvent(
-            key=f"{proof.run}:proof:{proof.target}:{proof.kind}",
-            action="proof",
-            actor=transaction.actor,
-            transaction_id=transaction.id,
-            body={name: value for name, value in told.items() if value != ""},
-        )
-    )
+    key = f"{proof.run}:proof:{proof.target}:{proof.kind}"
+    body = {name: value for name, value in told.items() if value != ""}
+    unit.audit.append(AuditEvent.of(transaction, key=key, action="proof", body=body))
 
 
 def _result(proof: Proof) -> str:

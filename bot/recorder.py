@@ -1,11 +1,13 @@
 """What every request has: one local unit of work, done once for one key, with its refusal in the audit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.errors import RequesterError
-from bot.model import Actor, AuditEvent, Transaction
-from bot.store import Database
+from bot.model import Actor, AuditEvent, Json, Transaction
+from bot.ports import Clock
+from bot.rights import Rights
+from bot.store import Database, Unit
 
 WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 
@@ -13,8 +15,12 @@ WAIT_S = 1.5  # a listener has 3 s to answer; the database gets half of it
 class Recorder:
     """The part of the service that all its requests share."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Clock, rights: Rights, *, wake: Callable[[], None]) -> None:
+        """wake: called after something was recorded that a dispatcher in this process should look at."""
         self._db = db
+        self._clock = clock
+        self._rights = rights
+        self._wake = wake
 
     def is_new(self, request_key: str) -> bool:
         """Whether this delivery has not been answered yet; asking notes it, so the answer is yes once. BusyError."""
@@ -22,11 +28,12 @@ class Recorder:
             return unit.deliveries.claim(request_key)
 
     @contextmanager
-    def _keeping_refusals(self, actor: Actor, text: str, request_key: str) -> Iterator[list[Transaction]]:
-        """Audit what is refused inside; it may append the transaction that it is about."""
+    def _recording(self, actor: Actor, text: str, request_key: str) -> Iterator[tuple[Unit, list[Transaction]]]:
+        """One unit of work. What is refused in it is audited: as about the transaction that is put into the list."""
         about: list[Transaction] = []
         try:
-            yield about
+            with self._db.unit(wait_s=WAIT_S) as unit:
+                yield unit, about
         except RequesterError as error:
             about_id = about[0].id if about else ""
             self.audit_refused(actor, text, error.message, request_key=request_key, transaction_id=about_id)
@@ -44,3 +51,19 @@ class Recorder:
                     body={"text": text[:500], "why": why[:500]},
                 )
             )
+
+
+def record(unit: Unit, asked: Transaction, body: Json) -> Transaction:
+    """Keep what was asked for, with its audit row; the same request key again: the one that is there.
+
+    body: of that row, besides the command.
+    """
+    kept = unit.transactions.insert(asked)
+    unit.audit.append(command(kept, body))
+    return kept
+
+
+def command(kept: Transaction, body: Json) -> AuditEvent:
+    """The audit row of a request; body: besides the command."""
+    key = f"{kept.request_key}:{kept.id}"
+    return AuditEvent.of(kept, key=key, action="command", body={"command": kept.workflow} | body)

@@ -73,12 +73,4 @@ def never(targets: Sequence[str]) -> str:
 
 
 def _audit(unit: Unit, transaction: Transaction, key: str, body: Json) -> None:
-    unit.audit.append(
-        AuditEvent(
-            key=f"{transaction.id}:rest:{key}",
-            action="rest",
-            actor=transaction.actor,
-            transaction_id=transaction.id,
-            body=body,
-        )
-    )
+    unit.audit.append(AuditEvent.of(transaction, key=f"{transaction.id}:rest:{key}", action="rest", body=body))

@@ -7,11 +7,11 @@ from bot import choosing
 from bot.choosing import Chosen
 from bot.errors import NotFound, RequesterError, UsageError
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, Json, Place, RestoreRequest, State, Transaction
+from bot.model import Actor, Json, Place, RestoreRequest, State, Transaction
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.purposes import purpose_of
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder, record
 from bot.rights import Rights
 from bot.rota import Rules
 from bot.store import Database, Unit
@@ -31,12 +31,9 @@ class Restores(Recorder):
         targets: tuple[str, ...],
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(db)
-        self._clock = clock
-        self._rights = rights
+        super().__init__(db, clock, rights, wake=wake)
         self._vmstores = vmstores
         self._targets = targets
-        self._wake = wake
         self.rules = Rules()  # the composition root gives those that are configured
 
     def restore(
@@ -47,8 +44,7 @@ class Restores(Recorder):
         NotFound, AmbiguousName, UsageError: which recovery point, VMstore or target? NotAllowed. BusyError: nothing was
         recorded.
         """
-        refusals = self._keeping_refusals(actor, f"restore {request.what}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"restore {request.what}", request_key) as (unit, _):
             if before := unit.transactions.asked_by(request_key):
                 return before
             demand("VMstore", request.vmstore, self._vmstores)
@@ -69,8 +65,8 @@ class Restores(Recorder):
             terms = self._rights.demand(unit, actor, operation, about, key=request_key).terms
             if terms.reason_required and not request.reason:
                 raise UsageError("The policy wants to know why.", "/restore … because <reason>")
-            kept = unit.transactions.insert(self._transaction(request, chosen, actor, request_key, place))
-            _audit(unit, request, kept, chosen, request_key)
+            asked = self._transaction(request, chosen, actor, request_key, place)
+            kept = record(unit, asked, _told(request, chosen))
         self._wake()
         return kept
 
@@ -168,9 +164,8 @@ def demand(what: str, name: str, known: tuple[str, ...]) -> None:
         raise NotFound(f"There is no {what} called {name}. There are: {', '.join(known)}.", known)
 
 
-def _audit(unit: Unit, request: RestoreRequest, kept: Transaction, chosen: Chosen, request_key: str) -> None:
-    body: Json = {
-        "command": "restore",
+def _told(request: RestoreRequest, chosen: Chosen) -> Json:
+    told: Json = {
         "vm": chosen.vm,
         "point": chosen.point,
         "targets": list(chosen.targets),
@@ -180,12 +175,4 @@ def _audit(unit: Unit, request: RestoreRequest, kept: Transaction, chosen: Chose
         "via": request.via,
         "why": request.reason,
     }
-    unit.audit.append(
-        AuditEvent(
-            key=f"{request_key}:{kept.id}",
-            action="command",
-            actor=kept.actor,
-            transaction_id=kept.id,
-            body={name: value for name, value in body.items() if value},
-        )
-    )
+    return {name: value for name, value in told.items() if value}

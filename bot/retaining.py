@@ -30,7 +30,7 @@ from bot.model import (
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.prices import Prices
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder
 from bot.retention_planning import is_shorter
 from bot.retention_text import USAGE, said
 from bot.rights import Rights
@@ -56,14 +56,11 @@ class Retaining(Recorder):
         targets: tuple[str, ...],
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(db)
+        super().__init__(db, clock, rights, wake=wake)
         self.prices = Prices({})  # the composition root gives those that are configured
         self.place = Place()  # where changes are told that nobody in the chat asked for: likewise
-        self._clock = clock
-        self._rights = rights
         self._slas = slas
         self._targets = targets
-        self._wake = wake
 
     def adopt(self) -> tuple[Transaction, ...]:
         """At the start: what the configuration says comes into force, or waits for an approval. Repeating is safe."""
@@ -126,8 +123,7 @@ class Retaining(Recorder):
         NotFound: no such SLA. NotAllowed. UsageError: which SLA, or why? The same request key again: the same.
         """
         text = said(rules)
-        refusals = self._keeping_refusals(actor, f"retention set {text} for {sla_name}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"retention set {text} for {sla_name}", request_key) as (unit, _):
             if before := unit.transactions.asked_by(request_key):
                 return before
             slas, now, where = self._slas(), self._clock.now(), place or Place()
@@ -161,8 +157,7 @@ class Retaining(Recorder):
 
         NotFound, AmbiguousName: which one? UsageError: why, or until when? NotAllowed.
         """
-        refusals = self._keeping_refusals(actor, f"retention hold {what}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"retention hold {what}", request_key) as (unit, _):
             now = self._clock.now()
             if not reason:
                 raise UsageError("Say why it is held: whoever finds the hold wants to know.", HOLD_USAGE)
@@ -185,8 +180,7 @@ class Retaining(Recorder):
 
         NotFound: nothing of it is held. AmbiguousName: by several. UsageError: why? NotAllowed.
         """
-        refusals = self._keeping_refusals(actor, f"retention release {what}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"retention release {what}", request_key) as (unit, _):
             if before := unit.transactions.asked_by(request_key):
                 return before
             now, where = self._clock.now(), place or Place()
@@ -212,8 +206,7 @@ class Retaining(Recorder):
         self, actor: Actor, *, request_key: str, place: Place | None = None, targets: Collection[str] | None = None
     ) -> tuple[Transaction, ...]:
         """Begin a round in each of these targets now; None: in all. NotAllowed. The same key: the same rounds."""
-        refusals = self._keeping_refusals(actor, "expire", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, "expire", request_key) as (unit, _):
             wanted = tuple(name for name in self._targets if targets is None or name in targets)
             self._rights.demand(unit, actor, Operation.EXPIRE, About(targets=wanted), key=request_key)
             now, where = self._clock.now(), place or Place()

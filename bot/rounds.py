@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bot import retained
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, Place, State, Transaction
+from bot.model import Actor, Place, State, Transaction
+from bot.recorder import record
 from bot.retained import EXPIRE
 from bot.store import Unit
 
@@ -44,27 +45,16 @@ def _is_idle(unit: Unit, target: str, now: datetime) -> bool:
 
 
 def _record(unit: Unit, target: str, actor: Actor, now: datetime, request_key: str, place: Place) -> Transaction:
-    kept = unit.transactions.insert(
-        Transaction(
-            id=transaction_id(now, secrets.randbits(30)),
-            workflow=EXPIRE,
-            vm="",
-            targets=(target,),
-            actor=actor,
-            state=State.PLANNING,
-            created_at=now,
-            request_key=request_key,
-            place=place,
-            plan={"request": {}},
-        )
+    asked = Transaction(
+        id=transaction_id(now, secrets.randbits(30)),
+        workflow=EXPIRE,
+        vm="",
+        targets=(target,),
+        actor=actor,
+        state=State.PLANNING,
+        created_at=now,
+        request_key=request_key,
+        place=place,
+        plan={"request": {}},
     )
-    unit.audit.append(
-        AuditEvent(
-            key=f"{request_key}:{kept.id}",
-            action="command",
-            actor=actor,
-            transaction_id=kept.id,
-            body={"command": EXPIRE, "targets": [target]},
-        )
-    )
-    return kept
+    return record(unit, asked, {"targets": [target]})

@@ -168,15 +168,9 @@ class Runner:
         return {"state": state.value}
 
     def _audit(self, unit: Unit, transaction: Transaction, step: Step, event: str, body: Json) -> None:
-        unit.audit.append(
-            AuditEvent(
-                key=f"{transaction.id}:{step.id}:{step.attempt}:{event}",
-                action="step",
-                actor=transaction.actor,
-                transaction_id=transaction.id,
-                body={"step": step.id, "attempt": step.attempt, "event": event} | body,
-            )
-        )
+        key = f"{transaction.id}:{step.id}:{step.attempt}:{event}"
+        body = {"step": step.id, "attempt": step.attempt, "event": event} | body
+        unit.audit.append(AuditEvent.of(transaction, key=key, action="step", body=body))
 
     def _write(self, work: Callable[[Unit], T]) -> T:
         """One unit of work. A busy database is waited for: a step's end must not be lost to it."""

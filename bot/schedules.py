@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -30,7 +29,7 @@ from bot.model import (
 from bot.moments import too_tight
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder
 from bot.recurrence import parse
 from bot.restores import demand
 from bot.rights import Rights
@@ -39,7 +38,6 @@ from bot.startable import fire_key
 from bot.store import Database, Unit
 
 COMMAND = "schedule"
-_List = list[Transaction]
 
 
 class Schedules(Recorder):
@@ -55,13 +53,10 @@ class Schedules(Recorder):
         targets: tuple[str, ...],
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(db)
+        super().__init__(db, clock, rights, wake=wake)
         self.accounts = accounts
         self._lines = Lines(accounts.firer)
-        self._clock = clock
-        self._rights = rights
         self._targets = targets
-        self._wake = wake
 
     def add(self, request: ScheduleRequest, actor: Actor, *, request_key: str, place: Place | None = None) -> Schedule:
         """Keep a new one, owned by the actor; the same request key again gives the one that it gave before.
@@ -69,7 +64,8 @@ class Schedules(Recorder):
         Its first time is the first after now. UsageError: its phrase, or what it is to start, is not understood.
         NotFound: a target, group or VM. NotAllowed: to make schedules, or what it is to start.
         """
-        with self._refusals(actor, request, request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        said = f"schedule {request.workflow} {', '.join(request.vms)} {request.recurrence}"
+        with self._recording(actor, said, request_key) as (unit, _):
             if before := unit.schedules.asked_by(request_key):
                 return before
             channel = place.channel if place else ""
@@ -297,8 +293,7 @@ class Schedules(Recorder):
         change: Callable[[Unit, Schedule, datetime], tuple[Schedule, Json]],
     ) -> Schedule:
         """Change one, once for one request key. Its times until now are accounted for first, as it stood then."""
-        refusals = self._keeping_refusals(actor, f"schedule {event} {text}", request_key)
-        with refusals, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"schedule {event} {text}", request_key) as (unit, _):
             if before := unit.audit.find(f"{request_key}:schedule"):
                 return unit.schedules.get(str(before.body["schedule"]))
             schedule, now = named(unit, text), self._clock.now()
@@ -373,10 +368,6 @@ class Schedules(Recorder):
     def _audit(self, unit: Unit, schedule: Schedule, actor: Actor, event: str, key: str, facts: Json) -> None:
         body: Json = {"event": event, "schedule": schedule.id} | {name: each for name, each in facts.items() if each}
         unit.audit.append(AuditEvent(key=f"{key}:schedule", action="schedule", actor=actor, body=body))
-
-    def _refusals(self, actor: Actor, request: ScheduleRequest, request_key: str) -> AbstractContextManager[_List]:
-        said = f"schedule {request.workflow} {', '.join(request.vms)} {request.recurrence}"
-        return self._keeping_refusals(actor, said, request_key)
 
 
 def operation_on(schedule: Schedule, actor: Actor) -> Operation:

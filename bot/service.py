@@ -38,7 +38,7 @@ from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.questions import Questions
-from bot.recorder import WAIT_S, Recorder
+from bot.recorder import Recorder, record
 from bot.recoverable import Recoverable
 from bot.restores import Restores
 from bot.retained import EXPIRE
@@ -72,16 +72,11 @@ class Service(Recorder):
         policy: Policy | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """policy: None: the default one; wake: called after something was recorded that a dispatcher in this process
-        should look at.
-        """
-        super().__init__(db)
-        self._clock = clock
+        """policy: None: the default one; wake: see Recorder."""
+        super().__init__(db, clock, Rights(policy or Policy(), clock), wake=wake)
         self._vmstores = vmstores
         self._targets = targets
-        self._rights = Rights(policy or Policy(), clock)
         self._approvals = Approvals(self._rights, clock)
-        self._wake = wake
         self._status = Together(partial(standing, db, clock, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
         self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
@@ -99,8 +94,8 @@ class Service(Recorder):
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
-        self.sweeps = Sweeps(db, self._rights, wake=wake)
-        self.concerns = Concerns(db, clock, self._rights)
+        self.sweeps = Sweeps(db, clock, self._rights, wake=wake)
+        self.concerns = Concerns(db, clock, self._rights, wake=wake)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -114,15 +109,14 @@ class Service(Recorder):
 
         NotFound: an unknown target, with the targets there are. NotAllowed. BusyError: nothing was recorded.
         """
-        with self._keeping_refusals(actor, _said(request), request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, _said(request), request_key) as (unit, _):
             self._check(request)
             request = replace(request, targets=tuple(dict.fromkeys(request.targets)))
             self._demand_protect(unit, request, actor, request_key, place or Place())
             kept = tuple(
-                unit.transactions.insert(self._transaction(vm, request, actor, f"{request_key}:{i}", place))
+                record(unit, self._transaction(vm, request, actor, f"{request_key}:{i}", place), _told(vm, request))
                 for i, vm in enumerate(request.vms)
             )
-            self._audit_command(unit, actor, request_key, kept, request)
         self._wake()
         return kept
 
@@ -165,28 +159,13 @@ class Service(Recorder):
             place=place or Place(),
         )
 
-    def _audit_command(
-        self, unit: Unit, actor: Actor, request_key: str, kept: tuple[Transaction, ...], request: ProtectRequest
-    ) -> None:
-        for transaction in kept:
-            body: Json = {"command": "protect", "vm": transaction.vm, "targets": list(request.targets)}
-            unit.audit.append(
-                AuditEvent(
-                    key=f"{request_key}:{transaction.id}",
-                    action="command",
-                    actor=actor,
-                    transaction_id=transaction.id,
-                    body=body | _wishes(request),
-                )
-            )
-
     def stop(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Transaction:
         """Ask a transaction to stop; the same request key again: the one that it stopped, whatever "last" is by now.
 
         channel: where it was asked. NotFound, AmbiguousName, UsageError: which one? NotAllowed. RequesterError: too
         late.
         """
-        with self._keeping_refusals(actor, f"stop {text}", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"stop {text}", request_key) as (unit, about):
             before = _stopped_before(unit, request_key)
             about.append(before or asking.meant(unit, text))
             stopped = before or self._stop(unit, about[0], actor, request_key, channel)
@@ -195,7 +174,7 @@ class Service(Recorder):
 
     def stop_thread(self, channel: str, thread_ts: str, actor: Actor, *, request_key: str) -> Transaction:
         """Ask the transaction whose thread this is to stop. NotFound: the thread is none of ours."""
-        with self._keeping_refusals(actor, "stop", request_key) as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, "stop", request_key) as (unit, about):
             if before := _stopped_before(unit, request_key):
                 return before
             about.append(asking.of_thread(unit, channel, thread_ts, "stop"))
@@ -229,8 +208,7 @@ class Service(Recorder):
 
         NotFound, NotAllowed, RequesterError: why it does not count; that is in the audit too.
         """
-        refusals = self._keeping_refusals(actor, f"{choice} {token[:6]}…", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"{choice} {token[:6]}…", request_key) as (unit, about):
             if known := unit.approvals.by_token(token):
                 about.append(unit.transactions.get(known.transaction_id))
             decided = self._approvals.decide(unit, token, choice, actor, request_key)
@@ -367,9 +345,10 @@ class Service(Recorder):
             return suggestions.typed(unit, value)
 
 
-def _wishes(request: ProtectRequest) -> Json:
+def _told(vm: str, request: ProtectRequest) -> Json:
     wishes = {"consistency": request.consistency, "note": request.note, "keep_for": request.keep_for}
-    return {name: value for name, value in wishes.items() if value}
+    said = {name: value for name, value in wishes.items() if value}
+    return {"vm": vm, "targets": list(request.targets), **said}
 
 
 def _said(request: ProtectRequest) -> str:

@@ -9,8 +9,20 @@ from bot import asking, keeping
 from bot.drills import Drills
 from bot.errors import RequesterError, UsageError
 from bot.ids import transaction_id
-from bot.model import Actor, AuditEvent, DrillRequest, Place, Schedule, ScheduleRequest, SeenVm, State, Transaction
+from bot.model import (
+    Actor,
+    AuditEvent,
+    DrillRequest,
+    Json,
+    Place,
+    Schedule,
+    ScheduleRequest,
+    SeenVm,
+    State,
+    Transaction,
+)
 from bot.policy import Operation
+from bot.recorder import command
 from bot.retaining import Retaining
 from bot.store import Unit
 
@@ -213,16 +225,5 @@ def _drilled(unit: Unit, firing: Firing, drills: Drills) -> Started:
 
 
 def _asked(firing: Firing, transaction: Transaction) -> AuditEvent:
-    return AuditEvent(
-        key=f"{transaction.request_key}:{transaction.id}",
-        action="command",
-        actor=transaction.actor,
-        transaction_id=transaction.id,
-        body={
-            "command": transaction.workflow,
-            "vm": transaction.vm,
-            "targets": list(transaction.targets),
-            "schedule": firing.schedule.id,
-            "fire": firing.at.isoformat(),
-        },
-    )
+    told: Json = {"vm": transaction.vm, "targets": list(transaction.targets)}
+    return command(transaction, told | {"schedule": firing.schedule.id, "fire": firing.at.isoformat()})

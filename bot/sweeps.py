@@ -1,14 +1,12 @@
 """What was left behind, asked for in the chat: the wish is recorded, and the janitor answers where it was said."""
 
 import json
-from collections.abc import Callable
 
 from bot.model import Actor, AuditEvent, Json, Place
 from bot.operations import Operation
 from bot.policy import About
-from bot.recorder import WAIT_S, Recorder
-from bot.rights import Rights
-from bot.store import Database, Unit
+from bot.recorder import Recorder
+from bot.store import Unit
 
 COMMAND = "orphans"
 _WANTED = "sweeps.wanted"  # the setting that has them until they are answered
@@ -17,11 +15,6 @@ _WANTED = "sweeps.wanted"  # the setting that has them until they are answered
 class Sweeps(Recorder):
     """The part of the service that `/cloudy orphans` is."""
 
-    def __init__(self, db: Database, rights: Rights, *, wake: Callable[[], None]) -> None:
-        super().__init__(db)
-        self._rights = rights
-        self._wake = wake
-
     def ask(self, actor: Actor, *, request_key: str, place: Place, removes: bool = False) -> None:
         """Have everything looked at, and with `removes` what is ours and old enough removed. Repeat: safe.
 
@@ -29,7 +22,7 @@ class Sweeps(Recorder):
         """
         operation = Operation.CLEAN_UP if removes else Operation.READ
         text = f"{COMMAND} remove" if removes else COMMAND
-        with self._keeping_refusals(actor, text, request_key), self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, text, request_key) as (unit, _):
             about = About(channel=place.channel, command=COMMAND)
             self._rights.demand(unit, actor, operation, about, key=request_key)
             if removes:

@@ -1,26 +1,15 @@
 """What is asked of a recovery point that stands: verify it, delete it. Each is one local unit of work."""
 
-from collections.abc import Callable
-
 from bot import asking
 from bot.asking import Point
 from bot.errors import UsageError
 from bot.model import Actor, Place, Transaction
 from bot.policy import About, Operation
-from bot.ports import Clock
-from bot.recorder import WAIT_S, Recorder
-from bot.rights import Rights
-from bot.store import Database
+from bot.recorder import Recorder
 
 
 class Upkeep(Recorder):
     """The part of the service that keeps recovery points in order."""
-
-    def __init__(self, db: Database, clock: Clock, rights: Rights, *, wake: Callable[[], None]) -> None:
-        super().__init__(db)
-        self._clock = clock
-        self._rights = rights
-        self._wake = wake
 
     def verify(
         self, text: str, actor: Actor, *, request_key: str, place: Place | None = None, deep: bool = False
@@ -30,8 +19,7 @@ class Upkeep(Recorder):
         deep: every byte of it is to be read. NotFound, AmbiguousName, UsageError: which one? NotAllowed.
         RequesterError: there is no recovery point.
         """
-        refusals = self._keeping_refusals(actor, f"verify {text}", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"verify {text}", request_key) as (unit, about):
             if before := unit.transactions.asked_by(request_key):  # what "last" is by now does not matter
                 return before
             transaction, point = asking.point_meant(unit, text)
@@ -52,8 +40,7 @@ class Upkeep(Recorder):
 
         NotFound, AmbiguousName, UsageError: which one, or why? NotAllowed. RequesterError: there is no recovery point.
         """
-        refusals = self._keeping_refusals(actor, f"delete {text}", request_key)
-        with refusals as about, self._db.unit(wait_s=WAIT_S) as unit:
+        with self._recording(actor, f"delete {text}", request_key) as (unit, about):
             if before := unit.transactions.asked_by(request_key):
                 return before
             transaction, point = asking.point_meant(unit, text)

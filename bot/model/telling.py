@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.model.json import Json
-from bot.model.transactions import Actor
+from bot.model.transactions import Actor, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,11 @@ class AuditEvent:
     actor: Actor
     transaction_id: str = ""
     body: Json = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, transaction: Transaction, *, key: str, action: str, body: Json) -> "AuditEvent":
+        """One of a transaction, in the name of whoever asked for that."""
+        return cls(key=key, action=action, actor=transaction.actor, transaction_id=transaction.id, body=body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
