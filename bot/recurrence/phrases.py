@@ -4,7 +4,7 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 
 from bot.errors import UsageError
-from bot.recurrence import cron
+from bot.recurrence import cron, near
 from bot.recurrence.days import EVERY_DAY, EVERY_MONTH, LAST, YEAR, Days, EachDay, MonthDays, Nth, WeekDays
 from bot.recurrence.recurrence import Recurrence
 from bot.recurrence.rules import DAY, Calendar, Elapsed, Rule
@@ -75,9 +75,30 @@ def parse(text: str, zone: str = "UTC") -> Recurrence:
 
 
 def nearest(text: str) -> str:
-    """The phrase that is understood and most like it."""
-    said = " ".join(text.casefold().split())
-    return max(EXAMPLES, key=lambda example: SequenceMatcher(None, said, example.casefold()).ratio())
+    """The phrase that is understood and most like it: in other words, with fewer, or an example."""
+    words, said = Words(text[:LONGEST]), " ".join(text.casefold().split())
+    read(words)
+    zone = _zone_like(words.rest)
+    alone = [f"{words.said} {zone}"] if zone and len(words.rest.split()) == 1 else []
+    for other in (*alone, *near.reworded(text[:LONGEST])):
+        if _comes(other):
+            return other
+    offered = (*EXAMPLES, *map(_with_days, filter(_comes, near.shortened(words.said, words.rest))))
+    return max(offered, key=lambda each: SequenceMatcher(None, said, each.casefold()).ratio())
+
+
+def _with_days(text: str) -> str:
+    """At 02:00 is every day, and offered so."""
+    return next(filter(_comes, (f"every day {text}", text)))
+
+
+def _comes(text: str) -> bool:
+    try:
+        words = Words(text)
+        said = read(words)
+        return not words.rest and _recurrence(said, "UTC").comes
+    except ValueError:
+        return False
 
 
 def _recurrence(said: Said, zone: str) -> Recurrence:
@@ -194,9 +215,16 @@ _DAYS: dict[str, Callable[[int, Said], Days]] = {
 
 
 def _zone_hint(rest: str) -> str:
-    word = rest.split()[-1]
-    near = near_zone(word) if len(word) > 3 and word.casefold() not in _VOCABULARY else ""
-    return f" Did you mean {near}?" if near else ""
+    zone = _zone_like(rest)
+    return f" Did you mean {zone}?" if zone else ""
+
+
+def _zone_like(rest: str) -> str:
+    """The time zone that the first word of what was not understood may mean; "": none, or it is a word of phrases."""
+    word = next(iter(rest.removeprefix("in ").split()), "")
+    if word.casefold() in _VOCABULARY:
+        return ""
+    return near.place_of(word) or (near_zone(word) if len(word) > 4 else "")
 
 
 def _short(text: str) -> str:

@@ -99,6 +99,11 @@ def _every(words: Words, said: Said) -> bool:
         said.every = _in_minutes(1 if many is None else many, unit)
         return True
     words.back(mark)
+    nth, unit, day = words.ordinal() or 0, words.unit(), words.weekday()
+    if nth > 1 and words.word not in ("of", "in") and (unit or day is not None):
+        said.every = _in_minutes(nth, unit) if unit and said.every is None else said.every
+        return bool(unit)  # every second monday: every other one to some, the month's second to others
+    words.back(mark)
     return many is None and _days(words, said)
 
 

@@ -35,6 +35,11 @@ class Words:
         """What is still to be read."""
         return " ".join(self._words[self._at :])
 
+    @property
+    def said(self) -> str:
+        """What was read."""
+        return " ".join(self._words[: self._at])
+
     def mark(self) -> int:
         """A place to go back to."""
         return self._at

@@ -220,7 +220,7 @@ def test_each_example_is_understood(example: str) -> None:
         ("each full moon at 23:00", "“each full moon at 23:00”", ""),
         ("weekdays at 25:00", "“at 25:00”", "weekdays at 22:30"),
         ("weekdays at 22:30 Europe/Berln", "Did you mean Europe/Berlin?", "weekdays at 22:30 Europe/Berlin"),
-        ("weekdays at 22:30 new_york", "Did you mean America/New_York?", "weekdays at 22:30"),
+        ("weekdays at 22:30 new_york", "Did you mean America/New_York?", "weekdays at 22:30 America/New_York"),
         ("on the last fridy at 23:00", "fridy", "on the last friday at 23:00"),
         ("cron 0 25 * * *", "out of range", "cron 0 2 * * 1-5"),
         ("cron 0 2 * *", "“cron 0 2 * *”", "cron 0 2 * * 1-5"),
@@ -244,6 +244,61 @@ def test_what_is_not_understood_is_told_with_the_nearest_that_is(phrase: str, wh
     assert why in raised.value.message
     assert raised.value.message.endswith(near)
     assert nearest(phrase) in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("phrase", "near"),
+    [
+        ("every night", "every day at 02:00"),
+        ("every morning", "every day at 06:00"),
+        ("every night at 2", "every day at 02:00"),
+        ("once a day", "every day"),
+        ("@daily", "daily"),
+        ("twice a day", "every 12 hours"),
+        ("3 times a day", "every 8 hours"),
+        ("every half hour", "every 30 minutes"),
+        ("every 30 seconds", "every minute"),
+        ("mon-fri at 22:00", "weekdays at 22:00"),
+        ("monday to wednesday at 22:00", "monday, tuesday and wednesday at 22:00"),
+        (
+            "every day except sunday at 02:00",
+            "every monday, tuesday, wednesday, thursday, friday and saturday at 02:00",
+        ),
+        ("every second monday at 06:00", "every 2 weeks on monday at 06:00"),
+        ("every weekday at 22.30", "every weekday at 22:30"),
+        ("every weekday at 2230", "every weekday at 22:30"),
+        ("every weekday at 22:30 berlin", "every weekday at 22:30 Europe/Berlin"),
+        ("every weekday at 22:30 CEST", "every weekday at 22:30 Europe/Berlin"),
+        ("every weekday at 22:30 please", "every weekday at 22:30"),
+        ("every hour not between 8 and 18", "every hour not between 08:00 and 18:00"),
+        ("hourly at :15", "cron 15 * * * *"),
+        ("end of month", "on the last day of the month"),
+        ("tomorrow at 02:00", "every day at 02:00"),
+        ("every year on christmas", "every year"),
+    ],
+)
+def test_what_people_write_in_other_words_is_told_in_those_that_are_understood(phrase: str, near: str) -> None:
+    assert nearest(phrase) == near
+    parse(near)
+    with pytest.raises(UsageError):
+        parse(phrase)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "means"),
+    [
+        ("every second day at 02:00", "every 2 days at 02:00 UTC"),
+        ("every 3rd day at 02:00", "every 3 days at 02:00 UTC"),
+        ("every third week on sunday", "every 3 weeks on sunday at 00:00 UTC"),
+        ("every second hour", "every 2 hours UTC"),
+        ("every second day of the month", "on the 2nd of the month at 00:00 UTC"),
+        ("every 2nd tuesday of the month", "on the second tuesday of the month at 00:00 UTC"),
+        ("every first monday", "on the first monday of the month at 00:00 UTC"),
+        ("every last friday", "on the last friday of the month at 00:00 UTC"),
+    ],
+)
+def test_every_second_day_is_every_two_days_and_not_once_a_month(phrase: str, means: str) -> None:
+    assert str(parse(phrase)) == means
 
 
 @pytest.mark.parametrize(
