@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from bot.errors import BusyError, DatabaseError
 from bot.ports import Clock
+from bot.store import Database, Unit
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,3 +29,23 @@ def insist(work: Callable[[], T], clock: Clock) -> T:
         except DatabaseError as error:
             log.warning("database unusable, trying again", extra={"action": "database", "error": error.message})
             clock.sleep(AFTER_FAULT_S)
+
+
+def write(db: Database, work: Callable[[Unit], T], clock: Clock) -> T:
+    """Insist on one unit of work; it may be begun several times, and is kept once."""
+
+    def once() -> T:
+        with db.unit() as unit:
+            return work(unit)
+
+    return insist(once, clock)
+
+
+def read(db: Database, look: Callable[[Unit], T], clock: Clock) -> T:
+    """Insist on one look."""
+
+    def once() -> T:
+        with db.read() as unit:
+            return look(unit)
+
+    return insist(once, clock)

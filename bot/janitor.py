@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from bot import manifest, narrator, orphans, remembered
+from bot import insist, manifest, narrator, orphans, remembered
 from bot.actions import Context
 from bot.actions.cleanup import ORDER, Cleared, clear, describe
 from bot.errors import CloudyError, RequesterError, Stopped, TransientError
-from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.keeper import DatabaseKeeper
 from bot.model import Actor, AuditEvent, Json, ObjectInfo, Resource, ResourceKind, Slas, Transaction
@@ -320,18 +319,10 @@ class Janitor:
         self._check()
 
     def _read(self, look: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.read() as unit:
-                return look(unit)
-
-        return insist(once, self._clock)
+        return insist.read(self._db, look, self._clock)
 
     def _write(self, work: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.unit() as unit:
-                return work(unit)
-
-        return insist(once, self._clock)
+        return insist.write(self._db, work, self._clock)
 
 
 class _Sessions:

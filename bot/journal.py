@@ -6,11 +6,10 @@ from datetime import datetime
 from threading import Lock
 from typing import TypeVar
 
-from bot import proving
+from bot import insist, proving
 from bot.codec import decode, encode
 from bot.errors import PermanentError
 from bot.estimate import requests_of
-from bot.insist import insist
 from bot.losses import Loss, Losses
 from bot.model import (
     AuditEvent,
@@ -42,14 +41,10 @@ class _View:
         self._id = transaction_id
 
     def _write(self, work: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.unit() as unit:
-                return work(unit)
-
-        return insist(once, self._clock)
+        return insist.write(self._db, work, self._clock)
 
     def _keep(self, *changes: Change) -> None:
-        insist(lambda: self._db.keep(changes), self._clock)
+        insist.insist(lambda: self._db.keep(changes), self._clock)
 
     def _forget_parts(self, tx_id: str, target: str) -> None:
         """In slices, so that nobody has to wait long: a disk of 10 TiB has 650,000."""
@@ -57,11 +52,7 @@ class _View:
             pass
 
     def _read(self, look: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.read() as unit:
-                return look(unit)
-
-        return insist(once, self._clock)
+        return insist.read(self._db, look, self._clock)
 
 
 class DatabaseLedger(_View):

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from bot import adopting, retained
+from bot import adopting, insist, retained
 from bot.errors import MissingError
-from bot.insist import insist
 from bot.model import AuditEvent, Claim, Json, Reason, RecoveryPoint, Slas, Transaction, Verdict
 from bot.ports import Clock
 from bot.retention_text import parse, why
@@ -102,11 +101,7 @@ class DatabaseKeeper:
         self._write(write)
 
     def _write(self, work: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.unit() as unit:
-                return work(unit)
-
-        return insist(once, self._clock)
+        return insist.write(self._db, work, self._clock)
 
 
 def _why(verdict: Verdict | None) -> str:

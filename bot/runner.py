@@ -12,12 +12,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot import ending, holding, immutable, narrator, resting
+from bot import ending, holding, immutable, insist, narrator, resting
 from bot.actions import ACTIONS, Context
 from bot.errors import CloudyError, ConfigError, MissingError, Paused, PermanentError, Stopped, TransientError
 from bot.failures import failure_of
 from bot.guard import Guard
-from bot.insist import insist
 from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, DatabaseLedger
 from bot.keeper import DatabaseKeeper
 from bot.model import AuditEvent, Failure, Json, Slas, Step, StepState, Transaction
@@ -174,12 +173,7 @@ class Runner:
 
     def _write(self, work: Callable[[Unit], T]) -> T:
         """One unit of work. A busy database is waited for: a step's end must not be lost to it."""
-
-        def once() -> T:
-            with self._db.unit() as unit:
-                return work(unit)
-
-        return insist(once, self._clock)
+        return insist.write(self._db, work, self._clock)
 
     def _context(
         self, transaction: Transaction, step: Step, guard: Guard, progress: Progress, *, long: Collection[str]

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot import orphans, sweeps
+from bot import insist, orphans, sweeps
 from bot.errors import CloudyError, Stopped
-from bot.insist import insist
 from bot.janitor import Findings, Janitor, Judged
 from bot.model import Actor, Json, Message
 from bot.orphans import Fate
@@ -68,11 +67,7 @@ class Sweeper:
                 unit.outbox.put(message)
             sweeps.answered(unit, wish["key"])
 
-        def once() -> None:
-            with self._db.unit() as unit:
-                write(unit)
-
-        insist(once, self._clock)
+        insist.write(self._db, write, self._clock)
 
 
 def view_of(found: Findings, now: datetime, gone: Sequence[Judged] = (), stays: Sequence[str] = ()) -> Json:

@@ -1,7 +1,7 @@
 """The transactions: what was asked for and how it stands."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -345,28 +345,11 @@ def bytes_of(kept: Json) -> Bytes:
 
 
 def _transaction(row: TransactionRow) -> Transaction:
-    return Transaction(
-        id=row.id,
-        request_key=row.request_key,
-        workflow=row.workflow,
-        vm=row.vm,
-        targets=tuple(row.targets),
-        actor=Actor(id=row.actor_id, name=row.actor_name, source=row.actor_source),
-        state=State(row.state),
-        created_at=row.created_at,
-        consistency=row.consistency,
-        note=row.note,
-        keep_for=row.keep_for,
-        place=Place(channel=row.channel, thread=row.thread),
-        vm_uuid=row.vm_uuid,
-        vmstore=row.vmstore,
+    return replace(
+        _outlined(row),
         frozen=row.frozen,
         plan=row.plan,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        stop_asked_by=row.stop_asked_by,
         bytes=bytes_of(row.bytes),
         failure=Failure(**row.failure) if row.failure else None,
         left_behind=tuple(row.left_behind),
-        not_before=row.not_before,
     )
