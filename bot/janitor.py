@@ -1,12 +1,11 @@
 """Removes what ended transactions left behind, by itself; finds what else carries Cloudy's label, and removes it when
-a person asks.
+a person asks. When it does so: bot/sweeper.py.
 
 By itself it touches only what stands in this database's ledger and belongs to no living transaction.
 """
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,7 +28,6 @@ from bot.transfer import TransferSettings
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-EVERY_S = 3600.0
 JANITOR = Actor(id="janitor", name="janitor", source="worker")
 _LOST = "it is a recovery point whose manifest is gone: put that back, or have it deleted by /cloudy delete {}"
 # Files before the snapshot that they were cloned from, as in the clean-up.
@@ -69,48 +67,29 @@ class Janitor:
     """May work beside a running bot, and beside another janitor: each removal may be repeated."""
 
     def __init__(
-        self, db: Database, systems: Systems, clock: Clock, *, installation: str, actor: Actor = JANITOR
+        self,
+        db: Database,
+        systems: Systems,
+        clock: Clock,
+        *,
+        installation: str,
+        actor: Actor = JANITOR,
+        stop: threading.Event | None = None,
     ) -> None:
+        """stop: once it is set, nothing new begins, and Stopped is raised."""
         self._db = db
         self._systems = systems
         self._clock = clock
         self._installation = installation
         self._actor = actor
-        self._stop = threading.Event()
-        self.wake = threading.Event()  # somebody has asked for something, or it is to end
-        self.remove_after = timedelta()  # none: only a person removes what stands in no ledger
-        self.serve: Callable[[], None] = lambda: None  # answers what was asked for
+        self._stop = stop or threading.Event()
         self._survey = Survey(systems, self._pause, self._check)
-
-    def run(self, stop: threading.Event) -> None:
-        """Clear the ledger now and every hour, and serve when woken, until told to stop and woken. Never raises."""
-        self._stop, due = stop, 0.0
-        while not stop.is_set():
-            is_due = time.monotonic() >= due
-            due = time.monotonic() + EVERY_S if is_due else due
-            for work in (self.clear_ledger, self.remove_old, self.serve) if is_due else (self.serve,):
-                try:
-                    work()
-                except Stopped:
-                    return
-                except Exception:  # whatever it is: the next round may fare better, and nothing else may suffer
-                    log.exception("the janitor's round failed", extra={"action": "janitor"})
-            self.wake.wait(max(0.0, due - time.monotonic()))
-            self.wake.clear()
-
-    def remove_old(self) -> None:
-        """Remove what is ours and older than the configuration says, where it says so; never younger than a day."""
-        if not self.remove_after:
-            return
-        for judged in self.look(older_than=max(self.remove_after, orphans.OLD_ENOUGH)).judged:
-            if judged.fate is Fate.OURS and (why := self.remove(judged.orphan)):
-                log.warning("not removed", extra={"action": "janitor", "what": judged.orphan.name, "why": why})
 
     def in_name_of(self, actor: Actor) -> "Janitor":
         """One who does the same for somebody else, and ends with this one."""
-        other = Janitor(self._db, self._systems, self._clock, installation=self._installation, actor=actor)
-        other._stop = self._stop
-        return other
+        return Janitor(
+            self._db, self._systems, self._clock, installation=self._installation, actor=actor, stop=self._stop
+        )
 
     # --- what the ledger promises ---
 
@@ -285,6 +264,12 @@ class Janitor:
             stays=unit.ledger.stays(),
             promised=frozenset((each.kind, each.system, each.name) for each in unit.ledger.open()),
         )
+
+    def remove_old(self, older_than: timedelta) -> None:
+        """Remove what is ours and older than that, but never what is younger than a day."""
+        for judged in self.look(older_than=max(older_than, orphans.OLD_ENOUGH)).judged:
+            if judged.fate is Fate.OURS and (why := self.remove(judged.orphan)):
+                log.warning("not removed", extra={"action": "janitor", "what": judged.orphan.name, "why": why})
 
     def remove(self, orphan: Orphan) -> str:
         """Remove one that was judged ours; gives why it is still there, "" when it is gone."""

@@ -25,6 +25,7 @@ from bot.doctor import Finding, Group
 from bot.errors import CloudyError, OperatorError
 from bot.givingback import settle
 from bot.janitor import Janitor
+from bot.limits import Limits, TransferSettingsFor
 from bot.lock import WorkerLock
 from bot.logs import setup as set_up_logs
 from bot.lookout import Lookout
@@ -35,7 +36,6 @@ from bot.rate_settings import timetable
 from bot.reads import Reads
 from bot.rebuilding import Rebuilt, rebuild
 from bot.retry import retrying
-from bot.runner import TransferSettingsFor
 from bot.service import Service
 from bot.slots import Slots
 from bot.sockets import keep_sockets
@@ -44,7 +44,7 @@ from bot.systems import ConfiguredSystems, prices_of
 from bot.throttle import Throttle
 from bot.transfer import TransferSettings
 from bot.watch import Watch
-from bot.worker import Limits, Worker, installation_id
+from bot.worker import Worker, installation_id
 
 if TYPE_CHECKING:
     from handlers.connection import Connection

@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -19,19 +18,18 @@ from bot.failures import failure_of
 from bot.guard import Guard
 from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, DatabaseLedger
 from bot.keeper import DatabaseKeeper
-from bot.model import AuditEvent, Failure, Json, Slas, Step, StepState, Transaction
+from bot.limits import Limits
+from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
 from bot.store import Database, Unit
 from bot.throttle import heedful
-from bot.transfer import TransferSettings
 from bot.watchdog import Watchdog
 from bot.workflow import StepSpec
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-TransferSettingsFor = Callable[[str, Sequence[str]], TransferSettings]
 
 NOT_REPEATABLE = ("clone_files", "sync_vm")  # bot/actions look before they ask again
 _OUTCOMES = {
@@ -50,26 +48,24 @@ class Runner:
         db: Database,
         systems: Systems,
         clock: Clock,
+        limits: Limits,
         *,
         installation: str,
         version: str,
-        transfer_settings: TransferSettingsFor,
-        hold: timedelta = timedelta(),
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """hold: how long what a failed transaction made is kept for a Retry; none: it is removed at once."""
+        """on_end: called when a run has ended, and holds no memory any more."""
         self._db = db
         self._systems = systems
         self._clock = clock
         self._installation = installation
         self._version = version
-        self._transfer_settings = transfer_settings
-        self._hold = hold
+        self._limits = limits
+        self._on_end = on_end
         self._sessions: dict[tuple[str, str], VMstore] = {}
         self._sessions_lock = threading.Lock()
         self._watchdogs = {name: Watchdog() for name in systems.vmstore_names}
-        self.slas = Slas()  # what is promised for VMs; the worker gives those that are configured
         self.draining = threading.Event()
-        self.on_end: Callable[[], None] = lambda: None  # a run has ended and holds no memory any more
 
     def run(self, transaction_id: str, spec: StepSpec, inputs: Json) -> Json:
         """Run a step and keep what it came to. {"outcome": "ok|stopped|failed|paused", "outputs": {...}}."""
@@ -141,18 +137,18 @@ class Runner:
 
     def hold(self, transaction_id: str, run: str, step_id: str) -> Json:
         """Keep what was made for a Retry, if that can help; the session ends all the same. Repeating is safe."""
-        now = self._clock.now()
-        held = self._write(lambda unit: holding.begin(unit, transaction_id, run, step_id, now=now, hold=self._hold))
+        now, hold = self._clock.now(), self._limits.hold
+        held = self._write(lambda unit: holding.begin(unit, transaction_id, run, step_id, now=now, hold=hold))
         if held:
             self._close_sessions(transaction_id)
-            self.on_end()
+            self._on_end()
         return {"held": held}
 
     def pause(self, transaction_id: str, run: str) -> Json:
         """Queue it again until its targets may be sent to; what was made is kept. Repeating is safe."""
         state = self._write(lambda unit: resting.pause(unit, transaction_id, run))
         self._close_sessions(transaction_id)
-        self.on_end()
+        self._on_end()
         return {"state": state.value}
 
     def end(self, transaction_id: str, verdict: str) -> Json:
@@ -163,7 +159,7 @@ class Runner:
         except MissingError:
             return {"state": "unknown"}  # `_begin` has said so
         self._close_sessions(transaction_id)
-        self.on_end()
+        self._on_end()
         return {"state": state.value}
 
     def _audit(self, unit: Unit, transaction: Transaction, step: Step, event: str, body: Json) -> None:
@@ -202,10 +198,10 @@ class Runner:
             target=partial(self._patient_target, transaction, guard, progress, long),
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
-            keeper=DatabaseKeeper(db, self._clock, self.slas),
+            keeper=DatabaseKeeper(db, self._clock, self._limits.slas),
             journal=DatabaseJournal(db, self._clock, tid),
             index=DatabaseIndex(db, self._clock, tid),
-            transfer_settings=lambda targets: self._transfer_settings(transaction.vmstore, targets),
+            transfer_settings=lambda targets: self._limits.transfer_settings(transaction.vmstore, targets),
             check=guard.check,
             may_send=self._may_send,
             pause=guard.pause,

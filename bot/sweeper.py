@@ -1,8 +1,10 @@
-"""Looks for what was left behind, removes what is ours if that was asked for, and says in the chat what it found."""
+"""The janitor's rounds: what the ledger has, each hour; what was asked for in the chat, at once and with an answer."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot import insist, orphans, sweeps
 from bot.errors import CloudyError, Stopped
@@ -15,6 +17,7 @@ from bot.words import duration_text, size_text
 
 log = logging.getLogger(__name__)
 
+EVERY_S = 3600.0
 _MOST = 20  # of one heading; the command line has all
 _HEADS = {
     Fate.OURS: "Ours, and old enough to go",
@@ -25,13 +28,32 @@ _HEADS = {
 
 
 class Sweeper:
-    """Answers one wish after the other; each answer is one message, whatever dies meanwhile."""
+    """One thing after the other. Each answer is one message, whatever dies meanwhile."""
 
-    def __init__(self, db: Database, clock: Clock, sent: Callable[[Actor], Janitor]) -> None:
-        """sent: a janitor in somebody's name, who is kept in the audit."""
+    def __init__(self, db: Database, clock: Clock, janitor: Janitor, *, remove_after: timedelta = timedelta()) -> None:
+        """remove_after: how old an orphan of ours goes by itself; none: only a person removes it."""
         self._db = db
         self._clock = clock
-        self._sent = sent
+        self._janitor = janitor
+        self._remove_after = remove_after
+        self.wake = threading.Event()  # somebody has asked for something, or it is to end
+
+    def run(self, stop: threading.Event) -> None:
+        """Clear the ledger now and every hour, and serve when woken, until told to stop and woken. Never raises."""
+        due = 0.0
+        while not stop.is_set():
+            is_due = time.monotonic() >= due
+            due = time.monotonic() + EVERY_S if is_due else due
+            for work in (self._janitor.clear_ledger, self.remove_old, self.serve) if is_due else (self.serve,):
+                if not _is_done(work):
+                    return
+            self.wake.wait(max(0.0, due - time.monotonic()))
+            self.wake.clear()
+
+    def remove_old(self) -> None:
+        """Remove what is ours and old, where the configuration says that it goes by itself."""
+        if self._remove_after:
+            self._janitor.remove_old(self._remove_after)
 
     def serve(self) -> None:
         """Answer all that was asked for. Stopped passes; what was not answered is at the next start."""
@@ -47,7 +69,7 @@ class Sweeper:
             self._tell(wish, view)
 
     def _answer(self, wish: Json) -> Json:
-        janitor = self._sent(Actor(id=wish["by"], name=wish["name"], source=wish["source"]))
+        janitor = self._janitor.in_name_of(Actor(id=wish["by"], name=wish["name"], source=wish["source"]))
         stays: list[str] = []
         gone: list[Judged] = []
         if wish["removes"]:
@@ -68,6 +90,17 @@ class Sweeper:
             sweeps.answered(unit, wish["key"])
 
         insist.write(self._db, write, self._clock)
+
+
+def _is_done(work: Callable[[], object]) -> bool:
+    """Do it; False: it is to end."""
+    try:
+        work()
+    except Stopped:
+        return False
+    except Exception:  # whatever it is: the next round may fare better, and nothing else may suffer
+        log.exception("the janitor's round failed", extra={"action": "janitor"})
+    return True
 
 
 def view_of(found: Findings, now: datetime, gone: Sequence[Judged] = (), stays: Sequence[str] = ()) -> Json:

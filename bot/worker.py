@@ -2,8 +2,6 @@
 
 import secrets
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,13 +13,13 @@ from bot.engine import Engine
 from bot.givingback import GivingBack, share_pools
 from bot.inventory import Refresher
 from bot.janitor import Janitor
-from bot.model import Json, Slas
+from bot.limits import Limits
+from bot.model import Json
 from bot.ownschedules import OWN
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Clock, Systems
-from bot.prices import Prices
-from bot.runner import Runner, TransferSettingsFor
+from bot.runner import Runner
 from bot.store import Database
 from bot.sweeper import Sweeper
 from bot.timekeeper import Timekeeper
@@ -43,18 +41,6 @@ def installation_id(db: Database) -> str:
         return known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much is done at once, and what it costs."""
-
-    parallel: Mapping[str, int]  # transactions, by VMstore
-    transfer_settings: TransferSettingsFor
-    hold: timedelta = timedelta()  # how long what a failed transaction made is kept for a Retry
-    prices: Prices = field(default_factory=lambda: Prices({}))
-    slas: Slas = field(default_factory=Slas)  # what is promised for VMs
-    remove_after: timedelta = timedelta()  # how old an orphan of ours goes by itself; none: a person removes it
-
-
 class Worker:
     """Plans, enqueues and runs until it is drained."""
 
@@ -69,28 +55,18 @@ class Worker:
         version: str,
         policy: Policy,
     ) -> None:
-        installation = installation_id(db)
+        installation, memory = installation_id(db), GivingBack()
+        self._stop = threading.Event()
         self._runner = Runner(
-            db,
-            systems,
-            clock,
-            installation=installation,
-            version=version,
-            transfer_settings=limits.transfer_settings,
-            hold=limits.hold,
+            db, systems, clock, limits, installation=installation, version=version, on_end=memory.used
         )
-        self._runner.slas = limits.slas
         self._engine = Engine(engine_path, self._runner, parallel=limits.parallel)
         planner = Planner(db, systems, shipped_workflow, clock.sleep, limits.prices, limits.slas)
         self._dispatcher = Dispatcher(db, planner, self._engine, clock, policy)
-        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True)
-        self._cleaner = Janitor(db, systems, clock, installation=installation)
-        self._cleaner.remove_after = limits.remove_after
-        self._cleaner.serve = Sweeper(db, clock, self._cleaner.in_name_of).serve
-        self._janitor = threading.Thread(target=self._cleaner.run, args=(self._stop,), name="janitor", daemon=True)
-        memory = GivingBack()
-        self._runner.on_end = memory.used
+        janitor = Janitor(db, systems, clock, installation=installation, stop=self._stop)
+        self._sweeper = Sweeper(db, clock, janitor, remove_after=limits.remove_after)
+        self._janitor = threading.Thread(target=self._sweeper.run, args=(self._stop,), name="janitor", daemon=True)
         self._memory = threading.Thread(target=memory.run, args=(self._stop,), name="memory", daemon=True)
         self._refresher = Refresher(db, systems, clock)
         self._looker: threading.Thread | None = None
@@ -128,7 +104,7 @@ class Worker:
     def wake(self) -> None:
         """Something was recorded: look now."""
         self._dispatcher.wake.set()
-        self._cleaner.wake.set()
+        self._sweeper.wake.set()
         if self._timekeeper is not None:
             self._timekeeper.wake.set()
 

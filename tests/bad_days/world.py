@@ -17,6 +17,7 @@ from pathlib import Path
 from bot.cli.follow import tell
 from bot.config import load
 from bot.dispatcher import Dispatcher
+from bot.limits import Limits
 from bot.model import AuditRow, ProtectRequest, Transaction
 from bot.planner import Planner
 from bot.runner import Runner
@@ -107,14 +108,8 @@ class World:
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=2, part_bytes=5 << 20, tell_s=0)
 
-        return Runner(
-            self.db,
-            self.systems,
-            self.clock,
-            installation="test0001",
-            version="0.0",
-            transfer_settings=settings,
-        )
+        limits = Limits(transfer_settings=settings)
+        return Runner(self.db, self.systems, self.clock, limits, installation="test0001", version="0.0")
 
     def protect(self, vm: str = "web01", *, consistency: str = "crash") -> Told:
         """Ask as alice in #ops, plan, run to the end, read everything."""

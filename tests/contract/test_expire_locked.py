@@ -11,6 +11,7 @@ import pytest
 
 from bot import fitness, rounds
 from bot.clock import SystemClock
+from bot.limits import Limits
 from bot.model import CLOUDY, Choice, Retained, Retention, Sla, Slas, State, Transaction
 from bot.ports import ObjectStore
 from bot.rebuilding import rebuild
@@ -74,11 +75,8 @@ class LockedHouse(House):
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=1, part_bytes=5 * MIB)
 
-        runner = Runner(
-            self.db, self.systems, self.clock, installation="test0001", version="0", transfer_settings=settings
-        )
-        runner.slas = self.slas
-        return runner
+        limits = Limits(transfer_settings=settings, slas=self.slas)
+        return Runner(self.db, self.systems, self.clock, limits, installation="test0001", version="0")
 
     def versions(self, point: str) -> list[tuple[str, str]]:
         """Every version and marker that the bucket has of it: key and id."""

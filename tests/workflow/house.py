@@ -11,6 +11,7 @@ from bot.dispatcher import Dispatcher
 from bot.engine import Standing
 from bot.engine import run_id as run_name
 from bot.errors import NotFound
+from bot.limits import Limits
 from bot.model import Actor, Json, Place, ProtectRequest, Slas, State, Transaction
 from bot.planner import Planner
 from bot.policy import Policy
@@ -177,17 +178,8 @@ class House:
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=1, grain=PART, part_bytes=PART, arena=Arena(8, window=PART), tell_s=0)
 
-        runner = Runner(
-            self.db,
-            self.systems,
-            self.clock,
-            installation="test0001",
-            version="0.0",
-            transfer_settings=settings,
-            hold=self.hold,
-        )
-        runner.slas = self.slas
-        return runner
+        limits = Limits(transfer_settings=settings, hold=self.hold, slas=self.slas)
+        return Runner(self.db, self.systems, self.clock, limits, installation="test0001", version="0.0")
 
     def ask(self, vm: str = "vm01", targets: Sequence[str] = ("s3",), key: str = "r1") -> Transaction:
         """Ask for a protection and plan it."""

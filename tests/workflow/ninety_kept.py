@@ -10,6 +10,7 @@ from typing import Any
 from bot.arena import Arena
 from bot.dispatcher import Dispatcher
 from bot.janitor import Findings, Janitor
+from bot.limits import Limits
 from bot.model import (
     Choice,
     Fire,
@@ -108,9 +109,8 @@ class KeptDays(Days):
             return TransferSettings(threads=1, grain=64, part_bytes=64, arena=Arena(8, window=64), tell_s=0)
 
         db, clock = self.world.db, self.world.clock
-        runner = Runner(db, self.systems, clock, installation=OURS, version="0.0", transfer_settings=settings)
-        runner.slas = SLAS
-        return runner
+        limits = Limits(transfer_settings=settings, slas=SLAS)
+        return Runner(db, self.systems, clock, limits, installation=OURS, version="0.0")
 
     # --- protections ---
 
@@ -271,9 +271,8 @@ class KeptDays(Days):
     def sweep(self) -> None:
         """As the janitor does each hour."""
         janitor = self._janitor()
-        janitor.remove_after = 2 * DAY
         janitor.clear_ledger()
-        janitor.remove_old()
+        janitor.remove_old(2 * DAY)
         self._litter &= set(self.store.by_point)
 
     def findings(self) -> Findings:

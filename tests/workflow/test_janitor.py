@@ -335,8 +335,7 @@ def test_objects_of_a_recovery_point_whose_manifest_somebody_removed_are_told_an
     (judged,) = sent.look().judged
     assert (judged.orphan.kind, judged.fate) == (Kind.OBJECTS, Fate.UNKNOWN)
     assert judged.by_hand.endswith(f"/cloudy delete {done.id}")
-    sent.remove_after = timedelta(days=1)
-    sent.remove_old()
+    sent.remove_old(timedelta(days=1))
     assert len([key for key in store.objects if key.startswith(done.id)]) > 1
 
 

@@ -13,6 +13,7 @@ from bot.ids import drill_name
 from bot.janitor import Janitor, Judged
 from bot.model import Actor, Registered, Resource, ResourceKind, State
 from bot.orphans import Fate, Kind
+from bot.sweeper import Sweeper
 from tests.memory_hypervisor import Machine
 from tests.memory_vmstore import MemoryVMstore
 from tests.workflow.test_restore import protected_with_host
@@ -145,12 +146,11 @@ def test_only_what_is_ours_goes_and_each_look_alike_stays(world: World) -> None:
 
 
 def test_by_itself_it_goes_only_where_the_configuration_says_so_and_then_only_what_is_ours(world: World) -> None:
-    before, sent = world.everything(), janitor(world)
-    sent.remove_old()
+    db, clock, before, sent = world.house.db, world.house.clock, world.everything(), janitor(world)
+    clock.sleep(timedelta(days=3).total_seconds())
+    Sweeper(db, clock, sent).remove_old()
     assert world.everything() == before
-    world.house.clock.sleep(timedelta(days=3).total_seconds())
-    sent.remove_after = timedelta(minutes=1)  # taken for a day
-    sent.remove_old()
+    Sweeper(db, clock, sent, remove_after=timedelta(minutes=1)).remove_old()  # taken for a day
     assert before - world.everything() == {
         f"{OURS}/tintri/vm01/vm01.vmx",
         f".cloudy-{OURS}/vm01.vmx.part",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.arena import Arena
+from bot.limits import Limits
 from bot.model import State, Transaction
 from bot.ports import Share, VMstore
 from bot.runner import Runner
@@ -56,15 +57,8 @@ class SimulatedHouse(House):
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=2, part_bytes=MIB, arena=Arena(8, window=MIB), tell_s=0)
 
-        return Runner(
-            self.db,
-            self.systems,
-            self.clock,
-            installation="test0001",
-            version="0.0",
-            transfer_settings=settings,
-            hold=self.hold,
-        )
+        limits = Limits(transfer_settings=settings, hold=self.hold)
+        return Runner(self.db, self.systems, self.clock, limits, installation="test0001", version="0.0")
 
     def files(self, name: str) -> Content:
         found = (path for path in (self.export / name).rglob("*") if path.is_file())

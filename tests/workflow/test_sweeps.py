@@ -33,7 +33,7 @@ def house(tmp_path: Path) -> House:
 
 def serve(house: House) -> None:
     janitor = Janitor(house.db, house.systems, house.clock, installation="test0001")
-    Sweeper(house.db, house.clock, janitor.in_name_of).serve()
+    Sweeper(house.db, house.clock, janitor).serve()
 
 
 def said(house: House, key: str) -> Json:

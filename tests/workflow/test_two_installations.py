@@ -10,6 +10,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.errors import NotFound
 from bot.janitor import Findings, Janitor
+from bot.limits import Limits
 from bot.model import State
 from bot.orphans import Fate, Kind
 from bot.ports import Hypervisor, ObjectStore, Share, VMstore
@@ -116,9 +117,8 @@ class Installation(House):
         def settings(_vmstore: str, _targets: Sequence[str]) -> TransferSettings:
             return TransferSettings(threads=1, part_bytes=5 * MIB)
 
-        return Runner(
-            self.db, self.outside, self.clock, installation=self.name, version="0", transfer_settings=settings
-        )
+        limits = Limits(transfer_settings=settings)
+        return Runner(self.db, self.outside, self.clock, limits, installation=self.name, version="0")
 
     def sweep(self) -> Findings:
         """Everything that a janitor and the most impatient person can do."""

@@ -13,6 +13,7 @@ from bot.actions import ACTIONS
 from bot.clock import SystemClock
 from bot.codec import encode
 from bot.config import Settings
+from bot.limits import Limits
 from bot.model import Json, Snapshot, SourceFile, Vm
 from bot.ports import ObjectStore, Share
 from bot.runner import Runner
@@ -55,9 +56,9 @@ class _Work:
             self._db,
             self._systems,
             SystemClock(),
+            Limits(transfer_settings=house.sending(settings)),
             installation="bench",
             version="bench",
-            transfer_settings=house.sending(settings),
         )
         for name in job.targets:
             self._systems.target(name).capabilities()  # the bot has probed it long ago
