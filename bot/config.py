@@ -145,6 +145,8 @@ class PriceSettings(Section):
     storage: float | None = Field(default=None, ge=0, description="the price of a GiB and month, like storage = 0.023")
     write: float | None = Field(default=None, ge=0, description="of 1,000 requests that write, like write = 0.005")
     read: float | None = Field(default=None, ge=0, description="of 1,000 requests that read, like read = 0.0004")
+    cold: float | None = Field(default=None, ge=0, description="of a GiB and month in a cold class, like cold = 0.004")
+    archive: float | None = Field(default=None, ge=0, description="of one in the archive, like archive = 0.001")
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description='three letters, like currency = "EUR"')
 
 
@@ -167,6 +169,8 @@ class TargetSettings(Section):
     legal_hold: bool | None = Field(default=None, description="true or false: a legal hold on each object")
     ca: Path | None = Field(default=None, description='a file of certificates to trust, like ca = "ca.pem"')
     storage_class: str | None = Field(default=None, description='a storage class, like storage_class = "STANDARD_IA"')
+    cold_class: str | None = Field(default=None, description='a class that is read at once, like "GLACIER_IR"')
+    archive_class: str | None = Field(default=None, description='a class that is not, like "DEEP_ARCHIVE"')
     profile: str | None = Field(default=None, description='a profile of the AWS configuration, like profile = "backup"')
     assume_role: str | None = Field(default=None, description="the ARN of a role that Cloudy is to take")
     external_id: str | None = Field(default=None, description="the external id that the role asks for")

@@ -4,7 +4,7 @@ All: errors only from bot/errors.py; each creating call takes a name that the ca
 called twice; each removal succeeds when the thing is gone. Calls may come from several threads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from bot.model import (
     Snapshot,
     Task,
     Thaw,
+    Tier,
     Upload,
     UploadRule,
     Vm,
@@ -136,6 +137,12 @@ class ObjectStore(Protocol):
     def address(self) -> str:
         """Where it is, to the point: url and endpoint. Two of one address have the same objects. No secret."""
 
+    def now(self) -> datetime:
+        """What time it is by the store's own clock, to the second (aware, UTC); also one that refuses us tells that.
+
+        PermanentError: it does not tell the time.
+        """
+
     def capabilities(self) -> Capabilities:
         """What the store really does; probed at the first call (a few objects under .cloudy/), kept in memory."""
 
@@ -192,6 +199,23 @@ class ObjectStore(Protocol):
         """Have an object brought back from its archive, so that it can be read for so many days at least.
 
         Asked again it tells how it stands; on one that is in no archive nothing is done. MissingError.
+        """
+
+    def class_of(self, tier: Tier) -> str:
+        """The store's word for a tier, as the target says it; asks nothing."""
+
+    def retier(self, info: ObjectInfo, storage_class: str, *, check: Callable[[], None] = lambda: None) -> ObjectInfo:
+        """Have the object that `head` told of lie in another class; its etag may be another then.
+
+        Key, bytes, metadata, tags and encryption stay, and at any moment the object is whole. Repeat: safe, also with
+        an older info; what lies in that class already stays as it is, but for an older version of the same bytes, which
+        goes. The caller promises the abort of an upload of that key before. check: called between pieces of a long
+        one; what it raises ends it.
+
+        MissingError. ChangedError: another object lies there by now. IntegrityError: what the store would have made has
+        another checksum; the old object stands. LockedError: a lock or a hold keeps what would have to go.
+        ArchivedError: it must be brought back first. PermanentError: the store cannot prove what it copies, or knows
+        no such class.
         """
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

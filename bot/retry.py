@@ -48,6 +48,7 @@ LONG_CALLS = frozenset(
         "head",
         "get",
         "get_into",
+        "retier",
     }
 )
 

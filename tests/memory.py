@@ -35,6 +35,7 @@ from bot.model import (
     Sample,
     StoredFile,
     Thaw,
+    Tier,
     Upload,
     UploadRule,
 )
@@ -268,13 +269,15 @@ class MemoryStore:
         self.sent: list[tuple[str, int]] = []  # (key, number) of every part that arrived; 0: at once
         self.copied: list[tuple[str, int, CopySource]] = []  # (key, number, from where) of every part that it made
         self.archived: set[str] = set()  # keys
+        self.classes: dict[str, str] = {}  # of keys that were moved
+        self.moved: list[tuple[str, str]] = []  # (key, class), each time that something was moved
         self.is_slow = False  # what is asked back stays archived until a test takes it out
         self.asked_back: list[str] = []  # keys
         self.given: list[tuple[str, int, int]] = []  # (key, offset, length) of every range that was read into memory
         self.giving: Callable[[bytes], bytes] = bytes  # on the way to whoever reads
         self.copying: Callable[[bytes], bytes] = bytes
         self.telling: Callable[[int], int | None] = lambda told: told  # what it says of the CRC of a copy
-        self.now = partial(datetime.now, UTC)
+        self.now: Callable[[], datetime] = partial(datetime.now, UTC)
         self._checks_crc = checks_crc
         self._ids = itertools.count(1)
         self._lock = Lock()
@@ -406,6 +409,35 @@ class MemoryStore:
                 self.archived.discard(key)
             return Thaw(is_ready=not was_archived, words="at once")
 
+    def class_of(self, tier: Tier) -> str:
+        return "GLACIER" if tier is Tier.ARCHIVE else "GLACIER_IR"
+
+    def retier(self, info: ObjectInfo, storage_class: str, *, check: Callable[[], None] = lambda: None) -> ObjectInfo:
+        with self._watching("retier"), self._lock:
+            if info.key not in self.objects:
+                raise MissingError(f"no object {info.key}")
+            check()
+            now = self._info(info.key)
+            if now.storage_class == storage_class and now.crc64 == info.crc64:
+                return now
+            self._check_movable(now, info)
+            self.etags[info.key] = f"{now.etag}-{storage_class.lower()}"
+            self.classes[info.key] = storage_class
+            if storage_class in ("GLACIER", "DEEP_ARCHIVE"):
+                self.archived.add(info.key)
+            self.moved.append((info.key, storage_class))
+            return self._info(info.key)
+
+    def _check_movable(self, now: ObjectInfo, info: ObjectInfo) -> None:
+        if not self._checks_crc:
+            raise PermanentError(f"{self.name} proves no copy")
+        if now.etag != info.etag:
+            raise ChangedError(f"{info.key} is another object")
+        if now.locked_until:
+            raise LockedError(f"{info.key} is locked", until=now.locked_until)
+        if now.is_archived:
+            raise ArchivedError(f"{info.key} is archived")
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._watching("list"), self._lock:
             keys = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
@@ -473,6 +505,7 @@ class MemoryStore:
 
     def _make(self, key: str, body: bytes, etag: str, metadata: Mapping[str, str]) -> ObjectInfo:
         self.objects[key], self.etags[key], self.metadata[key] = body, etag, dict(metadata)
+        self.classes.pop(key, None)
         if self.lock and not key.startswith(".cloudy/"):
             self.locked[key] = datetime.now(UTC) + self.lock.lasts
         return self._info(key)
@@ -486,7 +519,7 @@ class MemoryStore:
             crc64=crc64(body) if self._checks_crc else self.claimed[key],
             metadata=self.metadata[key],
             locked_until=self.locked.get(key),
-            storage_class="GLACIER" if key in self.archived else "",
+            storage_class=self.classes.get(key, "GLACIER" if key in self.archived else ""),
             is_archived=key in self.archived,
             thaw_hours=5 if key in self.archived else 0,
         )

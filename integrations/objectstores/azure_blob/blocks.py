@@ -5,11 +5,10 @@ upload is a token of ours in each id, and a first block, the mark, by which it i
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from awscrt.checksums import combine_crc64nvme, crc64nvme
+from awscrt.checksums import crc64nvme
 
 _ID = re.compile(r"(\d{5})-([0-9a-f]{20})-([0-9a-f]{16})")
 MARK = 0  # number of the block that opens an upload
@@ -53,11 +52,3 @@ def new_token(now: datetime, chance: bytes) -> str:
 def begun_at(token: str) -> datetime:
     """When an upload was begun, by the clock of who did."""
     return datetime.fromtimestamp(int(token[:12], 16) / 1000, UTC)
-
-
-def whole(pieces: Iterable[tuple[int, int]]) -> int:
-    """Give the CRC of all pieces in a row, each as (CRC, length in bytes)."""
-    total = 0
-    for value, length in pieces:
-        total = int(combine_crc64nvme(total, value, length))
-    return total

@@ -15,6 +15,7 @@ from bot.model import LockMode, ObjectLock
 from integrations.objectstores.body import Pace, at_once
 
 TIERS = ("Hot", "Cool", "Cold")  # not Archive: a recovery point is read when it is proven, and copied from
+COLDS, ARCHIVES = ("Cool", "Cold"), ("Archive",)  # of old recovery points
 LOCKS = {"UNLOCKED": "Unlocked", "LOCKED": "Locked"}  # as Azure writes them
 _MODES = {"UNLOCKED": LockMode.GOVERNANCE, "LOCKED": LockMode.COMPLIANCE}
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,63}")
@@ -37,6 +38,8 @@ class AzureOptions:
     sas_token: str = field(default="", repr=False)
     identity: str = ""  # client id of a user-assigned managed identity
     storage_class: str = ""  # the access tier
+    cold_class: str = ""  # likewise, of old recovery points
+    archive_class: str = ""
     lock: str = ""  # "UNLOCKED" | "LOCKED": of an immutability policy on each blob
     lock_for: timedelta | None = None
     legal_hold: bool = False
@@ -154,6 +157,10 @@ def _ways(options: AzureOptions) -> Iterator[str]:
 def _choices(options: AzureOptions) -> Iterator[str]:
     if options.storage_class and options.storage_class not in TIERS:
         yield f".storage_class must be one of {', '.join(TIERS)}: what lies in an archive cannot be copied from."
+    if options.cold_class and options.cold_class not in COLDS:
+        yield f".cold_class must be one of {', '.join(COLDS)}."
+    if options.archive_class and options.archive_class not in ARCHIVES:
+        yield f".archive_class must be {', '.join(ARCHIVES)}."
     if options.lock and options.lock not in LOCKS:
         yield f".lock must be one of {', '.join(LOCKS)}."
     if bool(options.lock) != bool(options.lock_for):

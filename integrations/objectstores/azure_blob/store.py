@@ -1,7 +1,7 @@
 """The ObjectStore port on Azure Blob Storage: what is kept, found again and never made twice."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from bot.model import (
     PartDone,
     PartLimits,
     Thaw,
+    Tier,
     Upload,
     UploadRule,
 )
@@ -31,13 +32,13 @@ from integrations.objectstores.azure_blob.blocks import (
     Block,
     begun_at,
     new_token,
-    whole,
 )
 from integrations.objectstores.azure_blob.probe import check_lockable, known_rules, probe
 from integrations.objectstores.azure_blob.ranged import RangedContainer
 from integrations.objectstores.azure_blob.sources import Sources
 from integrations.objectstores.azure_blob.wire import REHYDRATION_H, Rules
 from integrations.objectstores.refusals import dated
+from integrations.objectstores.sums import whole
 
 _TAKEN = ("BlobAlreadyExists", "ConditionNotMet")
 _NO_SUCH_BLOCKS = "InvalidBlockList"
@@ -82,6 +83,10 @@ class AzureStore:
     def address(self) -> str:
         """Where it is, with the endpoint that is really used."""
         return f"{self._container.url} at {self._container.endpoint}"
+
+    def now(self) -> datetime:
+        """By an answer to a look at the container. Repeat: safe, it only reads."""
+        return self._container.now()
 
     def capabilities(self) -> Capabilities:
         """Probe the store at the first call; a probe that fails is tried again at the next."""
@@ -275,6 +280,20 @@ class AzureStore:
 
     def _is_archived(self, key: str) -> bool:
         return self._container.head(key, with_crc=False).is_archived
+
+    def class_of(self, tier: Tier) -> str:
+        """As the target says, else Cold and Archive."""
+        return self._container.class_of(tier)
+
+    def retier(
+        self,
+        info: ObjectInfo,
+        storage_class: str,
+        *,
+        check: Callable[[], None] = lambda: None,  # noqa: ARG002 - it takes one request
+    ) -> ObjectInfo:
+        """By its access tier, in place: nothing is copied. Repeat: safe."""
+        return self._container.set_class(info, storage_class)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""

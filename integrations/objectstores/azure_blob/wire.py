@@ -23,14 +23,15 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, ImmutabilityPolicy, StandardBlobTier
 from azure.storage.blob import BlobImmutabilityPolicyMode as Mode
 
-from bot.errors import CloudyError, DeniedError
+from bot.errors import ArchivedError, CloudyError, DeniedError, PermanentError
 from bot.model import Content, CopySource, ObjectInfo, ObjectLock, ObjectVersion
 from integrations.objectstores.azure_blob.access import Access
-from integrations.objectstores.azure_blob.blocks import Block, read_id, whole
+from integrations.objectstores.azure_blob.blocks import Block, read_id
 from integrations.objectstores.azure_blob.errors import Asked
 from integrations.objectstores.azure_blob.metadata import decode_metadata, encode_metadata
 from integrations.objectstores.azure_blob.options import LOCKS, AzureOptions, Location
 from integrations.objectstores.body import Body
+from integrations.objectstores.sums import whole
 
 HELPERS = ".cloudy/"  # below it lies nothing of a recovery point, so it is neither locked nor in a cooler tier
 REHYDRATION_H = 15  # Source: "Blob rehydration from the archive tier", standard priority
@@ -197,10 +198,16 @@ class Container:
         )
 
     def _crc(self, key: str, told: str, parts: str) -> int | None:
-        """The CRC that was kept with the content; of one in parts, that which the service's list of them makes."""
+        """The CRC that was kept with the content; of one in parts, that which the service's list of them makes.
+
+        None also of one in an archive, whose list the service may keep to itself.
+        """
         if not told or not parts:
             return int(told, 16) if told else None
-        listed = [block for block in self._blocks(key, "committed") if block is not None]
+        try:
+            listed = [block for block in self._blocks(key, "committed") if block is not None]
+        except ArchivedError:
+            return None
         made = whole((block.crc64, block.size) for block in listed)
         return made if str(len(listed)) == parts and f"{made:016x}" == told else None
 
@@ -246,6 +253,22 @@ class Container:
                 time.sleep(_COPY_POLL_S)
         if state.status not in ("success", None):
             raise self.asked("copy to", key).failed(f"the store says {state.status}: {state.status_description}")
+
+    def now(self) -> datetime:
+        """What time it is there, by the header Date; an answer that refuses us has it as well.
+
+        So also who may not look at a container (a SAS token of one does not let one), or is too early or late, hears.
+        """
+        dates: list[str] = []
+        try:
+            with self._asking("ask the time of", ""):
+                self._access.client.get_container_properties(raw_response_hook=lambda told: dates.append(_date(told)))
+        except PermanentError:
+            if _time_in(dates) is None:
+                raise
+        if told := _time_in(dates):
+            return told
+        raise self.asked("ask the time of", "").failed("the store does not tell the time.")
 
     def rules(self) -> Rules:
         """What the container says of locks. DeniedError: a SAS token of a container does not let one ask."""
@@ -352,10 +375,16 @@ def _number(told: object) -> int | None:
 def _lock_in(facts: BlobProperties, dates: Sequence[str]) -> datetime | None:
     """Until when it is locked; a lock that is over by the service's own clock is none any more."""
     until: datetime | None = facts.immutability_policy.expiry_time if facts.immutability_policy else None
+    told = _time_in(dates)
+    return None if until and told and until <= told else until
+
+
+def _time_in(dates: Sequence[str]) -> datetime | None:
+    """What time it is by the service's own clock; None: it does not tell."""
     try:
-        return None if until and until <= parsedate_to_datetime(dates[-1]) else until
-    except (ValueError, TypeError, IndexError):  # it does not tell the time
-        return until
+        return parsedate_to_datetime(dates[-1]).replace(tzinfo=UTC)  # HTTP dates are in GMT (RFC 9110, 5.6.7)
+    except (ValueError, TypeError, IndexError):
+        return None
 
 
 def _date(told: Any) -> str:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -78,8 +78,14 @@ def _is_archived(answer: Mapping[str, Any]) -> bool:
 def _lock_in(answer: Mapping[str, Any]) -> datetime | None:
     """Until when it is locked; S3 goes on to tell of a lock that is over by its own clock, which is none any more."""
     until: datetime | None = answer.get("ObjectLockRetainUntilDate")
-    told = str(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+    told = date_in(answer)
+    return None if until and told and until <= told else until
+
+
+def date_in(answer: Mapping[str, Any]) -> datetime | None:
+    """Read what time it is by the store's own clock; None: it does not tell."""
+    told = str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
     try:
-        return None if until and until <= parsedate_to_datetime(told) else until
-    except (ValueError, TypeError):  # it does not tell the time
-        return until
+        return parsedate_to_datetime(told).replace(tzinfo=UTC)  # HTTP dates are in GMT (RFC 9110, 5.6.7)
+    except (ValueError, TypeError):
+        return None

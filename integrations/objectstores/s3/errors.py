@@ -67,7 +67,7 @@ _ADVICE = {
     "InsufficientStorage": _FULL,
     "InvalidObjectState": "It lies in an archive: bring it back first (RestoreObject), and wait until it is there.",
     "InvalidBucketName": "Correct the bucket in the target's url.",
-    "InvalidStorageClass": "Correct the target's storage_class.",
+    "InvalidStorageClass": "Correct the target's storage_class, cold_class or archive_class.",
     "NoSuchBucket": "There is no such bucket: create it, or correct the target's url, endpoint or region.",
     "NotImplemented": "The store does not know this request. Cloudy needs one that takes multipart uploads.",
     "PermanentRedirect": _ELSEWHERE,

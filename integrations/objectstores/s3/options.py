@@ -16,6 +16,8 @@ LOCKS = tuple(mode.value for mode in LockMode)
 ENCRYPTIONS = ("AES256", "aws:kms")
 # What lies there is not read at once (GLACIER_IR is): no manifest, no restore, and nothing to copy from.
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+COLDS = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")  # these are, for a price
+COLD, ARCHIVE = "GLACIER_IR", "GLACIER"  # where the target does not say it
 _TAG_NAME = re.compile(r"(?!aws:)[\w +\-=.:/@]{1,128}")
 _TAG_VALUE = re.compile(r"[\w +\-=.:/@]{0,256}")
 _KINDS: Mapping[str, tuple[type, str]] = {
@@ -43,6 +45,8 @@ class S3Options:
     ca: str = ""  # file with the certificates to trust
     proxy: str = ""  # "http://proxy.example.com:3128"; empty: as the environment says
     storage_class: str = ""
+    cold_class: str = ""  # of old recovery points
+    archive_class: str = ""
     sse: str = ""
     sse_kms_key: str = ""
     sse_bucket_key: bool = True  # with aws:kms: one KMS call for many objects
@@ -125,8 +129,14 @@ def _storing(options: S3Options) -> Iterator[str]:
     if options.storage_class in ARCHIVES:
         yield (
             f".storage_class: what is {options.storage_class} cannot be read at once, so nothing could be restored "
-            "or copied from it. Take GLACIER_IR, or let a lifecycle rule move old recovery points there."
+            "or copied from it. Take GLACIER_IR, and let archive_after of an SLA move old recovery points there."
         )
+    for setting, chosen, known in (
+        ("cold_class", options.cold_class, COLDS),
+        ("archive_class", options.archive_class, ARCHIVES),
+    ):
+        if chosen and chosen not in known:
+            yield f".{setting} is {chosen!r}; there are: {', '.join(known)}."
     if options.sse and options.sse not in ENCRYPTIONS:
         yield f".sse is {options.sse!r}; there are: {', '.join(ENCRYPTIONS)}."
     if options.sse_kms_key and options.sse != "aws:kms":

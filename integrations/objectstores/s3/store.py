@@ -1,9 +1,10 @@
 """The ObjectStore port on S3: what is kept, found again and never made twice."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
 from bot.errors import DeniedError, MissingError, PermanentError, TransientError
@@ -18,13 +19,15 @@ from bot.model import (
     PartDone,
     PartLimits,
     Thaw,
+    Tier,
     Upload,
     UploadRule,
 )
 from integrations.objectstores.refusals import dated
+from integrations.objectstores.s3.moves import Moves
+from integrations.objectstores.s3.moving import MovingBucket
 from integrations.objectstores.s3.options import read_options, read_url
 from integrations.objectstores.s3.probe import probe
-from integrations.objectstores.s3.ranged import RangedBucket
 
 _TAKEN = "PreconditionFailed"
 _CONFLICT = "ConditionalRequestConflict"
@@ -33,12 +36,13 @@ _CONFLICT = "ConditionalRequestConflict"
 class S3Store:
     """One bucket under one prefix. Opening it asks nothing of the network."""
 
-    def __init__(self, name: str, bucket: RangedBucket) -> None:
+    def __init__(self, name: str, bucket: MovingBucket) -> None:
         self.name = name
         self.limits = PartLimits()
         self._bucket = bucket
         self._capabilities: list[Capabilities] = []  # once it is probed, also for who has the same place otherwise
         self._probing = Lock()
+        self._moves = Moves(bucket)
 
     def __repr__(self) -> str:
         return f"S3Store({self.name!r}, {self.url!r})"
@@ -52,6 +56,10 @@ class S3Store:
     def address(self) -> str:
         """Where it is, with the endpoint that is really used."""
         return f"{self._bucket.url} at {self._bucket.endpoint}"
+
+    def now(self) -> datetime:
+        """By an answer to a HEAD of the bucket. Repeat: safe, it only reads."""
+        return self._bucket.now()
 
     def capabilities(self) -> Capabilities:
         """Probe the store at the first call; a probe that fails is tried again at the next."""
@@ -203,6 +211,14 @@ class S3Store:
             self._bucket.restore(key, days, info.storage_class)
         return Thaw(is_ready=not info.is_archived, words=f"within {info.thaw_hours} hours" if info.is_archived else "")
 
+    def class_of(self, tier: Tier) -> str:
+        """As the target says, else what is read at once or within hours for the least money that does not bind long."""
+        return self._bucket.class_of(tier)
+
+    def retier(self, info: ObjectInfo, storage_class: str, *, check: Callable[[], None] = lambda: None) -> ObjectInfo:
+        """By an upload of ranges of itself, which the store proves when it takes the object's place. Repeat: safe."""
+        return self._moves.move(info, storage_class, self.capabilities, check)
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects whose key begins with prefix, in order of key."""
         return self._bucket.list(prefix)
@@ -296,7 +312,7 @@ class S3Store:
 def open_s3(name: str, url: str, options: Mapping[str, object]) -> S3Store:
     """Open the target `name` at "s3://bucket/prefix". ConfigError lists what is wrong with url and options."""
     bucket, prefix = read_url(name, url)
-    return S3Store(name, RangedBucket(name, bucket, prefix, read_options(name, options)))
+    return S3Store(name, MovingBucket(name, bucket, prefix, read_options(name, options)))
 
 
 def _etag_of(parts: Sequence[PartDone]) -> str:

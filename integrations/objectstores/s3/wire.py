@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ from bot.errors import ConfigError, DeniedError, PermanentError
 from bot.model import Content, CopySource, ObjectInfo, PartCopied, PartDone, UploadRule
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3 import lifecycle
-from integrations.objectstores.s3.answers import crc, crc_in, etag_in, info_of, md5
+from integrations.objectstores.s3.answers import crc, crc_in, date_in, etag_in, info_of, md5
 from integrations.objectstores.s3.client import CONNECT_S, open_client, open_session
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
@@ -91,7 +92,7 @@ class Bucket:
                 Bucket=self._bucket,
                 Key=self._root + key,
                 Metadata=encode_metadata(metadata),
-                **(_WHOLE_CRC if checked else {}),
+                **(WHOLE_CRC if checked else {}),
                 **self._made(key),
             )
         return answer["UploadId"]
@@ -116,15 +117,27 @@ class Bucket:
             return etag
         raise self.asked(operation, key).wordless(NO_WORD)
 
-    def copy_part(self, key: str, upload_id: str, number: int, source: CopySource, *, checks_etag: bool) -> PartCopied:
+    def copy_part(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        source: CopySource,
+        *,
+        checks_etag: bool,
+        is_whole: bool = False,
+    ) -> PartCopied:
         """Make a part of a range of an object; checks_etag: only of the one with that etag.
 
+        is_whole: the range is all of it, which may be small then, but has 5 GiB at most.
         A store may answer well at once and say only later, in that answer, that it could not (API_UploadPartCopy).
         """
         place: Any = {"Bucket": self._bucket, "Key": self._root + source.key}
         if source.version_id:
             place["VersionId"] = source.version_id
         condition: dict[str, Any] = {"CopySourceIfMatch": f'"{source.etag}"'} if checks_etag else {}
+        if not is_whole:
+            condition["CopySourceRange"] = f"bytes={source.offset}-{source.offset + source.length - 1}"
         operation = f"copy part {number} from {source.key} to"
         with self._asking(operation, key):
             answer: Mapping[str, Any] = self._patient.upload_part_copy(
@@ -133,7 +146,6 @@ class Bucket:
                 UploadId=upload_id,
                 PartNumber=number,
                 CopySource=place,
-                CopySourceRange=f"bytes={source.offset}-{source.offset + source.length - 1}",
                 **condition,
             )
         told = answer.get("CopyPartResult", {})
@@ -150,22 +162,28 @@ class Bucket:
         only_new: bool,
     ) -> ObjectInfo:
         """Make the object; only_new: refused with PreconditionFailed where the key is taken."""
-        conditions: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-        if crc64 is not None:
-            conditions |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size, **crc(crc64)}
+        whole = ObjectInfo(key=key, size=size, crc64=crc64)
+        return self._completed(whole, upload_id, parts, {"IfNoneMatch": "*"} if only_new else {})
+
+    def _completed(
+        self, whole: ObjectInfo, upload_id: str, parts: Sequence[PartDone], condition: Mapping[str, str]
+    ) -> ObjectInfo:
+        is_checked, conditions = whole.crc64 is not None, dict[str, Any](condition)
+        if is_checked:
+            conditions |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": whole.size, **crc(whole.crc64)}
         listed: list[Any] = [
-            {"PartNumber": part.number, "ETag": f'"{part.etag}"', **(crc(part.crc64) if crc64 is not None else {})}
+            {"PartNumber": part.number, "ETag": f'"{part.etag}"', **(crc(part.crc64) if is_checked else {})}
             for part in parts
         ]
-        with self._asking("complete upload", key):
+        with self._asking("complete upload", whole.key):
             answer = self._patient.complete_multipart_upload(
                 Bucket=self._bucket,
-                Key=self._root + key,
+                Key=self._root + whole.key,
                 UploadId=upload_id,
                 MultipartUpload={"Parts": listed},
                 **conditions,
             )
-        return ObjectInfo(key=key, size=size, etag=etag_in(answer), crc64=crc_in(answer))
+        return replace(whole, etag=etag_in(answer), crc64=crc_in(answer))
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give an upload up. MissingError: no such upload."""
@@ -265,6 +283,22 @@ class Bucket:
             return crc(crc64)
         return md5(body)
 
+    def now(self) -> datetime:
+        """What time it is there, by the header Date; an answer that refuses us has it as well.
+
+        So also a store that refuses us because the clocks differ (RequestTimeTooSkewed) tells the time.
+        """
+        try:
+            with self._asking("ask the time of", ""):
+                answer: Any = self._client.head_bucket(Bucket=self._bucket)
+        except PermanentError as error:
+            answer = getattr(error.__cause__, "response", {})
+            if date_in(answer) is None:
+                raise
+        if told := date_in(answer):
+            return told
+        raise self.asked("ask the time of", "").failed("the store does not tell the time.")
+
     def upload_rule(self) -> UploadRule:
         """How unfinished uploads are given up by the bucket itself. DeniedError: its rules are not shown."""
         try:
@@ -311,4 +345,4 @@ class Bucket:
 
 
 UNHEARD_OF = ("NotImplemented", "MethodNotAllowed", "501", "405")  # of stores that keep no versions at all
-_WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+WHOLE_CRC: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
