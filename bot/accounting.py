@@ -93,18 +93,38 @@ class Accounts:
         self._told(unit, kept, page.fires, firetold.Late(why=why, waited=waited, waiting=page.waiting))
         return Accounted(kept, more=len(times) > MOST and not page.waiting)
 
-    def by_hand(self, unit: Unit, schedule: Schedule, actor: Actor, now: datetime) -> Fire:
-        """Start it now, whatever its times; they stay as they are."""
+    def ask(self, unit: Unit, schedule: Schedule, actor: Actor, now: datetime, since: datetime | None = None) -> Fire:
+        """Note that it is to start now, whatever its times; `begin` starts it. Small, however many VMs it means.
+
+        One that has not begun yet is the same one. since: so is one that was asked for after then.
+        """
+        waiting = unit.fires.asked(schedule.id)
+        if before := waiting[0] if waiting else since and unit.fires.by_hand(schedule.id, since):
+            return before
         at = now.replace(microsecond=now.microsecond or 1)  # never a time of its own
         while unit.fires.get(schedule.id, at):
             at += timedelta(microseconds=1)
-        outcome = self.firer.fire(unit, schedule, at, now, FireState.BY_HAND)
-        fire = replace(outcome.fire, by=actor.name)
+        fire = Fire(schedule=schedule.id, at=at, state=FireState.ASKED, decided_at=now, by=actor.name)
         unit.fires.add([fire])
-        if outcome.lost:
-            schedule = self._suspended(unit, schedule, now, _lost(schedule, outcome.lost))
-        firetold.tell(unit, schedule, [fire], self.firer.rules.admin_channel, firetold.Late())
         return fire
+
+    def begin(self, unit: Unit, fire: Fire, now: datetime) -> Fire:
+        """Start what was asked for; once, whoever comes first, and however often. Gives what became of it."""
+        known = unit.fires.get(fire.schedule, fire.at)
+        if known is None or known.state is not FireState.ASKED:
+            return known or fire
+        schedule = unit.schedules.get(fire.schedule)
+        if schedule.state in (ScheduleState.SUSPENDED, ScheduleState.DELETED):
+            why = f"the schedule was {schedule.state} before it began"
+            begun = replace(known, state=FireState.BY_HAND, decided_at=now, why=why)
+        else:
+            outcome = self.firer.fire(unit, schedule, fire.at, now, FireState.BY_HAND)
+            begun = replace(outcome.fire, by=known.by)
+            if outcome.lost:
+                schedule = self._suspended(unit, schedule, now, _lost(schedule, outcome.lost))
+        unit.fires.put(begun)
+        self._told(unit, schedule, [begun], firetold.Late())
+        return begun
 
     def give_up(self, unit: Unit, schedule: Schedule, now: datetime, why: str) -> Schedule:
         """Tell times that still wait to be caught up with as missed, before what they would start is changed."""

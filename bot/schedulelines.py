@@ -6,7 +6,8 @@ from itertools import islice
 
 from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.firing import Firer
-from bot.model import Schedule, ScheduleLine, ScheduleState
+from bot.model import Actor, Json, Schedule, ScheduleLine, ScheduleRequest, ScheduleState
+from bot.policy import Operation
 from bot.startable import Stands, fire_key, how_they_stand
 from bot.store import Unit
 
@@ -54,6 +55,24 @@ def words(schedule: Schedule) -> str:
     asked = schedule.asked
     said = (schedule.id, schedule.owner.name, asked.workflow, *asked.vms, *asked.targets, asked.recurrence)
     return " ".join((*said, schedule.state)).casefold()
+
+
+def operation_on(schedule: Schedule, actor: Actor) -> Operation:
+    """What changing it asks for: whose it is counts, by id."""
+    is_own = (schedule.owner.id, schedule.owner.source) == (actor.id, actor.source)
+    return Operation.SCHEDULE if is_own else Operation.CHANGE_SCHEDULE
+
+
+def facts_of(asked: ScheduleRequest) -> Json:
+    """What the audit keeps of it."""
+    return {
+        "workflow": asked.workflow,
+        "vms": list(asked.vms),
+        "targets": list(asked.targets),
+        "recurrence": asked.recurrence,
+        "options": dict(asked.options),
+        "catch_up": asked.catch_up.value if asked.catch_up else "",
+    }
 
 
 def named(unit: Unit, text: str) -> Schedule:

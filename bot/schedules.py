@@ -33,11 +33,12 @@ from bot.recorder import Recorder
 from bot.recurrence import parse
 from bot.restores import demand
 from bot.rights import Rights
-from bot.schedulelines import Lines, named, words
+from bot.schedulelines import Lines, facts_of, named, operation_on, words
 from bot.startable import fire_key
 from bot.store import Database, Unit
 
 COMMAND = "schedule"
+_Change = Callable[[Unit, Schedule, datetime], tuple[Schedule, Json]]
 
 
 class Schedules(Recorder):
@@ -83,7 +84,7 @@ class Schedules(Recorder):
                     place=Place(channel=channel),
                 )
             )
-            self._audit(unit, made, actor, "added", request_key, _facts(asked))
+            self._audit(unit, made, actor, "added", request_key, facts_of(asked))
         self._wake()
         return made
 
@@ -155,7 +156,7 @@ class Schedules(Recorder):
             number = self.accounts.withdraw(unit, unit.schedules.put(paused), actor, now)
             return paused, {"until": until.isoformat() if until else "", "why": why, "withdrawn": number}
 
-        return self._changed("paused", text, actor, request_key, channel, change)
+        return self._changed("paused", text, actor, request_key, channel, self._accounted(change))
 
     def resume(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
         """Let it start again, from the next time on; one that goes on already is left alone.
@@ -169,7 +170,7 @@ class Schedules(Recorder):
             on = replace(schedule, state=ScheduleState.ON, since=None, until=None, why="")
             return unit.schedules.put(on), {}
 
-        return self._changed("resumed", text, actor, request_key, channel, change)
+        return self._changed("resumed", text, actor, request_key, channel, self._accounted(change))
 
     def skip_next(
         self, text: str, actor: Actor, *, request_key: str, channel: str = "", at: datetime | None = None
@@ -204,7 +205,7 @@ class Schedules(Recorder):
             skipped.append(fire)
             return schedule, {"fire": coming.isoformat()}
 
-        schedule = self._changed("skips", text, actor, request_key, channel, change)
+        schedule = self._changed("skips", text, actor, request_key, channel, self._accounted(change))
         return skipped[0] if skipped else self._fire_of(schedule, f"{request_key}:schedule")
 
     def unskip(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
@@ -213,23 +214,34 @@ class Schedules(Recorder):
         def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
             return schedule, {"fires": unit.fires.unskip(schedule.id, now)}
 
-        return self._changed("skips nothing", text, actor, request_key, channel, change)
+        return self._changed("skips nothing", text, actor, request_key, channel, self._accounted(change))
 
-    def run_now(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Fire:
-        """Start at once what it starts, as its owner; its times stay. What is still running is passed over.
+    def run_now(
+        self, text: str, actor: Actor, *, request_key: str, channel: str = "", since: datetime | None = None
+    ) -> Fire:
+        """Note that what it starts is to start at once, as its owner; its times stay. The next look starts it.
 
-        Neither window nor blackout counts. Errors as of `get`; NotAllowed. RequesterError: it is suspended.
+        Neither window nor blackout counts; what is still running is passed over. One that was asked for and has not
+        begun is the same one; since: so is one that was asked for after then (a button that is clicked twice).
+        Errors as of `get`; NotAllowed. RequesterError: it is suspended.
         """
-        made: list[Fire] = []
+        asked: list[Fire] = []
 
         def change(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
             if schedule.state is ScheduleState.SUSPENDED:
                 raise RequesterError(f"Schedule {schedule.id} is suspended: {schedule.why}")
-            made.append(self.accounts.by_hand(unit, schedule, actor, now))
-            return unit.schedules.get(schedule.id), {"fire": made[0].at.isoformat(), "started": made[0].started}
+            asked.append(self.accounts.ask(unit, schedule, actor, now, since))
+            return schedule, {"fire": asked[0].at.isoformat()}
 
         schedule = self._changed("run", text, actor, request_key, channel, change)
-        return made[0] if made else self._fire_of(schedule, f"{request_key}:schedule")
+        return asked[0] if asked else self._fire_of(schedule, f"{request_key}:schedule")
+
+    def begin(self, fire: Fire) -> Fire:
+        """Start what `run_now` noted, for whoever has no acknowledgement to give; what has begun is given as it is."""
+        with self._db.unit() as unit:
+            begun = self.accounts.begin(unit, fire, self._clock.now())
+        self._wake()
+        return begun
 
     def started(self, fire: Fire) -> tuple[Transaction, ...]:
         """The transactions that a fire has started, in their order."""
@@ -257,9 +269,9 @@ class Schedules(Recorder):
             edited = replace(schedule, asked=asked, owner=owner, looked_until=now)
             if edited.state is ScheduleState.SUSPENDED:
                 edited = replace(edited, state=ScheduleState.ON, since=None, why="")
-            return unit.schedules.put(edited), _facts(asked) | {"was": schedule.asked.recurrence}
+            return unit.schedules.put(edited), facts_of(asked) | {"was": schedule.asked.recurrence}
 
-        return self._changed("edited", text, actor, request_key, channel, change)
+        return self._changed("edited", text, actor, request_key, channel, self._accounted(change))
 
     def delete(self, text: str, actor: Actor, *, request_key: str, channel: str = "") -> Schedule:
         """Let it start nothing any more, for good; its past stays, and what has begun goes on.
@@ -275,7 +287,7 @@ class Schedules(Recorder):
             gone = unit.schedules.put(replace(schedule, state=ScheduleState.DELETED, since=now, until=None))
             return gone, {"withdrawn": self.accounts.withdraw(unit, gone, actor, now)}
 
-        return self._changed("deleted", text, actor, request_key, channel, change)
+        return self._changed("deleted", text, actor, request_key, channel, self._accounted(change))
 
     def withdrawn(self, request_key: str) -> int:
         """How many that had not begun were withdrawn, when that request paused or deleted a schedule."""
@@ -290,9 +302,9 @@ class Schedules(Recorder):
         actor: Actor,
         request_key: str,
         channel: str,
-        change: Callable[[Unit, Schedule, datetime], tuple[Schedule, Json]],
+        change: _Change,
     ) -> Schedule:
-        """Change one, once for one request key. Its times until now are accounted for first, as it stood then."""
+        """Change one, once for one request key."""
         with self._recording(actor, f"schedule {event} {text}", request_key) as (unit, _):
             if before := unit.audit.find(f"{request_key}:schedule"):
                 return unit.schedules.get(str(before.body["schedule"]))
@@ -300,12 +312,20 @@ class Schedules(Recorder):
             operation = operation_on(schedule, actor)
             about = About(channel=channel, command=COMMAND)
             self._rights.demand(unit, actor, operation, about, key=request_key)
-            while (done := self.accounts.account(unit, schedule.id, now)).more:
-                pass
-            changed, facts = change(unit, done.schedule, now)
+            changed, facts = change(unit, schedule, now)
             self._audit(unit, changed, actor, event, request_key, facts)
         self._wake()
         return changed
+
+    def _accounted(self, change: _Change) -> _Change:
+        """The change of one whose times until now are accounted for first, as it stood then."""
+
+        def after(unit: Unit, schedule: Schedule, now: datetime) -> tuple[Schedule, Json]:
+            while (done := self.accounts.account(unit, schedule.id, now)).more:
+                pass
+            return change(unit, done.schedule, now)
+
+        return after
 
     def _checked(self, unit: Unit, request: ScheduleRequest, now: datetime) -> ScheduleRequest:
         """The request as it is kept."""
@@ -368,20 +388,3 @@ class Schedules(Recorder):
     def _audit(self, unit: Unit, schedule: Schedule, actor: Actor, event: str, key: str, facts: Json) -> None:
         body: Json = {"event": event, "schedule": schedule.id} | {name: each for name, each in facts.items() if each}
         unit.audit.append(AuditEvent(key=f"{key}:schedule", action="schedule", actor=actor, body=body))
-
-
-def operation_on(schedule: Schedule, actor: Actor) -> Operation:
-    """What changing it asks for: whose it is counts, by id."""
-    is_own = (schedule.owner.id, schedule.owner.source) == (actor.id, actor.source)
-    return Operation.SCHEDULE if is_own else Operation.CHANGE_SCHEDULE
-
-
-def _facts(asked: ScheduleRequest) -> Json:
-    return {
-        "workflow": asked.workflow,
-        "vms": list(asked.vms),
-        "targets": list(asked.targets),
-        "recurrence": asked.recurrence,
-        "options": dict(asked.options),
-        "catch_up": asked.catch_up.value if asked.catch_up else "",
-    }

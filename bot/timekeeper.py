@@ -3,14 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from bot.accounting import DOWN, Accounts
 from bot.alarm import Alarm
 from bot.errors import BusyError, DatabaseError
 from bot.firetold import tell_stuck
-from bot.model import Schedule
+from bot.model import Fire, Schedule
 from bot.ownschedules import BuiltIn, ensure
 from bot.ports import Clock
 from bot.store import Database
@@ -65,19 +66,21 @@ class Timekeeper:
             alarm.close()
 
     def look(self) -> tuple[Schedule, ...]:
-        """Account for every time that has come; gives the schedules as they stand then.
+        """Account for every time that has come, and begin what was asked for; gives the schedules as they stand then.
 
         BusyError, DatabaseError: what was not accounted for is at the next look.
         """
         now, why = self._clock.now(), self._why()
         with self._db.read() as unit:
-            schedules = unit.schedules.list()
+            schedules, asked = unit.schedules.list(), unit.fires.asked()
         if self._own:
             with self._db.unit() as unit:
                 ensure(unit, self._own, self._accounts.firer.table, now)
                 schedules = unit.schedules.list()
             self._own = ()
         looked = tuple(self._looked_at(schedule, now, why) for schedule in schedules)
+        for fire in asked:
+            self._begin(fire, now)
         follow(self._db, now, self._accounts.firer.rules.admin_channel)
         if why == _LATE:
             self._forget(now)
@@ -85,23 +88,32 @@ class Timekeeper:
         return looked
 
     def _looked_at(self, schedule: Schedule, now: datetime, why: str) -> Schedule:
-        """One that cannot be accounted for must not keep the others from it."""
         if not self._accounts.is_due(schedule, now):
             return schedule
-        try:
+        with self._alone(schedule.id):
             more = True
             while more:  # a thousand times in one unit, so that others may write in between
                 with self._db.unit() as unit:
                     done = self._accounts.account(unit, schedule.id, now, why)
                 schedule, more = done.schedule, done.more
+        return schedule
+
+    def _begin(self, fire: Fire, now: datetime) -> None:
+        with self._alone(fire.schedule), self._db.unit() as unit:
+            self._accounts.begin(unit, fire, now)
+
+    @contextmanager
+    def _alone(self, schedule_id: str) -> Iterator[None]:
+        """One that cannot be accounted for, or begun, must not keep the others from it."""
+        try:
+            yield
         except (BusyError, DatabaseError):
             raise
         except Exception:  # a mistake of ours; the next look tries again
-            log.exception("not accounted for", extra={"action": "timekeeper", "schedule": schedule.id})
+            log.exception("not accounted for", extra={"action": "timekeeper", "schedule": schedule_id})
             with self._db.unit() as unit:
-                tell_stuck(unit, schedule, self._accounts.firer.rules.admin_channel)
+                tell_stuck(unit, unit.schedules.get(schedule_id), self._accounts.firer.rules.admin_channel)
         self._wake_dispatcher()
-        return schedule
 
     def _forget(self, now: datetime) -> None:
         """Once a day, but for a first look and one after a jump: a clock that is ahead would forget what is to come."""

@@ -34,7 +34,7 @@ class Asked:
     id: str = ""  # the schedule that a button is about
     text: str = ""  # a part of a name
     offset: int = 0
-    at: datetime | None = None  # the time that a button skips: two clicks are about one night
+    at: datetime | None = None  # the time that a button skips, or after which it runs: two clicks are about one night
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +225,9 @@ def _buttons(line: ScheduleLine, asked: Asked) -> Iterator[Json]:
     else:
         yield _button("Resume", ids.SCHEDULE_RESUME, value)
     if schedule.state is not ScheduleState.SUSPENDED:
-        yield _button("Run now", ids.SCHEDULE_RUN, value)
+        after = line.last.at if line.last else schedule.created_at
+        run = Asked(id=schedule.id, text=asked.text, offset=asked.offset, at=after)
+        yield _button("Run now", ids.SCHEDULE_RUN, button_value(run))
     if line.next:
         skip = Asked(id=schedule.id, text=asked.text, offset=asked.offset, at=line.next[0])
         yield _button("Skip next", ids.SCHEDULE_SKIP, button_value(skip))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.clock import SystemClock
 from bot.firetold import withdrawn_text
-from bot.model import Fire, Schedule, ScheduleLine, ScheduleRequest
+from bot.model import Fire, FireState, Schedule, ScheduleLine, ScheduleRequest
 from bot.service import Service
 from handlers.cards import one_line
 from handlers.origin import Origin
@@ -127,13 +127,21 @@ def _unskipped(service: Service, order: Scheduling, origin: Origin) -> Listing:
 
 
 def _run(service: Service, order: Scheduling, origin: Origin) -> Listing:
-    fire = service.schedules.run_now(order.id, origin.actor, request_key=origin.key, channel=origin.channel)
+    fire = service.schedules.run_now(
+        order.id, origin.actor, request_key=origin.key, channel=origin.channel, since=order.at
+    )
+    if origin.actor.source == "cli":  # nobody waits for an acknowledgement, and perhaps no bot is there
+        fire = service.schedules.begin(fire)
     schedule = service.schedules.get(fire.schedule).schedule
+    by = f"Asked for by {fire.by} at {fire.at:%Y-%m-%d %H:%M} UTC."
+    if fire.state is FireState.ASKED:
+        told = f"What it starts is told as it begins; /cloudy schedule show {schedule.id} says what came of it."
+        return _of_one(service, f"Schedule {schedule.id} runs now", schedule, origin, by, told)
     started = service.schedules.started(fire)
     ids = ", ".join(each.id for each in started[:_NAMES])
     more = f" and {len(started) - _NAMES:,} more" if len(started) > _NAMES else ""
     title = f"Schedule {fire.schedule} runs now: {fire.started:,} started"
-    return _of_one(service, title, schedule, origin, f"{ids}{more}", fire.why, *fire.passed[:_NAMES])
+    return _of_one(service, title, schedule, origin, by, f"{ids}{more}", fire.why, *fire.passed[:_NAMES])
 
 
 def _deleted(service: Service, order: Scheduling, origin: Origin) -> Listing:

@@ -62,7 +62,7 @@ class Scheduling:
     until: datetime | None = None  # pause; naive: by the clocks of whoever asks
     length: timedelta | None = None  # pause, instead
     why: str = ""  # pause
-    at: datetime | None = None  # skip: this time, and no other
+    at: datetime | None = None  # skip: this time, and no other; run: what was asked for after it is the same
 
     def request(self, zone: str) -> ScheduleRequest:
         """What is to be kept, in that zone where the phrase names none. UsageError."""

@@ -144,7 +144,8 @@ def _view(db: Database) -> dict[str, Any]:
         newest = next((found for found in unit.transactions.list() if not found.plan.get("joined")), None)
         return {
             # one that is held waits for a person, or for its time to be over; others for their moments
-            "active": sum(found.state is not State.HELD for found in unit.transactions.active(at=_CLOCK.now())),
+            "active": sum(found.state is not State.HELD for found in unit.transactions.active(at=_CLOCK.now()))
+            + len(unit.fires.asked()),
             "outbox": len(unit.outbox.pending()),
             "newest": newest
             and {

@@ -72,7 +72,11 @@ class FireState(StrEnum):
     MISSED = "missed"  # nobody looked in time, and it is not caught up with
     SKIPPED = "skipped"  # on purpose: while it was paused or suspended, or since somebody wanted so
     NOTHING = "started nothing"  # its time came, but there was nothing that it could start: `why`
+    ASKED = "asked for"  # by hand, and not begun yet: the next look starts it
     BY_HAND = "by hand"  # no time of the recurrence: somebody asked for a run now
+
+
+MOST_THREADS = 20  # a fire that starts more has one message for all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,11 @@ class Fire:
     started: int = 0  # transactions
     passed: tuple[str, ...] = ()  # sentences: which VM was passed over, and why; the first twenty
     by: str = ""  # who asked for it, of a run by hand or a skip
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether what it has started is told in one message, and decided together."""
+        return self.started > MOST_THREADS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Text
+from sqlalchemy import JSON, Index, Text, text
 from sqlmodel import Field
 
 from bot.store.rows import Table
+
+_ASKED = text("state = 'asked for'")
 
 
 class ScheduleRow(Table, table=True):
@@ -35,6 +37,7 @@ class FireRow(Table, table=True):
     """One time of one schedule; the key is what makes that nobody starts it twice."""
 
     __tablename__ = "fires"
+    __table_args__ = (Index("ix_fires_asked", "at", sqlite_where=_ASKED, postgresql_where=_ASKED),)
 
     schedule: str = Field(primary_key=True, foreign_key="schedules.id")
     at: datetime = Field(primary_key=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, tuple_
+from sqlalchemy import insert, text, tuple_
 from sqlmodel import Session, col, delete, func, select
 
 from bot.codec import decode, encode
@@ -13,6 +14,7 @@ from bot.store.schedule_rows import FireRow, ScheduleRow
 
 _HERE = tuple(state.value for state in ScheduleState if state is not ScheduleState.DELETED)
 _NOT_YET = (FireState.MISSED.value, FireState.SKIPPED.value, FireState.NOTHING.value)
+_ASKED = FireState.ASKED.value
 
 
 class Schedules:
@@ -71,6 +73,11 @@ class Fires:
         if rows := [_fire_values(fire) for fire in fires]:
             self._session.execute(insert(FireRow), rows)
 
+    def put(self, fire: Fire) -> None:
+        """Keep what became of a time that is known already."""
+        self._session.merge(FireRow(**_fire_values(fire)))
+        self._session.flush()
+
     def get(self, schedule_id: str, at: datetime) -> Fire | None:
         """Give what became of one time; None: nobody has looked at it yet."""
         row = self._session.get(FireRow, (schedule_id, at))
@@ -93,6 +100,20 @@ class Fires:
             col(FireRow.decided_at) >= since, col(FireRow.state).in_([state.value for state in states])
         )
         return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.decided_at).desc()).limit(limit))))
+
+    def asked(self, schedule_id: str = "") -> tuple[Fire, ...]:
+        """Give those that somebody asked for and that have not begun, oldest first; "": of all schedules."""
+        query = select(FireRow).where(col(FireRow.state) == text(f"'{_ASKED}'"))  # as the index has it
+        if schedule_id:
+            query = query.where(FireRow.schedule == schedule_id)
+        return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.at)))))
+
+    def by_hand(self, schedule_id: str, after: datetime) -> Fire | None:
+        """Give the newest after that time that somebody asked for and that has begun."""
+        query = select(FireRow).where(FireRow.schedule == schedule_id, col(FireRow.at) > after)
+        query = query.where(col(FireRow.state) == FireState.BY_HAND.value)
+        row = self._session.exec(query.order_by(col(FireRow.at).desc()).limit(1)).first()
+        return _fire(row) if row else None
 
     def wide(self, since: datetime, more_than: int) -> tuple[Fire, ...]:
         """Give those that were decided on since then and started more than that many, oldest first."""
@@ -179,7 +200,7 @@ def _schedule(row: ScheduleRow) -> Schedule:
     )
 
 
-def _fire_values(fire: Fire) -> dict[str, object]:
+def _fire_values(fire: Fire) -> dict[str, Any]:
     return {
         "schedule": fire.schedule,
         "at": fire.at,

@@ -102,8 +102,8 @@ def test_all_that_the_buttons_do_can_be_typed(world: World) -> None:
     assert "skips 20" in typed(world, f"/schedule skip {which}")
     assert "Skipped" in typed(world, f"/schedules {which}")
     assert "skips nothing" in typed(world, f"/schedule unskip {which}")
-    assert "runs now: 1 started" in typed(world, f"/schedule run {which}")
-    assert "by hand" in typed(world, f"/schedule show {which}")
+    assert "runs now\nAsked for by alice" in typed(world, f"/schedule run {which}")
+    assert "asked for" in typed(world, f"/schedule show {which}")
     assert "is changed" in typed(world, f"/schedule edit {which} protect vm01 to s3 and azure every 4 hours")
     assert only(world).asked.targets == ("s3", "azure")
     assert "is deleted" in typed(world, f"/cloudy schedule delete {which}")
@@ -131,7 +131,9 @@ def test_pause_resume_skip_and_run_draw_the_list_anew_in_its_place(world: World)
     assert only(world).state is ScheduleState.ON
     assert "skips <!date^" in clicked(world, "Skip next")
     assert made(world)[0].skips
-    assert "runs now: 1 started" in clicked(world, "Run now")
+    assert "runs now\nAsked for by alice" in clicked(world, "Run now")
+    (fire, _skipped) = sorted(world.service.schedules.fires(only(world).id), key=lambda fire: fire.at)
+    assert world.service.schedules.begin(fire).started == 1
     (run,) = world.service.runs(10)
     assert (run.workflow, run.vm, run.targets) == ("protect", "vm01", ("s3",))
     assert "is deleted" in clicked(world, "Delete")

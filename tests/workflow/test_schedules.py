@@ -244,7 +244,8 @@ def test_a_blackout_delays_or_skips_a_start_and_holds_no_run_by_hand(world: Sche
     world.look(DAY)
     fire = world.fires(schedule)[at(13, 26)]
     assert (fire.state, fire.passed) == (NOTHING, ("vm01: the blackout “lunch” is on",))
-    assert world.service.schedules.run_now(schedule.id, ALICE, request_key="now").started == 1
+    fire = world.service.schedules.run_now(schedule.id, ALICE, request_key="now")
+    assert world.service.schedules.begin(fire).started == 1
 
 
 def test_a_pause_skips_its_times_and_ends_by_itself(world: ScheduleWorld) -> None:
@@ -288,10 +289,12 @@ def test_the_next_time_can_be_skipped_and_that_taken_back(world: ScheduleWorld) 
 
 def test_a_run_now_is_one_run_for_one_request_and_leaves_the_times_alone(world: ScheduleWorld) -> None:
     schedule = world.add("every day at 13:00 within 2h")
-    runs = [world.service.schedules.run_now(schedule.id, DAVE, request_key="now") for _ in range(2)]
-    assert runs[0] == runs[1]
-    assert (runs[0].state, runs[0].started, runs[0].by) == (BY_HAND, 1, "dave")
-    (made,) = world.service.schedules.started(runs[0])
+    asked = [world.service.schedules.run_now(schedule.id, DAVE, request_key="now") for _ in range(2)]
+    assert asked[0] == asked[1]
+    run, again = (world.service.schedules.begin(fire) for fire in asked)
+    assert run == again
+    assert (run.state, run.started, run.by) == (BY_HAND, 1, "dave")
+    (made,) = world.service.schedules.started(run)
     assert (made.not_before, made.actor) == (None, ALICE)
     world.end_all()
     world.look(HOUR)
