@@ -1,9 +1,9 @@
 """What targets cost, as far as the configuration or a list price tells. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from bot.model import Price
+from bot.model import Price, RecoveryPoint, Tier
 from bot.words import money_text
 
 GIB = 1 << 30
@@ -22,6 +22,17 @@ _AZURE_HOT_LRS = Price(storage=0.0184, write=0.005, read=0.0004, listed="Azure, 
 _THAWS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     _S3_STANDARD.listed: {"GLACIER": (0.01, 0.05), "DEEP_ARCHIVE": (0.02, 0.10), "INTELLIGENT_TIERING": (0.0, 0.0)},
     _AZURE_HOT_LRS.listed: {"Archive": (0.02, 0.50)},
+}
+# To keep a GB for a month in other classes, on the same pages.
+_TIERS: Mapping[str, Mapping[str, float]] = {
+    _S3_STANDARD.listed: {
+        "STANDARD_IA": 0.0125,
+        "ONEZONE_IA": 0.01,
+        "GLACIER_IR": 0.004,
+        "GLACIER": 0.0036,
+        "DEEP_ARCHIVE": 0.00099,
+    },
+    _AZURE_HOT_LRS.listed: {"Cool": 0.01, "Cold": 0.0036, "Archive": 0.00099},
 }
 _LISTED = {"s3": _S3_STANDARD, "azure": _AZURE_HOT_LRS}
 _USUAL = {"s3": {"", "STANDARD"}, "azure": {"", "HOT"}}  # classes that the list prices are of
@@ -48,6 +59,18 @@ def settled(
     )
 
 
+def tiered(
+    price: Price, listed: Price | None, classes: Mapping[Tier, str], *, cold: float | None, archive: float | None
+) -> Price:
+    """With what a GiB and month costs in each tier: as configured, else by the list where that is in this currency."""
+    by_list = _TIERS[listed.listed] if listed and listed.currency == price.currency else {}
+    return replace(
+        price,
+        cold=by_list.get(classes[Tier.COLD]) if cold is None else cold,
+        archive=by_list.get(classes[Tier.ARCHIVE]) if archive is None else archive,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """By target; of one that is not there nothing is known."""
@@ -67,6 +90,24 @@ class Prices:
         amount = max(size / GIB * each + objects / 1000 * asked for each, asked in (known[name] for name in classes))
         return f"about {money_text(amount, price.currency)}"
 
+    def less(self, point: RecoveryPoint, tier: Tier) -> float | None:
+        """What its files cost less a month in that tier, in the target's currency; None: no price is known."""
+        price = self.of(point.target)
+        if price is None:
+            return None
+        each = {None: price.storage, Tier.COLD: price.cold, Tier.ARCHIVE: price.archive}
+        was, will_be = each[point.tier], each[tier]
+        return None if was is None or will_be is None else point.size / GIB * (was - will_be)
+
+    def all_less(self, moves: Iterable[tuple[RecoveryPoint, Tier]]) -> str:
+        """The same of many, for people; "": of none a price is known."""
+        sums: dict[str, float] = {}
+        for point, tier in moves:
+            price, less = self.of(point.target), self.less(point, tier)
+            if price is not None and less is not None:
+                sums[price.currency] = sums.get(price.currency, 0.0) + less
+        return a_month(sums)
+
     def a_month(self, sizes: Mapping[str, int], verb: str) -> str:
         """ "costs about 0.02 USD a month"; "" where no price is known."""
         sums: dict[str, float] = {}
@@ -74,6 +115,11 @@ class Prices:
             price = self.of(name)
             if price is not None and price.storage is not None:
                 sums[price.currency] = sums.get(price.currency, 0.0) + size / GIB * price.storage
-        money = " and ".join(money_text(amount, currency) for currency, amount in sums.items())
-        about = "" if money.startswith("less") else "about "
-        return f"{verb} {about}{money} a month" if money else ""
+        return f"{verb} {a_month(sums)}" if sums else ""
+
+
+def a_month(amounts: Mapping[str, float]) -> str:
+    """By currency: "about 2.00 USD and 3.00 EUR a month"; "" of none."""
+    money = " and ".join(money_text(amount, currency) for currency, amount in amounts.items())
+    about = "" if money.startswith("less") else "about "
+    return f"{about}{money} a month" if money else ""

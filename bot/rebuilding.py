@@ -110,7 +110,8 @@ def _keep(db: Database, store: ObjectStore, point: RecoveryPoint, written: Manif
         is_known = known is not None
         if not is_known and point.transaction_id in unit.transactions.going():
             return None
-        _put(unit, replace(point, locked_until=known.locked_until if known else None), written)
+        seen = replace(point, locked_until=known.locked_until, tier=known.tier) if known else point
+        _put(unit, seen, written)
     if is_known:
         return True
     is_kept = False

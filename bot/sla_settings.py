@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bot.errors import NotFound
 from bot.groups import MARK, unknown
-from bot.model import Retention, Sla, Slas
+from bot.model import Retention, Sla, Slas, Tiering
 from bot.model.sla import DEFAULT
 from bot.rate_settings import TimeZone
 from bot.sections import Duration, DurationOrNone, Section
@@ -87,6 +87,12 @@ class SlaSettings(Section):
     time_zone: TimeZone = Field(default="UTC", description='a time zone, like time_zone = "Europe/Berlin"')
     lock: Duration | None = Field(default=None, description='how long each recovery point is locked, like lock = "30d"')
     lock_mode: LockMode | None = Field(default=None, description='lock_mode = "GOVERNANCE" or "COMPLIANCE", with lock')
+    cold_after: Duration | None = Field(
+        default=None, description='from which age on a recovery point is moved to a cold class, like cold_after = "30d"'
+    )
+    archive_after: Duration | None = Field(
+        default=None, description='from which age on one is moved to an archive, like archive_after = "180d"'
+    )
     exempt: bool = Field(default=False, description="true or false: these VMs need no protection")
     channel: Channel | None = Field(default=None, description='a channel id, like channel = "C0123456789"')
 
@@ -102,6 +108,7 @@ def flaws(slas: Sequence[SlaSettings], groups: Groups, file: str, *, targets: Se
             *_of_targets(sla, targets),
             *_of_exempt(sla),
             *_of_locks(sla),
+            *_of_tiers(sla),
         )
     ]
     return found + [f"{file}: {flaw}" for flaw in _of_order(slas, groups)]
@@ -130,6 +137,7 @@ def _sla(settings: SlaSettings, rpo: timedelta, drill_every: timedelta) -> Sla:
         channel=settings.channel or "",
         lock=settings.lock,
         lock_mode=(settings.lock_mode or "GOVERNANCE") if settings.lock else "",
+        tiering=Tiering(cold_after=settings.cold_after, archive_after=settings.archive_after),
     )
 
 
@@ -168,6 +176,12 @@ def _of_exempt(sla: SlaSettings) -> Iterator[str]:
 def _of_locks(sla: SlaSettings) -> Iterator[str]:
     if sla.lock_mode is not None and sla.lock is None:
         yield "lock_mode: it means nothing without lock; add lock, or take it out"
+
+
+def _of_tiers(sla: SlaSettings) -> Iterator[str]:
+    cold, archive = sla.cold_after, sla.archive_after
+    if cold is not None and archive is not None and archive <= cold:
+        yield "archive_after: it is not later than cold_after, so nothing would be cold; make it later, or take one out"
 
 
 def _of_order(slas: Sequence[SlaSettings], groups: Groups) -> Iterator[str]:

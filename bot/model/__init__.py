@@ -39,6 +39,7 @@ from bot.model.retention import (
 from bot.model.runs import Base, Run, RunState, Segment
 from bot.model.schedules import (
     CLOUDY,
+    MOST_THREADS,
     CatchUp,
     Fire,
     FireState,
@@ -88,7 +89,7 @@ from bot.model.systems import (
     VMstoreInfo,
 )
 from bot.model.telling import AuditEvent, AuditRow, AuditVerdict, Message
-from bot.model.tiers import Tier
+from bot.model.tiers import Shift, Tier, Tiering
 from bot.model.transactions import (
     Actor,
     Bytes,
@@ -110,6 +111,7 @@ __all__ = [
     "CLOUDY",
     "LARGEST_DEFINITION",
     "LONGEST_SIGN",
+    "MOST_THREADS",
     "Act",
     "Actor",
     "Alive",
@@ -208,6 +210,7 @@ __all__ = [
     "ScheduleState",
     "SeenVm",
     "Segment",
+    "Shift",
     "Sla",
     "SlaTally",
     "Slas",
@@ -226,6 +229,7 @@ __all__ = [
     "TaskState",
     "Thaw",
     "Tier",
+    "Tiering",
     "Topic",
     "Transaction",
     "Trouble",

@@ -28,6 +28,8 @@ class Price:
     read: float | None = None  # 1,000 requests that read
     currency: str = "USD"
     listed: str = ""  # whose list price it is; "": it was configured
+    cold: float | None = None  # a GiB and month of what is moved to a tier
+    archive: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

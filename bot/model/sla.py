@@ -8,6 +8,7 @@ from enum import StrEnum
 from bot.model.inventory import SeenVm
 from bot.model.lists import Protection, Tally
 from bot.model.retention import Retention
+from bot.model.tiers import Tiering
 from bot.model.transactions import State
 
 DEFAULT = "default"  # the SLA of whatever no other fits
@@ -27,6 +28,7 @@ class Sla:
     channel: str = ""  # where changes are told; "": the admin channel
     lock: timedelta | None = None  # how long the store is to refuse the removal of each recovery point
     lock_mode: str = ""  # "GOVERNANCE" | "COMPLIANCE"; "" without a lock
+    tiering: Tiering = field(default_factory=Tiering)
 
     @property
     def leeway(self) -> timedelta:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bot.model.tiers import Tier
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VMstoreInfo:
@@ -299,6 +301,7 @@ class RecoveryPoint:
     installation: str = ""  # that made it; "": likewise
     locked_until: datetime | None = None  # as it was when its objects were asked last; None: not locked, or not asked
     keep_for: str = ""  # how long whoever protected the VM wants it, as bot.keeping has it
+    tier: Tier | None = None  # that its files lie in, as far as Cloudy has seen; None: where they were made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

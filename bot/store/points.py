@@ -6,7 +6,7 @@ from heapq import nsmallest
 from sqlalchemy import func, not_, or_
 from sqlmodel import Session, col, delete, select
 
-from bot.model import RecoveryPoint
+from bot.model import RecoveryPoint, Tier
 from bot.store.rows import InventoryRow, PointRow, TransactionRow
 
 _MOST_RELATED = 1000
@@ -35,6 +35,7 @@ class Points:
                 installation=point.installation,
                 locked_until=point.locked_until,
                 keep_for=point.keep_for,
+                tier=point.tier or "",
             )
         )
         self._session.flush()
@@ -206,4 +207,5 @@ def point_of(row: PointRow) -> RecoveryPoint:
         installation=row.installation,
         locked_until=row.locked_until,
         keep_for=row.keep_for,
+        tier=Tier(row.tier) if row.tier else None,
     )

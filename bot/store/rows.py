@@ -157,6 +157,7 @@ class PointRow(Table, table=True):
     installation: str = ""
     locked_until: datetime | None = None
     keep_for: str = ""
+    tier: str = ""
 
 
 class ProofRow(Table, table=True):

@@ -1,14 +1,17 @@
 """Prices: the configuration's, else a list price where it is the right one, else none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot import config
 from bot.errors import ConfigError
-from bot.model import Price
+from bot.model import Price, Tier
+from bot.price_settings import classes_of
 from bot.prices import Prices, list_price, settled
-from bot.systems import prices_of
+from bot.systems import ConfiguredSystems, prices_of
+from tests.unit.test_retention import NOW, point
 
 GIB = 1 << 30
 
@@ -70,10 +73,65 @@ def test_prices_stand_in_a_section_of_the_target_or_in_the_environment(
         "price_gib_month = 0.02",
     )
     prices = prices_of(config.load(file))
-    assert prices.of("aws") == list_price("s3", "", has_endpoint=False)
+    listed = list_price("s3", "", has_endpoint=False)
+    assert listed is not None
+    assert prices.of("aws") == replace(listed, cold=0.004, archive=0.0036)
     assert prices.of("own") == Price(storage=0.01, write=0.5, currency="EUR")
     assert prices.of("silent") is None
-    assert prices.of("older") == Price(storage=0.02, write=0.005, read=0.0004)
+    assert prices.of("older") == Price(storage=0.02, write=0.005, read=0.0004, cold=0.004, archive=0.0036)
+
+
+def test_what_is_moved_costs_less_by_the_prices_of_the_targets_own_classes(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        "[targets.s3]",
+        'url = "s3://bucket"',
+        'cold_class = "STANDARD_IA"',
+        'archive_class = "DEEP_ARCHIVE"',
+        "[targets.azure]",
+        'url = "azure://account/container"',
+        "[targets.own]",
+        'url = "s3://bucket"',
+        'endpoint = "https://s3.example.com"',
+        "[targets.own.prices]",
+        'storage = 0.03\narchive = 0.01\ncurrency = "EUR"',
+    )
+    told = config.load(file)
+    prices = prices_of(told)
+    points = {name: point(NOW, target=name, size=100 * GIB) for name in ("s3", "azure", "own")}
+    assert prices.less(points["s3"], Tier.COLD) == pytest.approx(1.05)
+    assert prices.less(replace(points["s3"], tier=Tier.COLD), Tier.ARCHIVE) == pytest.approx(1.151)
+    assert prices.less(points["azure"], Tier.COLD) == pytest.approx(1.48)
+    assert prices.less(points["own"], Tier.COLD) is None
+    assert prices.less(replace(points["own"], target="elsewhere"), Tier.ARCHIVE) is None
+    moves = [(points["own"], Tier.ARCHIVE), (points["own"], Tier.COLD), (points["s3"], Tier.COLD)]
+    assert prices.all_less(moves) == "about 2.00 EUR and 1.05 USD a month"
+    assert prices.all_less([]) == ""
+
+
+def test_the_settings_name_the_classes_that_the_targets_themselves_name(tmp_path: Path) -> None:
+    """A preview asks no target; what it says of classes and their prices is of the same ones."""
+    file = written(
+        tmp_path,
+        "[targets.s3]",
+        'url = "s3://bucket/prefix"',
+        "[targets.deep]",
+        'url = "s3://bucket/deep"',
+        'cold_class = "ONEZONE_IA"',
+        'archive_class = "DEEP_ARCHIVE"',
+        "[targets.azure]",
+        'url = "azure://account/container"',
+        "[targets.cool]",
+        'url = "azure://account/container/cool"',
+        'cold_class = "Cool"',
+    )
+    (tmp_path / "secrets.env").write_text(
+        "".join(f"CLOUDY_TARGETS__{name}__ACCOUNT_KEY=a2V5\n" for name in ("AZURE", "COOL"))
+    )
+    settings = config.load(file)
+    systems = ConfiguredSystems(settings)
+    for name, classes in classes_of(settings).items():
+        assert classes == {tier: systems.target(name).class_of(tier) for tier in Tier}
 
 
 @pytest.mark.parametrize(
