@@ -26,8 +26,9 @@ from bot.ports import Clock
 from bot.recorder import Recorder
 from bot.restores import demand
 from bot.rights import Rights
-from bot.rota import Candidate, Rules, due
+from bot.rota import Candidate, due
 from bot.store import Database, Unit
+from bot.terms import Terms
 
 WORKFLOW = "drill"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -45,11 +46,12 @@ class Drills(Recorder):
         *,
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
+        terms: Terms,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
-        self.rules = Rules()  # the composition root gives those that are configured
-        self.slas: Slas | None = None  # and what is promised; None: as the rules say of every VM
+        self.rules = terms.drills
+        self.slas = terms.slas  # None: as the rules say of every VM
         self._vmstores = vmstores
         self._targets = targets
 

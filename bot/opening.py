@@ -6,15 +6,14 @@ from collections.abc import Callable
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.drill_settings import rules_of
-from bot.model import Place, Slas
+from bot.model import Slas
 from bot.policy_settings import policy_of
 from bot.price_settings import prices_of
 from bot.schedule_settings import rules_of as schedule_rules_of
 from bot.service import Service
 from bot.sla_settings import slas_of
 from bot.store import Database, decode_audit_key, load_audit_key
-from bot.summaries import Known
-from bot.upcoming import Upcoming
+from bot.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -64,26 +63,22 @@ def configured_slas(settings: Settings) -> Slas:
 
 def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lambda: None) -> Service:
     """The service over a database."""
-    service = Service(
+    return Service(
         db,
         SystemClock(),
         vmstores=tuple(settings.vmstores),
         targets=tuple(settings.targets),
         policy=policy_of(settings.policy),
+        terms=_terms(settings),
         wake=wake,
     )
-    service.summaries.known = Known(
-        targets=tuple(settings.targets),
-        vmstores=tuple(settings.vmstores),
-        drillable=frozenset(name for name, each in settings.vmstores.items() if each.hypervisor),
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        slas=configured_slas(settings),
+        drills=rules_of(settings.drills),
+        schedules=schedule_rules_of(settings.schedules, settings.groups, settings.slack.admin_channel),
         prices=prices_of(settings),
+        drillable=frozenset(name for name, each in settings.vmstores.items() if each.hypervisor),
     )
-    service.drills.rules = service.restores.rules = rules_of(settings.drills)
-    service.questions.slas = service.drills.slas = configured_slas(settings)
-    service.retaining.prices = prices_of(settings)
-    service.retaining.place = Place(channel=settings.slack.admin_channel)
-    service.questions.fires = service.summaries.fires = Upcoming(db, service.schedules.accounts.firer)
-    service.schedules.accounts.firer.rules = schedule_rules_of(
-        settings.schedules, settings.groups, settings.slack.admin_channel
-    )
-    return service

@@ -35,12 +35,23 @@ PAGE = 20
 class Questions:
     """Changes nothing."""
 
-    def __init__(self, db: Database, clock: Clock, *, slas: Slas | None = None, rpo: timedelta = RPO) -> None:
-        """slas: what is promised for which VMs; None: for all that the newest recovery point is no older than rpo."""
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        slas: Slas | None = None,
+        rpo: timedelta = RPO,
+        fires: NextFires | None = None,
+    ) -> None:
+        """slas: what is promised for which VMs; None: for all that the newest recovery point is no older than rpo.
+
+        fires: the next of each schedule; None: nobody knows which there are.
+        """
         self._db = db
         self._clock = clock
         self.slas = slas or Slas(last=Sla(name=DEFAULT, rpo=rpo))
-        self.fires: NextFires | None = None  # the next of each schedule; None: nobody knows which there are
+        self.fires = fires
 
     def vms(self, pattern: str = "", kind: VmKind = VmKind.ALL, *, offset: int = 0, limit: int = PAGE) -> Page[VmLine]:
         """Live VMs by name, the late ones by lateness, the big ones by size.

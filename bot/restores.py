@@ -13,8 +13,8 @@ from bot.ports import Clock
 from bot.purposes import purpose_of
 from bot.recorder import Recorder, record
 from bot.rights import Rights
-from bot.rota import Rules
 from bot.store import Database, Unit
+from bot.terms import Terms
 from bot.ways import SNAPSHOT, WAYS
 
 
@@ -29,12 +29,13 @@ class Restores(Recorder):
         *,
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
+        terms: Terms,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
+        self.rules = terms.drills  # of the sign of life, where the VM is to be started
         self._vmstores = vmstores
         self._targets = targets
-        self.rules = Rules()  # the composition root gives those that are configured
 
     def restore(
         self, request: RestoreRequest, actor: Actor, *, request_key: str, place: Place | None = None

@@ -29,12 +29,12 @@ from bot.model import (
 )
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.prices import Prices
 from bot.recorder import Recorder
 from bot.retention_planning import is_shorter
 from bot.retention_text import USAGE, said
 from bot.rights import Rights
 from bot.store import Database, Unit
+from bot.terms import Terms
 
 COMMAND = "retention"
 _FEW = 100  # VMs that are asked for one by one
@@ -54,11 +54,12 @@ class Retaining(Recorder):
         *,
         slas: Callable[[], Slas],
         targets: tuple[str, ...],
+        terms: Terms,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
-        self.prices = Prices({})  # the composition root gives those that are configured
-        self.place = Place()  # where changes are told that nobody in the chat asked for: likewise
+        self.prices = terms.prices
+        self.place = Place(channel=terms.schedules.admin_channel)  # of what nobody in the chat has asked for
         self._slas = slas
         self._targets = targets
 

@@ -32,7 +32,6 @@ from bot.model import (
     StoredFile,
     Transaction,
 )
-from bot.moments import ScheduleRules
 from bot.opinions import Opinion, Question, opinions
 from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
@@ -51,7 +50,9 @@ from bot.store import Database, Unit
 from bot.suggestions import VmChoice
 from bot.summaries import Known, Summaries
 from bot.sweeps import Sweeps
+from bot.terms import Terms
 from bot.together import Together
+from bot.upcoming import Upcoming
 from bot.upkeep import Upkeep
 
 MOST_VMS = 50  # in one request
@@ -70,29 +71,34 @@ class Service(Recorder):
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
         policy: Policy | None = None,
+        terms: Terms | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """policy: None: the default one; wake: see Recorder."""
+        """policy, terms: None: the default ones; wake: see Recorder."""
+        terms = terms or Terms()
         super().__init__(db, clock, Rights(policy or Policy(), clock), wake=wake)
         self._vmstores = vmstores
         self._targets = targets
         self._approvals = Approvals(self._rights, clock)
         self._status = Together(partial(standing, db, clock, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
-        self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
+        self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, terms=terms, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
-        self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, wake=wake)
-        self.summaries = Summaries(db, clock, Known(targets=targets, vmstores=vmstores), lambda: self.questions.slas)
+        self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, terms=terms, wake=wake)
+        known = Known(targets=targets, vmstores=vmstores, drillable=terms.drillable, prices=terms.prices)
+        self.summaries = Summaries(db, clock, known, lambda: self.questions.slas)
         self.retaining = Retaining(
-            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, wake=wake
+            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, terms=terms, wake=wake
         )
         tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
         keeps = {EXPIRE: expiring(self.retaining)}
-        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, ScheduleRules(), targets))
+        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, terms.schedules, targets))
         self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
+        fires = Upcoming(db, accounts.firer)
+        self.summaries.fires = fires  # late: a summary tells of schedules, and is started by one
+        self.questions = Questions(db, clock, slas=terms.slas, fires=fires)
         upkeep = Upkeep(db, clock, self._rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
-        self.questions = Questions(db, clock)
         self.handouts = Handouts(db)
         self.sweeps = Sweeps(db, clock, self._rights, wake=wake)
         self.concerns = Concerns(db, clock, self._rights, wake=wake)
