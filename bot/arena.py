@@ -49,10 +49,10 @@ class Arena:
     Whoever reads a file asks its lease. What stands below `lease` is asked by leases alone.
     """
 
-    def __init__(self, windows: int, window: int = WINDOW, most: int = MOST) -> None:
+    def __init__(self, windows: int, window: int = WINDOW) -> None:
         self.window = window
         self._windows = windows
-        self.most = most  # of one file
+        self.most = MOST
         self._free: list[bytearray] = []
         self._leases: list[Lease] = []
         self._changed = Condition()

@@ -1,4 +1,4 @@
-"""Reads, checks and explains workflow files; the language is small on purpose.
+"""Reads and checks workflow files; the language is small on purpose.
 
 A file has `format`, `name`, `title` and steps; a step has `id`, `title`, `action`, `inputs` and may be `always`, or may
 `hold`: when it fails, what was made may be kept for a while before the `always` steps remove it.
@@ -195,16 +195,6 @@ def _resolve_one(value: Any, known: Mapping[str, Json]) -> Any:
     if reference is None:
         return value[1:] if isinstance(value, str) and value.startswith("$$") else value
     return known.get(reference[0], {}).get(reference[1])
-
-
-def explain(workflow: Workflow) -> str:
-    """The workflow for people: one line a step."""
-    lines = [f"{workflow.name}: {workflow.title}"]
-    for number, spec in enumerate(workflow.steps, 1):
-        inputs = ", ".join(f"{name} = {value}" for name, value in spec.inputs.items())
-        always = "  (always)" if spec.always else ""
-        lines.append(f"{number:3}. {spec.title} [{spec.id}]: {spec.action}({inputs}){always}")
-    return "\n".join(lines)
 
 
 class _Problems:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from bot import keeping
-from bot.model import ProtectRequest
 
 CONSISTENCIES = {"vm-consistent": "vm", "crash-consistent": "crash"}
 NOTE, KEEP, FOR = "note", "keep", "for"
@@ -64,13 +63,6 @@ def pick(words: Sequence[W]) -> tuple[list[W], Wishes]:
             others.append(words[at])
         at += length or 1
     return others, wishes
-
-
-def written(request: ProtectRequest) -> str:
-    """The wishes of a request, as they are typed behind its targets, with a space before each."""
-    said = " vm-consistent" if request.consistency == "vm" else ""
-    kept = f" {KEEP} {FOR} {keeping.typed(request.keep_for)}" if request.keep_for else ""
-    return f'{said}{kept} {NOTE} "{escaped(request.note)}"' if request.note else said + kept
 
 
 def escaped(text: str) -> str:

@@ -185,12 +185,6 @@ def form_asked(text: str) -> str:
     return said if said in (Verb.PROTECT, Verb.RESTORE, Verb.SCHEDULE) else ""
 
 
-def format_protect(request: ProtectRequest) -> str:
-    """Write a request so that `protect` reads the same again, if it came from `protect`."""
-    said = f"{', '.join(map(_quoted, request.vms))} to {', '.join(map(_quoted, request.targets))}"
-    return said + clauses.written(request)
-
-
 def cloudy(text: str) -> Command:
     """Read what follows `/cloudy`; nothing is `help`. Raises UsageError."""
     verb, rest = _verb(text)
@@ -350,12 +344,6 @@ def _name(text: str, what: str) -> str:
     if len(text) > LONGEST_NAME:
         raise _unclear(f"“{_short(text)}” is longer than {LONGEST_NAME} characters.")
     return text
-
-
-def _quoted(name: str) -> str:
-    plain = not re.search(f"[ ,{_QUOTES}]", name) and name.casefold() not in ("to", "and", *clauses.WORDS)
-    typed = clauses.escaped(name)
-    return typed if plain else f'"{typed}"'
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -29,9 +29,8 @@ Draw = Callable[[int], Rendered]
 class Teller:
     """One for each app; remembers for some hours how simply this Slack wants it."""
 
-    def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="teller")
-        self._pause = pause
         self._level = PLAN
         self._simpler_until = 0.0
 
@@ -45,7 +44,7 @@ class Teller:
     def _tell_safely(self, url: str, draw: Draw, otherwise: Callable[[], None], *, replace: bool) -> None:
         try:
             if not replace:
-                self._pause(_AFTER_ACK_S)
+                time.sleep(_AFTER_ACK_S)
             if not url or not self._told(url, draw, replace=replace):
                 otherwise()
         except Exception:  # noqa: BLE001 - of one answer; the thread is there for the next ones
@@ -82,7 +81,7 @@ class Teller:
                 why = type(error).__name__
             _log.warning("a list did not get through", extra={"action": "teller", "attempt": attempt, "error": why})
             if attempt < _TRIES:
-                self._pause(wait_s)
+                time.sleep(wait_s)
         return None
 
 

@@ -32,7 +32,3 @@ class Concern:
     by: Actor | None = None  # who snoozed it
     assigned: str = ""  # Slack user id; "": to nobody
     assigned_by: str = ""  # a name
-
-    def is_snoozed(self, now: datetime) -> bool:
-        """Whether it is not to be told of."""
-        return self.until is not None and now < self.until

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from bot.errors import MissingError
 from bot.model import Actor, Approval, ApprovalState, Choice, Decision
 from bot.store.rows import ApprovalRow, DecisionRow
 
@@ -23,13 +22,6 @@ class Approvals:
         for decision in approval.decisions:
             self._session.merge(_decision_row(approval.id, decision))
         self._session.flush()
-
-    def get(self, approval_id: str) -> Approval:
-        """Give it. MissingError."""
-        row = self._session.get(ApprovalRow, approval_id)
-        if row is None:
-            raise MissingError(f"There is no approval {approval_id}.", system="database", operation="find approval")
-        return self._approval(row)
 
     def by_token(self, token: str) -> Approval | None:
         """Give the one that a button names."""

@@ -1,7 +1,6 @@
 """User groups of Slack and who is in them, as last told: a cache, so that nobody's command waits for Slack."""
 
 from collections.abc import Collection
-from datetime import datetime
 
 from sqlmodel import Session, col, delete, select
 
@@ -36,7 +35,3 @@ class Members:
         """Give the users of a group."""
         query = select(MemberRow.user_id).where(MemberRow.group_id == group).order_by(col(MemberRow.user_id))
         return tuple(self._session.exec(query))
-
-    def told_at(self, group: str) -> datetime | None:
-        """Give the time of what is known of a group; None: nothing, or that nobody is in it."""
-        return self._session.exec(select(MemberRow.at).where(MemberRow.group_id == group).limit(1)).first()

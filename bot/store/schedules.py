@@ -1,6 +1,6 @@
 """The schedules, each with its cursor, and the fires: every time that is accounted for."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -93,13 +93,6 @@ class Fires:
         if until is not None:
             query = query.where(col(FireRow.at) <= until)
         return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.at).desc()).limit(limit))))
-
-    def decided(self, since: datetime, states: Collection[FireState], limit: int = 1000) -> tuple[Fire, ...]:
-        """Give those of all schedules that were decided on since then, newest first."""
-        query = select(FireRow).where(
-            col(FireRow.decided_at) >= since, col(FireRow.state).in_([state.value for state in states])
-        )
-        return tuple(map(_fire, self._session.exec(query.order_by(col(FireRow.decided_at).desc()).limit(limit))))
 
     def asked(self, schedule_id: str = "") -> tuple[Fire, ...]:
         """Give those that somebody asked for and that have not begun, oldest first; "": of all schedules."""

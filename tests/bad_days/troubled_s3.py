@@ -73,11 +73,6 @@ class TroubledS3:
         """Hang up in the middle of the request's body, as a line that fails does."""
         self._rules.append(_Rule(wanted, times, None, then))
 
-    def heal(self) -> None:
-        """Pass everything on again."""
-        with self._lock:
-            self._rules.clear()
-
     def take(self, asked: Asked) -> _Rule | None:
         """The rule that this request meets."""
         with self._lock:

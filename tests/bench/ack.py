@@ -36,7 +36,7 @@ from tests.e2e.waiting import until
 RUNNING = 20
 VMS = [f"load{number:02}" for number in range(1, RUNNING + 1)]
 DISK_BYTES = 32 << 20
-AIM_MS, AIM_AT = 100.0, 20
+AIM_MS = 100.0
 HTTP = {1: 200, 20: 2000, 100: 4000}  # people at once: requests
 SOCKET = {50: 2000}
 PERSON = Actor(id="bench", name="bench", source="cli")

@@ -69,10 +69,6 @@ class Chat:
         """A message of the place with that text."""
         return self._messages(self.log).filter(has_text=text)
 
-    def replied(self, text: str | re.Pattern[str]) -> Locator:
-        """A message of the open thread with that text."""
-        return self._messages(self.thread).filter(has_text=text)
-
     def _messages(self, where: Locator) -> Locator:
         return where.get_by_role("listitem").filter(has=self.page.get_by_role("article"))
 

@@ -6,14 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import keeping
 from bot.errors import UsageError
 from bot.model import ProtectRequest
-from handlers import parse, usages
+from handlers import clauses, parse, usages
 from handlers.parse import Command, Verb
 
 
 def asks(*vms: str, to: tuple[str, ...] = ("s3",), consistency: str = "crash", **wishes: str) -> ProtectRequest:
     return ProtectRequest(vms=vms, targets=to, consistency=consistency, **wishes)
+
+
+def written(request: ProtectRequest) -> str:
+    """As somebody would type it."""
+    said = f"{', '.join(map(quoted, request.vms))} to {', '.join(map(quoted, request.targets))}"
+    said += " vm-consistent" if request.consistency == "vm" else ""
+    said += f" keep for {keeping.typed(request.keep_for)}" if request.keep_for else ""
+    return f'{said} note "{clauses.escaped(request.note)}"' if request.note else said
+
+
+def quoted(name: str) -> str:
+    is_plain = not set(' ,"“”„‟') & set(name) and name.casefold() not in ("to", "and", *clauses.WORDS)
+    return clauses.escaped(name) if is_plain else f'"{clauses.escaped(name)}"'
 
 
 @pytest.mark.parametrize(
@@ -179,7 +193,7 @@ def test_any_text_is_a_request_or_a_usage_error_and_is_written_so_that_it_reads_
         request = parse.protect(text)
     except UsageError:
         return
-    assert parse.protect(parse.format_protect(request)) == request
+    assert parse.protect(written(request)) == request
     assert request.vms
     assert request.targets
 
@@ -197,4 +211,4 @@ _NAME = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters=
 @given(st.lists(_NAME, min_size=1, max_size=4, unique=True), st.lists(_NAME, min_size=1, max_size=3, unique=True))
 def test_names_of_any_visible_characters_survive_being_written_and_read(vms: list[str], targets: list[str]) -> None:
     request = asks(*vms, to=tuple(targets))
-    assert parse.protect(parse.format_protect(request)) == request
+    assert parse.protect(written(request)) == request

@@ -4,7 +4,7 @@ import pytest
 
 from bot.actions import ACTIONS
 from bot.errors import ConfigError
-from bot.workflow import explain, load, read, resolve, thaw
+from bot.workflow import load, read, resolve, thaw
 
 
 def protect() -> str:
@@ -70,9 +70,3 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_what_is_no_workflow_is_refused_in_words(text: str) -> None:
     with pytest.raises(ConfigError):
         read(text, ACTIONS)
-
-
-def test_explain_names_every_step_with_its_inputs() -> None:
-    told = explain(read(protect(), ACTIONS))
-    assert "vmstore.snapshot(vmstore = $request.vmstore" in told
-    assert told.count("(always)") == 2

@@ -27,7 +27,6 @@ def test_members_of_a_group_are_replaced_as_a_whole_and_others_stay(db: Database
         assert unit.members.users_of("S1") == ("U3",)
         assert unit.members.groups_of("U1") == {"S2"}
         assert unit.members.groups_of("U3") == {"S1"}
-        assert unit.members.told_at("S1") is not None
 
 
 def test_a_group_may_become_empty_and_one_that_is_not_asked_for_is_forgotten(db: Database) -> None:
@@ -39,4 +38,4 @@ def test_a_group_may_become_empty_and_one_that_is_not_asked_for_is_forgotten(db:
 
     with db.read() as unit:
         assert unit.members.groups_of("U1") == {"S1"}
-        assert unit.members.told_at("S2") is None
+        assert unit.members.users_of("S2") == ()
