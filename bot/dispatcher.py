@@ -190,8 +190,7 @@ class Dispatcher:
         elif isinstance(found, Planned):
             self._queue(unit, transaction, found)
         elif isinstance(found, Joined):
-            being = purpose_of(transaction).being
-            words = f"{found.vm} is already being {being} by {found.transaction_id}: follow it there."
+            words = _joined(found, purpose_of(transaction).being)
             unit.transactions.update(transaction.id, plan=transaction.plan | {"joined": found.transaction_id})
             self._close(unit, transaction, State.REFUSED, Failure(what=words, step="Plan", kind="Joined"))
         elif ends := self._approvals.outlast(unit, transaction, found.failure):
@@ -352,6 +351,12 @@ def _serves(other: Transaction, asked: Transaction) -> bool:
         and not other.stop_asked_by
         and other.state is not State.HELD
     )
+
+
+def _joined(found: Joined, being: str) -> str:
+    if found.vm:
+        return f"{found.vm} is already being {being} by {found.transaction_id}: follow it there."
+    return f"{found.transaction_id} does the same, and has not ended: follow it there."
 
 
 def _audit(unit: Unit, transaction: Transaction, event: str, body: Json) -> None:

@@ -43,7 +43,10 @@ _ENDINGS = {
 def facts(approval: Approval) -> list[list[str]]:
     """The plan for people: what is decided, then the estimates, then who asked and why."""
     decided = {name: value for name, value in approval.decided.items() if name not in ("operation", "vm_uuid")}
-    told = [[_label(name), _said(name, value)] for name, value in {**decided, **approval.estimates}.items()]
+    known = {**decided, **approval.estimates}
+    if known.get("recovery_points") == "none":  # a change that removes nothing yet
+        known = {name: value for name, value in known.items() if name not in ("recovery_points", "bytes_removed")}
+    told = [[_label(name), _said(name, value)] for name, value in known.items()]
     asked = [["Asked by", approval.requester.name], ["Because", approval.reason]]
     plan = [["Plan", f"{approval.plan_hash[:12]} (what is approved is exactly this)"]]
     return [fact for fact in (*told, *asked, *plan) if fact[1]]
@@ -127,6 +130,8 @@ def _said(name: str, value: object) -> str:
         return "it is the last recovery point of this VM" if value else ""
     if name in _SIZES and isinstance(value, int):
         return size_text(value)
+    if name == "old" and isinstance(value, list):  # each of them has commas
+        return listed([" · or ".join(map(str, value))])
     if isinstance(value, list):
         return listed([str(each) for each in value])
     if isinstance(value, dict):

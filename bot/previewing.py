@@ -98,7 +98,7 @@ def summary(found: Preview) -> Iterator[str]:
         yield f"{found.spared:,} stay only by these rules: by what is in force they go"
     verb = "it costs" if len(found.stays) == 1 else "they cost"
     costs = f"; {verb} {found.costs}" if found.costs else ""
-    yield f"Of the others {kept_text(found.stays)}{costs}"
+    yield f"{'Of the others ' if goes else ''}{kept_text(found.stays)}{costs}"
 
 
 def _targets(verdicts: Sequence[Verdict]) -> Iterator[str]:

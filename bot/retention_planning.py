@@ -182,13 +182,13 @@ def _digest(goes: Sequence[Verdict]) -> str:
 def _effect_text(effect: Effect) -> str:
     """ "removes 12 recovery points of 3 VMs (1.0 GiB), and keeps 40": s3 9, azure 3."""
     if not effect.goes:
-        return f"removes nothing now; {len(effect.stays)} recovery points stay"
+        return f"removes nothing now; {_points(len(effect.stays))} {'stays' if len(effect.stays) == 1 else 'stay'}"
     vms = len({each.point.vm_uuid for each in effect.goes})
     where = ", ".join(f"{count} in {target}" for target, count in _by_target(effect.goes).items())
     size = size_text(sum(each.point.size for each in effect.goes))
     return (
         f"removes {_points(len(effect.goes))} of {vms} {'VM' if vms == 1 else 'VMs'} ({where}; {size});"
-        f" {len(effect.stays)} stay"
+        f" {len(effect.stays)} {'stays' if len(effect.stays) == 1 else 'stay'}"
     )
 
 

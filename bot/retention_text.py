@@ -18,7 +18,7 @@ _LEAST = re.compile(r"at least ([0-9]{1,6}) ?(d|h|w|m|s)(?:ays?|ours?|eeks?|in(?
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ZONE = re.compile(r"in ([a-z0-9_+-]+(?:/[a-z0-9_+-]+)*)", re.ASCII | re.IGNORECASE)
 _WORDS: Mapping[Reason, str] = {
-    Reason.EVERYTHING: "everything is kept",
+    Reason.EVERYTHING: "keep everything",
     Reason.LAST: "last",
     Reason.DAILY: "daily",
     Reason.WEEKLY: "weekly",

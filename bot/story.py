@@ -41,7 +41,9 @@ def title(transaction: Transaction) -> str:
     """ "Protect vm01 to s3"."""
     form = str(transaction.frozen.get("title", "{vm} to {targets}"))
     targets = " and ".join(transaction.targets)
+    what = asked(transaction) if "{asked}" in form else ""
     words = {
+        "{asked}": what[:1].upper() + what[1:],
         "{vm}": transaction.vm,
         "{targets}": targets,
         "{point}": str(transaction.request.get("point", "")),

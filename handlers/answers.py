@@ -207,7 +207,7 @@ def _facts(transaction: Transaction) -> tuple[tuple[str, str], ...]:
         ("VM", f"{transaction.vm} on {transaction.vmstore}" if transaction.vmstore else transaction.vm),
         ("Targets", ", ".join(transaction.targets)),
         ("Asked by", transaction.asked_by),
-        ("Consistency asked for", transaction.consistency),
+        ("Consistency asked for", transaction.consistency if transaction.workflow == "protect" else ""),
         ("Keep for", keeping.said(transaction.keep_for)),
         ("Note", transaction.note),
         ("Asked at", f"{transaction.created_at:%Y-%m-%d %H:%M:%S} UTC"),

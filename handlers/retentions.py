@@ -136,12 +136,17 @@ def table_card(table: RetentionTable) -> Card:
 
 def _line(line: RetentionLine) -> str:
     force = line.force
-    parts = [f"{force.sla}: {said(force.retention)}", f"{line.vms} {'VM' if line.vms == 1 else 'VMs'}"]
+    parts = [f"{force.sla}: {said(force.retention)}", f"{_vms(line.vms)} with recovery points"]
     parts += [f"since {force.since:%Y-%m-%d} by {force.by}"] if force.by else ["not in force yet"]
     if line.behind:
-        parts.append(f"{line.behind} more of its VMs are kept by what they had before, until that is approved")
+        more = "1 more is kept by what it" if line.behind == 1 else f"{line.behind} more are kept by what they"
+        parts.append(f"{more} had before, until that is approved")
     parts += [f"{line.waits} waits for an approval"] if line.waits else []
     return " · ".join(parts)
+
+
+def _vms(count: int) -> str:
+    return "1 VM" if count == 1 else f"{count:,} VMs"
 
 
 def _of(hold: Hold) -> str:

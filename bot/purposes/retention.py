@@ -17,6 +17,12 @@ def _effect(transaction: Transaction) -> str:
     return str(transaction.plan.get("effect", {}).get("decided", {}).get("effect", ""))
 
 
+def _comes(transaction: Transaction) -> str:
+    """The same, once it is in force."""
+    removes = transaction.plan.get("effect", {}).get("counts")
+    return f"{_effect(transaction)}; the next round removes them" if removes else _effect(transaction)
+
+
 def _done(transaction: Transaction) -> str:
     request = transaction.request
     if "release" in request:
@@ -36,7 +42,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     is_hold = "release" in transaction.request
     return [
         ["VMs", "" if is_hold else str(changed)],
-        ["Effect", f"{_effect(transaction)}; the next round removes them" if _effect(transaction) else ""],
+        ["Effect", _comes(transaction)],
         ["Took", took(transaction)],
     ]
 
@@ -51,6 +57,6 @@ PURPOSE = Purpose(
         State.FAILED: lambda t: f"{failed_step(t)} failed: what was in force stays so",
         State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: what was in force stays so",
     },
-    heads=lambda t: [["Change", _asked(t)], ["Effect", _effect(t)]],
+    heads=lambda t: [["Effect", _effect(t)]],
     facts=lambda t, steps: [fact for fact in _facts(t, steps) if fact[1]],
 )

@@ -71,7 +71,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_retention_alone_tells_what_is_in_force_and_what_is_held(world: World) -> None:
     said = world.typed("carol", "/retention")
-    assert "gold: keep 14 daily · 1 VM · since" in said
+    assert "gold: keep 14 daily · 1 VM with recovery points · since" in said
     assert "default: keep everything · 0 VMs" in said
     assert "by cloudy.toml" in said
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import petitions, story
 from bot.errors import AmbiguousName, NotAllowed, NotFound, RequesterError, UsageError
 from bot.model import (
     Actor,
@@ -24,6 +25,7 @@ from bot.model import (
 )
 from bot.policy import Policy, Role
 from bot.prices import Prices
+from bot.purposes import purpose_of
 from tests.workflow.house import ALICE, OPS, House
 from tests.workflow.test_expire import put_point
 
@@ -98,6 +100,30 @@ def test_rules_for_what_is_protected_already_wait_for_an_approval_and_then_hold(
     approve(house, asked)
     assert house.read(asked.id).state is State.SUCCEEDED
     assert judged_by(house) == TWO
+
+
+def test_what_removes_nothing_yet_says_neither_a_digest_nor_that_a_round_removes_it(tmp_path: Path) -> None:
+    house = house_of(tmp_path, slas(Retention(last=9)), points=1)
+    (asked,) = adopt(house)
+    with house.db.read() as unit:
+        approval = unit.approvals.newest(asked.id)
+    assert approval is not None
+    told = dict((name, value) for name, value in petitions.facts(approval))
+    assert told["Effect"] == "removes nothing now; 1 recovery point stays"
+    assert not {"Digest of what goes", "Bytes removed"} & told.keys()
+    assert story.title(asked) == "Keep 9 last for gold"
+    assert dict(purpose_of(asked).facts(asked, ()))["Effect"] == told["Effect"]
+
+
+def test_who_asks_for_a_change_that_waits_already_is_told_which_one_it_is(tmp_path: Path) -> None:
+    house = house_of(tmp_path, slas(Retention(last=9)), points=5)
+    adopt(house)
+    first = change(house, Retention(last=3), key="one")
+    second = change(house, Retention(last=3), key="two")
+    assert isinstance(first, Transaction)
+    assert isinstance(second, Transaction)
+    assert second.failure is not None
+    assert second.failure.what == f"{first.id} does the same, and has not ended: follow it there."
 
 
 def test_a_new_installation_has_its_rules_at_once_and_so_has_a_vm_that_comes_later(tmp_path: Path) -> None:
