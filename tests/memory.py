@@ -41,6 +41,7 @@ from bot.model import (
 )
 from bot.ports import Reader, Writer
 
+CLASSES = ("STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")  # that something can be moved to
 Watch = Callable[[str], None]  # told "<port>.<call>" before and "<port>.<call> done" after each call; may raise
 
 
@@ -420,6 +421,8 @@ class MemoryStore:
             now = self._info(info.key)
             if now.storage_class == storage_class and now.crc64 == info.crc64:
                 return now
+            if storage_class not in CLASSES:
+                raise PermanentError(f"{storage_class} is no class; there are: {', '.join(CLASSES)}")
             self._check_movable(now, info)
             self.etags[info.key] = f"{now.etag}-{storage_class.lower()}"
             self.classes[info.key] = storage_class

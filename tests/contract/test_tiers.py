@@ -1,0 +1,158 @@
+"""Objects that go into another class and stay what they are: every promise of `retier`, on every adapter and peer."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot import recall
+from bot.checksum import crc64
+from bot.errors import ArchivedError, ChangedError, ConfigError, MissingError, PermanentError
+from bot.model import CopySource, ObjectInfo, StoredFile, Tier
+from bot.ports import ObjectStore
+from integrations.objectstores import OPENERS
+from tests.contract import test_objectstore as contract
+from tests.contract.test_objectstore import MIB, Place
+
+KEY = "run/disk"
+BODY = bytes(range(256)) * 20481  # 5 MiB and 256 bytes: more than AWS wants of what ranges are copied from
+opening, place = contract.opening, contract.place
+
+
+@pytest.fixture
+def store(place: Place) -> ObjectStore:
+    """One that proves what it copies."""
+    if not place.checks_crc:
+        pytest.skip("this store proves no copy")
+    return place.store
+
+
+def make(store: ObjectStore, body: bytes = BODY) -> ObjectInfo:
+    """Write an object in parts, and look at it."""
+    upload = store.begin_upload(KEY, metadata=contract.WHO)
+    cut = [body[: 5 * MIB], body[5 * MIB :]] if len(body) > 5 * MIB else [body]
+    parts = [contract.send(store, upload, bytearray(piece), number) for number, piece in enumerate(cut, start=1)]
+    contract.complete(store, upload, parts)
+    return store.head(KEY)
+
+
+@pytest.mark.parametrize("body", [BODY, b"1"], ids=["long", "of one byte"])
+def test_an_object_lies_in_another_class_and_is_all_that_it_was(store: ObjectStore, body: bytes) -> None:
+    made, cold = make(store, body), store.class_of(Tier.COLD)
+    moved = store.retier(made, cold)
+    now = store.head(KEY)
+    assert moved == now
+    assert (made.storage_class, now.storage_class, now.is_archived) == ("", cold, False)
+    assert (now.size, now.crc64, dict(now.metadata)) == (len(body), crc64(body), contract.WHO)
+    assert store.get(KEY) == body
+    assert store.list_uploads("") == ()
+    assert [each.key for each in store.list_versions("")] == [KEY]
+
+
+def test_what_reads_it_by_the_manifest_from_before_finds_it_and_copies_from_it(store: ObjectStore) -> None:
+    made = make(store)
+    file = StoredFile(path=f"/tintri/{KEY}", name="disk", key=KEY, size=len(BODY), crc64=crc64(BODY), etag=made.etag)
+    store.retier(made, store.class_of(Tier.COLD))
+    found, buffer = recall.look(store, file), bytearray(1000)
+    store.get_into(KEY, 7, memoryview(buffer), etag=found.etag)
+    assert buffer == BODY[7:1007]
+    source = CopySource(key=KEY, offset=3, length=5 * MIB, etag=found.etag, version_id=found.version_id)
+    upload, value = store.begin_upload("next/disk", metadata={}), crc64(BODY[3 : 5 * MIB + 3])
+    assert store.copy_part(upload, 1, source, crc64=value).crc64 == value
+    store.abort_upload(upload)
+
+
+def test_moved_again_it_stays_as_it_is_also_by_what_was_known_before(store: ObjectStore) -> None:
+    made, cold = make(store, b"123456789"), store.class_of(Tier.COLD)
+    moved = store.retier(made, cold)
+    for known in (made, moved):
+        assert store.retier(known, cold) == moved
+
+
+def test_what_is_archived_is_told_and_does_not_come_back_by_this(store: ObjectStore) -> None:
+    made = make(store, b"123456789")
+    archived = store.retier(store.retier(made, store.class_of(Tier.COLD)), store.class_of(Tier.ARCHIVE))
+    now = store.head(KEY)
+    assert (now.storage_class, now.is_archived, now.thaw_hours > 0) == (store.class_of(Tier.ARCHIVE), True, True)
+    assert (archived.size, archived.crc64, dict(now.metadata)) == (9, crc64(b"123456789"), contract.WHO)
+    with pytest.raises(ArchivedError):
+        store.retier(now, store.class_of(Tier.COLD))
+    assert store.retier(now, store.class_of(Tier.ARCHIVE)).is_archived
+    assert store.list_uploads("") == ()
+
+
+def test_an_archived_object_of_parts_can_be_looked_at(store: ObjectStore) -> None:
+    store.retier(make(store), store.class_of(Tier.ARCHIVE))
+    now = store.head(KEY)
+    assert now.is_archived
+    assert (now.size, now.crc64 or crc64(BODY)) == (len(BODY), crc64(BODY))
+
+
+def test_another_object_that_lies_there_by_now_is_not_touched(place: Place, store: ObjectStore) -> None:
+    made = make(store, b"123456789")
+    place.overwrite(KEY, b"another")
+    with pytest.raises(ChangedError, match=KEY):
+        store.retier(made, store.class_of(Tier.COLD))
+    assert store.get(KEY) == b"another"
+    assert store.head(KEY).storage_class == ""
+
+
+def test_what_is_gone_is_missing(store: ObjectStore) -> None:
+    made = make(store, b"123456789")
+    store.delete(KEY)
+    with pytest.raises(MissingError):
+        store.retier(made, store.class_of(Tier.COLD))
+
+
+def test_a_class_that_is_none_is_refused_with_those_there_are(store: ObjectStore) -> None:
+    made = make(store, b"123456789")
+    with pytest.raises(PermanentError, match=store.class_of(Tier.COLD)):
+        store.retier(made, "NOWHERE")
+    assert store.head(KEY) == made
+
+
+def test_where_the_store_proves_no_copy_nothing_is_moved(place: Place) -> None:
+    if place.checks_crc:
+        pytest.skip("this one does")
+    made = make(place.store, b"123456789")
+    with pytest.raises(PermanentError, match="CRC-64/NVME"):
+        place.store.retier(made, place.store.class_of(Tier.COLD))
+    assert replace(place.store.head(KEY), modified_at=None) == replace(made, modified_at=None)
+    assert place.store.list_uploads("") == ()
+
+
+# --- what a target can be told ---
+
+S3, AZURE = "s3://bucket/vms", "azure://account/box"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "cold", "archive"),
+    [
+        (S3, {}, "GLACIER_IR", "GLACIER"),
+        (S3, {"cold_class": "STANDARD_IA", "archive_class": "DEEP_ARCHIVE"}, "STANDARD_IA", "DEEP_ARCHIVE"),
+        (AZURE, {}, "Cold", "Archive"),
+        (AZURE, {"cold_class": "Cool", "archive_class": "Archive"}, "Cool", "Archive"),
+    ],
+)
+def test_a_tier_has_the_word_of_the_store_or_of_the_target(
+    url: str, options: dict[str, object], cold: str, archive: str
+) -> None:
+    store = OPENERS[url.partition(":")[0]]("cloud", url, options)
+    assert (store.class_of(Tier.COLD), store.class_of(Tier.ARCHIVE)) == (cold, archive)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "told"),
+    [
+        (S3, {"cold_class": "GLACIER"}, "targets.cloud.cold_class is 'GLACIER'; there are: STANDARD_IA, ONEZONE_IA"),
+        (S3, {"archive_class": "GLACIER_IR"}, "targets.cloud.archive_class is 'GLACIER_IR'; there are: GLACIER, DEEP"),
+        (S3, {"cold_class": timedelta(1)}, "targets.cloud.cold_class must be a text"),
+        (AZURE, {"cold_class": "Archive"}, "targets.cloud.cold_class must be one of Cool, Cold"),
+        (AZURE, {"archive_class": "GLACIER"}, "targets.cloud.archive_class must be Archive"),
+    ],
+)
+def test_a_class_that_does_not_do_is_told(url: str, options: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OPENERS[url.partition(":")[0]]("cloud", url, options)
+    assert told in caught.value.message
