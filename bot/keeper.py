@@ -1,6 +1,7 @@
 """Retention as a running step sees it (port: bot.actions.context.Keeper)."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from bot import adopting, insist, retained
@@ -56,18 +57,14 @@ class DatabaseKeeper:
         unit.audit.append(AuditEvent.of(transaction, key=f"hold:{hold.id}:released", action="hold", body=body))
         return 1
 
-    def passed(self, points: Sequence[str], target: str, own: str) -> dict[str, str]:
+    def passed(self, points: Sequence[str], target: str, own: str, now: datetime) -> dict[str, str]:
         """See the port."""
-
-        def read(unit: Unit) -> dict[str, str]:
-            known = retained.facts(unit, self._clock.now(), own=own)
-            judged = retained.verdicts(unit, unit.points.of_target(target), known)
-            by_id = {each.point.transaction_id: each for each in judged}
-            said = {point: _why(by_id.get(point)) for point in points}
-            return {point: words for point, words in said.items() if words}
-
         with self._db.read() as unit:
-            return read(unit)
+            known = retained.facts(unit, now, own=own)
+            judged = retained.verdicts(unit, unit.points.of_target(target), known)
+        by_id = {each.point.transaction_id: each for each in judged}
+        said = {point: _why(by_id.get(point)) for point in points}
+        return {point: words for point, words in said.items() if words}
 
     def held(self, point: str, target: str) -> str:
         """See the port."""
@@ -75,13 +72,13 @@ class DatabaseKeeper:
             known = unit.points.get(point, target)
             return retained.held(unit, [known], self._clock.now()) if known else ""
 
-    def claim(self, point: str, target: str, own: str) -> Claim | None:
+    def claim(self, point: str, target: str, own: str, now: datetime) -> Claim | None:
         """See the port."""
         with self._db.read() as unit:
             known = unit.points.get(point, target)
             if known is None:
                 return None
-            judged = retained.beside(unit, known, retained.facts(unit, self._clock.now(), own=own))
+            judged = retained.beside(unit, known, retained.facts(unit, now, own=own))
         its = next(each for each in judged if each.point.transaction_id == point)
         newest = (each.point.transaction_id for each in judged if Reason.NEWEST in {keep.reason for keep in each.keeps})
         return Claim(why=_why(its), newest=next(newest, ""))

@@ -48,14 +48,14 @@ class Keeper(Protocol):
         MissingError: what it is about is not there any more.
         """
 
-    def passed(self, points: Sequence[str], target: str, own: str) -> Mapping[str, str]:
-        """Of these recovery points those that stay by now, with the reason. own: the transaction that removes."""
+    def passed(self, points: Sequence[str], target: str, own: str, now: datetime) -> Mapping[str, str]:
+        """Of these recovery points those that stay at that time, with the reason. own: the transaction that removes."""
 
     def held(self, point: str, target: str) -> str:
         """Why a hold keeps it from being deleted by hand, too; "": none does."""
 
-    def claim(self, point: str, target: str, own: str) -> Claim | None:
-        """Whether it may go now; None: it is not there any more."""
+    def claim(self, point: str, target: str, own: str, now: datetime) -> Claim | None:
+        """Whether it may go at that time; None: it is not there any more."""
 
     def gone(self, point: str, target: str, own: str) -> None:
         """Note that it is no recovery point any more, in the audit too. Repeating is safe."""

@@ -1,7 +1,9 @@
 """What retention does: rules are brought into force, holds are released, and recovery points that are not kept go."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
+from bot import clocks
 from bot.actions.context import Context
 from bot.errors import CloudyError, LockedError, PermanentError, Stopped, TransientError
 from bot.lenient import is_there
@@ -21,9 +23,13 @@ def apply(context: Context, _inputs: Json) -> Json:
 
 
 def check(context: Context, inputs: Json) -> Json:
-    """Judge them all anew: one may be held, in use or kept by now. Repeat: safe, it only reads."""
+    """Judge them all anew: one may be held, in use or kept by now. Repeat: safe, it only reads.
+
+    PermanentError: our clock and the target's are so far apart that nobody can say what is old enough to go.
+    """
     (name,) = inputs["targets"]
-    passed = context.keeper.passed(inputs["points"], name, context.id)
+    now = clocks.agreed(context.clock, context.target(name))
+    passed = context.keeper.passed(inputs["points"], name, context.id, now)
     going = [point for point in inputs["points"] if point not in passed]
     return {"going": going, "passed": _told(passed), "passed_over": len(passed)}
 
@@ -31,9 +37,9 @@ def check(context: Context, inputs: Json) -> Json:
 def expire(context: Context, inputs: Json) -> Json:
     """Remove them one after the other: the manifest first, with all its versions, then all objects.
 
-    Each is judged once more when its turn comes; what is locked is passed over, with its date. A removal that was begun
-    is in the clean-up ledger, so that it is brought to its end after a death. Repeat: safe.
-    PermanentError, TransientError: several in a row could not be removed.
+    Each is judged once more when its turn comes, by the clocks as they are then; what is locked is passed over, with
+    its date. A removal that was begun is in the clean-up ledger, so that it is brought to its end after a death.
+    Repeat: safe. PermanentError, TransientError: several in a row could not be removed, or the clocks are apart.
     """
     (name,) = inputs["targets"]
     return _Round(context, context.target(name)).remove(inputs["going"] or [])
@@ -56,15 +62,16 @@ class _Round:
         begun = {each.name for each in self._context.ledger.open(ResourceKind.OBJECTS)}
         for number, point in enumerate(points, start=1):
             self._context.check()
-            self._try(point, is_begun=point in begun)
+            now = clocks.agreed(self._context.clock, self._target)  # a clock may jump while this runs
+            self._try(point, now, is_begun=point in begun)
             self._context.progress(number, len(points))
         failed = {self._target.name: self._failure()} if self._failed else {}
         passed = _told(self._passed)
         return {"removed": self._removed, "passed": passed, "passed_over": len(self._passed), "failed": failed}
 
-    def _try(self, point: str, *, is_begun: bool) -> None:
+    def _try(self, point: str, now: datetime, *, is_begun: bool) -> None:
         try:
-            self._one(point, is_begun=is_begun)
+            self._one(point, now, is_begun=is_begun)
             self._in_a_row = 0
         except Stopped:
             raise
@@ -76,21 +83,21 @@ class _Round:
             if isinstance(error, TransientError) or self._in_a_row >= _MOST_FAILURES:
                 raise
 
-    def _one(self, point: str, *, is_begun: bool) -> None:
+    def _one(self, point: str, now: datetime, *, is_begun: bool) -> None:
         if is_begun and not is_there(self._target, manifest_key(point)):
             self._finish(point)
             return
-        if self._passes(point):
+        if self._passes(point, now):
             return
         check_free(self._target, point)  # takes its time: what keeps it may have come meanwhile
         self._context.ledger.register(ResourceKind.OBJECTS, self._target.name, point, url=self._target.url)
-        if not self._passes(point):
+        if not self._passes(point, now):
             self._withdraw(point)
             self._finish(point)
 
-    def _passes(self, point: str) -> bool:
+    def _passes(self, point: str, now: datetime) -> bool:
         """Whether it is not to be removed, or is not there any more."""
-        claimed = self._context.keeper.claim(point, self._target.name, self._context.id)
+        claimed = self._context.keeper.claim(point, self._target.name, self._context.id, now)
         if claimed is None and self._context.attempt > 1:
             self._removed += 1  # before this process began
             return True

@@ -1,16 +1,17 @@
 """What the doctor tries at a target. Everything that is made for it is removed again."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from bot import clocks
 from bot.checksum import crc64
 from bot.doctor import Check, Group, Unjudged
-from bot.errors import ConfigError, DeniedError, IntegrityError, PermanentError
+from bot.errors import ConfigError, DeniedError, IntegrityError, PermanentError, RemoteError
 from bot.orphans import HELPERS
 from bot.ports import Clock, ObjectStore, Systems
 
 LEAST_DAYS = 7  # of a rule that gives up unfinished uploads; a long one with hours of its own may take some
-SKEW = timedelta(seconds=60)  # S3 refuses requests at 15 minutes; a clock that is off is found before
+SKEW = timedelta(seconds=60)  # a clock that is off is found before anything is refused for it
 _BODY = b"Cloudy's doctor"
 
 
@@ -27,6 +28,7 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
     return Group(
         about=f"target {name}",
         checks=(
+            Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
             Check(
                 title="objects",
                 run=lambda: _objects(store()),
@@ -42,7 +44,6 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
             Check(title="old uploads", run=lambda: _old_uploads(store()), cure=rights),
             Check(title="hours", run=lambda: _hours(systems, name, clock), cure=""),
             Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
-            Check(title="clock", run=lambda: _clock(store(), clock), cure="Set this machine's clock, best by NTP."),
         ),
     )
 
@@ -158,22 +159,14 @@ def _uploads(store: ObjectStore) -> str:
 
 
 def _clock(store: ObjectStore, clock: Clock) -> str:
-    """By the store's own time of an object that was written just now."""
-    key = f"{_probe()}/clock"
+    """First of all, since a store that finds ours too wrong refuses everything else."""
     before = clock.now()
-    store.put(key, _BODY, crc64=crc64(_BODY), metadata={})
     try:
-        after, told = clock.now(), store.head(key).modified_at
-    finally:
-        store.delete(key)
-    if told is None:
-        raise Unjudged("the store does not tell the time")
-    return _skew(before, told, after)
-
-
-def _skew(before: datetime, told: datetime, after: datetime) -> str:
-    if before - SKEW <= told <= after + SKEW:
-        return f"within {SKEW.seconds} s of the store's"
-    off = told - after if told > after else before - told
-    way = "behind" if told > after else "ahead of"
-    raise PermanentError(f"This machine's clock is {off.total_seconds():.0f} s {way} the store's.")
+        told = store.now()
+    except RemoteError as error:
+        raise Unjudged(f"the store's is not known: {error.message}") from error
+    off = clocks.ahead(before, told, clock.now())
+    if abs(off) <= SKEW:
+        return clocks.said(off)
+    words = f"This machine's clock is {clocks.said(off)}."
+    raise PermanentError(words if abs(off) <= clocks.MOST_APART else f"{words} Retention removes nothing there.")

@@ -122,6 +122,10 @@ def test_what_is_put_is_read_back_whole_and_in_ranges(store: ObjectStore) -> Non
     assert store.get(info.key, 2560) == b""
 
 
+def test_the_store_tells_its_own_time(store: ObjectStore) -> None:
+    assert abs(store.now() - datetime.now(UTC)) < timedelta(hours=1)
+
+
 def test_an_empty_object_is_kept(store: ObjectStore) -> None:
     put(store, "run/empty", b"")
     assert store.head("run/empty").size == 0

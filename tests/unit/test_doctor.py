@@ -1,19 +1,20 @@
 """The doctor's way of trying things, with checks that do what is wanted."""
 
 import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.checkups.outside import SCOPES, every, of_share, of_slack
-from bot.checkups.targets import SKEW, _copied_parts, _hours, _old_uploads, _skew
+from bot.checkups.targets import _copied_parts, _hours, _old_uploads, of_target
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
-from bot.errors import DeniedError, PermanentError
+from bot.errors import DeniedError, PermanentError, TransientError
 from bot.model import Capabilities, HypervisorInfo, UploadRule
 from tests.memory import MemoryStore
 from tests.memory_hypervisor import Host, MemoryHypervisor
 from tests.workflow.house import House
-from tests.workflow.stored import NOON
 
 
 def failing() -> str:
@@ -191,13 +192,36 @@ def test_an_empty_mount_point_is_no_share(tmp_path: Path) -> None:
     assert "is the export /tintri mounted there?" in told("vmstore").words
 
 
-def test_a_clock_that_is_off_is_told_with_its_way() -> None:
-    assert _skew(NOON, NOON - SKEW, NOON)
-    assert _skew(NOON, NOON + SKEW, NOON)
-    with pytest.raises(PermanentError, match="120 s behind"):
-        _skew(NOON, NOON + 2 * SKEW, NOON)
-    with pytest.raises(PermanentError, match="120 s ahead of"):
-        _skew(NOON, NOON - 2 * SKEW, NOON)
+@pytest.mark.parametrize(
+    ("ahead", "health", "words"),
+    [
+        (timedelta(0), Health.GOOD, "as the store's"),
+        (timedelta(seconds=13), Health.GOOD, "12 s ahead of the store's"),
+        (timedelta(minutes=-2), Health.BAD, "This machine's clock is 2 min 0 s behind the store's."),
+        (timedelta(seconds=3601), Health.BAD, "1 h 0 min ahead of the store's. Retention removes nothing there."),
+    ],
+)
+def test_how_far_our_clock_is_from_a_targets_is_told(
+    ahead: timedelta, health: Health, words: str, tmp_path: Path
+) -> None:
+    house = House(tmp_path)
+    house.targets["s3"].now = lambda: house.clock.now() - ahead
+    (group,) = [of_target(house.systems, "s3", house.clock)]
+    (told,) = examine([replace(group, checks=group.checks[:1])])
+    assert (told.title, told.health) == ("clock", health)
+    assert words in told.words
+
+
+def test_a_store_that_does_not_tell_its_time_is_no_fault_of_the_clock(tmp_path: Path) -> None:
+    house = House(tmp_path)
+
+    def silent() -> datetime:
+        raise TransientError("no answer", system="s3")
+
+    house.targets["s3"].now = silent
+    group = of_target(house.systems, "s3", house.clock)
+    (told,) = examine([replace(group, checks=group.checks[:1])])
+    assert told.health is Health.UNJUDGED
 
 
 @pytest.mark.parametrize(

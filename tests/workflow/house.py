@@ -144,6 +144,8 @@ class House:
         self.share = MemoryShare(VM01)
         self.array = Array(self.share)
         self.targets = {name: MemoryStore(name) for name in targets}
+        for target in self.targets.values():
+            target.now = lambda: self.clock.now()  # noqa: PLW0108 - a test may set another clock
         self.systems = MemorySystems(self.array, tuple(self.targets.values()), can_clean=can_clean)
         self.service = Service(
             self.db,

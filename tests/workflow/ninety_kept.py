@@ -62,6 +62,7 @@ class KeptDays(Days):
 
     def __init__(self, folder: Path, *, days: int, vms: int, **more: Any) -> None:
         self.store, self.books = Shelves("s3"), Books()
+        self.store.now = lambda: self.world.clock.now()  # noqa: PLW0108 - the world comes below
         self.systems = MemorySystems(Array(MemoryShare(VM01)), (self.store,))
         self._dice = random.Random(11)
         self._numbers: dict[str, int] = {}

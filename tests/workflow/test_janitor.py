@@ -301,7 +301,7 @@ def strew(house: House, tid: str, installation: str) -> None:
 
 
 def fates(house: House, who: Janitor, **asked: object) -> dict[Kind, Fate]:
-    house.targets["s3"].now = house.clock.now  # type: ignore[assignment]
+    house.targets["s3"].now = house.clock.now
     return {one.orphan.kind: one.fate for one in who.look(**asked).judged}  # type: ignore[arg-type]
 
 
@@ -329,7 +329,7 @@ def test_objects_of_a_recovery_point_whose_manifest_somebody_removed_are_told_an
     done = house.protect()
     house.clock.sleep(3 * 86_400)
     store = house.targets["s3"]
-    store.now = house.clock.now  # type: ignore[assignment]
+    store.now = house.clock.now
     del store.objects[f"{done.id}/manifest.json"]
     sent = janitor(house)
     (judged,) = sent.look().judged
@@ -361,7 +361,7 @@ def test_temporary_objects_go_with_their_versions_when_they_are_ours_and_nobody_
     mine, foreign = f".cloudy/segment/{done.id}/0/1", f".cloudy/segment/{STRANGE}/0/1"
     for key, installation in ((mine, "test0001"), (foreign, "other999")):
         store.put(key, b"x", crc64=crc(b"x"), metadata={"cloudy-installation": installation})
-    store.now = house.clock.now  # type: ignore[assignment]
+    store.now = house.clock.now
     upload = store.begin_upload(f".cloudy/segment/{done.id}/0/2", metadata={})
     store.begin_upload(f".cloudy/segment/{STRANGE}/0/2", metadata={})
     sent = janitor(house)
