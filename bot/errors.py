@@ -5,6 +5,7 @@ CloudyError
     UsageError          the text was not understood; carries the usage line
     NotFound            no such VM, target, transaction; carries near names
     AmbiguousName       several things have that name; carries them
+    TooMany             more than can be looked at while somebody waits
     NotAllowed
   OperatorError         whoever runs Cloudy must act
     ConfigError         cloudy.toml or the environment; lists every problem at once
@@ -66,6 +67,10 @@ class AmbiguousName(RequesterError):  # noqa: N818
     def __init__(self, message: str, candidates: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.candidates = tuple(candidates)
+
+
+class TooMany(RequesterError):  # noqa: N818
+    """It is about more than can be looked at while somebody waits."""
 
 
 class NotAllowed(RequesterError):  # noqa: N818

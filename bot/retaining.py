@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot import adopting, groups, previewing, retained, rounds
-from bot.errors import AmbiguousName, NotFound, RequesterError, UsageError
+from bot.errors import AmbiguousName, NotFound, TooMany, UsageError
 from bot.ids import short_id
 from bot.model import (
     CLOUDY,
@@ -96,14 +96,14 @@ class Retaining(Recorder):
     def preview(self, request: PreviewRequest, *, most: int = 0) -> Preview:
         """What would go, stay and cost. NotFound: no such SLA, VM or group.
 
-        most: recovery points that are looked at; RequesterError: there are more. 0: any number.
+        most: recovery points that are looked at; TooMany: there are more. 0: any number.
         """
         slas, now = self._slas(), self._clock.now()
         with self._db.read() as unit:
             sla, uuids = _subject(unit, slas, request.subject, now)
             count = unit.points.count(uuids)
             if most and count > most:
-                raise RequesterError(f"{count:,} recovery points are too many to look at at once.")
+                raise TooMany(f"{count:,} recovery points are too many to look at at once.")
             points = _points(unit, uuids)
             known = retained.facts(unit, now)
             before = unit.retentions.retained()

@@ -11,14 +11,14 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.clock import SystemClock
-from bot.errors import BusyError, CloudyError
+from bot.errors import BusyError
 from bot.model import Handout, Json
 from bot.service import Service
 from handlers import asked, charts, ids, lists, parse, tables
 from handlers.asked import Inquiry
 from handlers.origin import Origin, of_click, of_command
 from handlers.teller import Teller
-from handlers.whisper import after_ack_safe, whisper
+from handlers.whisper import after_ack_safe, is_unanswered, whisper
 
 _CLOCK = SystemClock()
 COMMANDS = {f"/{verb}": verb for verb in (asked.VMS, asked.POINTS, asked.AUDIT)}
@@ -94,10 +94,7 @@ def _show(
     *, replace: bool = False,
 ) -> None:  # fmt: skip
     """Once for each delivery."""
-    try:
-        if not service.is_new(origin.key):
-            return
-    except CloudyError:
-        pass  # shown twice is better than not at all
+    if not is_unanswered(service, origin):
+        return
     otherwise = partial(whisper, client, origin, tables.card(table))
     teller.tell(url, partial(tables.draw, table), otherwise, replace=replace)

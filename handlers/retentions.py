@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 
 from bot import spreadsheet
 from bot.clock import SystemClock
-from bot.errors import BusyError, RequesterError, UsageError
+from bot.errors import BusyError, TooMany, UsageError
 from bot.model import Handout, Hold, InForce, Json, Preview, PreviewRequest, RetentionLine, RetentionTable, Verdict
 from bot.previewing import points_text, summary
 from bot.retention_text import parse, said, why
@@ -69,11 +69,7 @@ def _preview(service: Service, asked: Keeping, origin: Origin) -> Card:
     request = PreviewRequest(rules=asked.rules, subject=asked.what)
     try:
         found = service.retaining.preview(request, most=MOST)
-    except (UsageError, BusyError):
-        raise
-    except RequesterError as error:
-        if "too many" not in error.message:
-            raise
+    except TooMany as error:
         return Card(kind=RETENTION, title=f"{error.message} {_promised(service, asked, origin)}")
     more = _promised(service, asked, origin) if len(found.goes) > _SHOWN else ""
     return preview_card(found, more)

@@ -9,7 +9,6 @@ from functools import partial
 from slack_bolt import Ack, App, BoltResponse
 from slack_sdk import WebClient
 
-from bot.errors import CloudyError
 from bot.model import Json
 from bot.service import Service
 from handlers import ids, parse, scheduleforms, schedulelists
@@ -20,7 +19,7 @@ from handlers.schedulelists import Asked, Listing
 from handlers.scheduleorders import answer, carry_out, listed
 from handlers.scheduling import Act, Scheduling
 from handlers.teller import Teller
-from handlers.whisper import after_ack_safe, whisper
+from handlers.whisper import after_ack_safe, is_unanswered, whisper
 
 _BUTTONS = {
     ids.SCHEDULE_PAUSE: Act.PAUSE,
@@ -93,11 +92,8 @@ def edited(service: Service, ack: Ack, body: Json, action: Json, client: WebClie
 
 def _show(service: Service, teller: Teller, client: WebClient, page: Listing, body: Json, origin: Origin) -> None:
     """Once for each delivery, where the button stands."""
-    try:
-        if not service.is_new(origin.key):
-            return
-    except CloudyError:
-        pass  # shown twice is better than not at all
+    if not is_unanswered(service, origin):
+        return
     otherwise = partial(whisper, client, origin, schedulelists.card(page))
     url = str(body.get("response_url") or "")
     teller.tell(url, partial(schedulelists.draw, page), otherwise, replace=True)

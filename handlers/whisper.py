@@ -61,13 +61,17 @@ def _is_said_there(client: WebClient, origin: Origin, said: Json) -> bool:
 
 
 def tell_once(service: Service, client: WebClient, origin: Origin, card: Card, drawn: Rendered | None = None) -> None:
-    """Show the card, unless this delivery was answered before: in another thread, or before a restart."""
-    try:
-        is_new = service.is_new(origin.key)
-    except CloudyError:
-        is_new = True  # told twice is better than not at all
-    if is_new:
+    """Show the card, unless this delivery was answered before."""
+    if is_unanswered(service, origin):
         whisper(client, origin, card, drawn)
+
+
+def is_unanswered(service: Service, origin: Origin) -> bool:
+    """Whether nobody has answered this delivery yet, in another thread or before a restart; yes once."""
+    try:
+        return service.is_new(origin.key)
+    except CloudyError:
+        return True  # told twice is better than not at all
 
 
 def after_ack_safe(listener: Callable[..., None]) -> Callable[..., None]:
