@@ -44,7 +44,7 @@ def main(pairs: list[str], command: list[str]) -> None:
 
 
 def _until_dialled(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -91,7 +91,7 @@ def _started(command: tuple[str, ...], folder: Path, *, tls: bool) -> tuple[Azur
         (port,) = _free_ports(1)
         peer = AzurePeer(endpoint=f"http{'s' if tls else ''}://127.0.0.1:{port}", account=account, ca=ca)
         process = _start([*command, f"--blobPort={port}", *extra], folder, account)
-        if _is_ready(peer, process, time.monotonic() + 60):
+        if _is_ready(peer, process, time.monotonic() + 120):
             return peer, process
         _end(process)
     tail = (folder / "log").read_bytes()[-2000:].decode(errors="replace")

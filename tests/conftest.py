@@ -1,4 +1,4 @@
-"""What holds for all tests: no test measures time, hypothesis neither; in which order several workers take them."""
+"""What holds for all tests: none measures time, nor do hypothesis and the local Slack; their order."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from bot.store import Database, database
+from integrations.simulators.slack import LocalSlack, triggers
 
 settings.register_profile("cloudy", deadline=None)
 settings.load_profile("cloudy")
@@ -39,6 +40,15 @@ def quick_databases() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_WRITING", pragmas)
         patch.setattr(Database, "migrate", staticmethod(begin))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_slack() -> Iterator[None]:
+    """Slack waits three seconds for an app, which is a person's patience; a busy machine needs more, now and then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LocalSlack.__init__.__kwdefaults__ or {}, "ack_deadline_s", 60.0)
+        patch.setattr(triggers, "_VALID_S", 60.0)
         yield
 
 

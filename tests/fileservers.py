@@ -55,7 +55,7 @@ class FileServer:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not all(_is_dialled(port) for port in self.ports):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{self.command[0]} did not become ready:\n{self.log.read_text()[-2000:]}")
@@ -64,7 +64,7 @@ class FileServer:
     def freeze(self) -> None:
         """Have it answer nothing; connections stay."""
         self._signal(signal.SIGSTOP)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.process and set(_states(self.process.pid)) != {"T"} and time.monotonic() < deadline:
             time.sleep(0.005)
 

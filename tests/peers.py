@@ -147,7 +147,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _until_ready(peer: S3Peer, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def _until_ready(peer: S3Peer, process: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
     """Wait until a bucket can be made and an object be written, which is later than the port's opening."""
     deadline = time.monotonic() + seconds
     while True:

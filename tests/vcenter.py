@@ -172,7 +172,7 @@ class VCenter:
     def _signal(self, number: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(number)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while number == signal.SIGSTOP and _state(self._process.pid) != "T" and time.monotonic() < deadline:
                 time.sleep(0.005)
 

@@ -29,7 +29,7 @@ def before(world: World, step: str, act: Callable[[], object]) -> None:
     world.process = watched  # type: ignore[method-assign]
 
 
-def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until it is so."""
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -200,7 +200,7 @@ def test_stop_is_heard_while_the_store_is_out_of_reach(world: World, s3: Trouble
     )
 
 
-def _until(true: Callable[[], bool], seconds: float = 30) -> None:
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

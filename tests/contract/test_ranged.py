@@ -330,7 +330,7 @@ def test_an_answer_that_falls_silent_in_the_middle_is_given_up(
     def script(call: Call) -> None:
         call.head()
         call.say(partial_answer(bytes(600_000), size=MIB))
-        over.wait(30)
+        over.wait(60)
 
     monkeypatch.setattr(ranged, "_SILENCE_S", 0.3)
     with scripted(script, folder) as server:

@@ -92,7 +92,7 @@ def test_one_connection_serves_one_part_after_the_other(folder: Path | None) -> 
 
 
 def test_parts_at_once_have_a_connection_each(folder: Path | None) -> None:
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def script(call: Call) -> None:
         while call.request()[0]:
@@ -105,7 +105,7 @@ def test_parts_at_once_have_a_connection_each(folder: Path | None) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert len(server.calls) == 3
 
 
@@ -175,7 +175,7 @@ def test_a_store_that_refuses_before_it_has_all_is_heard(
         call.body(MIB)
         call.say(refusal(status, code))
         if not goes:
-            heard.wait(20)
+            heard.wait(60)
 
     with scripted(script, folder) as server:
         bucket = bucket_at(server)
@@ -194,7 +194,7 @@ def test_a_store_that_is_content_before_it_has_all_is_not_believed(folder: Path 
         call.head()
         call.body(MIB)
         call.say(OK)
-        heard.wait(20)
+        heard.wait(60)
 
     with scripted(script, folder) as server:
         with pytest.raises(TransientError, match="the store did not answer"):
@@ -221,7 +221,7 @@ def test_a_second_answer_is_not_taken_for_that_of_the_next_request(folder: Path 
     with scripted(script, folder) as server:
         bucket = bucket_at(server)
         assert put(bucket) == "abc"
-        assert both.wait(20)
+        assert both.wait(60)
         with pytest.raises(IntegrityError):
             put(bucket)
         assert server.calls == [1, 2]
@@ -359,7 +359,7 @@ def test_a_store_that_falls_silent_is_given_up(
         head = call.head()
         if takes:
             call.body(length(head))
-        over.wait(20)
+        over.wait(60)
 
     with scripted(script, folder) as server:
         with pytest.raises(TransientError, match="the store did not answer"):
@@ -557,7 +557,7 @@ def test_threads_that_look_after_idle_connections_do_not_add_up(monkeypatch: pyt
 
 def test_no_more_idle_connections_are_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rawput, "KEPT", 1)
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def script(call: Call) -> None:
         while call.request()[0]:
@@ -570,7 +570,7 @@ def test_no_more_idle_connections_are_kept_than_may_be(monkeypatch: pytest.Monke
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         until(lambda: len(server.open) == 1, "the others were closed")
 
 

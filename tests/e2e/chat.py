@@ -20,7 +20,7 @@ SHORTCUTS = (Shortcut("Protect a VM", "anywhere"), Shortcut("Restore from this",
 @contextmanager
 def little_world() -> Iterator[tuple[LocalSlack, LittleApp]]:
     """A local Slack with the little app on it."""
-    with LocalSlack(usages=USAGES, shortcuts=SHORTCUTS, ack_deadline_s=2.0) as slack:
+    with LocalSlack(usages=USAGES, shortcuts=SHORTCUTS) as slack:
         app = app_for(slack)
         little = LittleApp(app)
         with connected(slack, app):

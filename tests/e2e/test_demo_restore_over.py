@@ -39,7 +39,7 @@ def whole(demo: Demo) -> dict[str, str]:
 
 def power(demo: Demo, *off: str) -> None:
     control = demo.world["vmstores"]["vmstore"]["control"]
-    assert requests.patch(f"{control}/options", json={"powered_off": off}, timeout=10).ok
+    assert requests.patch(f"{control}/options", json={"powered_off": off}, timeout=60).ok
 
 
 def change(demo: Demo, then: dict[str, str]) -> None:

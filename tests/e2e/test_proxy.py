@@ -101,7 +101,7 @@ def proxy(tmp_path: Path) -> Iterator[S3Proxy]:
 
 
 def connect(proxy: S3Proxy) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", int(proxy.url.rsplit(":", 1)[1]), timeout=30)
+    return http.client.HTTPConnection("127.0.0.1", int(proxy.url.rsplit(":", 1)[1]), timeout=60)
 
 
 def test_bodies_arrive_whole_and_are_counted_both_ways(proxy: S3Proxy) -> None:
@@ -159,7 +159,7 @@ def read_answer(client: socket.socket) -> bytes:
 
 
 def test_a_client_that_waits_for_100_continue_gets_it(proxy: S3Proxy) -> None:
-    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=60) as client:
         client.sendall(b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
         assert b"100 Continue" in read_answer(client)
         client.sendall(b"abc")
@@ -217,7 +217,7 @@ def test_the_file_tells_the_sum_of_all_targets_and_each(tmp_path: Path) -> None:
 
 
 def test_nonsense_ends_the_connection_and_nothing_else(proxy: S3Proxy) -> None:
-    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=30) as wire:
+    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), timeout=60) as wire:
         wire.sendall(b"hello\r\n\r\n")
         assert wire.recv(100) == b""
     client = connect(proxy)
@@ -249,7 +249,7 @@ def test_a_lifted_limit_frees_those_who_wait() -> None:
     waiter = threading.Thread(target=throttle.take, args=(1,), daemon=True)
     waiter.start()
     throttle.limit(None)
-    waiter.join(30)
+    waiter.join(60)
     assert not waiter.is_alive()
 
 

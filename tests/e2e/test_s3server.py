@@ -149,7 +149,7 @@ def test_a_server_that_is_stopped_or_killed_leaves_no_socket_file(
     ports = list(killed._ports)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed._child is not None
-    killed._child.wait(10)
+    killed._child.wait(60)
     assert left(ports)
     monkeypatch.setattr(socketfiles, "_QUIET_S", 0.0)
     next_one.start()

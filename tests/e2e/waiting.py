@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(is_true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def until(is_true: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Ask again and again; fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not is_true():

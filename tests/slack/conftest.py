@@ -27,7 +27,7 @@ def clock() -> Hand:
 
 @pytest.fixture
 def slack(clock: Hand) -> Iterator[LocalSlack]:
-    with LocalSlack(ack_deadline_s=2.0, event_retry_s=(60.0,), clock=clock) as running:
+    with LocalSlack(event_retry_s=(60.0,), clock=clock) as running:
         yield running
 
 

@@ -36,12 +36,19 @@ class Hand:
         return self.now
 
 
-def until(claim: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def until(claim: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Poll until the claim holds."""
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
+
+
+def hurry(slack: LocalSlack, seconds: float = 0.5) -> None:
+    """Nobody will acknowledge from now on, so that it is not waited for as long as for somebody who does."""
+    object.__setattr__(slack._acting._asking, "ack_deadline_s", seconds)
+    if slack._http is not None:
+        slack._http._deadline_s = seconds
 
 
 def rows(slack: LocalSlack, kind: str) -> list[Json]:
@@ -73,7 +80,7 @@ def connected(slack: LocalSlack, app: App) -> Iterator[SocketModeHandler]:
     """The app on Socket Mode."""
     handler = SocketModeHandler(app, slack.app_token)
     handler.connect()  # type: ignore[no-untyped-call]
-    assert slack.ready(10)
+    assert slack.ready(60)
     try:
         yield handler
     finally:

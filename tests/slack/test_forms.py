@@ -136,7 +136,7 @@ def test_cloudy_protect_alone_opens_it_too(world: World) -> None:
 def test_what_a_form_says_is_what_a_command_would_say(world: World) -> None:
     world.open()
     world.fill(VM="vm01", Targets="s3, azure", Keep_for="30 d", Note="before the “upgrade”")
-    world.slack.choose("alice", "Consistency", "VM-consistent: the guest is asked to be still")
+    world.fill(Consistency="VM-consistent: the guest is asked to be still")
     assert world.submit() == Ack(ok=True)
     assert world.slack.modal("alice") is None
     (made,) = world.transactions()

@@ -96,7 +96,7 @@ class World:
 
     def whispered(self, words: str, count: int = 1) -> None:
         """Wait until a private answer after an acknowledgement says this, so often."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self._said(words) < count:
             assert time.monotonic() < deadline, self.slack.conversation("ops")
             time.sleep(0.02)
@@ -355,7 +355,7 @@ def test_stop_said_outside_any_thread_of_ours_says_how_to_name_it(world: World) 
     world.whispered("does not belong to a transaction")
 
 
-def wait_for(true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def wait_for(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline
@@ -405,7 +405,7 @@ def ended(world: World) -> Transaction:
             )
         )
     client = WebClient(token=world.slack.bot_token, base_url=world.slack.url, retry_handlers=[])
-    sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 10
+    sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 60
     while not sender.tick():  # one post a second in a channel
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -447,7 +447,7 @@ def test_the_retry_button_of_what_is_held_queues_it_again_and_clean_up_now_stops
             unit.transactions.update(tx.id, state=State.HELD, failure=failure, plan=plan)
             narrator.tell_held(unit, tx.id)
         client = WebClient(token=world.slack.bot_token, base_url=world.slack.url, retry_handlers=[])
-        sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 20
+        sender, deadline = Sender(world.db, client, clock=SystemClock(), installation="here"), time.monotonic() + 60
         while True:
             with world.db.read() as unit:
                 if not unit.outbox.pending():

@@ -179,7 +179,7 @@ def test_a_call_may_hang_until_the_outage_is_over_and_was_not_carried_out(slack:
     until(lambda: rows(slack, "call"), "the call")
     assert ends == []
     slack.end_outage()
-    caller.join(10)
+    caller.join(60)
     assert ends == ["cut"]
     assert slack.conversation() == []
 
@@ -224,7 +224,7 @@ def test_a_response_url_lives_for_thirty_minutes(slack: LocalSlack, client: WebC
 def _send(url: str) -> int:
     request = urllib.request.Request(url, b'{"text": "more"}', {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -321,7 +321,7 @@ def test_a_look_at_the_news_copies_nothing_that_is_old(monkeypatch: pytest.Monke
 def test_faults_and_views_are_driven_by_http_too(slack: LocalSlack, client: WebClient) -> None:
     def control(path: str, given: Json | None = None) -> Any:
         url = slack.url.removesuffix("api/") + f"control/{path}"
-        with urllib.request.urlopen(url, None if given is None else json.dumps(given).encode(), timeout=10) as response:
+        with urllib.request.urlopen(url, None if given is None else json.dumps(given).encode(), timeout=60) as response:
             return json.load(response)
 
     assert control("archive", {"channel": "ops"}) == {"ok": True}

@@ -18,7 +18,7 @@ from slack_bolt import App
 from slack_sdk.signature import SignatureVerifier
 
 from integrations.simulators.slack import LocalSlack
-from tests.slack.local import app_for, behind_http, rows, served, until
+from tests.slack.local import app_for, behind_http, hurry, rows, served, until
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -48,7 +48,7 @@ def port() -> int:
 @pytest.fixture
 def slack(port: int) -> Iterator[LocalSlack]:
     url = f"http://127.0.0.1:{port}/slack/events"
-    with LocalSlack(ack_deadline_s=1.0, event_retry_s=(0.2, 0.2, 60.0), request_url=url) as running:
+    with LocalSlack(event_retry_s=(0.2, 0.2, 60.0), request_url=url) as running:
         yield running
 
 
@@ -99,7 +99,7 @@ def test_a_whole_conversation_goes_over_signed_http(slack: LocalSlack, port: int
     app = app_for(slack)
     bot = Bot(app)
     with behind_http(port, app):
-        assert slack.ready(5)
+        assert slack.ready(60)
         ack = slack.command("alice", "ops", '/protect "vm 01" to s3 & <ü> 😀')
         assert (ack.ok, ack.text) == (True, "[Stop]")
         assert slack.command("alice", "ops", "/words").text == "just words"
@@ -152,7 +152,7 @@ class Endpoint:
             name[5:].lower().replace("_", "-"): str(v) for name, v in environ.items() if name.startswith("HTTP_")
         }
         self.got.append(({**headers, "content-type": environ["CONTENT_TYPE"]}, body))
-        self.hold.wait(10)
+        self.hold.wait(60)
         status = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         start_response(status, [("Content-Type", "text/plain"), *self._headers])
         return []
@@ -204,6 +204,7 @@ def test_an_app_may_ask_for_no_retry(slack: LocalSlack, port: int) -> None:
 def test_what_is_not_answered_within_the_deadline_is_a_timeout(slack: LocalSlack, port: int) -> None:
     endpoint = Endpoint("200 OK")
     endpoint.hold.clear()
+    hurry(slack)
     with served(port, endpoint):
         ack = slack.command("alice", "ops", "/protect vm01")
         endpoint.hold.set()
@@ -225,7 +226,7 @@ def test_a_hundred_commands_at_once_are_all_delivered(port: int) -> None:
     endpoint = Endpoint("200 OK")
     answers: list[bool] = []
     url = f"http://127.0.0.1:{port}/slack/events"
-    with served(port, endpoint), LocalSlack(ack_deadline_s=20.0, request_url=url) as slack:
+    with served(port, endpoint), LocalSlack(request_url=url) as slack:
         people = [
             threading.Thread(target=lambda: answers.append(slack.command("alice", "ops", "/protect vm01").ok))
             for _ in range(100)
@@ -249,11 +250,11 @@ def test_it_runs_alone_and_posts_to_an_app(port: int) -> None:
         control = process.stdout.readline().strip().removesuffix("api/") + "control/"
         with served(port, endpoint):
             body = json.dumps({"user": "alice", "text": "/protect vm01 to s3"}).encode()
-            with urllib.request.urlopen(f"{control}command", body, timeout=10) as response:
+            with urllib.request.urlopen(f"{control}command", body, timeout=60) as response:
                 assert json.load(response)["ok"]
         assert len(endpoint.got) == 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

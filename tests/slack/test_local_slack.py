@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from integrations.simulators.slack import Change, LocalSlack
+from tests.slack.local import hurry
 
 Json = dict[str, Any]
 
@@ -39,7 +40,7 @@ def _no_proxy() -> Iterator[None]:
 
 @pytest.fixture
 def slack() -> Iterator[LocalSlack]:
-    with LocalSlack(ack_deadline_s=1.0, event_retry_s=(60.0,)) as running:
+    with LocalSlack(event_retry_s=(60.0,)) as running:
         yield running
 
 
@@ -71,7 +72,7 @@ class Bot:
 
     def connect(self) -> None:
         self.handler.connect()  # type: ignore[no-untyped-call]
-        assert self.slack.ready(10)
+        assert self.slack.ready(60)
 
     def on_protect(self, ack: Callable[..., None], command: Json) -> None:
         self.got.append(("command", command))
@@ -95,7 +96,7 @@ def bot(slack: LocalSlack) -> Iterator[Bot]:
     threading.Thread(target=running.handler.close, daemon=True).start()  # it takes seconds, and nothing waits for it
 
 
-def until(claim: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def until(claim: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -153,6 +154,7 @@ def test_an_answer_for_the_channel_is_a_message_of_the_channel(slack: LocalSlack
 
 
 def test_a_command_that_nobody_acknowledges_times_out_before_its_author(slack: LocalSlack, bot: Bot) -> None:
+    hurry(slack)
     ack = slack.command("alice", "ops", "/unknown thing")
 
     assert (ack.ok, ack.error) == (False, "operation_timeout")
@@ -242,6 +244,7 @@ def test_a_mention_in_a_thread_reaches_the_app_as_an_event(slack: LocalSlack, bo
 
 
 def test_an_event_waits_for_the_app_and_comes_once(slack: LocalSlack) -> None:
+    hurry(slack)
     assert slack.mention("alice", "stop").error == "operation_timeout"
     bot = Bot(slack)
     bot.connect()
@@ -257,6 +260,7 @@ def test_an_unacknowledged_event_is_sent_again_when_its_connection_ends(slack: L
     deaf.handler.client.socket_mode_request_listeners.clear()
     deaf.connect()
     deaf.handler.client.auto_reconnect_enabled = False
+    hurry(slack)
     slack.mention("alice", "stop")
     slack.drop_connections()
     bot = Bot(slack)
@@ -303,7 +307,7 @@ def test_a_ticket_opens_one_connection(slack: LocalSlack, client: WebClient) -> 
     url = client.apps_connections_open(app_token=slack.app_token)["url"]
 
     with connect(url, proxy=None) as socket:
-        assert json.loads(socket.recv(5))["type"] == "hello"
+        assert json.loads(socket.recv(60))["type"] == "hello"
     with pytest.raises(InvalidStatus, match="403"):
         connect(url, proxy=None)
 
@@ -599,7 +603,7 @@ def test_a_response_url_takes_five_answers(slack: LocalSlack, bot: Bot) -> None:
     def answer() -> int:
         request = urllib.request.Request(url, b'{"text": "more"}', {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=5) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return int(response.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -630,14 +634,14 @@ def test_it_runs_alone_and_is_driven_by_http() -> None:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             _get(f"{base}click", json.dumps({"user": "alice", "label": "Stop"}).encode())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
 
 
 def _get(url: str, body: bytes | None = None) -> Any:
-    with urllib.request.urlopen(url, body, timeout=10) as response:
+    with urllib.request.urlopen(url, body, timeout=60) as response:
         return json.load(response)
 
 

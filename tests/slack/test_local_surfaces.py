@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from slack_sdk import WebClient
 
-from integrations.simulators.slack import LocalSlack
-from tests.slack.local import Hand, app_for, connected, refusal, rows, until
+from integrations.simulators.slack import LocalSlack, triggers
+from tests.slack.local import Hand, app_for, connected, hurry, refusal, rows, until
 
 Json = dict[str, Any]
+TRIGGER_S = triggers._VALID_S  # before tests/conftest.py makes it longer
 
 
 def plain(text: str) -> Json:
@@ -208,14 +209,16 @@ def test_a_submission_that_nobody_acknowledges_is_told_in_the_modal(slack: Local
     with connected(slack, app):
         slack.command("alice", "ops", "/restore")
         until(lambda: slack.modal("alice"), "the modal")
+        hurry(slack)
         ack = slack.submit("alice")
     assert (ack.error, ack.text) == ("operation_timeout", "We had some trouble connecting. Try again?")
     assert slack.modal("alice") is not None
 
 
 def test_a_trigger_opens_one_view_within_three_seconds(
-    slack: LocalSlack, bot: Bot, client: WebClient, clock: Hand
+    slack: LocalSlack, bot: Bot, client: WebClient, clock: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(triggers, "_VALID_S", TRIGGER_S)
     slack.command("alice", "ops", "/restore")
     until(lambda: bot.opened, "the modal")
     trigger = rows(slack, "envelope")[-1]["args"]["payload"]["trigger_id"]
@@ -223,6 +226,7 @@ def test_a_trigger_opens_one_view_within_three_seconds(
 
     assert refusal(lambda: client.views_open(trigger_id=trigger, view=view))["error"] == "exchanged_trigger_id"
     assert refusal(lambda: client.views_open(trigger_id="1.2.3", view=view))["error"] == "invalid_trigger_id"
+    hurry(slack)
     slack.command("alice", "ops", "/unknown")
     late = rows(slack, "envelope")[-1]["args"]["payload"]["trigger_id"]
     clock.now += 3.1

@@ -33,11 +33,11 @@ class Client:
         self.session.trust_env = False
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        return self.session.get(f"{self.url}{path}", headers=headers, timeout=10)
+        return self.session.get(f"{self.url}{path}", headers=headers, timeout=60)
 
     def post(self, name: str, given: Json, **headers: str | None) -> requests.Response:
         sent = {"Origin": self.origin, **headers}
-        return self.session.post(f"{self.url}page/act/{name}", json=given, headers=sent, timeout=10)
+        return self.session.post(f"{self.url}page/act/{name}", json=given, headers=sent, timeout=60)
 
     def act(self, what: str, /, user: str = "alice", **given: Any) -> Json:
         answer: Json = self.post(what, {"user": user, **given}).json()
@@ -59,7 +59,7 @@ class Events:
     def next(self, kind: str) -> Json:
         """The next one of that kind."""
         while True:
-            event: Json = json.loads(self.line.recv(timeout=10))
+            event: Json = json.loads(self.line.recv(timeout=60))
             if event["kind"] == kind:
                 return event
 
@@ -70,13 +70,13 @@ class Events:
         """All up to one of that kind."""
         seen: list[Json] = []
         while not seen or seen[-1]["kind"] != kind:
-            seen.append(json.loads(self.line.recv(timeout=10)))
+            seen.append(json.loads(self.line.recv(timeout=60)))
         return seen
 
 
 @pytest.fixture
 def slack() -> Iterator[LocalSlack]:
-    with LocalSlack(usages=USAGES, shortcuts=SHORTCUTS, ack_deadline_s=2.0) as running:
+    with LocalSlack(usages=USAGES, shortcuts=SHORTCUTS) as running:
         yield running
 
 
@@ -165,7 +165,7 @@ def test_the_page_makes_text_nodes_and_no_markup() -> None:
 @pytest.mark.parametrize("given", ["[]", "nothing", "{}", '{"user": "alice"}', '{"user": "nobody", "text": "a"}'])
 def test_what_is_no_act_is_told_so(page: Client, given: str) -> None:
     headers = {"Origin": page.origin, "Content-Type": "application/json"}
-    answer = page.session.post(f"{page.url}page/act/command", data=given, headers=headers, timeout=10)
+    answer = page.session.post(f"{page.url}page/act/command", data=given, headers=headers, timeout=60)
     assert answer.status_code in (400, 404)
     assert answer.json()["error"]
     assert page.post("fly", {"user": "alice"}).status_code == 404

@@ -25,5 +25,5 @@ def test_many_runs_that_end_together_are_given_back_after_once_and_the_last_one_
         until(lambda: len(times) == 2, "the last one too", 10)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()

@@ -34,7 +34,7 @@ class Begin:
 
     def __call__(self, number: int, file: SourceFile, target: ObjectStore) -> Lane | None:
         if target.name in self.slow:
-            assert self.slow[target.name].wait(30)
+            assert self.slow[target.name].wait(60)
         self.begun.append((file.path, target.name))
         return None if target.name in self.nothing else cast(Lane, (file.path, target.name))
 
@@ -57,7 +57,7 @@ def test_lanes_come_in_the_order_of_the_targets_without_those_that_have_nothing_
 
 
 def test_all_begin_at_the_same_time(threads: ThreadPoolExecutor) -> None:
-    meeting = threading.Barrier(3, timeout=30)
+    meeting = threading.Barrier(3, timeout=60)
 
     def begin(_number: int, file: SourceFile, target: ObjectStore) -> Lane | None:
         meeting.wait()

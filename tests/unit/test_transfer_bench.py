@@ -219,7 +219,7 @@ def test_the_sink_takes_bodies_in_chunks(sink: Sink) -> None:
     before = sink.wire()[0]
     place = urlsplit(sink.endpoint)
     context = ssl.create_default_context(cafile=sink.ca)
-    connection = HTTPSConnection(place.hostname or "", place.port, context=context, timeout=10)
+    connection = HTTPSConnection(place.hostname or "", place.port, context=context, timeout=60)
     chunks, fields = iter([b"x" * 70_000, b"y"]), {"Transfer-Encoding": "chunked"}
     connection.request("PUT", "/bucket/chunked", chunks, fields, encode_chunked=True)
     answer = connection.getresponse()

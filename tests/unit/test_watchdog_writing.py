@@ -83,7 +83,7 @@ def test_what_is_written_too_late_is_right_though_the_caller_has_released_its_vi
     with memoryview(bytearray(b"abc")) as view, pytest.raises(TransientError):
         writer.write_from(0, view)
     share.thaw.set()
-    assert share.ended.acquire(timeout=5)
+    assert share.ended.acquire(timeout=60)
     assert share.files["vm01/b"] == b"abc"
 
 
@@ -95,7 +95,7 @@ def test_much_is_written_in_steps_and_nothing_more_once_it_is_given_up(
     with memoryview(bytearray(b"abcdefghij")) as view, pytest.raises(TransientError):
         writer.write_from(0, view)
     share.thaw.set()
-    assert share.ended.acquire(timeout=5)
+    assert share.ended.acquire(timeout=60)
     assert not share.ended.acquire(timeout=0.1)
     assert share.files["vm01/b"][:5] == b"abcd\0"
     again = Watchdog().watch(share, go_on).create("vm01/c", 11)
@@ -163,7 +163,7 @@ def test_a_file_is_closed_however_many_calls_hang_before(share: Frozen, monkeypa
 
 def test_a_writer_is_tried_again_like_a_share_is(share: Frozen) -> None:
     share.thaw.set()
-    share.timeout_s = 5.0
+    share.timeout_s = 60.0
     failures = [TransientError("busy"), TransientError("busy")]
 
     def fail(call: str) -> None:

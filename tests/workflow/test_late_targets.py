@@ -33,7 +33,7 @@ class Late:
 
     def __call__(self, told: str) -> None:
         if told in self.calls:
-            assert self.go.wait(30)
+            assert self.go.wait(60)
 
 
 def arrived(store: MemoryStore, files: Sequence[SourceFile] = FILES) -> None:
@@ -109,7 +109,7 @@ def test_stop_is_heard_while_it_does_not_answer() -> None:
 def test_what_it_is_compared_with_is_read_of_all_targets_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starts, "PATIENCE_S", 60.0)
     monkeypatch.setattr(lane, "_WORTH_DIGESTS", 1)
-    meeting, run, met = threading.Barrier(3, timeout=30), Run(*(MemoryStore(name) for name in "abc")), list[str]()
+    meeting, run, met = threading.Barrier(3, timeout=60), Run(*(MemoryStore(name) for name in "abc")), list[str]()
 
     def compare(target: object, file: SourceFile, avoided: frozenset[str]) -> object:
         meeting.wait()

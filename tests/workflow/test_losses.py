@@ -347,7 +347,7 @@ def test_a_segment_that_is_whole_is_copied_before_all_that_waits() -> None:
     def work(errand: Errand, _seen: Sights) -> list[Errand]:
         if errand.part.number == 0:
             began.set()
-            assert go.wait(30)
+            assert go.wait(60)
         done.append(errand.part.number)
         return []
 
@@ -355,7 +355,7 @@ def test_a_segment_that_is_whole_is_copied_before_all_that_waits() -> None:
     with ThreadPoolExecutor(1) as uploads, ThreadPoolExecutor(1) as copies:
         senders = Senders(uploads, copies, work, most=100)
         senders.submit([Errand(lane, of_source(PartSource.COPY, number), ()) for number in range(4)], {})
-        assert began.wait(30)
+        assert began.wait(60)
         senders.submit([Errand(lane, of_source(PartSource.SEGMENT, 9), ())], {})
         go.set()
         senders.wait()
@@ -367,7 +367,7 @@ def test_nobody_reads_on_while_too_many_copies_of_a_file_wait() -> None:
     done: list[int] = []
 
     def work(errand: Errand, _seen: Sights) -> list[Errand]:
-        assert go.wait(30)
+        assert go.wait(60)
         done.append(errand.part.number)
         return []
 
@@ -396,7 +396,7 @@ def test_a_stop_is_heard_while_copies_are_waited_for() -> None:
         raise IntegrityError("stop")
 
     def work(_errand: Errand, _seen: Sights) -> list[Errand]:
-        assert go.wait(30)
+        assert go.wait(60)
         return []
 
     lane = object.__new__(Lane)

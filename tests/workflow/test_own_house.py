@@ -180,10 +180,10 @@ def test_the_engine_waits_while_its_file_cannot_be_written(tmp_path: Path, house
             target=engine.enqueue, args=("one", "vmstore", argument["workflow"], argument["request"]), daemon=True
         )
         handing.start()
-        assert refused.wait(10)
+        assert refused.wait(60)
         assert handing.is_alive()
         freed.set()
-        handing.join(20)
+        handing.join(60)
         assert engine.standing("one") is not Standing.UNKNOWN
     finally:
         freed.set()

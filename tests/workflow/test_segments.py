@@ -191,7 +191,7 @@ def test_a_thread_that_asks_whether_a_segment_is_whole_may_come_too_late(monkeyp
         arrived(meter, target, part)
         if part.segment == 1 and part.number == 1 and not held:
             held.append(part)
-            assert joined.wait(30)
+            assert joined.wait(60)
 
     def remove(target: str, key: str) -> None:
         removed(target, key)
@@ -265,7 +265,7 @@ def test_where_the_store_copies_slowly_few_temporary_objects_stand_at_once() -> 
     def watch(call: str) -> None:
         nonlocal most
         if call == "s3.copy_part":
-            assert waits.wait(30)
+            assert waits.wait(60)
         opened = {key for key, _ in list(store.uploads.values()) if key.startswith(TEMPORARY)}
         most = max(most, len(opened | {key for key in list(store.objects) if key.startswith(TEMPORARY)}))
 

@@ -92,7 +92,7 @@ def test_as_many_as_threads_are_on_their_way_at_once(call: str) -> None:
 
     def meet(told: str) -> None:
         if told == call and not met.broken:
-            met.wait(30)
+            met.wait(60)
 
     run.watch(meet)
     run.send()

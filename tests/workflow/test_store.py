@@ -42,11 +42,11 @@ def test_a_writer_of_the_same_process_is_waited_for_and_then_told(db: Database) 
     def hold() -> None:
         with db.unit():
             begun.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
     with pytest.raises(BusyError), db.unit(wait_s=0.05):
         pass
     go_on.set()

@@ -381,7 +381,7 @@ def test_an_error_in_one_thread_ends_the_others() -> None:
         if told == "share.open" and not failed.is_set():
             failed.set()
         if told == "s3.put":
-            failed.wait(10)
+            failed.wait(60)
 
     run.watch(wait)
     with pytest.raises(MissingError):

@@ -27,7 +27,7 @@ class Caller:
         headers = {"cookie": f"JSESSIONID={self.cookie}"} if self.cookie else {}
         self.session.cookies.clear()
         return self.session.request(
-            method, self.url + path, json=body, params=query, headers=headers, verify=self.verify, timeout=20
+            method, self.url + path, json=body, params=query, headers=headers, verify=self.verify, timeout=60
         )
 
     def get(self, path: str, /, **query: Any) -> Any:
@@ -76,7 +76,7 @@ def clone_spec(snapshot: str, directory: str) -> dict[str, Any]:
     return {"typeId": kind, "snapshotId": snapshot, "restoreInfo": restore}
 
 
-def until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to pass"

@@ -14,7 +14,7 @@ from tests.contract.vmstore_simulator.caller import Caller, error_of, spec
 def control(simulator: VmstoreSimulator, verb: str, where: str, /, **body: Any) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
-        return session.request(verb, simulator.control + where, json=body or None, timeout=20)
+        return session.request(verb, simulator.control + where, json=body or None, timeout=60)
 
 
 def order(simulator: VmstoreSimulator, **body: Any) -> None:
@@ -186,5 +186,5 @@ def test_a_hanging_call_holds_up_no_other(simulator: VmstoreSimulator, caller: C
     thread.start()
     assert caller.call("GET", "/api/v310/snapshot").status_code == 200
     simulator.stop()
-    thread.join(15)
+    thread.join(60)
     assert failures
