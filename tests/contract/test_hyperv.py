@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from integrations.simulators.hyperv.call import cmdlet
 from integrations.simulators.hyperv.pipeline import CMDLETS
 from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL
+from tests.e2e.waiting import answered, until
 from tests.hyperv_world import PASSWORD, SHARE, USER, HypervWorld
 
 DISK = "Virtual Hard Disks/vm01.vhdx"
@@ -173,7 +175,7 @@ def test_a_runspace_that_the_host_has_ended_is_opened_again(light: HypervWorld) 
 
 def test_a_host_that_answers_nothing_is_given_up_and_asked_again(light: HypervWorld) -> None:
     hypervisor, other = light.open(timeout_s=4.0), light.open(timeout_s=4.0)
-    hypervisor.info()
+    answered(hypervisor.info)
     light.original("vm01")
     light.server.faults.freeze()
     errors: list[BaseException] = []
@@ -193,7 +195,8 @@ def test_a_host_that_answers_nothing_is_given_up_and_asked_again(light: HypervWo
     assert ["did not answer in time" in str(error) for error in errors] == [True, True]
     for error in errors:
         no_trace_of_the_way(error)
-    assert [[found.name for found in one.find("vm01")] for one in (hypervisor, other)] == [["vm01"], ["vm01"]]
+    for one in (hypervisor, other):
+        assert [found.name for found in answered(partial(one.find, "vm01"))] == ["vm01"]
     light.server.shells.clear()  # those that nobody could end
 
 
@@ -203,8 +206,8 @@ def test_a_cmdlet_that_does_not_end_is_given_up(light: HypervWorld) -> None:
     with pytest.raises(TransientError, match="did not answer in time"):
         hypervisor.find("vm01")
     light.server.faults.thaw()
-    assert light.server.shells == {}
-    assert hypervisor.find("vm01") == ()
+    until(lambda: light.server.shells == {}, "its runspace was ended")
+    assert answered(lambda: hypervisor.find("vm01")) == ()
 
 
 def test_a_host_that_dies_and_comes_back_is_asked_again(light: HypervWorld) -> None:

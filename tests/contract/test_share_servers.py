@@ -30,7 +30,7 @@ from tests import fileservers
 from tests.contract.conftest import opener
 from tests.contract.test_share import read
 from tests.contract.test_share_writing import write
-from tests.e2e.waiting import until
+from tests.e2e.waiting import answered, until
 from tests.fileservers import FileServer
 from tests.peers import _free_ports
 
@@ -65,9 +65,9 @@ def descriptors() -> int:
 @EACH
 def test_a_server_that_froze_is_given_up_in_time_and_goes_on_when_it_is_back(server: FileServer, folder: Path) -> None:
     share = Watchdog().watch(opener(server)(timeout_s=2.0), go_on)
-    reader = share.open("vm/disk")
+    reader = answered(lambda: share.open("vm/disk"))
     buffer = memoryview(bytearray(MIB))
-    reader.read_into(0, buffer)
+    answered(lambda: reader.read_into(0, buffer))
     server.freeze()
     with pytest.raises(TransientError):
         reader.read_into(0, buffer)
@@ -75,9 +75,9 @@ def test_a_server_that_froze_is_given_up_in_time_and_goes_on_when_it_is_back(ser
         share.list("vm")
     server.thaw()
     buffer[:] = bytes(MIB)
-    reader.read_into(0, buffer)
+    answered(lambda: reader.read_into(0, buffer))
     assert bytes(buffer) == bytes(range(256)) * 4096
-    assert [entry.path for entry in share.list("vm")] == ["vm/disk"]
+    assert [entry.path for entry in answered(lambda: share.list("vm"))] == ["vm/disk"]
     reader.close()
 
 
@@ -85,7 +85,8 @@ def test_a_server_that_froze_is_given_up_in_time_and_goes_on_when_it_is_back(ser
 def test_a_write_into_a_server_that_froze_is_given_up_and_can_be_made_again(server: FileServer, folder: Path) -> None:
     opened = opener(server)
     body, dog = os.urandom(16 * MIB), Watchdog()
-    writer = dog.watch(opened(timeout_s=2.0), go_on).create("vm/new", len(body))
+    share = dog.watch(opened(timeout_s=2.0), go_on)
+    writer = answered(lambda: share.create("vm/new", len(body)))
     server.freeze()
     with pytest.raises(TransientError):
         writer.write_from(0, memoryview(body))
@@ -101,7 +102,7 @@ def test_closing_a_file_of_a_server_that_froze_ends_in_time_and_without_a_word(
 ) -> None:
     opened, dog = opener(server), Watchdog()
     share = dog.watch(opened(timeout_s=1.0), go_on)
-    reader, writer = share.open("vm/disk"), share.create("vm/new", 3)
+    reader, writer = answered(lambda: share.open("vm/disk")), answered(lambda: share.create("vm/new", 3))
     server.freeze()
     writer.close()
     reader.close()
@@ -112,7 +113,7 @@ def test_closing_a_file_of_a_server_that_froze_ends_in_time_and_without_a_word(
 @EACH
 def test_a_server_that_died_is_found_again_when_it_is_back(server: FileServer, folder: Path) -> None:
     share = opener(server)(timeout_s=2.0)
-    reader = share.open("vm/disk")
+    reader = answered(lambda: share.open("vm/disk"))
     server.kill()
     with pytest.raises(TransientError):
         share.list("vm")
@@ -121,9 +122,9 @@ def test_a_server_that_died_is_found_again_when_it_is_back(server: FileServer, f
     with pytest.raises(TransientError):
         opener(server)(timeout_s=2.0).exists("vm")
     server.start()
-    assert read(share, "vm/disk", 0, 3) == b"\0\1\2"
+    assert answered(lambda: read(share, "vm/disk", 0, 3)) == b"\0\1\2"
     buffer = bytearray(3)
-    reader.read_into(3, memoryview(buffer))
+    answered(lambda: reader.read_into(3, memoryview(buffer)))
     assert bytes(buffer) == b"\3\4\5"
     reader.close()
 
@@ -212,7 +213,7 @@ def test_a_wrong_password_is_denied_and_never_told(server: FileServer, folder: P
     before = threads()
     with pytest.raises(DeniedError):
         share.list("")
-    assert threads() <= before
+    until(lambda: threads() <= before, "the second one left no thread")
 
 
 @EACH

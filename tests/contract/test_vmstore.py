@@ -16,6 +16,7 @@ from integrations.shares import OPENERS as SHARES
 from integrations.simulators.vmstore import VmstoreSimulator
 from integrations.simulators.vmstore.sample_vms import create_vm
 from integrations.vmstores import OPENERS
+from tests.e2e.waiting import answered
 
 LABEL = "20261123T142233Z-7f3k9q"
 MIB = 1 << 20
@@ -137,7 +138,7 @@ def test_a_clone_request_in_an_expired_session_is_told_and_works_when_asked_agai
 
 def test_a_vmstore_that_hangs_is_given_up(world: TintriWorld) -> None:
     vmstore = world.open(timeout_s=0.3)
-    vmstore.login()
+    answered(vmstore.login)
     world.simulator.hang("GET", "/api/v310/vm", 5)
     with pytest.raises(TransientError, match="in time"):
         vmstore.find_vm("vm01")

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from integrations.hypervisors import OPENERS
 from integrations.hypervisors.vsphere import connection
 from integrations.simulators.vmstore import tls
 from tests.contract.test_hypervisor import LABEL
+from tests.e2e.waiting import answered
 from tests.vcenter import PASSWORD, USER
 from tests.vsphere_world import UUID, VsphereWorld, card, descriptor, vmx_text
 
@@ -121,14 +123,15 @@ def test_it_logs_in_again_when_its_session_has_ended(world: VsphereWorld) -> Non
 @pytest.mark.slow  # a handshake of TLS has seconds of its own
 def test_a_vcenter_that_answers_nothing_is_given_up_and_asked_again(world: VsphereWorld) -> None:
     hypervisor, other = world.open(timeout_s=1.0), world.open(timeout_s=1.0)
-    hypervisor.info()
+    answered(hypervisor.info)
     world.original("vm01")
     world.vcenter.freeze()
     for one in (hypervisor, other):
         with pytest.raises(TransientError, match="in time"):
             one.find("vm01")
     world.vcenter.thaw()
-    assert [[found.name for found in one.find("vm01")] for one in (hypervisor, other)] == [["vm01"], ["vm01"]]
+    for one in (hypervisor, other):
+        assert [found.name for found in answered(partial(one.find, "vm01"))] == ["vm01"]
 
 
 def test_a_vcenter_that_dies_and_comes_back_is_asked_again(world: VsphereWorld) -> None:
