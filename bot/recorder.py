@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from bot.errors import RequesterError
 from bot.model import Actor, AuditEvent, Json, Transaction
@@ -21,6 +22,10 @@ class Recorder:
         self._clock = clock
         self._rights = rights
         self._wake = wake
+
+    def now(self) -> datetime:
+        """What time it is, for whoever asks."""
+        return self._clock.now()
 
     def is_new(self, request_key: str) -> bool:
         """Whether this delivery has not been answered yet; asking notes it, so the answer is yes once. BusyError."""

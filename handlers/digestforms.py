@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 
-from bot.clock import SystemClock
 from bot.errors import CloudyError, RequesterError
 from bot.model import Json, Place
 from bot.service import Service
@@ -11,7 +10,6 @@ from handlers import ids, modals, views
 from handlers.modals import Form
 
 UNTIL, REASON, WHO = "until", "reason", "who"  # blocks
-_CLOCK = SystemClock()
 _USUALLY = timedelta(days=7)
 
 
@@ -19,7 +17,7 @@ def snooze(service: Service, about: str, message: Place, _user: str) -> Form:
     """Until when, and why."""
 
     def draw(_channel: str) -> Json:
-        day = f"{_CLOCK.now() + _USUALLY:%Y-%m-%d}"
+        day = f"{service.now() + _USUALLY:%Y-%m-%d}"
         fields = [
             _what(service, about),
             views.input_block(UNTIL, "Until", {"type": "datepicker", "initial_date": day}),

@@ -10,7 +10,6 @@ from functools import partial
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot.clock import SystemClock
 from bot.errors import BusyError
 from bot.model import Handout, Json
 from bot.service import Service
@@ -20,7 +19,6 @@ from handlers.origin import Origin, of_click, of_command
 from handlers.teller import Teller
 from handlers.whisper import after_ack_safe, is_unanswered, whisper
 
-_CLOCK = SystemClock()
 COMMANDS = {f"/{verb}": verb for verb in (asked.VMS, asked.POINTS, asked.AUDIT)}
 
 
@@ -63,7 +61,7 @@ def turn(service: Service, teller: Teller, ack: Ack, body: Json, action: Json, c
 def _answer(service: Service, inquiry: Inquiry, origin: Origin) -> tables.Table:
     """Whoever turns a page must be allowed to read it now."""
     service.demand_reading(inquiry.verb, origin.actor, origin.channel)
-    table = lists.table(service.questions, inquiry, _CLOCK.now())
+    table = lists.table(service.questions, inquiry, service.now())
     if table.menu and service.barred("restore", origin.actor, origin.channel):
         table = dataclasses.replace(table, menu=None)
     return table

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bot.clock import SystemClock
 from bot.errors import AmbiguousName, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
@@ -15,8 +14,6 @@ from handlers.origin import Origin
 from handlers.parse import ONE_USAGES, Command, Verb
 from handlers.scheduleorders import answer
 from handlers.usages import STOP_USAGE
-
-_CLOCK = SystemClock()
 
 
 def carry_out(service: Service, order: Command, origin: Origin) -> Card:
@@ -122,7 +119,7 @@ def _inquire(service: Service, order: Command, origin: Origin) -> Card:
     inquiry = order.inquiry
     if order.verb is Verb.AUDIT and origin.thread and not inquiry.text:
         inquiry = replace(inquiry, text=service.in_thread(origin.channel, origin.thread, order.verb))
-    table = lists.table(service.questions, inquiry, _CLOCK.now())
+    table = lists.table(service.questions, inquiry, service.now())
     more = table.total - len(table.rows)
     rest = (f"{more:,} more: {asked.written(inquiry)} has pages to turn.",) if more else ()
     files = promised(service, table.total, inquiry, origin)
@@ -155,7 +152,7 @@ def _schedule(service: Service, order: Command, origin: Origin) -> Card:
 _ORDERS: Mapping[Verb, Callable[[Service, Command, Origin], Card]] = {
     Verb.HELP: lambda service, _, origin: answers.help_card(service.commands_of(origin.actor, origin.channel)),
     Verb.STATUS: lambda service, _, origin: _status(service, origin),
-    Verb.RUNS: lambda service, order, _: answers.runs(service.runs(order.limit), _CLOCK.now()),
+    Verb.RUNS: lambda service, order, _: answers.runs(service.runs(order.limit), service.now()),
     Verb.SHOW: lambda service, order, origin: answers.show(*service.show(_which(service, order, origin))),
     Verb.WHY: _why,
     Verb.VERIFY: _verify,

@@ -3,12 +3,12 @@
 What it asks for goes the way of the typed command.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot.clock import SystemClock
 from bot.errors import CloudyError, NotFound, UsageError
 from bot.model import Json, RestoreRequest
 from bot.service import Service
@@ -22,7 +22,6 @@ from handlers.parse import Command, Verb
 from handlers.restoring import BECAUSE
 from handlers.whisper import after_ack_safe, tell_once
 
-_CLOCK = SystemClock()
 _USAGE = "/restore <vm, or transaction id of a recovery point> [to <VMstore>] [as <new name>]"
 _NOTHING = "There is no recovery point yet: /protect <vm> to <target> makes one."
 _STALE = "Look again: those were the recovery points of another VM than the one that is chosen."
@@ -82,17 +81,17 @@ def _form(service: Service, channel: str, *, point: str, vm: str) -> Json:
     else:
         return views.shown(Card(kind="refused", lines=(_NOTHING,)), drawn.TITLE)
     points = service.recoverable.points(kept.uuid, point)
-    return drawn.draw(_known(service, channel, vm=kept, points=points, point=point))
+    return drawn.draw(replace(_known(service, channel), vm=kept, points=points, point=point))
 
 
-def _known(service: Service, channel: str, **more: object) -> drawn.RestoreForm:
+def _known(service: Service, channel: str, notice: str = "") -> drawn.RestoreForm:
     return drawn.RestoreForm(
         memo=modals.memo(channel),
         where=modals.where(channel),
         vmstores=service.recoverable.vmstores,
         targets=service.recoverable.targets,
-        now=_CLOCK.now(),
-        **more,  # type: ignore[arg-type]
+        now=service.now(),
+        notice=notice,
     )
 
 
@@ -110,7 +109,7 @@ def vm_chosen(service: Service, ack: Ack, body: Json, action: Json, client: WebC
     ack()
     view, uuid = body["view"], chosen(action)
     channel, barred = modals.channel_of(view), _barred(service, body)
-    shown = drawn.draw(_known(service, channel, notice=barred)) if barred else _with_points(service, channel, uuid)
+    shown = drawn.draw(_known(service, channel, barred)) if barred else _with_points(service, channel, uuid)
     if modals.called(lambda: client.views_update(view_id=view["id"], hash=view["hash"], view=shown)) == "hash_conflict":
         modals.called(lambda: client.views_update(view_id=view["id"], view=shown))
 
@@ -119,8 +118,8 @@ def _with_points(service: Service, channel: str, uuid: str, notice: str = "") ->
     try:
         vm, points = service.recoverable.vm(uuid), service.recoverable.points(uuid)
     except CloudyError as error:
-        return drawn.draw(_known(service, channel, notice=error.message if uuid else notice))
-    return drawn.draw(_known(service, channel, vm=vm, points=points, notice=notice))
+        return drawn.draw(_known(service, channel, error.message if uuid else notice))
+    return drawn.draw(replace(_known(service, channel, notice), vm=vm, points=points))
 
 
 def _barred(service: Service, body: Json) -> str:

@@ -7,7 +7,6 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot import spreadsheet
-from bot.clock import SystemClock
 from bot.errors import BusyError, TooMany, UsageError
 from bot.model import Handout, Hold, InForce, Json, Preview, PreviewRequest, RetentionLine, RetentionTable, Verdict
 from bot.previewing import points_text, summary
@@ -24,7 +23,6 @@ from handlers.whisper import after_ack_safe, tell_once
 
 MOST = 5_000  # recovery points that are looked at while somebody waits for the answer
 _SHOWN = 10
-_CLOCK = SystemClock()
 _BUTTON = "\n"  # between the SLA and the rules in a button
 
 
@@ -87,7 +85,7 @@ def _set(service: Service, asked: Keeping, origin: Origin) -> Card:
 
 
 def _hold(service: Service, asked: Keeping, origin: Origin) -> Card:
-    until = asked.ends(_CLOCK.now())
+    until = asked.ends(service.now())
     held = service.retaining.hold(
         asked.what,
         asked.reason,

@@ -9,7 +9,6 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
-from bot.clock import SystemClock
 from bot.errors import CloudyError, UsageError
 from bot.model import Json, ScheduleRequest
 from bot.recurrence import parse as recurrence
@@ -21,7 +20,6 @@ from handlers.modals import chosen, held
 from handlers.origin import Origin, of_view
 from handlers.whisper import after_ack_safe, tell_once
 
-_CLOCK = SystemClock()
 _USAGE = "/schedule protect <vm> to <target> every day at 02:00"
 
 
@@ -29,7 +27,7 @@ def register(app: App, service: Service) -> None:
     """Listen."""
     app.view(ids.SCHEDULE_FORM)(after_ack_safe(partial(submitted, service)))
     for typed in (ids.SCHEDULE_WHEN, ids.SCHEDULE_ZONE):
-        app.action(typed)(after_ack_safe(retimed))
+        app.action(typed)(after_ack_safe(partial(retimed, service)))
 
 
 # --- opening ---
@@ -67,7 +65,7 @@ def _form(service: Service, channel: str, zone: str, which: str = "", asked: Sch
         memo=json.dumps({"channel": channel, "schedule": which}),
         where=modals.where(channel),
         zone=zone,
-        preview=drawn.preview(request.recurrence, zone, _CLOCK.now()),
+        preview=drawn.preview(request.recurrence, zone, service.now()),
         id=which,
         asked=request,
     )
@@ -86,12 +84,12 @@ def _zone_of(client: WebClient, user: str) -> str:
 # --- while one types ---
 
 
-def retimed(ack: Ack, body: Json, client: WebClient) -> None:
+def retimed(service: Service, ack: Ack, body: Json, client: WebClient) -> None:
     """Draw the next times anew."""
     ack()
     view = body["view"]
     values = modals.values_of(view)
-    lines = drawn.preview(_typed(values, drawn.WHEN), _typed(values, drawn.ZONE), _CLOCK.now())
+    lines = drawn.preview(_typed(values, drawn.WHEN), _typed(values, drawn.ZONE), service.now())
     modals.update(client, view, drawn.previewed(view, lines), lambda: None)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bot.clock import SystemClock
 from bot.firetold import withdrawn_text
 from bot.model import Fire, FireState, Schedule, ScheduleLine, ScheduleRequest
 from bot.service import Service
@@ -13,7 +12,6 @@ from handlers.parse import Command
 from handlers.schedulelists import PAGE, Asked, Listing, came, what
 from handlers.scheduling import Act, Scheduling
 
-_CLOCK = SystemClock()
 _NAMES = 5  # VMs that are named of those that are meant
 _FIRES = 10
 
@@ -94,7 +92,7 @@ def _paused(service: Service, order: Scheduling, origin: Origin) -> Listing:
         order.id,
         origin.actor,
         request_key=origin.key,
-        until=order.ends(_CLOCK.now(), service.schedules.zone),
+        until=order.ends(service.now(), service.schedules.zone),
         why=order.why,
         channel=origin.channel,
     )
