@@ -26,6 +26,7 @@ from integrations.hypervisors import OPENERS
 from integrations.simulators.hyperv import Card, Drive, Dvd, Host, Machine, PsrpServer
 from integrations.simulators.kvm import BootDisk
 from integrations.simulators.vmstore import tls
+from tests.peers import _free_ports as free_ports
 
 USER, PASSWORD = "HV\\cloudy", "hunter22"
 SHARE = "\\\\vmstore\\share"
@@ -53,6 +54,7 @@ class HypervWorld:
             certificate=(certificate, key) if is_tls else None,
         )
         self._auth = "basic" if is_tls else "ntlm"
+        (self.server._port,) = free_ports(1)  # which nobody else takes while it is down
         self.server.start()
         self.is_light = False  # whether its disks are only there, and boot nothing
         self._opened: list[Hypervisor] = []

@@ -21,6 +21,7 @@ import pytest
 from pyVmomi import SoapStubAdapter, vim
 
 from integrations.simulators.vmstore import tls
+from tests.peers import _free_ports as free_ports
 
 SOURCE = Path(__file__).resolve().parent / "vcsim" / "main.go"
 CACHE = Path(tempfile.gettempdir()) / f"cloudy-vcsim-{os.getuid()}"
@@ -68,7 +69,7 @@ class VCenter:
         self.export.mkdir()
         self.ca, self._cert, self._key = tls.ensure(folder, "vcenter")
         self._process: subprocess.Popen[str] | None = None
-        self._port = 0
+        (self._port,) = free_ports(1)
         self._line: Any = None
 
     @property

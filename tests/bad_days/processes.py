@@ -98,9 +98,9 @@ class Processes:
         """Start the bot and wait until it is ready."""
         self.log.write_text("")
         self.bot = self.start("serve", *options)
-        until(lambda: "cloudy: ready" in self.logged or self.has_ended, "the bot is ready", 60)
+        until(lambda: "cloudy: ready" in self.logged or self.has_ended, "the bot is ready", 120)
         assert not self.has_ended, self.logged
-        assert options or self.slack.ready(20)
+        assert options or self.slack.ready(60)
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """End the bot, if it runs."""

@@ -5,13 +5,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from slack_sdk import WebClient
 
 from integrations.simulators.slack import LocalSlack
 from tests.e2e.chat import Chat, little_world
 from tests.e2e.little_app import LittleApp
 from tests.slack.local import client_of
+
+PATIENCE_MS = 60_000  # Playwright's own five seconds are short on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,7 @@ def browser() -> Iterator[Browser]:
     if found is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say("There is no chromium on this machine: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=["--disable-dev-shm-usage"])
         yield launched
@@ -31,7 +34,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """An empty page on a desk's screen; what goes wrong in it fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -12,6 +12,7 @@ from integrations.simulators.slack import LocalSlack
 from tests.e2e.chat import OPS, Chat, post
 from tests.e2e.little_app import ACTIONS, DISPLAY, FORM, LittleApp, plain
 from tests.e2e.waiting import until
+from tests.peers import _free_ports as free_ports
 from tests.slack.local import client_of
 
 Json = dict[str, Any]
@@ -189,9 +190,9 @@ def test_a_reload_shows_what_was_there_in_the_same_place(chat: Chat, client: Web
 
 
 def test_a_server_that_comes_back_is_found_again(page: Page) -> None:
-    with LocalSlack() as first:
+    (port,) = free_ports(1)
+    with LocalSlack(port=port) as first:
         chat = Chat(page, first.page_url)
-        port = int(first.page_url.rsplit(":", 1)[1].strip("/"))
     expect(page.get_by_text("does not answer. Trying again")).to_be_visible()
     with LocalSlack(port=port) as second:
         chat.is_ready()
@@ -201,9 +202,9 @@ def test_a_server_that_comes_back_is_found_again(page: Page) -> None:
 
 @pytest.mark.parametrize(("place", "heading"), [("# general", "#general"), ("Home of Cloudy", "Home of Cloudy")])
 def test_who_is_elsewhere_stays_there_when_the_server_comes_back(page: Page, place: str, heading: str) -> None:
-    with LocalSlack() as first:
+    (port,) = free_ports(1)
+    with LocalSlack(port=port) as first:
         chat = Chat(page, first.page_url)
-        port = int(first.page_url.rsplit(":", 1)[1].strip("/"))
         chat.go_to(place)
     expect(page.get_by_text("does not answer. Trying again")).to_be_visible()
     with LocalSlack(port=port):
@@ -213,9 +214,9 @@ def test_who_is_elsewhere_stays_there_when_the_server_comes_back(page: Page, pla
 
 
 def test_the_drawer_has_the_calls_of_the_server_that_is_there(page: Page) -> None:
-    with LocalSlack() as first:
+    (port,) = free_ports(1)
+    with LocalSlack(port=port) as first:
         chat = Chat(page, first.page_url)
-        port = int(first.page_url.rsplit(":", 1)[1].strip("/"))
         for number in range(20):
             first._record.add("call", f"of.the.first.{number}")
         page.get_by_role("button", name="What goes over the wire").click()

@@ -10,6 +10,7 @@ from integrations.simulators.slack import LocalSlack
 from tests.e2e.chat import OPS, Chat, post
 from tests.e2e.little_app import ACTIONS, DISPLAY, FORM, HOSTILE, LittleApp, button, field, plain, rich, span
 from tests.e2e.waiting import until
+from tests.slack.local import hurry
 
 Json = dict[str, Any]
 PIXEL = bytes.fromhex(
@@ -246,6 +247,7 @@ def test_a_form_that_nobody_answers_says_so_until_it_is_sent_again(chat: Chat, s
     chat.page.get_by_role("option", name="S3").click()
     name = dialog.get_by_label("Name")
     name.fill("mute")
+    hurry(slack)
     dialog.get_by_role("button", name="Protect", exact=True).click()
     trouble = dialog.get_by_role("alert").filter(has_text="We had some trouble connecting")
     expect(trouble).to_be_visible()

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.busy_demo import MANY, busy_demo, points
 from tests.e2e.chat import Chat
 from tests.e2e.demo import Demo
-from tests.e2e.test_page_demo import LONG_MS, address_of
+from tests.e2e.test_page_demo import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PRIVATE = "Only visible to you"
@@ -17,10 +17,8 @@ PRIVATE = "Only visible to you"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    expect.set_options(timeout=LONG_MS)
     with busy_demo(tmp_path_factory.mktemp("paths")) as running:
         yield running
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,6 @@ def ids(demo: Demo) -> dict[str, str]:
 
 @pytest.fixture
 def chat(page: Page, demo: Demo) -> Chat:
-    page.set_default_timeout(LONG_MS)
     return Chat(page, address_of(demo))
 
 

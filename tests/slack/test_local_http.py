@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -18,6 +16,7 @@ from slack_bolt import App
 from slack_sdk.signature import SignatureVerifier
 
 from integrations.simulators.slack import LocalSlack
+from tests.peers import _free_ports as free_ports
 from tests.slack.local import app_for, behind_http, hurry, rows, served, until
 
 if TYPE_CHECKING:
@@ -35,14 +34,9 @@ def _no_proxy() -> Iterator[None]:
         yield
 
 
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return free_ports(1)[0]
 
 
 @pytest.fixture
