@@ -277,6 +277,19 @@ def test_where_versions_are_kept_no_longer_the_object_stays(versioned: Place) ->
     assert versioned.open().get(KEY) == BODY
 
 
+def test_where_no_versions_are_kept_what_is_called_null_is_the_object_itself(place: Place) -> None:
+    made = place.put()
+
+    def names_it(asked: Asked, passing: Pass) -> Answer:
+        answer = passing(asked)
+        is_head = asked.method == "HEAD" and answer.status == 200
+        return replace(answer, headers={**answer.headers, "x-amz-version-id": "null"}) if is_head else answer
+
+    place.liar.lies = [names_it]
+    assert place.open().retier(made, COLD).version_id == "null"
+    assert place.open().get(KEY) == BODY
+
+
 @pytest.mark.parametrize("held", [False, True], ids=["locked", "held"])
 def test_what_is_locked_is_not_moved_and_the_refusal_says_why(new_place: Callable[..., Place], held: bool) -> None:
     place = new_place(locks=True)
@@ -417,6 +430,20 @@ def test_a_try_after_its_upload_was_given_up_begins_anew(place: Place, in_pieces
     undoing.abort(store, KEY)
     assert store.retier(made, COLD).storage_class == COLD
     assert store.get(KEY) == LONG
+
+
+def test_a_try_after_a_conflict_begins_anew_since_the_upload_is_good_for_nothing(place: Place) -> None:
+    made, store = place.put(), place.open()
+
+    def conflicts(asked: Asked, passing: Pass) -> Answer:
+        return lies.error(409, "ConditionalRequestConflict", "Now.") if asked.is_completion else passing(asked)
+
+    place.liar.lies = [conflicts]
+    with pytest.raises(TransientError):
+        store.retier(made, COLD)
+    place.liar.lies = []
+    stands(place, made)
+    assert store.retier(made, COLD).storage_class == COLD
 
 
 def test_whose_completion_was_not_answered_is_found_to_be_done(versioned: Place) -> None:

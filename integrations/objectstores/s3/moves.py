@@ -22,6 +22,7 @@ from integrations.objectstores.sums import whole
 _PIECE = 256 << 20  # long enough that requests cost little; one is copied in some 4 s
 _MOST_PIECES = 10_000
 _MIB = 1 << 20
+_CONFLICT = "ConditionalRequestConflict"
 _AT_ONCE = 16  # copies, which the store makes side by side
 _UNPROVEN = (
     "the store does not prove by a CRC-64/NVME what it copies, so Cloudy moves nothing there. A lifecycle rule of the "
@@ -97,8 +98,10 @@ class Moves:
         try:
             self._copy(move, check)
             self._complete(move)
-        except TransientError:
-            raise  # what is copied stays, for the next try
+        except TransientError as error:
+            if error.code == _CONFLICT:  # its upload is good for nothing then (API_CompleteMultipartUpload)
+                self._give_up(move)
+            raise  # else what is copied stays, for the next try
         except BaseException:
             self._give_up(move)
             raise
@@ -181,11 +184,11 @@ class Moves:
                     self._bucket.abort(key, upload_id)
 
     def _older(self, now: ObjectInfo) -> list[ObjectVersion]:
-        """All other versions of the key, also one that a try left which died."""
+        """All other versions of the key, also one that a try left which died; what has no id is the object itself."""
         if not now.version_id:
             return []
         found = [each for each in self._bucket.everything(now.key) if each.key == now.key and not each.is_marker]
-        return [version for version in found if version.version_id != now.version_id]
+        return [version for version in found if version.version_id not in ("", now.version_id)]
 
     def _erase(self, version: ObjectVersion, now: ObjectInfo) -> None:
         """Remove it for good, if it has the very bytes of what stands in its place."""
