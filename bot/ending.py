@@ -50,10 +50,9 @@ def _known_by_points(unit: Unit, transaction: Transaction) -> Json:
     purpose, point = purpose_of(transaction), str(transaction.request.get("point", ""))
     if purpose.removes_a_point:
         return {"gone_from": [name for name in transaction.targets if unit.points.get(point, name) is None]}
-    if purpose.removes_points:
-        (target,), planned = transaction.targets, transaction.plan.get("points", [])
-        gone = [size for name, _vm, size in planned if unit.points.get(name, target) is None]
-        return {"gone": len(gone), "freed": sum(gone)}
+    if purpose.counts is not None:
+        (target,) = transaction.targets
+        return purpose.counts(transaction, lambda name: unit.points.get(name, target))
     if purpose.is_judged_by_points:
         return {"protected_in": [name for name in transaction.targets if unit.points.get(transaction.id, name)]}
     return {}

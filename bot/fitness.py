@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from bot import retained
 from bot.model import RecoveryPoint, ResourceKind, State, Transaction
 from bot.proofs import standings
 from bot.store import Unit
@@ -22,6 +23,7 @@ def flaws(unit: Unit, points: Sequence[RecoveryPoint]) -> dict[Place, str]:
     several = _several(points)
     proofs = unit.proofs.of({point.transaction_id for point in points})
     found: dict[Place, str] = dict(_begun(unit))
+    found |= {place: retained.moving_text(*place, by) for place, by in retained.moving(unit).items()}
     for (point, target), standing in standings(proofs).items():
         if standing.damage:
             where = f" in {target}" if point in several else ""

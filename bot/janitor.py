@@ -18,6 +18,7 @@ from bot.errors import CloudyError, RequesterError, Stopped, TransientError
 from bot.journal import DatabaseCatalogue, DatabaseJournal, DatabaseLedger
 from bot.keeper import DatabaseKeeper
 from bot.model import Actor, AuditEvent, Json, ObjectInfo, Resource, ResourceKind, Slas, Transaction
+from bot.mover import DatabaseMover
 from bot.orphans import Fate, Kind, Orphan
 from bot.ports import Clock, Systems, VMstore
 from bot.retry import retrying
@@ -206,7 +207,8 @@ class Janitor:
             progress=lambda _done, _total: None,
             moved=lambda _moved: None,
             leave_behind=lambda _left: None,
-            keeper=DatabaseKeeper(db, self._clock, Slas()),  # a clean-up asks it nothing
+            keeper=DatabaseKeeper(db, self._clock, Slas()),  # a clean-up asks it nothing, and moves nothing
+            mover=lambda name: DatabaseMover(db, self._clock, Slas(), systems.target(name), transaction.id),
         )
 
     # --- what else carries our label ---

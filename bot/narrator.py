@@ -119,12 +119,12 @@ def tell_removed_later(unit: Unit, transaction: Transaction, removed: Sequence[s
 def answer_privately(unit: Unit, transaction: Transaction, text: str) -> None:
     """Tell only the one who asked; where there is no thread yet. What a schedule asked for is told to everybody.
 
-    That a round of expire had nothing to do is told to nobody.
+    That a round of Cloudy's own had nothing to do is told to nobody.
     """
     place, is_own = transaction.place, transaction.actor == CLOUDY
     if transaction.schedule:
         text = f"Schedule {transaction.schedule}: {story.asked(transaction)} has not begun. {text}"
-    if place.channel and not (is_own and purpose_of(transaction).removes_points):
+    if place.channel and not (is_own and purpose_of(transaction).is_round):
         unit.outbox.put(
             Message(
                 key=f"{transaction.id}:notice",

@@ -8,7 +8,7 @@ from bot.config import Settings
 from bot.drill_settings import rules_of
 from bot.model import Slas
 from bot.policy_settings import policy_of
-from bot.price_settings import prices_of
+from bot.price_settings import classes_of, prices_of
 from bot.schedule_settings import rules_of as schedule_rules_of
 from bot.service import Service
 from bot.sla_settings import slas_of
@@ -80,5 +80,6 @@ def _terms(settings: Settings) -> Terms:
         drills=rules_of(settings.drills),
         schedules=schedule_rules_of(settings.schedules, settings.groups, settings.slack.admin_channel),
         prices=prices_of(settings),
+        classes=classes_of(settings),
         drillable=frozenset(name for name, each in settings.vmstores.items() if each.hypervisor),
     )

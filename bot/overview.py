@@ -3,14 +3,16 @@
 All of it is read from the local database; no other system is asked.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot import story
-from bot.model import Actor, Fared, Look, Page, Tally, Transaction, VmKind, VmLine
+from bot.model import Actor, Fared, Look, Page, Tally, Tier, Transaction, VmKind, VmLine
 from bot.proofs import standings
 from bot.store import Unit, Yardstick
+from bot.tiering import soonest
 
 ROWS = 10  # VMs on one page
 MOST_RUNNING = 10
@@ -40,6 +42,7 @@ class Kept:
     points: int
     verified_at: datetime | None = None
     proven_at: datetime | None = None  # restored, and lived
+    tiers: Mapping[Tier, int] = field(default_factory=dict)  # how many lie in one, and nowhere else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +90,15 @@ def shared(unit: Unit, view: View, systems: Systems, *, by: Yardstick) -> Shared
 
 
 def _kept(unit: Unit, vm_uuid: str) -> Kept:
-    ids = {point.transaction_id for point in unit.points.of_vm(vm_uuid)}
-    found = standings(unit.proofs.of(ids)).values()
+    lies: dict[str, list[Tier | None]] = {}
+    for point in unit.points.of_vm(vm_uuid):
+        lies.setdefault(point.transaction_id, []).append(point.tier)
+    found = standings(unit.proofs.of(lies.keys())).values()
+    tiers = Counter(tier for each in lies.values() if (tier := soonest(each)))
     verified = [each.verified.at for each in found if each.verified and each.verified.is_good]
     proven = [each.proven.at for each in found if each.proven]
-    return Kept(points=len(ids), verified_at=max(verified, default=None), proven_at=max(proven, default=None))
+    last = {"verified_at": max(verified, default=None), "proven_at": max(proven, default=None)}
+    return Kept(points=len(lies), tiers=tiers, **last)
 
 
 def running(unit: Unit, actor: Actor, now: datetime) -> tuple[Running, ...]:

@@ -20,6 +20,7 @@ from bot.restoration import Restorations
 from bot.retention_planning import RetentionPlans
 from bot.retry import Patience, retrying
 from bot.store import Database
+from bot.tiering_planning import TierPlans
 from bot.words import moved_text
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,8 @@ class Planner:
 
     def plan(self, transaction: Transaction) -> Planned:
         """Raises what the workflow's planning raises; nothing of it was begun then."""
+        with self._db.read() as unit:
+            retained.demand_still(unit, transaction)
         by_workflow = {
             "protect": self._by_vm,
             "delete": self._removal,
@@ -96,6 +99,7 @@ class Planner:
             "drill": self._return,
             "expire": self._kept,
             "retention": self._kept,
+            "tier": self._kept,
         }
         return by_workflow.get(transaction.workflow, self._by_point)(transaction)
 
@@ -202,11 +206,12 @@ class Planner:
         )
 
     def _kept(self, transaction: Transaction) -> Planned:
-        """See bot/retention_planning.py."""
+        """See bot/retention_planning.py and bot/tiering_planning.py."""
         plans = RetentionPlans(self._db, self._slas, self._prices)
-        is_round = transaction.workflow == "expire"
-        found = plans.expiry(transaction) if is_round else plans.change(transaction)
-        addresses: Json = {"addresses": self._addresses(transaction)} if is_round else {}
+        moves = TierPlans(self._db, self._slas, self._prices, self._systems.target)
+        ways = {"expire": plans.expiry, "retention": plans.change, "tier": moves.round}
+        found = ways[transaction.workflow](transaction)
+        addresses: Json = {} if transaction.workflow == "retention" else {"addresses": self._addresses(transaction)}
         frozen, decided = self._workflow(transaction.workflow), found.decided | addresses
         return Planned(vm=found.vm, frozen=frozen, facts=found.facts, decided=decided, estimates=found.estimates)
 

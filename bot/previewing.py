@@ -2,11 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from bot.model import CostLine, Preview, PreviewRequest, RecoveryPoint, Retained, Retention, Verdict
+from bot.model import CostLine, Preview, PreviewRequest, RecoveryPoint, Retained, Retention, Tier, Verdict
 from bot.prices import Prices
 from bot.retention import Facts, compare, judge_all
 from bot.retention_text import word_of
+from bot.tiering import Rules, stays_text, turns
 from bot.words import size_text
 
 MOST_VMS = 5  # that are told with what they cost
@@ -19,8 +21,12 @@ def preview(
     before: Mapping[str, Retained],
     known: Facts,
     prices: Prices,
+    tiers: Rules | None = None,
 ) -> Preview:
-    """By what is in force, or by the rules that are asked about, against what is in force."""
+    """By what is in force, or by the rules that are asked about, against what is in force.
+
+    tiers: by what recovery points move; None: none does.
+    """
 
     def was(point: RecoveryPoint) -> Retention:
         return before[point.vm_uuid].retention if point.vm_uuid in before else Retention()
@@ -29,6 +35,10 @@ def preview(
     in_force = judge_all(points, was, known)
     effect = compare(in_force, judge_all(points, lambda _point: rules, known) if rules else in_force)
     goes = sorted((*effect.goes, *effect.due), key=lambda each: (each.point.taken_at, each.point.transaction_id))
+    turned = (
+        list(turns(effect.stays, replace(tiers, retention=lambda _: rules) if rules else tiers, known)) if tiers else []
+    )
+    turned.sort(key=lambda each: (each.point.taken_at, each.point.transaction_id))
     return Preview(
         request=request,
         sla=sla,
@@ -40,6 +50,9 @@ def preview(
         costs=money(effect.stays, prices),
         by_vm=_by_vm(goes, effect.stays, prices),
         is_shorter=rules is not None and not all(rules.covers(was(point)) for point in points),
+        turns=tuple(turned),
+        has_tiers=tiers is not None and any(point.vm_uuid in tiers.tiering for point in points),
+        moves_save=prices.all_less((turn.point, turn.tier) for turn in turned if not turn.stays),
     )
 
 
@@ -99,6 +112,17 @@ def summary(found: Preview) -> Iterator[str]:
     verb = "it costs" if len(found.stays) == 1 else "they cost"
     costs = f"; {verb} {found.costs}" if found.costs else ""
     yield f"{'Of the others ' if goes else ''}{kept_text(found.stays)}{costs}"
+    if found.has_tiers:
+        yield f"Moves: {moves_text(found)}"
+
+
+def moves_text(found: Preview) -> str:
+    """ "3 recovery points to cold, 1 to archive; saves about 1.20 USD a month": what has grown old enough by now."""
+    by_tier = Counter(turn.tier for turn in found.turns if not turn.stays)
+    moves = ", ".join(f"{points_text(by_tier[tier])} to {tier}" for tier in Tier if by_tier[tier])
+    over = stays_text(found.turns)
+    saves = f"; saves {found.moves_save}" if found.moves_save else ""
+    return f"{moves or 'nothing now'}{saves}{f' (old enough, and stays: {over})' if over else ''}"
 
 
 def _targets(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -12,10 +12,11 @@ from itertools import groupby
 
 from bot import choosing, fitness
 from bot.errors import NotFound, RequesterError
-from bot.model import Proof, RecoveryPoint, RestoreRequest, SeenVm
+from bot.model import Proof, RecoveryPoint, RestoreRequest, SeenVm, Tier
 from bot.proofs import standings
 from bot.restoration import checked_name
 from bot.store import Database, Unit
+from bot.tiering import soonest
 from bot.ways import SNAPSHOT
 
 MOST_POINTS = 100  # of one VM
@@ -54,6 +55,7 @@ class KeptPoint:
     verified_at: datetime | None = None  # when it was found whole last, in any of its targets
     proven_at: datetime | None = None  # when it was restored and lived last, likewise
     locked_until: datetime | None = None  # the latest lock of any of its targets, as far as it was seen
+    tier: Tier | None = None  # the one that is read soonest, of all its targets
 
 
 class Recoverable:
@@ -186,6 +188,7 @@ def _points(unit: Unit, points: Sequence[RecoveryPoint]) -> tuple[KeptPoint, ...
                 targets=tuple(point.target for point in there),
                 flaw=flaws.get(key, ""),
                 locked_until=max((point.locked_until for point in there if point.locked_until), default=None),
+                tier=soonest(point.tier for point in there),
                 verified_at=looked.get(key, _Looked()).verified_at,
                 proven_at=looked.get(key, _Looked()).proven_at,
             )

@@ -4,14 +4,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.model import RecoveryPoint, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
+from bot.errors import RequesterError
+from bot.model import RecoveryPoint, ResourceKind, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
 from bot.proofs import standings
 from bot.retention import Facts, judge, judge_all
 from bot.sla import fit
 from bot.store import Unit
+from bot.tiering import Classes, Rules
 
 EXPIRE = "expire"
+STUCK = "stuck"  # of a round's plan: what could not be removed, with the reason
+TIER = "tier"
 _REMOVE = ("delete", EXPIRE)
+_LATELY = 50  # rounds
+Place = tuple[str, str]  # id of a recovery point, and target
 
 
 def facts(unit: Unit, now: datetime, *, own: str = "") -> Facts:
@@ -20,7 +26,7 @@ def facts(unit: Unit, now: datetime, *, own: str = "") -> Facts:
     active = [each for each in unit.transactions.active() if each.id != own]
     return replace(
         known,
-        used=frozenset(place for each in active for place in _used(each)),
+        used=frozenset(place for each in active for place in _used(each)) | _moving(unit, active).keys(),
         doubted=known.doubted | frozenset(place for each in active for place in _going(each)),
     )
 
@@ -69,9 +75,79 @@ def held(unit: Unit, points: Iterable[RecoveryPoint], now: datetime) -> str:
     return ""
 
 
-def slas_by_vm(unit: Unit, slas: Slas, now: datetime) -> dict[str, Sla]:
-    """The SLA of each VM that has recovery points, by uuid; one that is gone goes by the name that it had last."""
-    names = dict(unit.points.vms())
+def moving(unit: Unit) -> dict[Place, str]:
+    """What lies in another tier any moment, and which round moves it: nobody else begins with it until it does."""
+    return _moving(unit, unit.transactions.active())
+
+
+def _moving(unit: Unit, active: Iterable[Transaction]) -> dict[Place, str]:
+    rounds = {each.id for each in active if each.workflow == TIER}
+    promised = unit.ledger.open() if rounds else ()
+    return {
+        (each.name.partition("/")[0], each.system): each.transaction_id
+        for each in promised
+        if each.kind is ResourceKind.UPLOAD and each.transaction_id in rounds
+    }
+
+
+def moving_text(point: str, target: str, by: str) -> str:
+    """Why nobody begins with it."""
+    return f"{point} is being moved to another tier in {target} by {by}"
+
+
+def demand_still(unit: Unit, transaction: Transaction) -> None:
+    """RequesterError: the recovery point that it is about is being moved, so that what is read of it would not last.
+
+    Once that is asked of one that is under way it stays so: no round begins with what it uses, or removes.
+    """
+    found, point = moving(unit), str(transaction.request.get("point", ""))
+    places = [(point, target) for target in transaction.targets if (point, target) in found]
+    for point, target in places[:1]:
+        by = found[point, target]
+        raise RequesterError(f"{moving_text(point, target, by)}: ask again when that has ended, or stop it first.")
+
+
+def demand_turn(unit: Unit, transaction: Transaction, what: str) -> None:
+    """RequesterError: another round of this kind is under way in its target. what: it does, "removes ... from"."""
+    (target,) = transaction.targets
+    for other in unit.transactions.active():  # oldest first
+        if other.id == transaction.id:
+            return
+        if other.workflow == transaction.workflow and target in other.targets:
+            raise RequesterError(f"{other.id} {what} {target} just now.")
+
+
+def passed_before(unit: Unit, transaction: Transaction) -> frozenset[str]:
+    """What such rounds passed over, or failed with, lately in its target: it must not keep others from their turn."""
+    (target,) = transaction.targets
+    rounds = unit.transactions.list(workflows=(transaction.workflow,), limit=_LATELY)
+    over = [each for each in rounds if target in each.targets and each.state.is_final and each.frozen]
+    steps = (step for each in over for step in unit.steps.of(each.id))
+    passed = frozenset(str(each) for step in steps for each in step.outputs.get("passed", {}))
+    return passed | {str(point) for each in over for point in each.plan.get(STUCK, {})}
+
+
+def tier_rules(unit: Unit, slas: Slas, classes: Mapping[str, Classes], now: datetime, *, vm: str = "") -> Rules | None:
+    """By what recovery points move; None: no SLA says that any does.
+
+    classes: by target. vm: uuid of the only one that matters.
+    """
+    if not any(sla.tiering.first for sla in slas.all):
+        return None
+    found = slas_by_vm(unit, slas, now, vm=vm)
+    return Rules(
+        tiering={uuid: sla.tiering for uuid, sla in found.items() if sla.tiering.first},
+        classes=classes,
+        retention=in_force(unit.retentions.retained()),
+    )
+
+
+def slas_by_vm(unit: Unit, slas: Slas, now: datetime, *, vm: str = "") -> dict[str, Sla]:
+    """The SLA of each VM that has recovery points, by uuid; one that is gone goes by the name that it had last.
+
+    vm: of this one alone, by uuid.
+    """
+    names = {each.vm_uuid: each.vm_name for each in unit.points.of_vm(vm)[:1]} if vm else dict(unit.points.vms())
     known = unit.inventory.of(names)
     vms = (known.get(uuid) or SeenVm(uuid=uuid, name=name, vmstore="", seen_at=now) for uuid, name in names.items())
     return {vm.uuid: fit(slas, vm).sla for vm in vms}

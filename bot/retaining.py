@@ -30,6 +30,7 @@ from bot.model import (
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.recorder import Recorder
+from bot.retained import TIER
 from bot.retention_planning import is_shorter
 from bot.retention_text import USAGE, said
 from bot.rights import Rights
@@ -59,6 +60,7 @@ class Retaining(Recorder):
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
         self.prices = terms.prices
+        self.classes = terms.classes
         self.place = Place(channel=terms.schedules.admin_channel)  # of what nobody in the chat has asked for
         self._slas = slas
         self._targets = targets
@@ -107,7 +109,8 @@ class Retaining(Recorder):
             points = _points(unit, uuids)
             known = retained.facts(unit, now)
             before = unit.retentions.retained()
-        return previewing.preview(request, sla, points, before, known, self.prices)
+            tiers = retained.tier_rules(unit, slas, self.classes, now)
+        return previewing.preview(request, sla, points, before, known, self.prices, tiers)
 
     def set(
         self,
@@ -201,7 +204,12 @@ class Retaining(Recorder):
         key: target -> request key.
         """
         adopting.adopt(unit, self._slas(), now, self.place)
-        return rounds.begin(unit, self._targets, CLOUDY, now, key=key, place=self.place)
+        begun = rounds.begin(unit, self._targets, CLOUDY, now, key=key, place=self.place)
+        rules = retained.tier_rules(unit, self._slas(), self.classes, now)
+        moves = rounds.begin_moves(
+            unit, rules, self._targets, CLOUDY, now, key=lambda target: key(f"{TIER}:{target}"), place=self.place
+        )
+        return (*begun, *moves)
 
     def expire(
         self, actor: Actor, *, request_key: str, place: Place | None = None, targets: Collection[str] | None = None
@@ -213,6 +221,22 @@ class Retaining(Recorder):
             now, where = self._clock.now(), place or Place()
             adopting.adopt(unit, self._slas(), now, self.place)
             begun = rounds.begin(unit, wanted, actor, now, key=lambda target: f"{request_key}:{target}", place=where)
+        self._wake()
+        return begun
+
+    def tier(
+        self, actor: Actor, *, request_key: str, place: Place | None = None, targets: Collection[str] | None = None
+    ) -> tuple[Transaction, ...]:
+        """Likewise: what has grown old enough moves to its tier. NotAllowed. The same key: the same rounds."""
+        with self._recording(actor, TIER, request_key) as (unit, _):
+            wanted = tuple(name for name in self._targets if targets is None or name in targets)
+            self._rights.demand(unit, actor, Operation.EXPIRE, About(targets=wanted), key=request_key)
+            now, where = self._clock.now(), place or Place()
+            adopting.adopt(unit, self._slas(), now, self.place)
+            rules = retained.tier_rules(unit, self._slas(), self.classes, now)
+            begun = rounds.begin_moves(
+                unit, rules, wanted, actor, now, key=lambda target: f"{request_key}:{target}", place=where
+            )
         self._wake()
         return begun
 

@@ -16,7 +16,6 @@ from bot.store import Database, Unit
 from bot.words import size_text
 
 MOST = 500  # recovery points that one round removes; the rest goes with the next ones
-_LATELY = 50  # rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +119,10 @@ class RetentionPlans:
         """
         (target,) = transaction.targets
         with self._db.read() as unit:
-            _demand_turn(unit, transaction, target)
+            retained.demand_turn(unit, transaction, "removes recovery points from")
             known = retained.facts(unit, transaction.created_at, own=transaction.id)
             judged = retained.verdicts(unit, unit.points.of_target(target), known)
-            passed = _passed_before(unit, target)
+            passed = retained.passed_before(unit, transaction)
         going = [each.point for each in judged if not each.is_kept]
         going.sort(key=lambda point: (point.transaction_id in passed, point.taken_at, point.transaction_id))
         if not going:
@@ -145,22 +144,6 @@ class RetentionPlans:
             "removes": [f"{point.transaction_id} of {point.vm_name}" for point in now],
         }
         return Change(facts=facts, decided=decided, estimates={"bytes_removed": size, "price": facts["saves"]})
-
-
-def _demand_turn(unit: Unit, transaction: Transaction, target: str) -> None:
-    for other in unit.transactions.active():  # oldest first
-        if other.id == transaction.id:
-            return
-        if other.workflow == retained.EXPIRE and target in other.targets:
-            raise RequesterError(f"{other.id} removes recovery points from {target} just now.")
-
-
-def _passed_before(unit: Unit, target: str) -> frozenset[str]:
-    """What rounds there passed over lately, since it was locked: it must not keep others from their turn."""
-    rounds = unit.transactions.list(workflows=(retained.EXPIRE,), limit=_LATELY)
-    over = [each.id for each in rounds if target in each.targets and each.state.is_final and each.frozen]
-    steps = (step for each in over for step in unit.steps.of(each))
-    return frozenset(str(each) for step in steps for each in step.outputs.get("passed", {}))
 
 
 def _by_target(verdicts: Iterable[Verdict]) -> dict[str, int]:

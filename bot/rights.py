@@ -8,7 +8,11 @@ from bot.policy import COMMANDS, About, Operation, Policy, Verdict
 from bot.ports import Clock
 from bot.store import Unit
 
-_BY_WORKFLOW = {"retention": Operation.SHORTEN_RETENTION, "expire": Operation.EXPIRE}
+_BY_WORKFLOW = {
+    "retention": Operation.SHORTEN_RETENTION,
+    "expire": Operation.EXPIRE,
+    "tier": Operation.EXPIRE,
+}
 _NEXT = "Ask whoever may, or whoever runs Cloudy for the role (policy.roles in cloudy.toml)."
 
 

@@ -20,6 +20,7 @@ from bot.journal import DatabaseCatalogue, DatabaseIndex, DatabaseJournal, Datab
 from bot.keeper import DatabaseKeeper
 from bot.limits import Limits
 from bot.model import AuditEvent, Failure, Json, Step, StepState, Transaction
+from bot.mover import DatabaseMover
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, Systems, VMstore
 from bot.progress import Progress
 from bot.retry import LONG_CALLS, retrying
@@ -199,6 +200,7 @@ class Runner:
             ledger=DatabaseLedger(db, self._clock, tid),
             catalogue=DatabaseCatalogue(db, self._clock, tid),
             keeper=DatabaseKeeper(db, self._clock, self._limits.slas),
+            mover=lambda name: DatabaseMover(db, self._clock, self._limits.slas, systems.target(name), tid),
             journal=DatabaseJournal(db, self._clock, tid),
             index=DatabaseIndex(db, self._clock, tid),
             transfer_settings=lambda targets: self._limits.transfer_settings(transaction.vmstore, targets),

@@ -131,7 +131,7 @@ def startables(drills: Drills) -> dict[str, Startable]:
 
 
 def expiring(retaining: Retaining) -> Startable:
-    """A round of expire in each target; while no rule is in force there is nothing to start."""
+    """A round of expire in each target, then one of tier; while nothing is to go or to move there is none to start."""
 
     def start(unit: Unit, firing: Firing) -> Started:
         begun = retaining.begin_rounds(unit, firing.now, key=firing.key)

@@ -35,7 +35,7 @@ REQUEST: Mapping[str, str] = {
     "pattern": "text",  # of `drill` alone, as what follows: what a console must show
     "alive_s": "number",  # seconds
     "is_deep": "switch",  # of `verify` alone
-    "points": "list",  # of `expire` alone
+    "points": "list",  # of `expire` and `tier` alone
 }
 
 

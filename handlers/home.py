@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot import durations
-from bot.model import Fared, Json, Protection, VmKind, VmLine
+from bot.model import Fared, Json, Protection, Tier, VmKind, VmLine
 from bot.overview import MOST_RUNNING, ROWS, Kept, Running, Shared, View
 from bot.story import asked, buttons_of
 from handlers import blocks, ids
@@ -183,7 +183,8 @@ def _kept(kept: Kept) -> str:
     count = "1 recovery point" if kept.points == 1 else f"{kept.points} recovery points"
     verified = f"verified {_at(kept.verified_at)}" if kept.verified_at else "not verified since"
     proven = f"proven by a drill {_at(kept.proven_at)}" if kept.proven_at else "never proven by a drill"
-    return f"{count}, {verified}, {proven}"
+    tiers = ", ".join(f"{kept.tiers[tier]} {tier}" for tier in Tier if kept.tiers.get(tier))
+    return f"{count}{f' ({tiers})' if tiers else ''}, {verified}, {proven}"
 
 
 def _system(fared: Fared) -> str:

@@ -11,21 +11,25 @@ from handlers.tables import Menu, Table, Turn
 
 _NOTHING = Standing()
 _DAMAGED, _PROVEN, _FAILED = "❌", "✅", "⚠️"
+_TIER, _LOCK, _VM = "Tier", "Locked until", "VM"  # columns
 _MOST_TOLD = 5  # recovery points whose troubles are told under the table
 Places = Mapping[tuple[str, str], Standing]
 
 
 def table(found: PointsOf, now: datetime, *, title: str, turns: tuple[Turn, ...]) -> Table:
     """One page; a column that says nothing of any row is left out."""
-    several = len(found.uuids) > 1
-    is_locked = any(point.locked_until and point.locked_until > now for point in found.page.rows)
+    says = {
+        _TIER: any(point.tier for point in found.page.rows),
+        _LOCK: any(point.locked_until and point.locked_until > now for point in found.page.rows),
+        _VM: len(found.uuids) > 1,
+    }
+    also = tuple(name for name, is_said in says.items() if is_said)
     known = standings(found.proofs)
-    columns = ("Taken", "In", "Transaction", "Size", "Consistency", "Verified", "Proven")
     return Table(
         kind="points",
         title=title,
-        columns=(*columns, *(("Locked until",) if is_locked else ()), *(("VM",) if several else ())),
-        rows=tuple(_row(point, known, now, several=several, is_locked=is_locked) for point in found.page.rows),
+        columns=("Taken", "In", "Transaction", "Size", "Consistency", "Verified", "Proven", *also),
+        rows=tuple(_row(point, known, now, also) for point in found.page.rows),
         right=frozenset({3}),
         total=found.page.total,
         lines=_whose(found),
@@ -46,7 +50,7 @@ def sheet(found: PointsOf) -> tuple[tuple[object, ...], ...]:
     """The header, then all rows."""
     header = (
         "taken_at", "target", "transaction", "vm", "uuid", "bytes", "consistency", "manifest", "verified_at",
-        "verified_how", "proven_at", "rto_s", "damage", "locked_until",
+        "verified_how", "proven_at", "rto_s", "damage", "locked_until", "tier",
     )  # fmt: skip
     known = standings(found.proofs)
     return (header, *(_cells(point, known.get(_place(point), _NOTHING)) for point in found.page.rows))
@@ -93,9 +97,10 @@ def _place(point: RecoveryPoint) -> tuple[str, str]:
     return point.transaction_id, point.target
 
 
-def _row(point: RecoveryPoint, known: Places, now: datetime, *, several: bool, is_locked: bool) -> tuple[str, ...]:
+def _row(point: RecoveryPoint, known: Places, now: datetime, also: Sequence[str]) -> tuple[str, ...]:
     standing = known.get(_place(point), _NOTHING)
     lock = point.locked_until if point.locked_until and point.locked_until > now else None
+    cells = {_TIER: point.tier or "–", _LOCK: at(lock) if lock else "–", _VM: f"{point.vm_name} {point.vm_uuid}"}
     return (
         f"{at(point.taken_at)}, {ago(now, point.taken_at)}",
         point.target,
@@ -104,8 +109,7 @@ def _row(point: RecoveryPoint, known: Places, now: datetime, *, several: bool, i
         point.consistency,
         verified_text(standing, now),
         proven_text(standing, now),
-        *((at(lock) if lock else "–",) if is_locked else ()),
-        *((f"{point.vm_name} {point.vm_uuid}",) if several else ()),
+        *(cells[name] for name in also),
     )
 
 
@@ -150,4 +154,5 @@ def _cells(point: RecoveryPoint, standing: Standing) -> tuple[object, ...]:
         round(proven.rto.seconds, 1) if proven and proven.rto else "",
         (damage_text(damage.damage) or damage.why) if damage else "",
         point.locked_until.isoformat() if point.locked_until else "",
+        point.tier or "",
     )

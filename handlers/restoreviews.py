@@ -81,14 +81,15 @@ def newest_good(points: Sequence[KeptPoint]) -> str:
 def standing(point: KeptPoint, now: datetime) -> str:
     """What is known of a recovery point beside its time and size."""
     if point.flaw:
-        return "❌ not good: it was found damaged, or is being deleted"
+        return "❌ not good: it was found damaged, or is being deleted or moved"
     if point.proven_at:
         found = f"✅ proven {_day(point.proven_at)}"
     else:
         found = f"verified {_day(point.verified_at)}" if point.verified_at else "verified when it was made"
     is_locked = point.locked_until is not None and point.locked_until > now
     lock = (f"🔒 until {_day(point.locked_until)}",) if is_locked and point.locked_until else ()
-    return " · ".join([found, *lock, ", ".join(point.targets)])
+    tier = (f"🧊 {point.tier}",) if point.tier else ()
+    return " · ".join([found, *lock, *tier, ", ".join(point.targets)])
 
 
 def _vm(form: RestoreForm) -> Json:

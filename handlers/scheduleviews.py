@@ -25,7 +25,7 @@ _WHATS = (
     ("verify", "Verify their newest recovery points"),
     ("drill", "Drill: prove that they come back"),
     ("summary", "Tell a summary in this channel"),
-    ("expire", "Remove what retention lets go"),
+    ("expire", "Remove what retention lets go, and move what is old to its tier"),
 )
 _CATCH_UPS = (
     (CONFIGURED, "As cloudy.toml says"),

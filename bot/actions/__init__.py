@@ -14,6 +14,7 @@ from bot.actions import (
     points,
     restoring,
     retention,
+    tiering,
     vmstore,
 )
 from bot.actions.context import Action, Context
@@ -174,6 +175,16 @@ ACTIONS: Mapping[str, Registered] = {
         retention.expire,
         {"going": "list", "targets": "list"},
         {"removed": "number", "passed": "record", "passed_over": "number", "failed": "record"},
+    ),
+    "tiering.check": Registered(
+        tiering.check,
+        {"points": "list", "targets": "list"},
+        {"going": "list", "passed": "record", "passed_over": "number"},
+    ),
+    "tiering.move": Registered(
+        tiering.move,
+        {"going": "list", "targets": "list"},
+        {"moved": "record", "passed": "record", "passed_over": "number", "failed": "record"},
     ),
     "cleanup.release": Registered(cleanup.release, {"vmstore": "text"}, {"removed": "list", "left": "list"}),
 }

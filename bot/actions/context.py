@@ -6,7 +6,19 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.bases import Index
-from bot.model import Bytes, Claim, Json, Proof, RecoveryPoint, Resource, ResourceKind, StoredFile, Transaction
+from bot.model import (
+    Bytes,
+    Claim,
+    Json,
+    Proof,
+    RecoveryPoint,
+    Resource,
+    ResourceKind,
+    Shift,
+    StoredFile,
+    Tier,
+    Transaction,
+)
 from bot.ports import Clock, Hypervisor, ObjectStore, Share, VMstore
 from bot.transfer import Journal, TransferSettings
 
@@ -57,8 +69,33 @@ class Keeper(Protocol):
     def claim(self, point: str, target: str, own: str, now: datetime) -> Claim | None:
         """Whether it may go at that time; None: it is not there any more."""
 
+    def stuck(self, point: str, own: str, why: str) -> None:
+        """Note that it could not be removed, whatever becomes of the round: the next one begins with others."""
+
     def gone(self, point: str, target: str, own: str) -> None:
         """Note that it is no recovery point any more, in the audit too. Repeating is safe."""
+
+
+class Mover(Protocol):
+    """Tiers, as the SLAs say them, of the recovery points in one target."""
+
+    def passed(self, points: Sequence[str], now: datetime) -> Mapping[str, str]:
+        """Of these recovery points those that are not to be moved at that time, with the reason."""
+
+    def shift(self, point: str, now: datetime) -> Shift:
+        """Where it is to go at that time."""
+
+    def promise(self, point: str, key: str, url: str, now: datetime) -> str:
+        """Promise, before an object of it is moved, that nothing is left of that; gives why it stays: then it does not.
+
+        Until `settle` nobody else begins with the recovery point. Whoever began before is found in the same unit.
+        """
+
+    def settle(self, key: str) -> None:
+        """The object lies where it is to, or as it did. Repeating is safe."""
+
+    def moved(self, point: str, tier: Tier) -> None:
+        """Note that its objects lie in that tier, in the audit too. Repeating is safe."""
 
 
 class Catalogue(Protocol):
@@ -108,6 +145,7 @@ class Context:
     ledger: Ledger
     catalogue: Catalogue
     keeper: Keeper
+    mover: Callable[[str], Mover]  # of a target
     journal: Journal
     transfer_settings: Callable[[Sequence[str]], TransferSettings]
     check: Callable[[], None]

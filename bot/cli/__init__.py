@@ -66,6 +66,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(policy.app, name="policy")
 app.add_typer(retention.app, name="retention")
 app.command("expire")(retention.expire)
+app.command("tier")(retention.tier)
 
 
 def main() -> None:

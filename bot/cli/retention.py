@@ -1,4 +1,4 @@
-"""`cloudy retention ...` and `cloudy expire`: what is kept of recovery points, and what goes."""
+"""`cloudy retention ...`, `cloudy expire` and `cloudy tier`: what is kept of recovery points, what goes, what moves."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bot.errors import UsageError
 from bot.model import Hold, InForce, Preview, PreviewRequest, RetentionTable, Transaction, Verdict
 from bot.opening import service_for
 from bot.opinions import Question
-from bot.previewing import summary
+from bot.previewing import moves_text, summary
 from bot.retention_text import ends, parse, said, why
 from bot.service import Service
 from bot.words import size_text
@@ -141,6 +141,33 @@ def expire(
     carry_out(config, Question(command="retention"), ask, yes=yes, as_json=as_json)
 
 
+def tier(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would move.")] = False,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move now what has grown old enough to its tier (cold_after, archive_after); each day this happens by itself.
+
+    A target in which nothing is to move is left out. Exit status 0 only if all that began has succeeded.
+    """
+    with reading(config) as (settings, db):
+        found = service_for(settings, db).retaining.preview(PreviewRequest())
+    moving = [turn for turn in found.turns if not turn.stays]
+    if dry_run and as_json:
+        print_json(_moves(found))
+        return
+    if dry_run or not moving:
+        _print_moves(found)
+        return
+    targets = {turn.point.target for turn in moving}
+
+    def ask(service: Service) -> Sequence[Transaction]:
+        return service.retaining.tier(me(), request_key=_key(), targets=targets)
+
+    carry_out(config, Question(command="retention"), ask, yes=yes, as_json=as_json)
+
+
 def parse_rules(text: str) -> Any:
     """Rules as they are typed. UsageError."""
     try:
@@ -191,6 +218,23 @@ def _print_preview(found: Preview) -> None:
         out.print(f"and {len(found.goes) - _MOST_SHOWN:,} more; --json has all")
 
 
+def _print_moves(found: Preview) -> None:
+    out = console()
+    if not found.has_tiers:
+        out.print(Text("No SLA says from which age on recovery points move: cold_after, archive_after."))
+        return
+    out.print(Text(f"Moves: {moves_text(found)}"))
+    rows = Table("old enough", "target", "VM", "taken at (UTC)", "size", "to", "stays, since")
+    for turn in found.turns[:_MOST_SHOWN]:
+        point, taken = turn.point, f"{turn.point.taken_at:%Y-%m-%d %H:%M}"
+        cells = (point.transaction_id, point.target, point.vm_name, taken, size_text(point.size), turn.tier, turn.stays)
+        rows.add_row(*map(Text, cells))
+    if found.turns:
+        out.print(rows)
+    if len(found.turns) > _MOST_SHOWN:
+        out.print(f"and {len(found.turns) - _MOST_SHOWN:,} more; --json has all")
+
+
 def _table(table: RetentionTable) -> dict[str, Any]:
     return {
         "slas": [
@@ -229,6 +273,18 @@ def _preview(found: Preview) -> dict[str, Any]:
         "saves": found.saves or None,
         "costs": found.costs or None,
         "needs_approval": found.is_shorter,
+    } | (_moves(found) if found.has_tiers else {})
+
+
+def _moves(found: Preview) -> dict[str, Any]:
+    moves = [
+        _verdict(Verdict(point=turn.point)) | {"tier": turn.tier.value, "why": [turn.stays] if turn.stays else []}
+        for turn in found.turns
+    ]
+    return {
+        "moves": [each for each in moves if not each["why"]],
+        "old_enough_and_stays": [each for each in moves if each["why"]],
+        "moves_save": found.moves_save or None,
     }
 
 

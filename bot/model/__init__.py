@@ -21,6 +21,7 @@ from bot.model.lists import DayMoved, Handout, Page, PointsOf, Protection, Subje
 from bot.model.locks import LockMode, ObjectLock
 from bot.model.pieces import Content, Pieces
 from bot.model.proofs import Damage, Proof, ProofKind, Rto
+from bot.model.questions import OpenQuestion
 from bot.model.retention import (
     Claim,
     CostLine,
@@ -34,6 +35,7 @@ from bot.model.retention import (
     Retention,
     RetentionLine,
     RetentionTable,
+    Turn,
     Verdict,
 )
 from bot.model.runs import Base, Run, RunState, Segment
@@ -169,6 +171,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectLock",
     "ObjectVersion",
+    "OpenQuestion",
     "Page",
     "Part",
     "PartCopied",
@@ -233,6 +236,7 @@ __all__ = [
     "Topic",
     "Transaction",
     "Trouble",
+    "Turn",
     "Upload",
     "UploadRule",
     "VMstoreInfo",

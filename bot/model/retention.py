@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.model.systems import RecoveryPoint
+from bot.model.tiers import Tier
 
 _CALENDAR = ("daily", "weekly", "monthly", "yearly")
 _COUNTS = ("last", *_CALENDAR)
@@ -92,6 +93,15 @@ class Verdict:
     def is_kept(self) -> bool:
         """Whether it stays."""
         return bool(self.keeps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A recovery point that has grown old enough for a tier that it does not lie in."""
+
+    point: RecoveryPoint
+    tier: Tier
+    stays: str = ""  # why it stays all the same, in words; "": it moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +201,9 @@ class Preview:
     costs: str = ""  # the same of what stays
     by_vm: tuple[CostLine, ...] = ()  # those that cost most before; a few
     is_shorter: bool = False  # to bring it into force takes an approval
+    turns: tuple[Turn, ...] = ()  # of those that stay: what has grown old enough for a tier, oldest first
+    has_tiers: bool = False  # an SLA of these VMs says from which age on
+    moves_save: str = ""  # "about 0.02 USD a month"
 
     @property
     def total(self) -> int:

@@ -6,7 +6,7 @@ A workflow that is not here is judged by what its steps came to and told in plai
 from collections.abc import Mapping
 
 from bot.model import Transaction
-from bot.purposes import delete, drill, expire, plain, protect, restore, retention, verify
+from bot.purposes import delete, drill, expire, plain, protect, restore, retention, tier, verify
 from bot.purposes.purpose import Purpose
 
 __all__ = ["PURPOSES", "Purpose", "purpose_of"]
@@ -18,6 +18,7 @@ PURPOSES: Mapping[str, Purpose] = {
     "protect": protect.PURPOSE,
     "restore": restore.PURPOSE,
     "retention": retention.PURPOSE,
+    "tier": tier.PURPOSE,
     "verify": verify.PURPOSE,
 }
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.model import Bytes, Json, Proof, State, Step, Transaction
+from bot.model import Bytes, Json, Proof, RecoveryPoint, State, Step, Transaction
 from bot.words import duration_text, moved_text
 
 Facts = list[list[str]]
+Lookup = Callable[[str], RecoveryPoint | None]  # the recovery point of that id in the target of a round
 
 
 def no_facts(_transaction: Transaction, _steps: Sequence[Step]) -> Facts:
@@ -33,7 +34,8 @@ class Purpose:
         None  # what its end says of a point
     )
     removes_a_point: bool = False  # its end tells from which targets that is gone
-    removes_points: bool = False  # its end tells how many of those that it was to remove are gone
+    is_round: bool = False  # it comes round by itself: that it had nothing to do is told to nobody
+    counts: Callable[[Transaction, Lookup], Json] | None = None  # what the catalogue says at its end of what it did
     notes: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # what a finished step came to
     milestones: Mapping[str, Callable[[Step], str]] = field(default_factory=dict)  # the reply after a finished step
     moved: Callable[[Bytes], str] = moved_text

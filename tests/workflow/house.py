@@ -16,6 +16,7 @@ from bot.model import Actor, Json, Place, ProtectRequest, Slas, State, Transacti
 from bot.planner import Planner
 from bot.policy import Policy
 from bot.ports import Hypervisor, ObjectStore, Share, VMstore
+from bot.prices import Prices
 from bot.runner import Runner
 from bot.service import Service
 from bot.store import Database
@@ -156,6 +157,7 @@ class House:
         )
         self.engine = MemoryEngine(self)
         self.slas = Slas()
+        self.prices = Prices({})
         self.hold = timedelta()  # how long a failure is held
         self.workflow: Callable[[str], Json] = shipped_workflow
 
@@ -199,7 +201,7 @@ class House:
         self._dispatcher().tick()
 
     def _dispatcher(self) -> Dispatcher:
-        planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep, slas=self.slas)
+        planner = Planner(self.db, self.systems, self.workflow, self.clock.sleep, self.prices, self.slas)
         dispatcher = Dispatcher(self.db, planner, self.engine, self.clock, self.policy)  # type: ignore[arg-type]
         dispatcher._pool.submit = lambda work, *args: work(*args)  # type: ignore[method-assign,assignment]
         return dispatcher

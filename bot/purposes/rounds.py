@@ -1,0 +1,33 @@
+"""What rounds over the recovery points of a target say alike. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from bot.model import Step
+from bot.purposes.purpose import outputs_of
+
+_MOST_TOLD = 5
+
+
+def count(number: int) -> str:
+    """ "3 recovery points"."""
+    return f"{number:,} recovery {'point' if number == 1 else 'points'}"
+
+
+def of_vms(names: Iterable[str]) -> str:
+    """ "of 2 VMs": so many different names."""
+    vms = len(set(names))
+    return f"of {vms:,} {'VM' if vms == 1 else 'VMs'}"
+
+
+def capital(words: str) -> str:
+    """As a sentence begins."""
+    return f"{words[0].upper()}{words[1:]}"
+
+
+def passed(steps: Sequence[Step], names: Sequence[str]) -> str:
+    """What these steps passed over, and why; a few of them by name."""
+    told = {point: why for name in names for point, why in outputs_of(steps, name).get("passed", {}).items()}
+    number = sum(int(outputs_of(steps, name).get("passed_over", 0)) for name in names)
+    lines = [f"{point}: {why}" for point, why in [*told.items()][:_MOST_TOLD]]
+    more = [f"and {number - len(lines)} more"] if number > len(lines) else []
+    return "; ".join([*lines, *more])
