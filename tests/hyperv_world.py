@@ -26,6 +26,7 @@ from integrations.hypervisors import OPENERS
 from integrations.simulators.hyperv import Card, Drive, Dvd, Host, Machine, PsrpServer
 from integrations.simulators.kvm import BootDisk
 from integrations.simulators.vmstore import tls
+from tests import serial
 from tests.peers import _free_ports as free_ports
 
 USER, PASSWORD = "HV\\cloudy", "hunter22"
@@ -192,18 +193,5 @@ def vhdx(raw: Path, to: Path) -> None:
 
 def booted(disk: Path) -> str:
     """What the VHDX says on its serial port when QEMU boots it from an IDE bus; it stays as it is."""
-    command = [tool("qemu-system-x86_64"), "-accel", "tcg", "-m", "32", "-display", "none", "-serial", "stdio"]
-    command += ["-monitor", "none", "-no-reboot", "-nodefaults"]
-    command += ["-drive", f"file={disk},format=vhdx,if=none,id=d,snapshot=on", "-device", "ide-hd,drive=d"]
-    qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert qemu.stdout
-        said = []
-        for line in qemu.stdout:
-            said.append(line.strip())
-            if "READY" in line or "FAILED" in line:
-                break
-        return "\n".join(said)
-    finally:
-        qemu.kill()
-        qemu.wait()
+    drive = ("-drive", f"file={disk},format=vhdx,if=none,id=d,snapshot=on", "-device", "ide-hd,drive=d")
+    return serial.booted(tool("qemu-system-x86_64"), drive)

@@ -7,7 +7,6 @@ the restored disk is booted by QEMU from what that .vmx names.
 import os
 import secrets
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from bot.model import Disk, RegisterSpec, Vm
 from bot.ports import Hypervisor
 from integrations.hypervisors import OPENERS
 from integrations.simulators.kvm import BootDisk
+from tests import serial
 from tests.vcenter import PASSWORD, USER, VCenter
 
 UUID = "564d1234-5678-9abc-def0-0123456789ab"
@@ -236,18 +236,5 @@ def booted(disk: Path) -> str:
     if shutil.which("qemu-system-x86_64") is None:
         say = pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip
         say("qemu-system-x86_64 is not there")
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-m", "32", "-display", "none", "-serial", "stdio"]
-    command += ["-monitor", "none", "-no-reboot", "-nodefaults", "-device", "pvscsi,id=s"]
-    command += ["-drive", f"file={disk},format=vmdk,if=none,id=d,snapshot=on", "-device", "scsi-hd,drive=d,bus=s.0"]
-    qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert qemu.stdout
-        said = []
-        for line in qemu.stdout:
-            said.append(line.strip())
-            if "READY" in line or "FAILED" in line:
-                break
-        return "\n".join(said)
-    finally:
-        qemu.kill()
-        qemu.wait()
+    drive = ("-drive", f"file={disk},format=vmdk,if=none,id=d,snapshot=on", "-device", "scsi-hd,drive=d,bus=s.0")
+    return serial.booted("qemu-system-x86_64", ("-device", "pvscsi,id=s", *drive))

@@ -176,6 +176,21 @@ class House:
         if self.systems.host is not None:
             self.systems.host.watch = watch
 
+    def run_and_stop(self, transaction_id: str, is_time: Callable[[str], bool]) -> None:
+        """Run all to their ends; alice stops one at the first call outside for which it is time."""
+        heard: list[str] = []
+
+        def stop(told: str) -> None:
+            if not heard and is_time(told):
+                heard.append(told)
+                self.clock.sleep(1.0)
+                self.service.stop(transaction_id, ALICE, request_key="stop")
+
+        self.watch(stop)
+        self.engine.run_all()
+        self.watch(lambda _call: None)
+        assert heard
+
     def process(self) -> Runner:
         """A new process: nothing in memory of the ones before."""
 

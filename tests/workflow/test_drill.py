@@ -161,18 +161,7 @@ def test_stop_proves_nothing_and_leaves_nothing(tmp_path: Path, step: str) -> No
     house, host = protected_with_host(tmp_path)
     transaction = asked(house)
     house.dispatch()
-    heard: list[str] = []
-
-    def stop(told: str) -> None:
-        if told.partition(".")[2] == step and not heard:
-            heard.append(told)
-            house.clock.sleep(1.0)
-            house.service.stop(transaction.id, ALICE, request_key="stop")
-
-    house.watch(stop)
-    house.engine.run_all()
-    house.watch(lambda _call: None)
-    assert heard
+    house.run_and_stop(transaction.id, lambda told: told.partition(".")[2] == step)
     assert house.read(transaction.id).state is State.STOPPED
     assert proofs(house) == ()
     assert nothing_stays(house, host)

@@ -283,18 +283,7 @@ def test_stop_before_the_record_leaves_nothing(tmp_path: Path, call: str) -> Non
     house, host = protected_with_host(tmp_path)
     transaction = asked(house, is_on=True)
     house.dispatch()
-    heard: list[str] = []
-
-    def stop(told: str) -> None:
-        if told.partition(".")[2] == call and not heard:
-            heard.append(told)
-            house.clock.sleep(1.0)
-            house.service.stop(transaction.id, ALICE, request_key="stop")
-
-    house.watch(stop)
-    house.engine.run_all()
-    house.watch(lambda _call: None)
-    assert heard
+    house.run_and_stop(transaction.id, lambda told: told.partition(".")[2] == call)
     assert house.read(transaction.id).state is State.STOPPED
     assert files_in(house, "vm01-restored") == {}
     assert known(host, "vm01-restored") == []

@@ -274,20 +274,13 @@ def test_a_stop_in_the_middle_puts_the_vm_back_and_on(template: Template, tmp_pa
     house, host = ready(template, tmp_path, way)
     transaction = over(house)
     house.dispatch()
-    heard: list[str] = []
 
-    def stop(told: str) -> None:
+    def is_time(told: str) -> bool:
         is_half = any(path.startswith(f".cloudy-{transaction.id}/.cloudy-aside/") for path in house.share.files)
-        if told == call and not heard and (is_half or way == "snapshot"):
-            heard.append(told)
-            house.clock.sleep(1.0)
-            house.service.stop(transaction.id, ALICE, request_key="stop")
+        return told == call and (is_half or way == "snapshot")
 
-    house.watch(stop)
-    house.engine.run_all()
-    house.watch(lambda _call: None)
+    house.run_and_stop(transaction.id, is_time)
     done = house.read(transaction.id)
-    assert heard
     assert done.state is State.STOPPED
     assert files_in(house, "vm01") == WAS
     assert (is_on(host), left(house), before(house, done)) == (True, [], [])
