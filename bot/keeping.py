@@ -1,11 +1,14 @@
-"""How long a recovery point is wanted, and why it was made: what people type, and what is kept of it. Pure.
+"""What is wished of a recovery point: how consistent it is, how long it is wanted, and why it was made. Pure.
 
-Kept as an ISO 8601 duration in whole days ("P30D"), as "forever", or as "" where nobody said anything.
+How long is kept as an ISO 8601 duration in whole days ("P30D"), as "forever", or as "" where nobody said anything.
 """
 
 import re
 import unicodedata
 
+from bot.errors import RequesterError
+
+CONSISTENCIES = ("crash", "vm")
 FOREVER = "forever"
 LONGEST_NOTE = 300
 _DAYS = {"d": 1, "w": 7, "y": 365}
@@ -13,6 +16,16 @@ _TYPED = re.compile(r"([0-9]{1,5}) ?(d|w|y)(?:ays?|eeks?|ears?)?", re.IGNORECASE
 _KEPT = re.compile(r"P([1-9][0-9]{0,4})D", re.ASCII)
 _MOST_DAYS = 36_500
 _QUOTES = re.compile('["“”„‟]')
+
+
+def check(*, consistency: str, keep_for: str, note: str) -> None:
+    """RequesterError: what is wrong with these wishes."""
+    if consistency not in CONSISTENCIES:
+        raise RequesterError(f"consistency is {consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
+    if not is_kept(keep_for):
+        raise RequesterError(f"{keep_for!r} is no time to keep something.")
+    if len(note) > LONGEST_NOTE:
+        raise RequesterError("The note is too long.")
 
 
 def parse(text: str) -> str:

@@ -56,7 +56,6 @@ from bot.upcoming import Upcoming
 from bot.upkeep import Upkeep
 
 MOST_VMS = 50  # in one request
-CONSISTENCIES = ("crash", "vm")
 _SLACK_USER = re.compile("[UW][A-Z0-9]{2,40}")
 
 
@@ -134,10 +133,7 @@ class Service(Recorder):
             self._rights.demand(unit, actor, Operation.PROTECT, about, key=f"{request_key}:{i}")
 
     def _check(self, request: ProtectRequest) -> None:
-        if request.consistency not in CONSISTENCIES:
-            raise RequesterError(f"consistency is {request.consistency!r}; it can be {' or '.join(CONSISTENCIES)}.")
-        if not keeping.is_kept(request.keep_for) or len(request.note) > keeping.LONGEST_NOTE:
-            raise RequesterError(f"The note is too long, or {request.keep_for!r} is no time to keep something.")
+        keeping.check(consistency=request.consistency, keep_for=request.keep_for, note=request.note)
         if len(request.vms) > MOST_VMS:
             raise RequesterError(f"{len(request.vms)} VMs in one request; at most {MOST_VMS} at once.")
         unknown = [name for name in request.targets if name not in self._targets]

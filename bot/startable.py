@@ -27,7 +27,6 @@ from bot.retaining import Retaining
 from bot.store import Unit
 
 MOST_THREADS = 20  # a fire that starts more has one message for all of them
-CONSISTENCIES = ("crash", "vm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +143,8 @@ def _is_protect(request: ScheduleRequest) -> None:
     options = request.options
     if not request.vms or not request.targets:
         raise UsageError("A protection by schedule needs VMs and targets.")
-    if options.get("consistency", "crash") not in CONSISTENCIES:
-        raise RequesterError(f"consistency is {options['consistency']!r}; it can be {' or '.join(CONSISTENCIES)}.")
-    if not keeping.is_kept(str(options.get("keep_for", ""))):
-        raise RequesterError(f"{options['keep_for']!r} is no time to keep something.")
-    if len(str(options.get("note", ""))) > keeping.LONGEST_NOTE:
-        raise RequesterError("The note is too long.")
+    wishes = {"consistency": "crash", "keep_for": "", "note": ""}
+    keeping.check(**{name: str(options.get(name, usual)) for name, usual in wishes.items()})
 
 
 def _is_verify(request: ScheduleRequest) -> None:
