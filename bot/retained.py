@@ -26,7 +26,7 @@ def facts(unit: Unit, now: datetime, *, own: str = "") -> Facts:
     active = [each for each in unit.transactions.active() if each.id != own]
     return replace(
         known,
-        used=frozenset(place for each in active for place in _used(each)) | _moving(unit, active).keys(),
+        used=frozenset(place for each in active for place in _used(each)) | moving(unit, own=own).keys(),
         doubted=known.doubted | frozenset(place for each in active for place in _going(each)),
     )
 
@@ -75,19 +75,17 @@ def held(unit: Unit, points: Iterable[RecoveryPoint], now: datetime) -> str:
     return ""
 
 
-def moving(unit: Unit) -> dict[Place, str]:
-    """What lies in another tier any moment, and which round moves it: nobody else begins with it until it does."""
-    return _moving(unit, unit.transactions.active())
+def moving(unit: Unit, *, own: str = "") -> dict[Place, str]:
+    """What lies in another tier any moment, and which round moves it: nobody else begins with it until it does.
 
-
-def _moving(unit: Unit, active: Iterable[Transaction]) -> dict[Place, str]:
-    rounds = {each.id for each in active if each.workflow == TIER}
-    promised = unit.ledger.open() if rounds else ()
-    return {
-        (each.name.partition("/")[0], each.system): each.transaction_id
-        for each in promised
-        if each.kind is ResourceKind.UPLOAD and each.transaction_id in rounds
-    }
+    own: such a round, which is not in its own way.
+    """
+    promised = [each for each in unit.ledger.open() if each.kind is ResourceKind.UPLOAD and each.transaction_id != own]
+    uploads = [each for each in promised if not each.name.startswith(f"{each.transaction_id}/")]
+    makers = {each.transaction_id: unit.transactions.find(each.transaction_id) for each in uploads}
+    rounds = {id for id, made in makers.items() if made and made.workflow == TIER and not made.state.is_final}
+    found = ((each.name.partition("/")[0], each) for each in uploads if each.transaction_id in rounds)
+    return {(point, each.system): each.transaction_id for point, each in found}
 
 
 def moving_text(point: str, target: str, by: str) -> str:
@@ -100,7 +98,8 @@ def demand_still(unit: Unit, transaction: Transaction) -> None:
 
     Once that is asked of one that is under way it stays so: no round begins with what it uses, or removes.
     """
-    found, point = moving(unit), str(transaction.request.get("point", ""))
+    point = str(transaction.request.get("point", ""))
+    found = moving(unit) if point else {}
     places = [(point, target) for target in transaction.targets if (point, target) in found]
     for point, target in places[:1]:
         by = found[point, target]
