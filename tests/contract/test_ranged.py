@@ -313,11 +313,11 @@ def test_a_long_answer_that_comes_slowly_is_taken_as_it_comes(
         call.head()
         call.say(partial_answer(body[:600_000], size=MIB))
         for at in range(600_000, 601_000, 100):
-            time.sleep(0.15)  # the line is slow
+            time.sleep(0.45)  # the line is slow
             call.say(body[at : at + 100])
         call.say(body[601_000:])
 
-    monkeypatch.setattr(ranged, "_SILENCE_S", 1)
+    monkeypatch.setattr(ranged, "_SILENCE_S", 4)
     with scripted(script, folder) as server:
         assert taken(scripted_store(server), "run/disk", 0, MIB, "abc") == body
 

@@ -334,14 +334,14 @@ def test_a_connection_that_the_store_wants_closed_is_closed(folder: Path | None)
 
 def test_a_store_that_takes_slowly_is_waited_for(folder: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stretch comes in time, though all of them together take longer than it may be silent."""
-    monkeypatch.setattr(wire, "_READ_S", 0.4)
+    monkeypatch.setattr(wire, "_READ_S", 2.0)
     pause = threading.Event()
 
     def script(call: Call) -> None:
         left = length(call.head())
         while left:
             left -= len(call.body(min(left, MIB)))
-            pause.wait(0.1)
+            pause.wait(0.3)
         call.say(OK)
 
     with scripted(script, folder) as server:

@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 from integrations.simulators.demo import slackorders
 from integrations.simulators.demo.script import parse
 from integrations.simulators.slack import LocalSlack
+from tests.e2e.waiting import until
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_message_may_be_posted_although_its_answer_is_lost_or_late(slack: Loca
     client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=1)
     with pytest.raises(Exception, match=r"closed|reset|timed out"):
         client.chat_postMessage(channel="ops", text="x")
-    assert [line.text for line in slack.conversation()] == ["x"]
+    until(lambda: [line.text for line in slack.conversation()] == ["x"], "it was posted")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from bot.model import Message, State, Transaction
 from bot.service import Service
 from bot.status import Status
 from bot.store import Database
-from handlers import ids
+from handlers import ids, webserver
 from handlers.connection import slack_app
 from handlers.gate import HEALTH, MOST_BYTES, Gate, parse
 from handlers.webserver import THREADS, WebDoor
@@ -428,7 +428,10 @@ def test_a_retry_that_is_the_only_delivery_is_carried_out(bot: Bot) -> None:
 # --- the server ---
 
 
-def test_a_request_under_way_is_answered_while_the_door_closes_and_no_new_one_gets_in(bot: Bot) -> None:
+def test_a_request_under_way_is_answered_while_the_door_closes_and_no_new_one_gets_in(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webserver, "_ANSWER_WITHIN_S", 60.0)
     bot.service.go_on.clear()
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(bot.send, command("/cloudy status"))

@@ -8,10 +8,10 @@ import pytest
 
 from bot import watchdog
 from bot.errors import DeniedError, PermanentError, Stopped, TransientError
-from bot.ports import Writer
+from bot.ports import Share, Writer
 from bot.retry import Patience, retrying
 from bot.watchdog import Watchdog
-from tests.e2e.waiting import until
+from tests.e2e.waiting import answered, until
 from tests.memory import MemoryReader, MemoryShare, MemoryWriter
 
 
@@ -65,9 +65,14 @@ def go_on() -> None:
     """Nobody asked for Stop."""
 
 
+def created(watched: Share, path: str, size: int) -> Writer:
+    """A file that was made in time, however busy the machine is."""
+    return answered(lambda: watched.create(path, size))
+
+
 def test_each_call_that_writes_is_given_up_in_time(share: Frozen) -> None:
     watched = Watchdog().watch(share, go_on)
-    writer = watched.create("vm01/b", 3)
+    writer = created(watched, "vm01/b", 3)
     for work in (
         lambda: writer.write_from(0, memoryview(b"abc")),
         writer.flush,
@@ -79,7 +84,7 @@ def test_each_call_that_writes_is_given_up_in_time(share: Frozen) -> None:
 
 
 def test_what_is_written_too_late_is_right_though_the_caller_has_released_its_view(share: Frozen) -> None:
-    writer = Watchdog().watch(share, go_on).create("vm01/b", 3)
+    writer = created(Watchdog().watch(share, go_on), "vm01/b", 3)
     with memoryview(bytearray(b"abc")) as view, pytest.raises(TransientError):
         writer.write_from(0, view)
     share.thaw.set()
@@ -91,13 +96,14 @@ def test_much_is_written_in_steps_and_nothing_more_once_it_is_given_up(
     share: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "WRITTEN", 4)
-    writer = Watchdog().watch(share, go_on).create("vm01/b", 10)
+    writer = created(Watchdog().watch(share, go_on), "vm01/b", 10)
     with memoryview(bytearray(b"abcdefghij")) as view, pytest.raises(TransientError):
         writer.write_from(0, view)
     share.thaw.set()
     assert share.ended.acquire(timeout=60)
     assert not share.ended.acquire(timeout=0.1)
     assert share.files["vm01/b"][:5] == b"abcd\0"
+    share.timeout_s = 60.0
     again = Watchdog().watch(share, go_on).create("vm01/c", 11)
     again.write_from(1, memoryview(b"abcdefghij"))
     assert share.files["vm01/c"] == b"\0abcdefghij"
@@ -129,7 +135,7 @@ def test_a_file_that_hangs_when_it_is_closed_is_left_in_time_and_closed_when_it_
         monkeypatch.setattr(kind, "close", hanging(kind.close))
     watched = Watchdog().watch(share, go_on)
     monkeypatch.setattr(share, "create", lambda path, size: MemoryWriter(share, path, size))
-    reader, writer = watched.open("vm01/a"), watched.create("vm01/a", 6)
+    reader, writer = answered(lambda: watched.open("vm01/a")), created(watched, "vm01/a", 6)
     reader.close()
     writer.close()
     assert (share.open_readers, share.open_writers) == (1, 1)
@@ -138,13 +144,17 @@ def test_a_file_that_hangs_when_it_is_closed_is_left_in_time_and_closed_when_it_
 
 
 def test_a_stop_is_heard_while_closing_hangs(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
     def stop() -> None:
-        raise Stopped
+        if asked.is_set():
+            raise Stopped
 
     monkeypatch.setattr(MemoryReader, "close", lambda _: share.thaw.wait())
     monkeypatch.setattr(watchdog, "LOOK_S", 0.01)
     share.timeout_s = 60.0
     reader = Watchdog().watch(share, stop).open("vm01/a")
+    asked.set()
     with pytest.raises(Stopped):
         reader.close()
 
@@ -152,7 +162,7 @@ def test_a_stop_is_heard_while_closing_hangs(share: Frozen, monkeypatch: pytest.
 def test_a_file_is_closed_however_many_calls_hang_before(share: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "MOST", 1)
     watched = Watchdog().watch(share, go_on)
-    reader = watched.open("vm01/a")
+    reader = answered(lambda: watched.open("vm01/a"))
     with pytest.raises(TransientError):
         watched.free()
     reader.close()

@@ -37,7 +37,7 @@ class Busy:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
-        threading.Event().wait(0.01)
+        threading.Event().wait(0.03)
         with self._lock:
             self._inside -= 1
 

@@ -73,7 +73,7 @@ class Run:
 def no_thread_is_left() -> object:
     before = threading.active_count()
     yield
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before, "no thread is left")
 
 
 def expected(target: MemoryStore) -> None:

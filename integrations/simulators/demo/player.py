@@ -17,7 +17,8 @@ from integrations.simulators.vmstore import orders
 T = TypeVar("T")
 
 _HOME, _BOT = "home", "@cloudy"  # places as the local Slack names them
-_ANSWER_S = 3.0  # what is said without being asked for again may still be on its way
+_ANSWER_S = 10.0  # what is said without being asked for again may still be on its way
+_REDRAWN_S = 3.0  # an App Home that nothing has changed is not drawn again
 _LOOK_S = 0.05
 _BEFORE = ("pending", "skipped")  # states of a step that has not begun
 _WAITS = "awaiting approval"
@@ -66,7 +67,8 @@ class Player:
         before = self._transcript.homes(user)
         self._acknowledged(self._world.slack.open_home(user))
         self._at[user] = _HOME
-        if not self._transcript.show_home(user, before, _ANSWER_S, lambda: self._world.slack.home(user)):
+        drawn_s = _ANSWER_S if self._world.slack.home(user) is None else _REDRAWN_S
+        if not self._transcript.show_home(user, before, drawn_s, lambda: self._world.slack.home(user)):
             raise ScriptError("the bot has drawn no App Home")
 
     def fill(self, user: str, name: str, value: str) -> None:

@@ -44,6 +44,7 @@ class World:
         port = free_ports(1)[0] if http else 0
         self.slack = LocalSlack(
             port=_last_port(folder),
+            ack_deadline_s=10.0,  # longer than Slack: this machine runs a whole world beside the bot
             request_url=f"http://127.0.0.1:{port}/slack/events" if http else "",
             shortcuts=shortcuts,
             usages=usages,
