@@ -32,7 +32,7 @@ from integrations.objectstores import OPENERS
 from integrations.objectstores.s3 import ranged
 from integrations.objectstores.s3.options import read_options
 from integrations.objectstores.s3.pipe import Pipe
-from integrations.objectstores.s3.ranged import RangedBucket
+from integrations.objectstores.s3.moving import MovingBucket
 from integrations.objectstores.s3.store import S3Store
 from integrations.shares.path import open_path
 from tests import azurite, peers
@@ -162,7 +162,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
 
 
 def scripted_store(server: Scripted, **options: object) -> ObjectStore:
-    return S3Store("cloud", RangedBucket("cloud", "bucket", "", read_options("cloud", {**server.options, **options})))
+    return S3Store("cloud", MovingBucket("cloud", "bucket", "", read_options("cloud", {**server.options, **options})))
 
 
 def partial_answer(body: bytes, offset: int = 0, more: str = "", *, size: int | None = None) -> bytes:
