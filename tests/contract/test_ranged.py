@@ -30,9 +30,9 @@ from bot.ports import ObjectStore
 from bot.throttle import heed, heeding
 from integrations.objectstores import OPENERS
 from integrations.objectstores.s3 import ranged
+from integrations.objectstores.s3.moving import MovingBucket
 from integrations.objectstores.s3.options import read_options
 from integrations.objectstores.s3.pipe import Pipe
-from integrations.objectstores.s3.moving import MovingBucket
 from integrations.objectstores.s3.store import S3Store
 from integrations.shares.path import open_path
 from tests import azurite, peers
