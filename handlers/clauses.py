@@ -8,7 +8,6 @@ from bot import keeping
 
 CONSISTENCIES = {"vm-consistent": "vm", "crash-consistent": "crash"}
 NOTE, KEEP, FOR = "note", "keep", "for"
-WORDS = (*CONSISTENCIES, NOTE, KEEP, FOR)
 _TIMES = ("d", "day", "days", "w", "week", "weeks", "y", "year", "years")
 
 

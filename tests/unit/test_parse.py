@@ -25,8 +25,11 @@ def written(request: ProtectRequest) -> str:
     return f'{said} note "{clauses.escaped(request.note)}"' if request.note else said
 
 
+_WORDS = ("to", "and", *clauses.CONSISTENCIES, clauses.NOTE, clauses.KEEP, clauses.FOR)
+
+
 def quoted(name: str) -> str:
-    is_plain = not set(' ,"“”„‟') & set(name) and name.casefold() not in ("to", "and", *clauses.WORDS)
+    is_plain = not set(' ,"“”„‟') & set(name) and name.casefold() not in _WORDS
     return clauses.escaped(name) if is_plain else f'"{clauses.escaped(name)}"'
 
 
