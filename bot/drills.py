@@ -23,8 +23,7 @@ from bot.model import (
 from bot.model.sla import DEFAULT
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.recorder import Recorder
-from bot.restores import demand
+from bot.recorder import Recorder, demand
 from bot.rights import Rights
 from bot.rota import Candidate, due
 from bot.store import Database, Unit

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from bot.errors import RequesterError
+from bot.errors import NotFound, RequesterError
 from bot.model import Actor, AuditEvent, Json, Transaction
 from bot.ports import Clock
 from bot.rights import Rights
@@ -66,6 +66,12 @@ def record(unit: Unit, asked: Transaction, body: Json) -> Transaction:
     kept = unit.transactions.insert(asked)
     unit.audit.append(command(kept, body))
     return kept
+
+
+def demand(what: str, name: str, known: tuple[str, ...]) -> None:
+    """NotFound: nothing of that name is configured; "" is not asked for."""
+    if name and name not in known:
+        raise NotFound(f"There is no {what} called {name}. There are: {', '.join(known)}.", known)
 
 
 def command(kept: Transaction, body: Json) -> AuditEvent:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from bot import choosing
 from bot.choosing import Chosen
-from bot.errors import NotFound, RequesterError, UsageError
+from bot.errors import RequesterError, UsageError
 from bot.ids import transaction_id
 from bot.model import Actor, Json, Place, RestoreRequest, State, Transaction
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.purposes import purpose_of
-from bot.recorder import Recorder, record
+from bot.recorder import Recorder, demand, record
 from bot.rights import Rights
 from bot.store import Database, Unit
 from bot.terms import Terms
@@ -157,12 +157,6 @@ def _check_confirmed(unit: Unit, request: RestoreRequest, chosen: Chosen) -> Non
         )
     if request.confirmed not in names:
         raise RequesterError(f"“{request.confirmed}” was typed, and the VM is called {names[0]}. Nothing was begun.")
-
-
-def demand(what: str, name: str, known: tuple[str, ...]) -> None:
-    """NotFound: nothing of that name is configured; "" is not asked for."""
-    if name and name not in known:
-        raise NotFound(f"There is no {what} called {name}. There are: {', '.join(known)}.", known)
 
 
 def _told(request: RestoreRequest, chosen: Chosen) -> Json:

@@ -29,9 +29,8 @@ from bot.model import (
 from bot.moments import too_tight
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.recorder import Recorder
+from bot.recorder import Recorder, demand
 from bot.recurrence import parse
-from bot.restores import demand
 from bot.rights import Rights
 from bot.schedulelines import Lines, facts_of, named, operation_on, words
 from bot.startable import fire_key
