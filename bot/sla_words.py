@@ -35,7 +35,9 @@ def promise(sla: Sla) -> str:
         return "exempt: no protection is needed"
     where = f" in each of {', '.join(sla.targets)}" if sla.targets else ""
     drills = f"a drill every {durations.said(sla.drill_every)}" if sla.drill_every else "no drills"
-    return f"RPO {durations.said(sla.rpo)}{where}, {drills}"
+    ages = {"cold": sla.tiering.cold_after, "archive": sla.tiering.archive_after}
+    tiers = "".join(f", {tier} after {durations.said(age)}" for tier, age in ages.items() if age)
+    return f"RPO {durations.said(sla.rpo)}{where}, {drills}{tiers}"
 
 
 def state(standing: Standing) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from bot import config
 from bot.errors import ConfigError
-from bot.model import Retention, Slas
+from bot.model import Retention, Slas, Tiering
 from bot.sla_settings import slas_of
 
 HEAD = """
@@ -34,6 +34,8 @@ vms = ["erp", "@production"]
 rpo = "4h"
 targets = ["s3", "azure"]
 drill_every = "7d"
+cold_after = "30d"
+archive_after = "180d"
 lock = "30d"
 lock_mode = "compliance"
 time_zone = "Europe/Berlin"
@@ -85,6 +87,8 @@ def test_a_whole_file_gives_slas_in_their_order(tmp_path: Path) -> None:
     )
     assert gold.retention == Retention(last=3, daily=14, minimum_age=timedelta(days=7), zone="Europe/Berlin")
     assert (gold.lock, gold.lock_mode, gold.channel) == (timedelta(days=30), "COMPLIANCE", "C0123456789")
+    assert gold.tiering == Tiering(cold_after=timedelta(days=30), archive_after=timedelta(days=180))
+    assert rest.tiering == Tiering()
     assert none.is_exempt
     assert (rest.rpo, rest.drill_every, rest.retention.is_everything) == (timedelta(hours=12), None, True)
     assert slas.groups == {"production": ("db*", "vmstore2/web*"), "scratch": ("tmp-*",)}
@@ -110,6 +114,8 @@ def one(*lines: str) -> str:
         (one("vms = []"), "sla, entry 1: vms: it names no VM"),
         (one('vms = ["a"]', 'lock_mode = "governance"'), "lock_mode: it means nothing without lock; add lock"),
         (one('vms = ["a"]', 'lock = "1d"', 'lock_mode = "strict"'), "lock_mode"),
+        (one('vms = ["a"]', 'cold_after = "30d"', 'archive_after = "30d"'), "archive_after: it is not later than cold"),
+        (one('vms = ["a"]', 'cold_after = "0"'), 'like cold_after = "30d"'),
         (one('vms = ["a"]', "exempt = true", 'rpo = "1h"'), "rpo: an exempt VM is promised nothing"),
         (one('vms = ["a"]', 'time_zone = "Mars"'), "no time zone"),
         (one('vms = ["a"]', 'channel = "#ops"'), "is not the id of a channel"),

@@ -1,10 +1,11 @@
 """`/recovery-points`: where each lies, when it was verified and proven, until when it is locked."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.model import State
-from handlers import lists, tables
+from bot.model import State, Tier
+from handlers import lists, restoreviews, tables
 from handlers.asked import Inquiry
 from handlers.tables import Table
 from tests.workflow.house import House
@@ -65,8 +66,6 @@ def test_a_lock_has_a_column_once_there_is_one(tmp_path: Path) -> None:
     house, _host = protected_with_host(tmp_path)
     with house.db.unit() as unit:
         (point,) = unit.points.named("vm01")
-        from dataclasses import replace
-
         unit.points.put(replace(point, locked_until=LOCK))
     table = points_of(house)
     assert table.columns[-1] == "Locked until"
@@ -82,3 +81,23 @@ def test_a_row_fits_into_a_line_of_a_message(tmp_path: Path) -> None:
     assert max(map(len, table.rows[0])) <= 40
     text = tables.draw(table).text
     assert max(map(len, text.splitlines())) <= 200
+
+
+def test_the_tier_of_each_is_told_where_any_lies_in_one(tmp_path: Path) -> None:
+    house, _host = protected_with_host(tmp_path)
+    with house.db.unit() as unit:
+        (point,) = unit.points.of_target("s3")
+        unit.points.put(replace(point, tier=Tier.COLD, locked_until=LOCK))
+    table = points_of(house)
+    assert table.columns[-2:] == ("Tier", "Locked until")
+    assert table.rows[0][-2:] == ("cold", "2027-01-02 00:00 UTC")
+    _header, row = lists.sheet(
+        house.service.questions, Inquiry(verb="recovery-points", text="vm01"), house.clock.now()
+    ).rows
+    assert row[-1] == "cold"
+    (kept,) = house.service.recoverable.points(point.vm_uuid)
+    assert restoreviews.standing(kept, house.clock.now()).split(" · ")[-2:] == ["🧊 cold", "s3"]
+    with house.db.unit() as unit:  # where another target has it as it was made, nobody waits
+        unit.points.put(replace(point, target="other"))
+    (kept,) = house.service.recoverable.points(point.vm_uuid)
+    assert kept.tier is None
