@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.codec import decode
 from bot.errors import DeniedError, PermanentError
 from bot.groups import first
-from bot.model import Json, ObjectLock, SeenVm, Slas, Transaction, Vm
+from bot.model import Json, ObjectLock, SeenVm, Sla, Slas, Transaction, Vm
 from bot.model.locks import LockMode
 from bot.ports import ObjectStore
 
@@ -16,10 +16,12 @@ KEY = "lock"  # of a plan
 def lock_of(vm: Vm, slas: Slas, at: datetime) -> ObjectLock | None:
     """The lock that the VM's SLA promises at that time; None: none. NotFound: the SLA names an unknown group."""
     seen = SeenVm(uuid=vm.uuid, name=vm.name, vmstore=vm.vmstore, seen_at=at)
-    sla = next((each for each in slas.listed if first(each.vms, slas.groups, seen)), slas.last)
-    if not sla.lock:
-        return None
-    return ObjectLock(lasts=sla.lock, mode=LockMode(sla.lock_mode or LockMode.GOVERNANCE))
+    return promised(next((each for each in slas.listed if first(each.vms, slas.groups, seen)), slas.last))
+
+
+def promised(sla: Sla) -> ObjectLock | None:
+    """The lock that an SLA promises; None: none."""
+    return ObjectLock(lasts=sla.lock, mode=LockMode(sla.lock_mode or LockMode.GOVERNANCE)) if sla.lock else None
 
 
 def check(locking: ObjectStore, lock: ObjectLock) -> None:

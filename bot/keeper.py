@@ -83,6 +83,15 @@ class DatabaseKeeper:
         newest = (each.point.transaction_id for each in judged if Reason.NEWEST in {keep.reason for keep in each.keeps})
         return Claim(why=_why(its), newest=next(newest, ""))
 
+    def stuck(self, point: str, own: str, why: str) -> None:
+        """See the port."""
+
+        def write(unit: Unit) -> None:
+            plan = unit.transactions.get(own).plan
+            unit.transactions.update(own, plan=plan | {retained.STUCK: plan.get(retained.STUCK, {}) | {point: why}})
+
+        self._write(write)
+
     def gone(self, point: str, target: str, own: str) -> None:
         """See the port."""
 
@@ -93,6 +102,9 @@ class DatabaseKeeper:
             unit.points.forget(point, target)
             unit.samples.forget(point, target)
             key, round_ = f"{own}:{target}:{point}:expired", unit.transactions.get(own)
+            if point in (stuck := round_.plan.get(retained.STUCK, {})):  # before this attempt
+                left = {name: why for name, why in stuck.items() if name != point}
+                unit.transactions.update(own, plan=round_.plan | {retained.STUCK: left})
             unit.audit.append(AuditEvent.of(round_, key=key, action="expire", body=_told(known)))
 
         self._write(write)

@@ -140,7 +140,8 @@ def catalogued(settings: Settings, targets: Sequence[str]) -> tuple[tuple[Rebuil
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """All that the doctor finds; nothing stays of what was made for it."""
-    abroad = outside.every(ConfiguredSystems(settings), SystemClock(), lambda: _slack_checkup(settings))
+    slas = configured_slas(settings)
+    abroad = outside.every(ConfiguredSystems(settings), SystemClock(), lambda: _slack_checkup(settings), slas)
     return doctor.examine((*home.every(settings), *abroad))
 
 
@@ -152,6 +153,7 @@ def _slack_checkup(settings: Settings) -> Group:
 
     workspace = SlackCheckup(api_url=settings.slack.api_url, bot_token=bot_token, app_token=app_token)
     has = {"has_bot_token": bool(bot_token), "has_app_token": bool(app_token)}
+    has |= {"has_admin_channel": bool(settings.slack.admin_channel)}
     return outside.of_slack(workspace, **has, has_groups=bool(policy_of(settings.policy).groups))
 
 

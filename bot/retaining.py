@@ -1,6 +1,7 @@
 """Retention, as a person sees and changes it: each method is one local unit of work and asks no other system."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -37,6 +38,8 @@ from bot.rights import Rights
 from bot.store import Database, Unit
 from bot.terms import Terms
 
+log = logging.getLogger(__name__)
+
 COMMAND = "retention"
 _FEW = 100  # VMs that are asked for one by one
 SET_USAGE = f"/retention set {USAGE} for <sla> [because <reason>]"
@@ -69,6 +72,12 @@ class Retaining(Recorder):
         """At the start: what the configuration says comes into force, or waits for an approval. Repeating is safe."""
         with self._db.unit() as unit:
             asked = adopting.adopt(unit, self._slas(), self._clock.now(), self.place)
+        if not self.place.channel:
+            log.warning(
+                "no slack.admin_channel: rounds of retention, and what cloudy.toml asks to be approved, are told"
+                " nowhere by themselves; /summary, /schedules and `cloudy runs` have them",
+                extra={"action": "admin_channel"},
+            )
         self._wake()
         return asked
 
@@ -170,11 +179,10 @@ class Retaining(Recorder):
             named = _named(unit, what, now)
             about = About(vm=named.vm, channel=channel, command=COMMAND)
             self._rights.demand(unit, actor, Operation.PROTECT, about, key=request_key)
-            id = short_id(int.from_bytes(hashlib.sha256(request_key.encode()).digest()[:4], "big"))
-            kept = unit.holds.put(replace(named, id=id, reason=reason, by=actor.name, at=now, until=until))
-            body: Json = {"event": "held", "hold": id, "vm": kept.vm, "point": kept.point, "reason": reason}
+            kept = _drawn(unit, replace(named, reason=reason, by=actor.name, at=now, until=until), request_key)
+            body: Json = {"event": "held", "hold": kept.id, "vm": kept.vm, "point": kept.point, "reason": reason}
             body |= {"until": until.isoformat()} if until else {}
-            unit.audit.append(AuditEvent(key=f"hold:{id}:held", action="hold", actor=actor, body=body))
+            unit.audit.append(AuditEvent(key=f"hold:{kept.id}:held", action="hold", actor=actor, body=body))
         return kept
 
     def release(
@@ -298,6 +306,17 @@ def _named(unit: Unit, what: str, now: datetime) -> Hold:
     for id, point in found.items():
         return Hold(id="", point=id, vm=point.vm_name, reason="", by="", at=now)
     raise NotFound(f"There is no VM called {what}, and no recovery point of that id.", unit.inventory.near(what))
+
+
+def _drawn(unit: Unit, hold: Hold, request_key: str) -> Hold:
+    """Keep it under an id that the request makes; where another hold has that one already, under the next."""
+    turn = 0
+    while True:
+        digest = hashlib.sha256(f"{request_key}{turn or ''}".encode()).digest()
+        kept = unit.holds.put(replace(hold, id=short_id(int.from_bytes(digest[:4], "big"))))
+        if (kept.vm_uuid, kept.point, kept.by, kept.reason) == (hold.vm_uuid, hold.point, hold.by, hold.reason):
+            return kept
+        turn += 1
 
 
 def _held(unit: Unit, what: str, now: datetime) -> Hold:

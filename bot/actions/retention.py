@@ -5,7 +5,15 @@ from datetime import datetime
 
 from bot import clocks
 from bot.actions.context import Context
-from bot.errors import CloudyError, LockedError, PermanentError, Stopped, TransientError
+from bot.errors import (
+    CloudyError,
+    DeniedError,
+    LockedError,
+    PermanentError,
+    RemoteError,
+    Stopped,
+    TransientError,
+)
 from bot.lenient import is_there
 from bot.manifest import key as manifest_key
 from bot.model import Json, Resource, ResourceKind
@@ -79,9 +87,12 @@ class _Round:
             self._pass(point, error)
         except CloudyError as error:
             self._failed[point] = error.message
+            self._context.keeper.stuck(point, self._context.id, error.message)
             self._in_a_row += 1
-            if isinstance(error, TransientError) or self._in_a_row >= _MOST_FAILURES:
+            if isinstance(error, TransientError):
                 raise
+            if self._in_a_row >= _MOST_FAILURES:
+                raise self._ended(error) from error
 
     def _one(self, point: str, now: datetime, *, is_begun: bool) -> None:
         if is_begun and not is_there(self._target, manifest_key(point)):
@@ -148,6 +159,17 @@ class _Round:
     def _pass(self, point: str, error: LockedError) -> None:
         self._context.catalogue.locked(point, self._target.name, error.until)
         self._passed[point] = error.message
+
+    def _ended(self, error: CloudyError) -> PermanentError:
+        name, points = self._target.name, [*self._failed][-_MOST_FAILURES:]
+        kind = DeniedError if isinstance(error, DeniedError) else PermanentError
+        return kind(
+            f"{len(points)} in a row could not be removed from {name}, so the round ends: {', '.join(points)}."
+            f" The next one takes them last. {error.message}",
+            system=name,
+            operation="expire",
+            code=error.code if isinstance(error, RemoteError) else "",
+        )
 
     def _failure(self) -> str:
         point, why = next(iter(self._failed.items()))

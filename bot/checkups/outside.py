@@ -12,7 +12,7 @@ from bot.checkups.targets import of_target
 from bot.doctor import Check, Group, Unjudged
 from bot.errors import CloudyError, ConfigError, MissingError, PermanentError
 from bot.mistakes import variable
-from bot.model import Vm
+from bot.model import Slas, Vm
 from bot.mounted import check_mounted
 from bot.orphans import SNAPSHOT_WORDS, share_probe
 from bot.placing import PART
@@ -49,7 +49,12 @@ SCOPES: dict[str, tuple[str, bool]] = {
 
 
 def of_slack(
-    workspace: Workspace | None, *, has_bot_token: bool = True, has_app_token: bool = True, has_groups: bool = True
+    workspace: Workspace | None,
+    *,
+    has_bot_token: bool = True,
+    has_app_token: bool = True,
+    has_groups: bool = True,
+    has_admin_channel: bool = True,
 ) -> Group:
     """Tokens and scopes. None: nothing of it is configured. has_groups: whether the policy names user groups."""
     if workspace is None:
@@ -73,6 +78,7 @@ def of_slack(
                 run=lambda: _socket(workspace, has_app_token=has_app_token),
                 cure="Set CLOUDY_SLACK__APP_TOKEN to an app-level token (xapp-...) with the scope connections:write.",
             ),
+            Check(title="admin channel", run=lambda: _admin_channel(is_set=has_admin_channel), cure=""),
         ),
     )
 
@@ -100,6 +106,15 @@ def _socket(workspace: Workspace, *, has_app_token: bool) -> str:
         raise Unjudged("none: only `cloudy serve --http` works, not Socket Mode")
     workspace.open_socket()
     return "opens sockets"
+
+
+def _admin_channel(*, is_set: bool) -> str:
+    if is_set:
+        return "set"
+    raise Unjudged(
+        "none: rounds of retention, what cloudy.toml asks to be approved, and summaries are told nowhere by themselves",
+        "Set slack.admin_channel. Until then: /summary, /schedules, `cloudy runs` and the App Home's approvals.",
+    )
 
 
 # --- VMstores ---
@@ -328,11 +343,11 @@ def _close(hosts: Iterable[Hypervisor]) -> None:
         host.close()
 
 
-def every(systems: Systems, clock: Clock, slack: Callable[[], Group]) -> tuple[Group, ...]:
+def every(systems: Systems, clock: Clock, slack: Callable[[], Group], slas: Slas | None = None) -> tuple[Group, ...]:
     """All groups of the outside, in the order in which they are told."""
     return (
         slack(),
         *(make(systems, name, clock) for name in systems.vmstore_names for make in (of_vmstore, of_share)),
         *(of_hypervisor(systems, name, clock) for name in systems.vmstore_names if systems.hypervisor_address(name)),
-        *(of_target(systems, name, clock) for name in systems.target_names),
+        *(of_target(systems, name, clock, slas or Slas()) for name in systems.target_names),
     )

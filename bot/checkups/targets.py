@@ -1,12 +1,15 @@
 """What the doctor tries at a target. Everything that is made for it is removed again."""
 
 import secrets
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
-from bot import clocks
+from bot import clocks, immutable
 from bot.checksum import crc64
 from bot.doctor import Check, Group, Unjudged
 from bot.errors import ConfigError, DeniedError, IntegrityError, PermanentError, RemoteError
+from bot.model import ObjectLock, Slas
 from bot.orphans import HELPERS
 from bot.ports import Clock, ObjectStore, Systems
 
@@ -15,8 +18,8 @@ SKEW = timedelta(seconds=60)  # a clock that is off is found before anything is 
 _BODY = b"Cloudy's doctor"
 
 
-def of_target(systems: Systems, name: str, clock: Clock) -> Group:
-    """Objects, checksums, unfinished uploads, the clock."""
+def of_target(systems: Systems, name: str, clock: Clock, slas: Slas) -> Group:
+    """The clock, objects, checksums, unfinished uploads, and the locks that are promised for what goes there."""
     held: list[ObjectStore] = []
 
     def store() -> ObjectStore:
@@ -41,6 +44,7 @@ def of_target(systems: Systems, name: str, clock: Clock) -> Group:
             Check(title="copy", run=lambda: _copy(store()), cure=rights),
             Check(title="copied parts", run=lambda: _copied_parts(store()), cure=rights),
             Check(title="lock", run=lambda: _lock(store()), cure=rights),
+            *_promised(slas, name, store),
             Check(title="old uploads", run=lambda: _old_uploads(store()), cure=rights),
             Check(title="hours", run=lambda: _hours(systems, name, clock), cure=""),
             Check(title="uploads", run=lambda: _uploads(store()), cure=rights),
@@ -120,6 +124,32 @@ def _lock(store: ObjectStore) -> str:
     except DeniedError as error:
         raise Unjudged(f"whether the bucket locks objects is not told: {error.message}") from error
     return f"new objects are locked: {rule}" if rule else "new objects are not locked"
+
+
+def _promised(slas: Slas, name: str, store: Callable[[], ObjectStore]) -> Iterator[Check]:
+    """One for each SLA whose recovery points are locked, and go there or may."""
+    for sla in slas.all:
+        lock = immutable.promised(sla)
+        if lock is not None and (not sla.targets or name in sla.targets):
+            yield Check(
+                title=f"lock of SLA {sla.name}",
+                run=partial(_can_lock, store, lock, is_sure=name in sla.targets),
+                cure="Else no VM of that SLA goes there: let the place lock (a bucket's Object Lock, a container's"
+                " version-level immutability), or take `lock` or this target out of its [[sla]].",
+            )
+
+
+def _can_lock(store: Callable[[], ObjectStore], lock: ObjectLock, *, is_sure: bool) -> str:
+    """is_sure: the SLA names the target; another one concerns only VMs that somebody sends there."""
+    try:
+        store().locking(lock).lock_rule()
+    except DeniedError as error:
+        raise Unjudged(f"whether the place can lock is not told: {error.message}") from error
+    except PermanentError as error:
+        if is_sure:
+            raise
+        raise Unjudged(f"{error.message} The SLA names no target; its VMs cannot go to this one.") from error
+    return f"can be had: {lock}"
 
 
 def _old_uploads(store: ObjectStore) -> str:

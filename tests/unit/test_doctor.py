@@ -11,7 +11,7 @@ from bot.checkups.outside import SCOPES, every, of_share, of_slack
 from bot.checkups.targets import _copied_parts, _hours, _old_uploads, of_target
 from bot.doctor import Check, Finding, Group, Health, Unjudged, examine
 from bot.errors import DeniedError, PermanentError, TransientError
-from bot.model import Capabilities, HypervisorInfo, UploadRule
+from bot.model import Capabilities, HypervisorInfo, Sla, Slas, UploadRule
 from tests.memory import MemoryStore
 from tests.memory_hypervisor import Host, MemoryHypervisor
 from tests.workflow.house import House
@@ -206,10 +206,45 @@ def test_how_far_our_clock_is_from_a_targets_is_told(
 ) -> None:
     house = House(tmp_path)
     house.targets["s3"].now = lambda: house.clock.now() - ahead
-    (group,) = [of_target(house.systems, "s3", house.clock)]
+    (group,) = [of_target(house.systems, "s3", house.clock, Slas())]
     (told,) = examine([replace(group, checks=group.checks[:1])])
     assert (told.title, told.health) == ("clock", health)
     assert words in told.words
+
+
+@pytest.mark.parametrize(
+    ("targets", "can_lock", "health"),
+    [
+        (("s3",), True, Health.GOOD),
+        (("s3",), False, Health.BAD),
+        ((), True, Health.GOOD),
+        ((), False, Health.UNJUDGED),
+        (("azure",), False, None),
+    ],
+)
+def test_the_lock_of_an_sla_is_looked_for_where_its_recovery_points_go(
+    targets: tuple[str, ...], can_lock: bool, health: Health | None, tmp_path: Path
+) -> None:
+    """An SLA that names no target keeps nobody from sending its VMs there, and asks nobody to."""
+    house = House(tmp_path)
+    house.targets["s3"].can_lock = can_lock
+    slas = Slas(listed=(Sla(name="gold", vms=("*",), targets=targets, lock=timedelta(days=30)), Sla(name="rest")))
+    told = {one.title: one for one in examine([of_target(house.systems, "s3", house.clock, slas)])}
+    if health is None:
+        assert "lock of SLA gold" not in told
+        return
+    found = told["lock of SLA gold"]
+    assert found.health is health
+    assert found.words.startswith("can be had: GOVERNANCE, 30 days" if can_lock else "s3 cannot lock")
+    assert health is not Health.BAD or "take `lock` or this target out of its [[sla]]" in found.cure
+    assert "lock of SLA rest" not in told
+
+
+def test_without_an_admin_channel_it_is_told_what_is_told_nowhere() -> None:
+    found = slack(set(SCOPES), has_admin_channel=False)["admin channel"]
+    assert found.health is Health.UNJUDGED
+    assert "rounds of retention" in found.words
+    assert "slack.admin_channel" in found.cure
 
 
 def test_a_store_that_does_not_tell_its_time_is_no_fault_of_the_clock(tmp_path: Path) -> None:
@@ -219,7 +254,7 @@ def test_a_store_that_does_not_tell_its_time_is_no_fault_of_the_clock(tmp_path: 
         raise TransientError("no answer", system="s3")
 
     house.targets["s3"].now = silent
-    group = of_target(house.systems, "s3", house.clock)
+    group = of_target(house.systems, "s3", house.clock, Slas())
     (told,) = examine([replace(group, checks=group.checks[:1])])
     assert told.health is Health.UNJUDGED
 
