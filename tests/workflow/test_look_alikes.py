@@ -36,7 +36,7 @@ class World:
         self._strew_files()
         self._strew_snapshots()
         self._strew_vms(patch)
-        self.house.targets["s3"].now = lambda: datetime(2026, 11, 20, tzinfo=UTC)  # type: ignore[assignment]
+        self.house.targets["s3"].now = lambda: datetime(2026, 11, 20, tzinfo=UTC)
 
     def _put(self, key: str, told: Mapping[str, str], body: bytes = b"x") -> None:
         self.house.targets["s3"].put(key, body, crc64=crc64(body), metadata=told)
