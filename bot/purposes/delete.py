@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bot.model import State, Step, Transaction
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, stopped, took
 from bot.words import size_text
 
 
@@ -54,7 +54,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: lambda t: f"Deleted: {_point(t)} in {_where(t)}",
         State.PARTIAL: lambda t: f"Deleted in part: {_outcome(t)}",
         State.FAILED: _failed,
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_outcome(t)}",
+        State.STOPPED: lambda t: f"{stopped(t)}: {_outcome(t)}",
     },
     removes_a_point=True,
     notes={

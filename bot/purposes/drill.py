@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.model import Bytes, Proof, ProofKind, Rto, State, Step, StepState, Transaction
 from bot.purposes import points
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, stopped, took
 from bot.words import duration_text, files_text, rough_text, size_text
 
 _PARTS = {  # of the RTO: words -> the step that it begins with, and the one that it ends with
@@ -185,7 +185,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: _proven,
         State.PARTIAL: _partial,
         State.FAILED: lambda t: f"{t.vm} did not come to life: {failed_step(t)} failed",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; this drill of {t.vm} proves nothing",
+        State.STOPPED: lambda t: f"{stopped(t)}; this drill of {t.vm} proves nothing",
     },
     reached=_reached,
     proves=_proof,

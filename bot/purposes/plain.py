@@ -1,7 +1,7 @@
 """Any workflow that has no words of its own."""
 
 from bot.model import State, Transaction
-from bot.purposes.purpose import Purpose, failed_step, took
+from bot.purposes.purpose import Purpose, failed_step, stopped, took
 
 
 def _asked(transaction: Transaction) -> str:
@@ -17,7 +17,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: lambda t: f"Done: {_asked(t)}",
         State.PARTIAL: lambda t: f"Done in part: {_asked(t)}",
         State.FAILED: lambda t: f"Failed at {failed_step(t)}: {_asked(t)}",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_asked(t)}",
+        State.STOPPED: lambda t: f"{stopped(t)}: {_asked(t)}",
     },
     facts=lambda t, _steps: [["Took", took(t)]],
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot import estimated, keeping
 from bot.losses import said
 from bot.model import Json, State, Step, Transaction
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, stopped, took
 from bot.words import files_text, moved_text, size_text
 
 
@@ -118,7 +118,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: _protected,
         State.PARTIAL: lambda t: f"{_protected(t)} only; not in every target",
         State.FAILED: lambda t: f"{t.vm} is not protected: {failed_step(t)} failed",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {t.vm} is not protected by this run",
+        State.STOPPED: lambda t: f"{stopped(t)}; {t.vm} is not protected by this run",
     },
     notes=_NOTES,
     milestones={

@@ -73,6 +73,11 @@ def refusal(transaction: Transaction) -> str:
     return transaction.failure.what if transaction.failure else "Refused"
 
 
+def stopped(transaction: Transaction) -> str:
+    """Who stopped it."""
+    return f"Stopped by {transaction.stop_asked_by or 'request'}"
+
+
 def failed_step(transaction: Transaction) -> str:
     """The title of the step that failed."""
     return transaction.failure.step if transaction.failure else "a step"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import Bytes, State, Step, StepState, Transaction
 from bot.purposes import points, ways
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, stopped, took
 from bot.words import duration_text, files_text, size_text
 
 _NOT_CONNECTED = "network cards not connected"
@@ -176,7 +176,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: _restored,
         State.PARTIAL: _partial,
         State.FAILED: lambda t: f"{_lost(t)}: {failed_step(t)} failed",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {_lost(t, by=' by this run')}",
+        State.STOPPED: lambda t: f"{stopped(t)}; {_lost(t, by=' by this run')}",
     },
     reached=_reached,
     heads=_heads,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.model import State, Step, Transaction
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, stopped, took
 
 
 def _asked(transaction: Transaction) -> str:
@@ -55,7 +55,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: _done,
         State.PARTIAL: _done,
         State.FAILED: lambda t: f"{failed_step(t)} failed: what was in force stays so",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: what was in force stays so",
+        State.STOPPED: lambda t: f"{stopped(t)}: what was in force stays so",
     },
     heads=lambda t: [["Effect", _effect(t)]],
     facts=lambda t, steps: [fact for fact in _facts(t, steps) if fact[1]],

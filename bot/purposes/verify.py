@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import State, Step, Transaction
-from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, step_of, took
+from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, step_of, stopped, took
 from bot.words import size_text
 
 
@@ -70,7 +70,7 @@ PURPOSE = Purpose(
         State.SUCCEEDED: lambda t: f"The recovery point of {t.vm} is good in {' and '.join(t.targets)}",
         State.PARTIAL: lambda t: f"The recovery point of {t.vm} is good in some target; not in every one",
         State.FAILED: _failed,
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}; {_point(t)} is not verified by this run",
+        State.STOPPED: lambda t: f"{stopped(t)}; {_point(t)} is not verified by this run",
     },
     can_retry=True,
     rests="What was read and found good is not read again",
