@@ -16,6 +16,7 @@ from handlers import asked, charts, digestcharts, lists, pictures, receiptcharts
 from handlers.asked import Inquiry
 from handlers.blocks import quiet
 from handlers.keepingwords import RETENTION
+from handlers.pace import waits
 from handlers.webapi import File, Kind, Outcome, WebApi
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Courier:
         """Deliver at most one file; False when there was none whose time it was. Never raises."""
         try:
             now = self._clock.now()
-            due = (each for each in self._handouts.pending() if each.not_before is None or each.not_before <= now)
+            due = (each for each in self._handouts.pending() if not waits(each.not_before, now))
             handout = next(due, None)
             if handout is not None:
                 self._handouts.begin(handout.key)

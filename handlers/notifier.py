@@ -20,7 +20,7 @@ from bot.ports import Clock
 from bot.store import Database, Unit
 from handlers import blocks, undelivered
 from handlers.cards import is_final
-from handlers.pace import Pace
+from handlers.pace import Pace, waits
 from handlers.webapi import Kind, Mark, Outcome, WebApi
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Sender:
 
     def _next(self) -> _Turn | None:
         now = self._clock.now()
-        if self._silent_until is not None and now < self._silent_until:
+        if waits(self._silent_until, now):
             return None
         with self._db.read() as unit:
             if not self._has_looked_back:  # what was sent before a restart counts
@@ -171,8 +171,7 @@ class Sender:
         return self._pace.may_whisper(now) if turn.way == "whisper" else self._pace.may_post(message.channel, now)
 
     def _is_due(self, message: Message, now: datetime) -> bool:
-        held = [self._aside.get(message.key), message.not_before]
-        return all(until is None or now >= until for until in held)
+        return not (waits(self._aside.get(message.key), now) or waits(message.not_before, now))
 
     # --- sending ---
 

@@ -10,6 +10,12 @@ from datetime import datetime, timedelta
 
 EDIT_EVERY = timedelta(seconds=1.0)  # of one message, while it is not in its last shape
 _KEPT_FOR_LAST_EDITS = 3.0
+_LONGEST = timedelta(days=1)  # nobody waits so long
+
+
+def waits(until: datetime | None, now: datetime) -> bool:
+    """Whether it is to be waited for. What lies further ahead was noted by a clock that was ahead itself."""
+    return until is not None and now < until <= now + _LONGEST
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class Pace:
         self._closed[way] = until
 
     def _is_open(self, way: str, now: datetime) -> bool:
-        return way not in self._closed or now >= self._closed[way]
+        return not waits(self._closed.get(way), now)
 
     def _channel(self, channel: str) -> Bucket:
         # One less than Slack is known to take at once: a call that is late on its way has the next ones at its heels.

@@ -170,6 +170,19 @@ def test_another_thread_goes_on_while_one_waits(world: World) -> None:
     assert world.pending() == [f"{ID}:milestone:1"]
 
 
+def test_what_a_clock_far_ahead_put_off_is_sent_when_the_clock_is_right(world: World) -> None:
+    world.put("root", root())
+    world.work()
+    world.put("milestone:1", said("put off"))
+    wrong = world.clock.now() + timedelta(days=3650)
+    with world.db.unit() as unit:
+        unit.outbox.defer(f"{ID}:milestone:1", wrong, "wait")
+    world.sender._silent_until = wrong
+    world.sender._pace.close("post", wrong)
+    world.work()
+    assert world.pending() == []
+
+
 # --- pace ---
 
 
