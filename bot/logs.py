@@ -115,19 +115,20 @@ def setup(level: str | int = logging.INFO, secrets: Iterable[str] = (), stream: 
         root.removeHandler(former)
     root.addHandler(handler)
     logging.captureWarnings(True)
+    quiet = max(root.level, logging.WARNING)
     for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    _take_over("dbos")
+        logging.getLogger(name).setLevel(quiet)
+    _take_over("dbos", quiet)
 
 
-def _take_over(name: str) -> None:
+def _take_over(name: str, level: int) -> None:
     """Let a library that brings its own handler log as everything else; finding one there, it brings none."""
     logger = logging.getLogger(name)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
     logger.addHandler(logging.NullHandler())
     logger.propagate = True
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(level)
 
 
 def _message(record: logging.LogRecord) -> str:

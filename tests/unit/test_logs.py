@@ -128,6 +128,16 @@ def test_talkative_libraries_are_quiet(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
 
 
+def test_who_wants_only_what_is_critical_hears_no_library_either(stream: io.StringIO) -> None:
+    """`cloudy doctor` tells itself what it found, in its own lines."""
+    logs.setup("CRITICAL", [], stream)
+    for name in ("slack_sdk.web.base_client", "dbos"):
+        logging.getLogger(name).error("cannot be reached")
+    logs.setup("INFO", [], stream)
+    logging.getLogger("slack_sdk.web.base_client").warning("heard again")
+    assert [line["message"] for line in lines(stream)] == ["heard again"]
+
+
 def test_what_signs_an_address_of_azure_is_hidden(stream: io.StringIO) -> None:
     logging.getLogger("bot").warning("failed", extra={"url": "https://a.blob/c/b?sv=2026&sig=aB%2Fc%3D&se=2026"})
     (line,) = lines(stream)

@@ -9,7 +9,7 @@ export function tries() {
   const find = (begin) => state.usages.some((usage) => usage.startsWith(begin));
   const all = [
     ["/protect vm01 to s3", "Lift a VM into the bucket, and watch each step in a thread"],
-    ["/cloudy delete last", "Remove that backup: carol may not, alice has to ask, bob approves"],
+    ["/cloudy delete last", "Remove that recovery point: carol may not, alice has to ask, bob approves"],
     ["/audit", "Who did what, and when: each command, click and refusal"],
     ["/cloudy status", "What runs now"],
     ["/cloudy help", "What else there is to say"],
