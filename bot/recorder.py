@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from bot.errors import NotFound, RequesterError
+from bot.errors import NotFound, RequesterError, UsageError
 from bot.model import Actor, AuditEvent, Json, Transaction
+from bot.policy import Terms
 from bot.ports import Clock
 from bot.rights import Rights
 from bot.store import Database, Unit
@@ -66,6 +67,12 @@ def record(unit: Unit, asked: Transaction, body: Json) -> Transaction:
     kept = unit.transactions.insert(asked)
     unit.audit.append(command(kept, body))
     return kept
+
+
+def demand_reason(terms: Terms, reason: str, usage: str) -> None:
+    """UsageError: the policy asks for a reason, and there is none."""
+    if terms.reason_required and not reason:
+        raise UsageError("The policy wants to know why.", usage)
 
 
 def demand(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from bot.model import Actor, Json, Place, RestoreRequest, State, Transaction
 from bot.policy import About, Operation
 from bot.ports import Clock
 from bot.purposes import purpose_of
-from bot.recorder import Recorder, demand, record
+from bot.recorder import Recorder, demand, demand_reason, record
 from bot.rights import Rights
 from bot.store import Database, Unit
 from bot.terms import Terms
@@ -64,8 +64,7 @@ class Restores(Recorder):
             )
             operation = Operation.RESTORE_OVER if request.is_over_original else Operation.RESTORE
             terms = self._rights.demand(unit, actor, operation, about, key=request_key).terms
-            if terms.reason_required and not request.reason:
-                raise UsageError("The policy wants to know why.", "/restore … because <reason>")
+            demand_reason(terms, request.reason, "/restore … because <reason>")
             asked = self._transaction(request, chosen, actor, request_key, place)
             kept = record(unit, asked, _told(request, chosen))
         self._wake()

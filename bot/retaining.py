@@ -30,7 +30,7 @@ from bot.model import (
 )
 from bot.policy import About, Operation
 from bot.ports import Clock
-from bot.recorder import Recorder
+from bot.recorder import Recorder, demand_reason
 from bot.retained import TIER
 from bot.retention_planning import is_shorter
 from bot.retention_text import USAGE, said
@@ -149,8 +149,7 @@ class Retaining(Recorder):
             if not is_shorter(rules, _olds(unit, mine, sla)):
                 adopting.decide(unit, mine, sla, rules, actor, now)
                 return unit.retentions.in_force()[sla.name]
-            if terms.reason_required and not reason:
-                raise UsageError("The policy wants to know why.", SET_USAGE)
+            demand_reason(terms, reason, SET_USAGE)
             request: Json = {"sla": sla.name, "rules": text}
             asked = adopting.propose(unit, request, actor, now=now, request_key=request_key, place=where, note=reason)
         self._wake()
@@ -199,8 +198,7 @@ class Retaining(Recorder):
             hold = _held(unit, what, now)
             about = About(vm=hold.vm, channel=where.channel, command=COMMAND)
             terms = self._rights.demand(unit, actor, Operation.SHORTEN_RETENTION, about, key=request_key).terms
-            if terms.reason_required and not reason:
-                raise UsageError("The policy wants to know why.", RELEASE_USAGE)
+            demand_reason(terms, reason, RELEASE_USAGE)
             request: Json = {"release": hold.id, "vm": hold.vm, "of": hold.point or hold.vm}
             asked = adopting.propose(unit, request, actor, now=now, request_key=request_key, place=where, note=reason)
         self._wake()

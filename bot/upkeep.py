@@ -2,10 +2,9 @@
 
 from bot import asking
 from bot.asking import Point
-from bot.errors import UsageError
 from bot.model import Actor, Place, Transaction
 from bot.policy import About, Operation
-from bot.recorder import Recorder
+from bot.recorder import Recorder, demand_reason
 
 
 class Upkeep(Recorder):
@@ -47,8 +46,7 @@ class Upkeep(Recorder):
             about.extend([transaction] if transaction else [])
             asked = _about(point, place, "delete")
             terms = self._rights.demand(unit, actor, Operation.DELETE, asked, key=request_key).terms
-            if terms.reason_required and not reason:
-                raise UsageError("The policy wants to know why.", "/cloudy delete <id> because <reason>")
+            demand_reason(terms, reason, "/cloudy delete <id> because <reason>")
             now, key = self._clock.now(), request_key
             kept = asking.record(unit, "delete", point, actor, now=now, request_key=key, place=place)
             if reason:
