@@ -168,9 +168,9 @@ def _until_ready(peer: S3Peer, process: subprocess.Popen[bytes], log: Path, seco
 def _free_ports(count: int) -> list[int]:
     """Ports below the range that outgoing connections are given; those of xdist's workers, and of demos, lie apart."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    first = 5_000 + 2_000 * (int(worker) % 5) if worker else 15_000
+    first = 6_000 + 1_800 * (int(worker) % 5) if worker else 15_000
     found: list[int] = []
-    for port in random.sample(range(first, first + 2_000 if worker else 31_999), 2_000):
+    for port in random.sample(range(first, first + 1_800 if worker else 31_999), 1_800):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
