@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot import choosing, durations, recorder, sla
 from bot.choosing import Chosen
+from bot.configured import Configured
 from bot.errors import RequesterError
 from bot.ids import transaction_id
 from bot.model import (
@@ -27,7 +28,6 @@ from bot.recorder import Recorder, demand
 from bot.rights import Rights
 from bot.rota import Candidate, due
 from bot.store import Database, Unit
-from bot.terms import Terms
 
 WORKFLOW = "drill"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -45,12 +45,12 @@ class Drills(Recorder):
         *,
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
-        terms: Terms,
+        configured: Configured,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
-        self.rules = terms.drills
-        self.slas = terms.slas  # None: as the rules say of every VM
+        self.rules = configured.drills
+        self.slas = configured.slas  # None: as the rules say of every VM
         self._vmstores = vmstores
         self._targets = targets
 

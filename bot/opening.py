@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bot.clock import SystemClock
 from bot.config import Settings
+from bot.configured import Configured
 from bot.drill_settings import rules_of
 from bot.model import Slas
 from bot.policy_settings import policy_of
@@ -13,7 +14,6 @@ from bot.schedule_settings import rules_of as schedule_rules_of
 from bot.service import Service
 from bot.sla_settings import slas_of
 from bot.store import Database, decode_audit_key, load_audit_key
-from bot.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +69,13 @@ def service_for(settings: Settings, db: Database, wake: Callable[[], None] = lam
         vmstores=tuple(settings.vmstores),
         targets=tuple(settings.targets),
         policy=policy_of(settings.policy),
-        terms=_terms(settings),
+        configured=_configured(settings),
         wake=wake,
     )
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(
+def _configured(settings: Settings) -> Configured:
+    return Configured(
         slas=configured_slas(settings),
         drills=rules_of(settings.drills),
         schedules=schedule_rules_of(settings.schedules, settings.groups, settings.slack.admin_channel),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bot import choosing
 from bot.choosing import Chosen
+from bot.configured import Configured
 from bot.errors import RequesterError, UsageError
 from bot.ids import transaction_id
 from bot.model import Actor, Json, Place, RestoreRequest, State, Transaction
@@ -14,7 +15,6 @@ from bot.purposes import purpose_of
 from bot.recorder import Recorder, demand, demand_reason, record
 from bot.rights import Rights
 from bot.store import Database, Unit
-from bot.terms import Terms
 from bot.ways import SNAPSHOT, WAYS
 
 
@@ -29,11 +29,11 @@ class Restores(Recorder):
         *,
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
-        terms: Terms,
+        configured: Configured,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
-        self.rules = terms.drills  # of the sign of life, where the VM is to be started
+        self.rules = configured.drills  # of the sign of life, where the VM is to be started
         self._vmstores = vmstores
         self._targets = targets
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot import adopting, groups, previewing, retained, rounds
+from bot.configured import Configured
 from bot.errors import AmbiguousName, NotFound, TooMany, UsageError
 from bot.ids import short_id
 from bot.model import (
@@ -36,7 +37,6 @@ from bot.retention_planning import is_shorter
 from bot.retention_text import USAGE, said
 from bot.rights import Rights
 from bot.store import Database, Unit
-from bot.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,13 @@ class Retaining(Recorder):
         *,
         slas: Callable[[], Slas],
         targets: tuple[str, ...],
-        terms: Terms,
+        configured: Configured,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(db, clock, rights, wake=wake)
-        self.prices = terms.prices
-        self.classes = terms.classes
-        self.place = Place(channel=terms.schedules.admin_channel)  # of what nobody in the chat has asked for
+        self.prices = configured.prices
+        self.classes = configured.classes
+        self.place = Place(channel=configured.schedules.admin_channel)  # of what nobody in the chat has asked for
         self._slas = slas
         self._targets = targets
 

@@ -14,6 +14,7 @@ from bot.accounting import Accounts
 from bot.again import Again, wanted
 from bot.approvals import Approvals
 from bot.concerns import Concerns
+from bot.configured import Configured
 from bot.drills import Drills
 from bot.errors import NotAllowed, NotFound, RequesterError
 from bot.firing import Firer
@@ -50,7 +51,6 @@ from bot.store import Database, Unit
 from bot.suggestions import VmChoice
 from bot.summaries import Known, Summaries
 from bot.sweeps import Sweeps
-from bot.terms import Terms
 from bot.together import Together
 from bot.upcoming import Upcoming
 from bot.upkeep import Upkeep
@@ -70,32 +70,36 @@ class Service(Recorder):
         vmstores: tuple[str, ...],
         targets: tuple[str, ...],
         policy: Policy | None = None,
-        terms: Terms | None = None,
+        configured: Configured | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """policy, terms: None: the default ones; wake: see Recorder."""
-        terms = terms or Terms()
+        """policy, configured: None: the default ones; wake: see Recorder."""
+        configured = configured or Configured()
         super().__init__(db, clock, Rights(policy or Policy(), clock), wake=wake)
         self._vmstores = vmstores
         self._targets = targets
         self._approvals = Approvals(self._rights, clock)
         self._status = Together(partial(standing, db, clock, vmstores, targets))
         self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
-        self.restores = Restores(db, clock, self._rights, vmstores=vmstores, targets=targets, terms=terms, wake=wake)
+        self.restores = Restores(
+            db, clock, self._rights, vmstores=vmstores, targets=targets, configured=configured, wake=wake
+        )
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
-        self.drills = Drills(db, clock, self._rights, vmstores=vmstores, targets=targets, terms=terms, wake=wake)
-        known = Known(targets=targets, vmstores=vmstores, drillable=terms.drillable, prices=terms.prices)
+        self.drills = Drills(
+            db, clock, self._rights, vmstores=vmstores, targets=targets, configured=configured, wake=wake
+        )
+        known = Known(targets=targets, vmstores=vmstores, drillable=configured.drillable, prices=configured.prices)
         self.summaries = Summaries(db, clock, known, lambda: self.questions.slas)
         self.retaining = Retaining(
-            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, terms=terms, wake=wake
+            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, configured=configured, wake=wake
         )
         tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
         keeps = {EXPIRE: expiring(self.retaining)}
-        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, terms.schedules, targets))
+        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, configured.schedules, targets))
         self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
         fires = Upcoming(db, accounts.firer)
         self.summaries.fires = fires  # late: a summary tells of schedules, and is started by one
-        self.questions = Questions(db, clock, slas=terms.slas, fires=fires)
+        self.questions = Questions(db, clock, slas=configured.slas, fires=fires)
         upkeep = Upkeep(db, clock, self._rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.handouts = Handouts(db)

@@ -11,7 +11,7 @@ from bot.tiering import Classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Configured:
     """Values only; the composition root makes them of cloudy.toml."""
 
     slas: Slas | None = None  # what is promised for which VMs; None: the same for all, by the defaults
