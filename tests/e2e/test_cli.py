@@ -147,8 +147,10 @@ def test_an_unknown_vm_target_or_transaction_ends_with_status_1_and_words(world:
 
 
 def test_a_killed_protect_goes_on_when_somebody_asks_again(world: World) -> None:
+    world.simulator.options.clone_seconds = 5.0  # longer than a busy machine needs to kill
     first = world.start("protect", "vm02", "--to", "s3", "--json")
     until_a_clone_is_asked_for(world)
+    world.simulator.options.clone_seconds = 1.0
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     again = world.run("protect", "vm02", "--to", "s3", "--json")

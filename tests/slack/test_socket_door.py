@@ -295,5 +295,5 @@ def test_a_hundred_new_connections_leave_no_thread_behind(monkeypatch: pytest.Mo
                 (slack.refresh_connections if turn % 2 else slack.drop_connections)()
                 until(partial(are_two_others, slack, before), "two new ones")
             # Each has three and its workers; the stand-in's own come and go.
-            until(lambda: threading.active_count() < threads + 10, "the threads of the old ones ended", 30)
+            until(lambda: threading.active_count() < threads + 10, "the threads of the old ones ended")
             until(lambda: len(numbers(slack)) == 2, "two, and none of the old ones")

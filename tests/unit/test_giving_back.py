@@ -20,9 +20,9 @@ def test_many_runs_that_end_together_are_given_back_after_once_and_the_last_one_
     thread = threading.Thread(target=memory.run, args=(stop, 0.0))
     thread.start()
     try:
-        until(lambda: len(times) == 1, "it was given back", 10)
+        until(lambda: len(times) == 1, "it was given back")
         memory.used()
-        until(lambda: len(times) == 2, "the last one too", 10)
+        until(lambda: len(times) == 2, "the last one too")
     finally:
         stop.set()
         thread.join(60)

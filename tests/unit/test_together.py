@@ -31,7 +31,7 @@ def test_whoever_comes_during_a_look_shares_the_next_one() -> None:
         first = people.submit(ask)
         assert looking.wait(60)
         others = [people.submit(ask) for _ in range(PEOPLE)]
-        until(people._work_queue.empty, "everybody has asked", 10)
+        until(people._work_queue.empty, "everybody has asked")
         go_on.set()
         assert first.result(60) == 1
         assert {other.result(60) for other in others} <= {2, 3}  # 3: one of them came when the second was over
