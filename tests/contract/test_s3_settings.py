@@ -296,6 +296,7 @@ def test_every_setting_of_the_file_reaches_the_target(tmp_path: Path, monkeypatc
         "[targets.s3]\n"
         'url = "s3://bucket/vms"\nendpoint = "http://127.0.0.1:1"\nproxy = "http://127.0.0.1:2"\n'
         f'assume_role = "{ROLE}"\nexternal_id = "2744"\nstorage_class = "GLACIER_IR"\n'
+        'cold_class = "STANDARD_IA"\narchive_class = "DEEP_ARCHIVE"\n'
         'sse = "aws:kms"\nsse_kms_key = "key"\nsse_bucket_key = false\n'
         'lock = "GOVERNANCE"\nlock_for = "30d"\ntags = {department = "IT"}\n'
     )
@@ -304,6 +305,7 @@ def test_every_setting_of_the_file_reaches_the_target(tmp_path: Path, monkeypatc
     options = store._bucket._options
     assert options.lock_for == timedelta(weeks=2)
     assert (options.lock, options.tags, options.sse_bucket_key) == ("GOVERNANCE", {"department": "IT"}, False)
+    assert (options.cold_class, options.archive_class) == ("STANDARD_IA", "DEEP_ARCHIVE")
     assert (options.assume_role, options.external_id, options.proxy) == (ROLE, "2744", "http://127.0.0.1:2")
 
 

@@ -220,6 +220,37 @@ def takes_a_key_of_kms(s3: S3) -> bool:
     return not refused(lambda: s3.put("sealed", b"1", ServerSideEncryption="aws:kms"))
 
 
+def completes_only_over_the_etag_that_was_named(s3: S3) -> bool:
+    etag = s3.put("made", b"1")["ETag"]
+    upload = s3.begin()
+    part = s3.part(upload, 1, b"123456789")
+    other = refused(lambda: s3.complete(upload, part, IfMatch='"' + "0" * 32 + '"'), "412")
+    return other and not refused(lambda: s3.complete(upload, part, IfMatch=etag)) and s3.get() == b"123456789"
+
+
+def copies_a_small_source_whole(s3: S3) -> bool:
+    s3.put("source", b"1")
+    upload = s3.begin()
+    told = s3.client.upload_part_copy(**upload, PartNumber=1, CopySource={"Bucket": s3.bucket, "Key": "source"})[
+        "CopyPartResult"
+    ]
+    s3.complete(upload, {"PartNumber": 1, "ETag": told["ETag"]})
+    return s3.get() == b"1"
+
+
+def gives_an_object_the_class_metadata_and_tags_of_its_upload(s3: S3) -> bool:
+    upload = s3.begin(StorageClass="GLACIER_IR", Metadata={"who": "alice"}, ContentType="text/x-old", Tagging="a=b%20c")
+    s3.complete(upload, s3.part(upload, 1, b"123456789"))
+    told = s3.client.head_object(Bucket=s3.bucket, Key="made")
+    tags = s3.client.get_object_tagging(Bucket=s3.bucket, Key="made")["TagSet"]
+    facts = told.get("StorageClass"), told["Metadata"], told["ContentType"], tags
+    return facts == ("GLACIER_IR", {"who": "alice"}, "text/x-old", [{"Key": "a", "Value": "b c"}])
+
+
+def begins_no_upload_of_a_class_that_is_none(s3: S3) -> bool:
+    return refused(lambda: s3.begin(StorageClass="NOWHERE"), "InvalidStorageClass")
+
+
 S3_ROWS: list[tuple[Callable[[S3], bool], bool, bool]] = [  # what it does, and whether moto and SeaweedFS do it
     (copies_the_range_that_was_asked_for, True, True),
     (tells_the_crc_of_what_it_copied, False, True),
@@ -240,6 +271,10 @@ S3_ROWS: list[tuple[Callable[[S3], bool], bool, bool]] = [  # what it does, and 
     (reads_no_archived_object_and_brings_it_back, True, False),
     (copies_from_no_archived_object, False, False),
     (takes_a_key_of_kms, True, False),
+    (completes_only_over_the_etag_that_was_named, False, True),
+    (copies_a_small_source_whole, True, True),
+    (gives_an_object_the_class_metadata_and_tags_of_its_upload, True, True),
+    (begins_no_upload_of_a_class_that_is_none, False, False),
 ]
 
 
@@ -473,6 +508,20 @@ def copies_from_no_archived_blob(azure: Azure) -> bool:
     return refused(azure.copy, "409")
 
 
+def leaves_the_etag_of_a_blob_that_goes_into_another_tier(azure: Azure) -> bool:
+    etag = azure.blob.upload_blob(b"1")["etag"]
+    azure.blob.set_standard_blob_tier(StandardBlobTier.COLD)
+    told = azure.blob.get_blob_properties()
+    return (told.etag.strip('"'), told.blob_tier) == (etag.strip('"'), "Cold")
+
+
+def lists_the_blocks_of_an_archived_blob(azure: Azure) -> bool:
+    azure.blob.stage_block("1", b"1")
+    azure.commit()
+    azure.blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    return not refused(lambda: azure.blob.get_block_list("committed"))
+
+
 def takes_hours_to_bring_a_blob_back(azure: Azure) -> bool:
     azure.blob.upload_blob(b"1")
     azure.blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
@@ -518,6 +567,8 @@ AZURE_ROWS: list[tuple[Callable[[Azure], bool], bool]] = [
     (keeps_ids_and_sizes_of_a_blobs_blocks, True),
     (reads_no_archived_blob, True),
     (copies_from_no_archived_blob, True),
+    (leaves_the_etag_of_a_blob_that_goes_into_another_tier, True),
+    (lists_the_blocks_of_an_archived_blob, True),
     (takes_hours_to_bring_a_blob_back, False),
     (keeps_what_a_policy_locks, False),
     (keeps_what_is_held, False),
