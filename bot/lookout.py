@@ -1,6 +1,7 @@
 """Looks every few minutes how each VM stands by its SLA, and tells once what has begun, and again when it is well.
 
-What was told is kept, so that a restart does not tell it again. VMs that no [[sla]] fits are left to lists and digests.
+What was told is kept, so that a restart does not tell it again; what is snoozed is neither told nor kept. VMs that no
+[[sla]] fits are left to lists and digests.
 """
 
 import logging
@@ -76,10 +77,12 @@ class Lookout:
         # Gone, or nothing is promised for it any more.
         unit.troubles.end((uuid, each) for uuid in known if uuid not in left for each in known[uuid])
         unit.troubles.end((one.standing.vm.uuid, each) for one in changes for each in one.over)
-        began = ((one.standing.vm.uuid, each, one.standing.sla.name) for one in changes for each in one.began)
-        unit.troubles.begin(began, now)
         snoozed = {kind: unit.concerns.snoozed(kind, now) for kind in {ConcernKind.RPO, *_KINDS.values()}}
-        for name, some in _by_sla(_unless(changes, snoozed)).items():
+        heard = [each for each in changes if not _is_quiet(each, snoozed)]
+        # What nobody is told of is not kept: its end is no news then, and it is told once the snooze is over.
+        began = ((one.standing.vm.uuid, each, one.standing.sla.name) for one in heard for each in one.began)
+        unit.troubles.begin(began, now)
+        for name, some in _by_sla(each for each in heard if each.began or each.is_well).items():
             channel = some[0].standing.sla.channel or self._channel
             if channel:
                 key = f"sla:{name}:{now.isoformat()}"
@@ -107,14 +110,10 @@ def _to_tell(standing: Standing) -> Iterator[Trouble]:
             yield each
 
 
-def _unless(changes: Iterable[Change], snoozed: Mapping[ConcernKind, Collection[str]]) -> Iterator[Change]:
-    """Without what somebody does not want to hear of for a while."""
-    for change in changes:
-        uuid = change.standing.vm.uuid
-        kinds = {_KINDS.get(each, ConcernKind.RPO) for each in change.began}
-        is_quiet = bool(kinds) and all(uuid in snoozed[kind] for kind in kinds)
-        if not is_quiet and (change.began or change.is_well):
-            yield change
+def _is_quiet(change: Change, snoozed: Mapping[ConcernKind, Collection[str]]) -> bool:
+    """Whether what has begun is all of it what somebody does not want to hear of for a while."""
+    kinds = {_KINDS.get(each, ConcernKind.RPO) for each in change.began}
+    return bool(kinds) and all(change.standing.vm.uuid in snoozed[kind] for kind in kinds)
 
 
 def _by_sla(changes: Iterable[Change]) -> dict[str, list[Change]]:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -200,15 +200,37 @@ def test_what_is_gone_or_exempt_now_is_forgotten_and_not_told(world: World) -> N
     assert len(world.said()) == 1
 
 
-def test_what_is_snoozed_is_noted_and_not_told(world: World) -> None:
-    world.see("db1")
-    world.point("db1", 5 * HOUR)
+def snoozed(world: World, name: str, until: datetime) -> None:
     with world.db.unit() as unit:
         by = Actor(id="U1", name="alice", source="slack")
-        unit.concerns.put(Concern(kind=ConcernKind.RPO, id="vmstore-db1", until=NOON + DAY, reason="x", by=by))
+        unit.concerns.put(Concern(kind=ConcernKind.RPO, id=f"vmstore-{name}", until=until, reason="x", by=by))
+
+
+def test_what_is_snoozed_is_not_told_and_neither_is_that_it_is_well_again(world: World) -> None:
+    world.see("db1")
+    world.point("db1", 5 * HOUR)
+    snoozed(world, "db1", NOON + DAY)
+    for _ in range(2):
+        world.lookout().look()
+    assert world.kept() == {}
+    world.point("db1")
     world.lookout().look()
     assert world.said() == []
-    assert world.kept() == {"vmstore-db1": {Trouble.LATE}}
+
+
+def test_what_lasts_longer_than_its_snooze_is_told_when_that_is_over_and_its_end_too(world: World) -> None:
+    world.see("db1")
+    world.point("db1", 5 * HOUR)
+    snoozed(world, "db1", NOON + HOUR)
+    world.lookout().look()
+    assert world.said() == []
+    world.clock.at += HOUR
+    world.lookout().look()
+    assert "db1" in world.said()[0][1]
+    snoozed(world, "db1", NOON + DAY)  # it was told before that
+    world.point("db1")
+    world.lookout().look()
+    assert "well again: db1" in world.said()[-1][1]
 
 
 def test_a_snoozed_missing_schedule_does_not_silence_that_the_vm_is_late(world: World) -> None:
