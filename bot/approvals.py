@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from bot import approving, ending, narrator, petitions, story
+from bot import approving, ending, jointly, narrator, petitions, story
 from bot.errors import BusyError, DatabaseError, NotAllowed, NotFound, RequesterError, TransientError
 from bot.model import (
     Actor,
@@ -122,6 +122,32 @@ class Approvals:
             raise NotFound("This button belongs to no approval that Cloudy knows of. Ask again for what you need.")
         if unit.audit.transaction_of(f"{key}:decision"):
             return known  # the same click, delivered twice
+        decided = self._word(unit, known, choice, actor, key)
+        jointly.retell(unit, unit.transactions.get(known.transaction_id), decided)
+        return decided
+
+    def decide_all(self, unit: Unit, token: str, choice: Choice, actor: Actor, key: str) -> tuple[Approval, ...]:
+        """One person's click on the card of a fire: a word on each plan that it showed; gives those on which it counts.
+
+        RequesterError, NotFound: why it counts on none. key: of the click; the same one again is the same click.
+        """
+        sheet = jointly.shown(unit, token)
+        keys = {each.id: f"{key}:{each.transaction_id}" for each in sheet.approvals}
+        heard = [each for each in sheet.approvals if unit.audit.transaction_of(f"{keys[each.id]}:decision")]
+        if heard:
+            return tuple(heard)  # the same click, delivered twice
+        counted, why = [], RequesterError("This card shows no plan.")
+        for each in sheet.approvals:
+            try:
+                counted.append(self._word(unit, each, choice, actor, keys[each.id]))
+            except RequesterError as error:
+                why = error
+        if not counted:
+            raise why
+        jointly.retell(unit, unit.transactions.get(counted[0].transaction_id), counted[0])
+        return tuple(counted)
+
+    def _word(self, unit: Unit, known: Approval, choice: Choice, actor: Actor, key: str) -> Approval:
         if why := approving.refusal(known, actor.id, choice, self.clock.now()):
             raise RequesterError(why)
         transaction = unit.transactions.get(known.transaction_id)
@@ -217,10 +243,16 @@ class Approvals:
         )
         body: Json = {"state": "pending", "decided": decided, "estimates": estimates, "needed": asked.needed}
         body |= {"why": asked.reason} if asked.reason else {}
-        _give_thread(unit, transaction)
-        self._keep(unit, asked, "approval", body)
-        if not asked.is_confirmation:
-            for user in self._asked(unit, transaction, terms):
+        users = () if asked.is_confirmation else self._asked(unit, transaction, terms)
+        if before is None and jointly.fire_of(unit, transaction):
+            self._keep(unit, asked, "approval", body)
+            sheet = jointly.sheet_of(unit, transaction, asked)
+            assert sheet is not None  # noqa: S101 - its fire has a card
+            jointly.tell(unit, sheet, transaction, users)
+        else:
+            transaction = _with_thread(unit, transaction)
+            self._keep(unit, asked, "approval", body)
+            for user in users:
                 key = narrator.copy_key(asked, user)
                 unit.outbox.put(Message(key=key, channel=user, view=_card(transaction, asked)))
 
@@ -273,6 +305,7 @@ class Approvals:
     def _void(self, unit: Unit, transaction: Transaction, approval: Approval, why: str) -> None:
         ended = replace(approval, state=ApprovalState.CANCELLED, why=why)
         self._keep(unit, ended, "approval", {"state": "cancelled", "why": why})
+        transaction = _with_thread(unit, transaction)
         text = f"The approval by {approving.names(approval)} is void: {why}. The plan as it is now waits for a new one."
         narrator.tell(unit, transaction, f"void:{approval.number}", text, level="warning")
 
@@ -290,9 +323,15 @@ class Approvals:
                 body={"approval": approval.id, "plan_hash": approval.plan_hash} | body,
             )
         )
-        narrator.tell_approval(unit, unit.transactions.get(approval.transaction_id), approval)
+        transaction = unit.transactions.get(approval.transaction_id)
+        narrator.tell_approval(unit, transaction, approval)
+        if approval.state is not ApprovalState.PENDING:
+            jointly.retell(unit, transaction, approval)
 
     def _remind(self, unit: Unit, transaction: Transaction, approval: Approval) -> None:
+        if sheet := jointly.sheet_of(unit, transaction, approval):
+            jointly.remind(unit, sheet, transaction, self.clock.now())
+            return
         text = f"Still waiting: {petitions.line(approval)}."
         first = approving.reminder(approval.created_at, approval.expires_at - approval.created_at)
         later = "" if approval.remind_at == first else f":{approval.remind_at:%d%H%M}"  # each one is said anew
@@ -307,11 +346,13 @@ class Approvals:
                 unit.outbox.put(Message(key=own, channel=copy.channel, thread_key=key, view=story.notice(words)))
 
 
-def _give_thread(unit: Unit, transaction: Transaction) -> None:
-    """One of a fire of many has none of its own; what is to be decided needs a card where people see it."""
+def _with_thread(unit: Unit, transaction: Transaction) -> Transaction:
+    """One of a fire of many has none of its own; what is to be decided alone needs a card where people see it."""
     schedule = unit.schedules.find(transaction.schedule) if transaction.schedule else None
-    if schedule is not None and not transaction.place.channel:
-        unit.transactions.update(transaction.id, place=schedule.place)
+    if schedule is None or transaction.place.channel:
+        return transaction
+    unit.transactions.update(transaction.id, place=schedule.place)
+    return replace(transaction, place=schedule.place)
 
 
 def _card(transaction: Transaction, approval: Approval) -> Json:

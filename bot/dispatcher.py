@@ -86,6 +86,7 @@ class Dispatcher:
     def _looked(self) -> bool:
         try:
             self._forget()
+            self._reminders.tend_questions()
             return self.tick()
         except BusyError:
             log.warning("database busy, looking again", extra={"action": "database_busy"})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot import narrator, proving
+from bot import jointly, narrator, proving
 from bot.model import ApprovalState, AuditEvent, Failure, Json, State, Step, StepState, Transaction
 from bot.purposes import purpose_of
 from bot.store import Unit
@@ -81,6 +81,7 @@ def _withdraw(unit: Unit, transaction: Transaction) -> None:
     body: Json = {"approval": approval.id, "plan_hash": approval.plan_hash, "state": "cancelled", "why": why}
     unit.audit.append(AuditEvent.of(transaction, key=key, action="approval", body=body))
     narrator.tell_approval(unit, transaction, cancelled)
+    jointly.retell(unit, transaction, cancelled)
 
 
 def _end_steps(unit: Unit, transaction_id: str, failure: Failure | None) -> None:

@@ -46,10 +46,14 @@ def facts(approval: Approval) -> list[list[str]]:
     known = {**decided, **approval.estimates}
     if known.get("recovery_points") == "none":  # a change that removes nothing yet
         known = {name: value for name, value in known.items() if name not in ("recovery_points", "bytes_removed")}
-    told = [[_label(name), _said(name, value)] for name, value in known.items()]
     asked = [["Asked by", approval.requester.name], ["Because", approval.reason]]
     plan = [["Plan", f"{approval.plan_hash[:12]} (what is approved is exactly this)"]]
-    return [fact for fact in (*told, *asked, *plan) if fact[1]]
+    return [fact for fact in (*told(known), *asked, *plan) if fact[1]]
+
+
+def told(values: Json) -> list[list[str]]:
+    """Facts of a plan, each with its label."""
+    return [[label(name), _said(name, value)] for name, value in values.items()]
 
 
 def line(approval: Approval) -> str:
@@ -121,7 +125,8 @@ def _buttons(approval: Approval) -> list[str]:
     return ["confirm"] if approval.is_confirmation else _BUTTONS
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """What a fact of a plan is called."""
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 

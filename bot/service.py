@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from bot import asking, keeping, narrator, overview, suggestions, summing
+from bot import asking, jointly, keeping, narrator, overview, suggestions, summing
 from bot.accounting import Accounts
 from bot.again import Again, wanted
 from bot.approvals import Approvals
@@ -33,6 +33,7 @@ from bot.model import (
     StoredFile,
     Transaction,
 )
+from bot.openquestions import OpenQuestions
 from bot.opinions import Opinion, Question, opinions
 from bot.policy import COMMANDS, About, Operation, Policy
 from bot.ports import Clock
@@ -105,6 +106,7 @@ class Service(Recorder):
         self.handouts = Handouts(db)
         self.sweeps = Sweeps(db, clock, self._rights, wake=wake)
         self.concerns = Concerns(db, clock, self._rights, wake=wake)
+        self.open_questions = OpenQuestions(db, clock)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -220,6 +222,21 @@ class Service(Recorder):
             decided = self._approvals.decide(unit, token, choice, actor, request_key)
         self._wake()
         return decided
+
+    def decide_all(self, token: str, choice: Choice, actor: Actor, *, request_key: str) -> tuple[Approval, ...]:
+        """The same of a button that may stand for several plans: those on which the word counts, each by itself."""
+        if not jointly.is_joint(token):
+            return (self.decide(token, choice, actor, request_key=request_key),)
+        with self._recording(actor, f"{choice} {token[:60]}…", request_key) as (unit, _):
+            decided = self._approvals.decide_all(unit, token, choice, actor, request_key)
+        self._wake()
+        return decided
+
+    def cards_waiting(self, actor: Actor) -> tuple[Json, ...]:
+        """The cards of what waits for a word of this person, oldest first; what one fire asks for stands on one."""
+        waiting = self.approvals_waiting(actor)
+        with self._db.read() as unit:
+            return jointly.cards(unit, waiting)
 
     def approvals_waiting(self, actor: Actor) -> tuple[tuple[Approval, Transaction], ...]:
         """What waits for a word of this person, oldest first."""

@@ -10,6 +10,7 @@ from bot.drills import Drills
 from bot.errors import RequesterError, UsageError
 from bot.ids import transaction_id
 from bot.model import (
+    MOST_THREADS,
     Actor,
     AuditEvent,
     DrillRequest,
@@ -25,8 +26,6 @@ from bot.policy import Operation
 from bot.recorder import command
 from bot.retaining import Retaining
 from bot.store import Unit
-
-MOST_THREADS = 20  # a fire that starts more has one message for all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,10 @@ def _any(request: ScheduleRequest) -> None:
     """Everything is well."""
 
 
+def _none(schedule: Schedule, now: datetime) -> None:
+    """There is nothing to prepare."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startable:
     """One word that a schedule can have."""
@@ -84,6 +87,7 @@ class Startable:
     start: Callable[[Unit, Firing], Started]
     check: Callable[[ScheduleRequest], None] = _any  # RequesterError: its request cannot be carried out
     works: bool = True  # False: it only tells something, which no blackout holds up
+    prepare: Callable[[Schedule, datetime], None] = _none  # what takes long and only reads, before the unit of a fire
 
 
 Startables = Mapping[str, Startable]

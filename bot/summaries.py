@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from bot import digest, digest_vms, petitions, remembered, sla, story
+from bot import digest, digest_vms, firetold, petitions, remembered, sla, story
 from bot.digest_vms import House
 from bot.model import (
     Act,
@@ -32,6 +33,7 @@ from bot.store import Database, Unit
 
 ENDS_SOON = timedelta(days=21)
 OWNS_FOR = timedelta(days=90)  # who asked for a protection in that time is told of what became of it
+Read = TypeVar("Read")
 _OLD = timedelta(hours=3)  # of a look at a VMstore, of which there are several an hour
 _MOST_GONE, _LONGEST = 3, 40  # VMs that are named, and characters of each name
 _RUNS = {Topic.FAILED: "/cloudy runs", Topic.HELD: "/cloudy status", Topic.APPROVAL: "/cloudy status"}
@@ -57,6 +59,11 @@ class Summaries:
         self.known = known
         self._slas = slas
         self.fires: NextFires | None = None  # the next of each schedule; None: it is not known which there are
+
+    def read(self, reads: Callable[[Unit], Read]) -> Read:
+        """Read in a unit of its own."""
+        with self._db.read() as unit:
+            return reads(unit)
 
     def digest(self, span: Span, owner: str = "") -> Digest:
         """How everything stands; owner: a Slack user id, of whose things alone it is to be."""
@@ -155,10 +162,19 @@ def _of_runs(unit: Unit, since: datetime, until: datetime, owner: str, house: Ho
     every = unit.counts.failed(since, until, owner, limit=0).total
     failed = unit.counts.failed(since, until, owner, without=snoozed, limit=limit)
     yield _runs(unit, Topic.FAILED, failed, _failed_line, snoozed=every - failed.total)
-    waits = unit.counts.waiting([State.AWAITING_APPROVAL], owner, limit=limit)
-    yield _runs(unit, Topic.APPROVAL, waits, _approval_line)
+    yield _of_approvals(unit, owner)
     held = unit.counts.waiting([State.HELD], owner, limit=limit)
     yield _runs(unit, Topic.HELD, held, _held_line)
+
+
+def _of_approvals(unit: Unit, owner: str) -> Chapter:
+    """What one fire of a schedule has started, and waits, is one line."""
+    state, limit = State.AWAITING_APPROVAL, digest.MOST_LINES
+    fires = unit.counts.waiting_together(state, owner)
+    waits = unit.counts.waiting([state], owner, without=[id for ids in fires for id in ids], limit=limit)
+    chapter = _runs(unit, Topic.APPROVAL, waits, _approval_line)
+    of_fires = (digest.line_of(_joint_line(unit, ids)) for ids in fires[:limit])
+    return replace(chapter, total=chapter.total + len(fires), lines=(*of_fires, *chapter.lines)[:limit])
 
 
 def _runs(
@@ -190,6 +206,13 @@ def _approval_line(unit: Unit, transaction: Transaction) -> DigestLine:
     words = petitions.line(approval) if approval else "waits for a decision"
     asked = f"asked by {transaction.actor.name}; {words[0].lower()}{words[1:]}"
     return replace(_run_line(transaction, asked, Act.DETAILS), may_snooze=False)
+
+
+def _joint_line(unit: Unit, ids: Sequence[str]) -> DigestLine:
+    first = unit.transactions.get(ids[0])
+    schedule = unit.schedules.get(first.schedule)
+    title = f"{firetold.asked(schedule)}: {len(ids)} plans of schedule {schedule.id}"
+    return replace(_approval_line(unit, first), title=title)
 
 
 def _run_line(transaction: Transaction, words: str, act: Act) -> DigestLine:

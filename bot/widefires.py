@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot import firetold, story
-from bot.model import Fire, Message, Schedule, State, Transaction
-from bot.startable import MOST_THREADS, Stands, fire_key, how_they_stand
+from bot.model import MOST_THREADS, Fire, Message, Schedule, State, Transaction
+from bot.startable import Stands, fire_key, how_they_stand
 from bot.store import Database, Unit
 
 _FOLLOWED = timedelta(days=3)  # a start window, a blackout, and what then runs

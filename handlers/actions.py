@@ -28,10 +28,10 @@ def register(app: App, service: Service, homes: Homes) -> None:
 def decide(
     choice: Choice, service: Service, homes: Homes, ack: Ack, body: Json, action: Json, client: WebClient
 ) -> None:
-    """The Approve, Confirm and Veto buttons; the value is the token of one approval."""
+    """The Approve, Confirm and Veto buttons; the value is the token of one approval, or of all on a card."""
     origin = of_click(body)
     with homeevents.seen_at_once(homes, body):
-        decided = service.decide(action["value"], choice, origin.actor, request_key=origin.key)
+        decided = service.decide_all(action["value"], choice, origin.actor, request_key=origin.key)
     ack()
     tell_once(service, client, origin, answers.decided(decided, choice))
 

@@ -1,6 +1,6 @@
 """Private answers to commands, as cards: help, status, runs, show, accepted, stopping, and words for errors."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -112,9 +112,12 @@ def stopping(transaction: Transaction) -> Card:
     )
 
 
-def decided(approval: Approval, choice: Choice) -> Card:
+def decided(decided: Sequence[Approval], choice: Choice) -> Card:
     """A word that counted, and what follows of it."""
     said = "Your veto counts" if choice is Choice.VETO else "Your approval counts"
+    approval = decided[0]
+    if len(decided) > 1:
+        return Card(kind="decided", title=f"{said} for {len(decided)} plans: {petitions.line(approval)}")
     return Card(kind="decided", title=f"{said}: {petitions.line(approval)}", transaction=approval.transaction_id)
 
 

@@ -52,6 +52,9 @@ _WORDS: dict[str, tuple[str, str, str]] = {  # on an approval: label, action and
     "approve": ("Approve", ids.APPROVE, "primary"),
     "confirm": ("Confirm", ids.APPROVE, "primary"),
     "veto": ("Veto", ids.VETO, "danger"),
+    "approve_all": ("Approve all", ids.APPROVE, "primary"),
+    "confirm_all": ("Confirm all", ids.APPROVE, "primary"),
+    "veto_all": ("Veto all", ids.VETO, "danger"),
 }
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -174,16 +174,19 @@ def _approval(view: Json) -> Card:
         mark=_APPROVAL_MARKS.get(str(view.get("state")), ""),
         lines=_some(view.get("line")),
         facts=_pairs(view.get("facts", ())),
+        lists=tuple((str(head), tuple(map(str, items))) for head, items in view.get("lists", ())),
         transaction=_text(view, "transaction"),
         by=slack_user(view.get("by")),
-        details=True,
+        details=bool(view.get("transaction")),
         more=_decisions(view),
         token=_text(view, "token"),
     )
 
 
 def _decisions(view: Json) -> tuple[str, ...]:
-    return tuple(name for name in view.get("buttons", ()) if name in ("approve", "confirm", "veto"))
+    return tuple(
+        name for name in view.get("buttons", ()) if name.removesuffix("_all") in ("approve", "confirm", "veto")
+    )
 
 
 def _plan(view: Json) -> Card:

@@ -16,7 +16,6 @@ from http.client import HTTPException
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot import petitions, story
 from bot.errors import CloudyError, NotAllowed
 from bot.model import Actor, Json
 from bot.overview import Shared, View
@@ -172,8 +171,8 @@ class Homes:
             return home.refused(refusal.message)
         if view not in seen:
             seen[view] = self._service.shared_overview(view)
-        running, waiting = self._service.running(actor), self._service.approvals_waiting(actor)
-        cards = tuple(of_view(petitions.card(story.title(transaction), approval)) for approval, transaction in waiting)
+        running = self._service.running(actor)
+        cards = tuple(map(of_view, self._service.cards_waiting(actor)))
         may_restore = self._service.barred("restore", actor, "") is None
         return home.draw(home.Home(running=running, shared=seen[view], waiting=cards, may_restore=may_restore))
 

@@ -42,6 +42,11 @@ def question(vms: Sequence[KeptVm], request: RestoreRequest, by: str, key: str) 
     )
 
 
+def said(card: Card) -> str:
+    """The question in words, with the command for each answer."""
+    return "\n".join([card.title, *(f"• {' · '.join(pick.lines)}: {pick.typed}" for pick in card.picks), *card.closing])
+
+
 def typed(request: RestoreRequest) -> str:
     """The order as a command."""
     words = (("to", request.vmstore), ("as", request.name), ("from", request.target), ("at", request.at))

@@ -1,9 +1,10 @@
 """Carries a parsed command out through the service and gives the answer for the one who asked."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from bot.errors import AmbiguousName, NotFound, UsageError
+from bot.errors import AmbiguousName, CloudyError, NotFound, UsageError
 from bot.model import Transaction
 from bot.opinions import Question
 from bot.service import Service
@@ -79,11 +80,16 @@ def _restore(service: Service, order: Command, origin: Origin) -> Card:
         vms = service.recoverable.namesakes(request.what)
         if len(vms) < 2:  # a part of several ids
             raise
-        return namesakes.question(vms, request, origin.actor.id, key)
+        card = namesakes.question(vms, request, origin.actor.id, key)
+        with suppress(CloudyError):  # it is asked all the same
+            service.open_questions.asked(key, origin.actor, [vm.uuid for vm in vms], namesakes.said(card))
+        return card
     except NotFound as error:
         if hint := restoring.slip(request.what):
             raise NotFound(f"{error.message} {hint}", error.suggestions) from error
         raise
+    with suppress(CloudyError):  # whoever is reminded of it then sees that it is done
+        service.open_questions.answered(origin.actor, service.recoverable.point(asked.id)[0].uuid)
     return answers.accepted([asked])
 
 

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, func, select
 
 from bot.model import Actor, Approval, ApprovalState, Choice, Decision
-from bot.store.rows import ApprovalRow, DecisionRow
+from bot.store.rows import ApprovalRow, DecisionRow, TransactionRow
 
 _OPEN = (ApprovalState.PENDING.value, ApprovalState.APPROVED.value)
 
@@ -33,6 +34,27 @@ class Approvals:
         query = select(ApprovalRow).where(ApprovalRow.transaction_id == tx_id)
         row = self._session.exec(query.order_by(col(ApprovalRow.number).desc()).limit(1)).first()
         return self._approval(row) if row else None
+
+    def first_under(self, prefix: str, offset: int, limit: int) -> tuple[Approval | None, ...]:
+        """Give, of each transaction whose request key begins so, the first one; None: it needed none yet.
+
+        In the order of the transactions, which stays.
+        """
+        query = select(TransactionRow.id).where(*_under(prefix)).order_by(col(TransactionRow.number))
+        ids = self._session.exec(query.offset(offset).limit(limit)).all()
+        is_first = (col(ApprovalRow.transaction_id).in_(ids), col(ApprovalRow.number) == 1)
+        found = {
+            row.transaction_id: self._approval(row) for row in self._session.exec(select(ApprovalRow).where(*is_first))
+        }
+        return tuple(found.get(each) for each in ids)
+
+    def rank_under(self, prefix: str, tx_id: str) -> int:
+        """Count the transactions that stand before this one in `first_under`."""
+        own = select(TransactionRow.number).where(TransactionRow.id == tx_id).scalar_subquery()
+        query = (
+            select(func.count()).select_from(TransactionRow).where(*_under(prefix), col(TransactionRow.number) < own)
+        )
+        return self._session.exec(query).one()
 
     def open(self) -> tuple[Approval, ...]:
         """Give those that are pending, or approved and not begun, oldest first."""
@@ -64,6 +86,11 @@ class Approvals:
             why=row.why,
             decisions=tuple(_decision(each) for each in rows),
         )
+
+
+def _under(prefix: str) -> tuple[ColumnElement[bool], ...]:
+    key = col(TransactionRow.request_key)
+    return (key >= prefix, key < f"{prefix}\uffff")
 
 
 def _row(approval: Approval) -> ApprovalRow:

@@ -104,6 +104,15 @@ class Counts:
         ]  # fmt: skip
         return self._ids(where, limit, newest_first=False)
 
+    def waiting_together(self, state: State, owner: str = "") -> tuple[tuple[str, ...], ...]:
+        """Give the ids of those in this state that one fire of a schedule has started, where they are several."""
+        row = TransactionRow
+        where = (col(row.state) == state.value, _OF_A_SCHEDULE, *_asked_by(owner))
+        found: dict[str, list[str]] = {}
+        for key, id in self._session.execute(select(row.request_key, row.id).where(*where).order_by(col(row.number))):
+            found.setdefault(":".join(key.split(":")[:3]), []).append(id)
+        return tuple(tuple(ids) for ids in found.values() if len(ids) > 1)
+
     def drilled(self, since: datetime, until: datetime, owner: str = "") -> Drilled:
         """Count the drills of that time, and tell how long they took to a sign of life."""
         took = cast(col(ProofRow.body)["rto"]["seconds"].as_string(), Float)

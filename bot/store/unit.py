@@ -20,6 +20,7 @@ from bot.store.parts import Parts
 from bot.store.past import PastRuns
 from bot.store.points import Points
 from bot.store.proofs import Proofs
+from bot.store.questions import Questions
 from bot.store.retentions import Holds, Retentions
 from bot.store.samples import Samples
 from bot.store.schedules import Fires, Schedules
@@ -44,6 +45,7 @@ class Unit:
         self.samples = Samples(session)
         self.proofs = Proofs(session)
         self.approvals = Approvals(session)
+        self.questions = Questions(session)
         self.retentions = Retentions(session)
         self.holds = Holds(session)
         self.schedules = Schedules(session)

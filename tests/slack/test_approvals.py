@@ -9,8 +9,8 @@ import pytest
 from slack_bolt import App
 
 import handlers
-from bot.model import Actor, Place, ProtectRequest, State
-from bot.policy import Policy, Role
+from bot.model import Actor, Place, ProtectRequest, ScheduleRequest, State
+from bot.policy import Need, Operation, Policy, Role, Rule
 from handlers.notifier import Sender
 from integrations.simulators.slack import LocalSlack
 from tests.slack.local import client_of, connected, rows, until
@@ -58,11 +58,23 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    yield from living(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def careful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Where what is protected to azure needs an approval."""
+    every = Rule(name="rule 1", operation=Operation.PROTECT, target="azure", need=Need.APPROVAL)
+    yield from living(tmp_path, monkeypatch, every)
+
+
+def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *rules: Rule) -> Iterator[World]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "")  # the SDK reads these and ignores NO_PROXY
     with LocalSlack() as slack:
         roles = {"alice": Role.OPERATOR, "bob": Role.APPROVER, "dave": Role.ADMIN, "carol": Role.VIEWER}
-        house = House(tmp_path, policy=Policy(grants={slack.user_id(name): role for name, role in roles.items()}))
+        grants = {slack.user_id(name): role for name, role in roles.items()}
+        house = House(tmp_path, ("s3", "azure"), policy=Policy(grants=grants, rules=rules))
         alice = Actor(id=slack.user_id("alice"), name="alice", source="slack")
         place = Place(channel=slack.channel_id("ops"))
         request = ProtectRequest(vms=("vm01",), targets=("s3",))
@@ -97,6 +109,34 @@ def test_one_click_by_direct_message_executes_it_and_takes_the_buttons_from_ever
     assert world.house.targets["s3"].objects == {}
     refused = [row for row in rows(world.slack, "call") if row.get("answer", {}).get("error")]
     assert refused == []
+
+
+def test_what_a_fire_of_many_asks_for_is_approved_by_one_click_and_begins(
+    careful: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for where in ("bot.startable.MOST_THREADS", "bot.model.schedules.MOST_THREADS"):
+        monkeypatch.setattr(where, 0)
+    house = careful.house
+    alice = Actor(id=careful.slack.user_id("alice"), name="alice", source="slack")
+    request = ScheduleRequest(workflow="protect", recurrence="every day at 13:00", vms=("vm01",), targets=("azure",))
+    place = Place(channel=careful.slack.channel_id("ops"))
+    schedule = house.service.schedules.add(request, alice, request_key="k", place=place)
+    house.service.schedules.begin(house.service.schedules.run_now(schedule.id, alice, request_key="now"))
+    careful.turn()
+    title = "protect vm01 to azure: 1 plan"
+    for place_ in ("ops", "bob", "dave"):
+        assert "[Approve all] [Veto all]" in careful.shown(place_, title)
+        assert "vm01: " in careful.shown(place_, title)
+    assert careful.slack.click("alice", "Approve all").ok
+    careful.whispered("alice", "You cannot approve your own request")
+    assert careful.slack.click("bob", "Approve all", "bob").ok
+    careful.turn()
+    for place_ in ("ops", "bob", "dave"):
+        assert "[Approve all]" not in careful.shown(place_, title)
+    assert "1 executed" in careful.shown("ops", title)
+    (made,) = [each for each in house.service.runs(10) if each.schedule]
+    assert made.state is State.SUCCEEDED
+    assert [row for row in rows(careful.slack, "call") if row.get("answer", {}).get("error")] == []
 
 
 def test_clicks_that_do_not_count_are_answered_in_private(world: World) -> None:

@@ -179,3 +179,23 @@ def test_the_question_is_one_that_slack_takes_and_says_the_commands_where_there_
     assert answer.request == replace(request, what="0" * 36)
     too_long = replace(request, name="n" * 1900)
     assert namesakes.question(names, too_long, "U1", "k").picks == ()
+
+
+def test_a_question_is_noted_until_it_is_answered_by_whatever_order(world: World) -> None:
+    def open_() -> list[tuple[str, ...]]:
+        with world.db.read() as unit:
+            return [each.about for each in unit.questions.of(world.slack.user_id("alice"))]
+
+    asked(world)
+    asked(world)
+    assert [sorted(about) for about in open_()] == [["uuid-one", "uuid-two"]] * 2
+    with world.db.read() as unit:
+        text = unit.questions.of(world.slack.user_id("alice"))[0].text
+    assert "twin was the name of 2 VMs. Which one?" in text
+    assert '/restore uuid-two to "vmstore2" as "new" from "s3" power on' in text
+    press(world, "uuid-two")
+    until(lambda: open_() == [], "the answer")
+    assert world.slack.command("alice", "ops", ORDER).ok
+    assert len(open_()) == 1
+    assert world.slack.command("alice", "ops", "/restore uuid-one as other-name").ok
+    until(lambda: open_() == [], "the order that names it")
