@@ -15,6 +15,7 @@ from bot.recorder import WAIT_S, Recorder
 from bot.store import Unit
 
 LONGEST_REASON = 500
+MOST_SHOWN = 10  # summaries of one channel whose lines say what was done
 LONGEST = timedelta(days=366)  # a snooze
 OF_VMS = frozenset({ConcernKind.RPO, ConcernKind.COVER, ConcernKind.PROOF, ConcernKind.GROWTH})
 _USER = re.compile("[UW][A-Z0-9_]{2,40}")
@@ -159,9 +160,15 @@ def _reason(reason: str) -> str:
 
 
 def _show(unit: Unit, place: Place | None, concern: Concern, words: str) -> None:
-    """On the digest's message that was clicked, where it was one: its line says it, and has no buttons any more."""
-    message = unit.outbox.by_ts(place.channel, place.thread) if place and place.thread else None
-    found = digest.of_view(message.view) if message else None
-    if message and found:
-        told = digest.answered(found, f"{concern.kind}:{concern.id}", words)
-        unit.outbox.put(replace(message, view=digest.view(told)))
+    """On the digest's message that was clicked, where it was one: its line says it, and has no buttons any more.
+
+    So do the lines on the same thing of the other digests there that have buttons still: it is done once for all.
+    """
+    clicked = unit.outbox.by_ts(place.channel, place.thread) if place and place.thread else None
+    if clicked is None or digest.of_view(clicked.view) is None:
+        return
+    others = (each for each in unit.outbox.summaries(clicked.channel, MOST_SHOWN) if each.key != clicked.key)
+    for message in (clicked, *others):
+        found, name = digest.of_view(message.view), f"{concern.kind}:{concern.id}"
+        if found and (message is clicked or digest.is_open(found, name)):
+            unit.outbox.put(replace(message, view=digest.view(digest.answered(found, name, words))))

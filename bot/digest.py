@@ -100,6 +100,12 @@ def answered(digest: Digest, concern: str, answer: str) -> Digest:
     )
 
 
+def is_open(digest: Digest, concern: str) -> bool:
+    """Whether it has a line on this thing that says of nothing done."""
+    lines = (line for chapter in digest.chapters for line in chapter.lines)
+    return any(line.concern == concern and not line.answer for line in lines)
+
+
 # --- as the outbox keeps it ---
 
 

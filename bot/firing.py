@@ -41,6 +41,11 @@ class Firer:
         """When it fires. UsageError: this Cloudy does not understand it."""
         return _parsed(schedule.asked.recurrence)
 
+    def prepare(self, schedule: Schedule, now: datetime) -> None:
+        """Let what takes long be read before the unit of a fire begins, so that nobody waits for it to write."""
+        if entry := self.table.get(schedule.asked.workflow):
+            entry.prepare(schedule, now)
+
     def is_running(self, unit: Unit, schedule: Schedule) -> bool:
         """Whether anything that it started has not ended."""
         return bool(unit.transactions.active_under(prefix(schedule.id)))

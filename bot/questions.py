@@ -3,9 +3,9 @@
 Each answer is one look at the local database, a page at a time; no other system is asked.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from bot import sla
+from bot import remembered, sla
 from bot.errors import NotFound, UsageError
 from bot.model import (
     AuditRow,
@@ -66,6 +66,12 @@ class Questions:
         with self._db.read() as unit:
             midnight = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
             return unit.lists.moved_by_day(midnight - timedelta(days=days - 1), vm_uuid)
+
+    def stored_by_day(self, days: int) -> dict[date, int]:
+        """The bytes that lay in all targets on each of the last days on which that was measured, and lie there now."""
+        now = self._clock.now()
+        with self._db.read() as unit:
+            return remembered.stored_by_day(unit, now.date() - timedelta(days=days - 1), now.date())
 
     def tally(self) -> Tally:
         """How many live VMs stand how."""

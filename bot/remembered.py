@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from bot.codec import decode, encode
 from bot.model import Expiry
@@ -16,6 +16,12 @@ def measure(unit: Unit, now: datetime) -> None:
     """Keep what lies in each target, as of today; repeating is safe."""
     for stored in unit.counts.stored():
         unit.measures.put(f"{STORED}{stored.target}", now.date(), stored.size)
+
+
+def stored_by_day(unit: Unit, since: date, today: date) -> dict[date, int]:
+    """What lay in all targets together on each day on which that was measured, and what lies there today."""
+    now = unit.counts.stored()
+    return unit.measures.sums(STORED, since) | ({today: sum(stored.size for stored in now)} if now else {})
 
 
 def keep_expiries(unit: Unit, found: Sequence[Expiry]) -> None:

@@ -1,13 +1,16 @@
 """Summaries by schedule: one message to a channel, or one to each person of what is his or hers.
 
-They are put into the outbox in the unit of the fire, so that each is told once, or not at all.
+They are composed before the unit of the fire begins, and put into the outbox in it, so that each is told once, or not
+at all, and nobody waits to write meanwhile.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from bot import digest, remembered
 from bot.errors import UsageError
-from bot.model import Actor, Digest, Message, ScheduleRequest, Span
+from bot.model import Actor, Digest, Message, Schedule, ScheduleRequest, Span
 from bot.policy import Operation
 from bot.startable import Firing, Startable, Started
 from bot.store import Unit
@@ -21,11 +24,30 @@ _WORDS = frozenset({"", ME, OWNERS})
 
 def startable(summaries: Summaries, admin_channel: Callable[[], str]) -> Startable:
     """What the word `summary` in a schedule does. admin_channel: where what has no channel is told."""
+    ahead: dict[tuple[str, datetime], _Composed] = {}  # of one schedule, at one look
+
+    def prepare(schedule: Schedule, now: datetime) -> None:
+        composed = summaries.read(lambda unit: _composed(unit, schedule, summaries, admin_channel()))
+        ahead.clear()
+        ahead[schedule.id, now] = composed
 
     def start(unit: Unit, firing: Firing) -> Started:
-        return _told(unit, firing, summaries, admin_channel())
+        remembered.measure(unit, firing.now)
+        key = (firing.schedule.id, firing.now)
+        told = ahead.pop(key, None) or _composed(unit, firing.schedule, summaries, admin_channel())
+        for channel, each in told.digests:
+            unit.outbox.put(Message(key=f"{firing.key(channel)}:summary", channel=channel, view=digest.view(each)))
+        return Started(passed=told.passed, is_done=not told.passed)
 
-    return Startable(operation=Operation.READ, start=start, check=_check, works=False)
+    return Startable(operation=Operation.READ, start=start, check=_check, works=False, prepare=prepare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """What is told where; passed: why there is nothing to tell."""
+
+    digests: tuple[tuple[str, Digest], ...] = ()  # with the channel, or the person
+    passed: tuple[str, ...] = ()
 
 
 def _check(request: ScheduleRequest) -> None:
@@ -36,36 +58,28 @@ def _check(request: ScheduleRequest) -> None:
         raise UsageError("A summary names no VMs and no targets: it is of everything, or of what is yours.")
 
 
-def _told(unit: Unit, firing: Firing, summaries: Summaries, admin_channel: str) -> Started:
-    options = firing.schedule.asked.options
+def _composed(unit: Unit, schedule: Schedule, summaries: Summaries, admin_channel: str) -> _Composed:
+    options, owner = schedule.asked.options, schedule.owner
     span, whose = Span(options.get(PERIOD) or Span.DAY), str(options.get(WHOSE, ""))
-    remembered.measure(unit, firing.now)
-    if whose == ME and not _is_for(firing.owner):
-        return Started(passed=(f"{firing.owner.name} is nobody that can be written to: make it in the chat.",))
+    if whose == ME and not _is_for(owner):
+        return _Composed(passed=(f"{owner.name} is nobody that can be written to: make it in the chat.",))
     if whose == ME:
-        _tell(unit, firing, summaries.within(unit, span, firing.owner.id), firing.owner.id)
-        return Started(is_done=True)
+        return _Composed(((owner.id, summaries.within(unit, span, owner.id)),))
     if whose == OWNERS:
-        _to_owners(unit, firing, span, summaries)
-        return Started(is_done=True)
-    channel = firing.place.channel or admin_channel
+        return _Composed(tuple(_of_owners(unit, span, summaries)))
+    channel = schedule.place.channel or admin_channel
     if not channel:
-        return Started(passed=("There is no channel to tell it in: set slack.admin_channel in cloudy.toml.",))
-    _tell(unit, firing, summaries.within(unit, span), channel)
-    return Started(is_done=True)
+        return _Composed(passed=("There is no channel to tell it in: set slack.admin_channel in cloudy.toml.",))
+    return _Composed(((channel, summaries.within(unit, span)),))
 
 
-def _to_owners(unit: Unit, firing: Firing, span: Span, summaries: Summaries) -> None:
+def _of_owners(unit: Unit, span: Span, summaries: Summaries) -> Iterator[tuple[str, Digest]]:
     """Each of them; of a day only those for whom there is something to do."""
     for owner in summaries.owners(unit):
         told = summaries.within(unit, span, owner.id)
         if _is_for(owner) and told.tally.total and (span is Span.WEEK or digest.is_pressing(told)):
-            _tell(unit, firing, told, owner.id)
+            yield owner.id, told
 
 
 def _is_for(owner: Actor) -> bool:
     return owner.source == "slack"
-
-
-def _tell(unit: Unit, firing: Firing, told: Digest, channel: str) -> None:
-    unit.outbox.put(Message(key=f"{firing.key(channel)}:summary", channel=channel, view=digest.view(told)))

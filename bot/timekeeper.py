@@ -91,6 +91,7 @@ class Timekeeper:
         if not self._accounts.is_due(schedule, now):
             return schedule
         with self._alone(schedule.id):
+            self._accounts.firer.prepare(schedule, now)
             more = True
             while more:  # a thousand times in one unit, so that others may write in between
                 with self._db.unit() as unit:
@@ -99,8 +100,12 @@ class Timekeeper:
         return schedule
 
     def _begin(self, fire: Fire, now: datetime) -> None:
-        with self._alone(fire.schedule), self._db.unit() as unit:
-            self._accounts.begin(unit, fire, now)
+        with self._alone(fire.schedule):
+            with self._db.read() as unit:
+                schedule = unit.schedules.get(fire.schedule)
+            self._accounts.firer.prepare(schedule, now)
+            with self._db.unit() as unit:
+                self._accounts.begin(unit, fire, now)
 
     @contextmanager
     def _alone(self, schedule_id: str) -> Iterator[None]:

@@ -14,7 +14,7 @@ from handlers.cards import one_line
 _LABEL, _TITLE = 28, 80
 _WIDTH, _HEIGHT, _DPI = 8.0, 4.5, 130
 _COLOURS = ("#9db8d2", "#1f4e79")
-_ALERT = "#b03a2e"
+_ALERT, _CURVE = "#b03a2e", "#b9770e"
 # A name is no formula: with $ in it, it would be taken for one.
 _STYLE: Any = {"text.parse_math": False, "text.usetex": False, "font.size": 9}
 
@@ -37,6 +37,9 @@ class Chart:
     series: tuple[Series, ...]
     limit: float | None = None  # a line across, what is beyond it stands out
     limit_label: str = ""
+    line: tuple[float | None, ...] = ()  # a curve over the bars, by a scale of its own on the right; None: not known
+    line_label: str = ""
+    line_unit: str = ""
     is_lying: bool = False  # bars from left to right, for long names
     alt: str = ""  # what it shows, for who cannot see it
 
@@ -60,7 +63,9 @@ def png(chart: Chart) -> bytes:
         if not chart.names:
             axes.text(0.5, 0.5, "nothing yet", ha="center", transform=axes.transAxes)
         axes.spines[["top", "right"]].set_visible(False)
-        if len(chart.series) > 1 or chart.limit is not None:
+        if chart.line:
+            _curve(axes, chart)
+        elif len(chart.series) > 1 or chart.limit is not None:
             axes.legend(frameon=False)
         sink = BytesIO()
         figure.savefig(sink, format="png", metadata={"Description": chart.alt})
@@ -76,6 +81,19 @@ def _standing(axes: Any, chart: Chart) -> None:
     axes.set_ylabel(chart.unit)
     step = max(1, len(chart.names) // 10)
     axes.set_xticks(list(places)[::step], [_short(name) for name in chart.names][::step])
+
+
+def _curve(axes: Any, chart: Chart) -> None:
+    """What would dwarf the bars has a scale of its own; days that nobody knows of are passed over."""
+    known = [(place, value) for place, value in enumerate(chart.line) if value is not None]
+    right = axes.twinx()
+    places, values = [place for place, _ in known], [value for _, value in known]
+    right.plot(places, values, color=_CURVE, marker="o", markersize=3, label=chart.line_label)
+    right.set_ylim(bottom=0)
+    right.set_ylabel(chart.line_unit, color=_CURVE)
+    right.spines["top"].set_visible(False)
+    bars, curve = axes.get_legend_handles_labels(), right.get_legend_handles_labels()
+    axes.figure.legend(bars[0] + curve[0], bars[1] + curve[1], loc="outside lower center", ncols=3, frameon=False)
 
 
 def _lying(axes: Any, chart: Chart) -> None:

@@ -1,6 +1,7 @@
 """What charts show: numbers by day and by VM, as a table for everybody and as a chart for who can see one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import durations
@@ -13,6 +14,7 @@ from handlers.charts import Chart, Series
 from handlers.tables import Table
 
 DAYS, VMS = 30, 20
+FEWEST = 2  # points of a curve
 _GIB = 1 << 30
 _HOUR = timedelta(hours=1)
 
@@ -60,8 +62,21 @@ def of_vm(questions: Questions, uuid: str, name: str) -> Chart:
 
 
 def moved(questions: Questions) -> Chart:
-    """The bytes of all VMs, by day."""
-    return _moved_chart(questions.moved_by_day(DAYS), "Bytes sent by day, against size")
+    """The bytes of all VMs by day, and what lies in the targets, where that was measured on two of these days."""
+    days, stored = questions.moved_by_day(DAYS), questions.stored_by_day(DAYS)
+    chart = _moved_chart(days, "Bytes sent by day, against size")
+    line = tuple(stored[day.day] / _GIB if day.day in stored else None for day in days)
+    if sum(value is not None for value in line) < FEWEST:
+        return chart
+    newest = size_text(stored[max(day.day for day in days if day.day in stored)])
+    return replace(
+        chart,
+        title="Bytes sent by day, against size; stored",
+        line=line,
+        line_label="stored, all targets (right)",
+        line_unit="GiB stored",
+        alt=f"{chart.alt} A curve shows what lies in all targets: {newest} at last.",
+    )
 
 
 def _moved_chart(days: Sequence[DayMoved], title: str) -> Chart:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from bot.model import Actor, Concern, ConcernKind
 from bot.store.concern_rows import ConcernRow, MeasureRow
@@ -71,6 +71,13 @@ class Measures:
             MeasureRow.name == name, col(MeasureRow.day) >= day
         )
         return tuple((row[0], row[1]) for row in self._session.execute(query.order_by(col(MeasureRow.day))))
+
+    def sums(self, prefix: str, day: date) -> dict[date, int]:
+        """Add up those of all names that begin so, by day, from that day on."""
+        name = col(MeasureRow.name)
+        named = (name >= prefix, name < f"{prefix}\uffff", col(MeasureRow.day) >= day)
+        query = select(col(MeasureRow.day), func.sum(MeasureRow.value)).where(*named).group_by(col(MeasureRow.day))
+        return {row[0]: int(row[1]) for row in self._session.execute(query)}
 
 
 def _concern(row: ConcernRow) -> Concern:

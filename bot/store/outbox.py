@@ -45,6 +45,12 @@ class Outbox:
         row = self._session.exec(select(MessageRow).where(MessageRow.channel == channel, MessageRow.ts == ts)).first()
         return _message(row) if row and ts else None
 
+    def summaries(self, channel: str, limit: int) -> tuple[Message, ...]:
+        """Give the newest summaries that stand in a channel, the newest first."""
+        query = select(MessageRow).where(MessageRow.channel == channel, col(MessageRow.key).like("schedule:%:summary"))
+        rows = self._session.exec(query.order_by(col(MessageRow.id).desc()).limit(limit))
+        return tuple(map(_message, rows))
+
     def pending(self) -> tuple[Message, ...]:
         """Give what is not sent in its last version and not given up, oldest first; also what has to wait."""
         rows = self._session.exec(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,13 @@ def test_a_chart_is_a_png_whatever_the_names_are(names: tuple[str, ...], lying: 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         assert charts.png(chart(*names, lying=lying)).startswith(PNG)
+
+
+@pytest.mark.parametrize("line", [(1.0, 2.0, 3.0), (None, 500.0, None), (None, None, None)])
+def test_a_curve_over_the_bars_has_a_scale_of_its_own_and_may_have_gaps(line: tuple[float | None, ...]) -> None:
+    pytest.importorskip("matplotlib")
+    drawn = replace(chart("a", "b", "c"), limit=None, line=line, line_label="stored", line_unit="GiB stored")
+    assert charts.png(drawn).startswith(PNG)
 
 
 def test_without_matplotlib_everything_else_loads() -> None:
