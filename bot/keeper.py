@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from bot import adopting, insist, retained
 from bot.errors import MissingError
-from bot.model import AuditEvent, Claim, Json, Reason, RecoveryPoint, Slas, Transaction, Verdict
+from bot.model import AuditEvent, Claim, Json, Reason, Slas, Transaction, Verdict
 from bot.ports import Clock
 from bot.retention_text import parse, why
 from bot.store import Database, Unit
@@ -101,11 +101,9 @@ class DatabaseKeeper:
                 return
             unit.points.forget(point, target)
             unit.samples.forget(point, target)
+            retained.loosen(unit, own, point)
             key, round_ = f"{own}:{target}:{point}:expired", unit.transactions.get(own)
-            if point in (stuck := round_.plan.get(retained.STUCK, {})):  # before this attempt
-                left = {name: why for name, why in stuck.items() if name != point}
-                unit.transactions.update(own, plan=round_.plan | {retained.STUCK: left})
-            unit.audit.append(AuditEvent.of(round_, key=key, action="expire", body=_told(known)))
+            unit.audit.append(AuditEvent.of(round_, key=key, action="expire", body=retained.told(known)))
 
         self._write(write)
 
@@ -118,14 +116,3 @@ def _why(verdict: Verdict | None) -> str:
     if verdict is None:
         return _GONE
     return ", ".join(why(keep) for keep in verdict.keeps)
-
-
-def _told(point: RecoveryPoint) -> Json:
-    return {
-        "point": point.transaction_id,
-        "target": point.target,
-        "vm": point.vm_name,
-        "vm_uuid": point.vm_uuid,
-        "bytes": point.size,
-        "taken_at": point.taken_at.isoformat(),
-    }

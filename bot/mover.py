@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from bot import retained
-from bot.insist import insist
-from bot.model import AuditEvent, Json, RecoveryPoint, Resource, ResourceKind, Shift, Slas, Tier, Turn
+from bot import insist, retained
+from bot.model import AuditEvent, Resource, ResourceKind, Shift, Slas, Tier, Turn
 from bot.ports import Clock, ObjectStore
 from bot.store import Database, Unit
 from bot.tiering import Rules, turns
@@ -66,9 +65,10 @@ class DatabaseMover:
             known = unit.points.get(point, self._target)
             if known is None or known.tier is tier:
                 return
+            retained.loosen(unit, self._own, point)
             unit.points.put(replace(known, tier=tier))
             transaction, key = unit.transactions.get(self._own), f"{self._own}:{self._target}:{point}:tier"
-            body = _told(known, tier, self._classes[self._target][tier])
+            body = retained.told(known) | {"tier": tier.value, "class": self._classes[self._target][tier]}
             unit.audit.append(AuditEvent.of(transaction, key=key, action="tier", body=body))
 
         self._write(write)
@@ -90,25 +90,8 @@ class DatabaseMover:
         )
 
     def _write(self, work: Callable[[Unit], T]) -> T:
-        def once() -> T:
-            with self._db.unit() as unit:
-                return work(unit)
-
-        return insist(once, self._clock)
+        return insist.write(self._db, work, self._clock)
 
 
 def _shift(turn: Turn | None) -> Shift:
     return Shift(tier=turn.tier, why=turn.stays) if turn else Shift()
-
-
-def _told(point: RecoveryPoint, tier: Tier, storage_class: str) -> Json:
-    return {
-        "point": point.transaction_id,
-        "target": point.target,
-        "vm": point.vm_name,
-        "vm_uuid": point.vm_uuid,
-        "bytes": point.size,
-        "taken_at": point.taken_at.isoformat(),
-        "tier": tier.value,
-        "class": storage_class,
-    }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.errors import RequesterError
-from bot.model import RecoveryPoint, ResourceKind, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
+from bot.model import Json, RecoveryPoint, ResourceKind, Retained, Retention, SeenVm, Sla, Slas, Transaction, Verdict
 from bot.proofs import standings
 from bot.retention import Facts, judge, judge_all
 from bot.sla import fit
@@ -124,6 +124,26 @@ def passed_before(unit: Unit, transaction: Transaction) -> frozenset[str]:
     steps = (step for each in over for step in unit.steps.of(each.id))
     passed = frozenset(str(each) for step in steps for each in step.outputs.get("passed", {}))
     return passed | {str(point) for each in over for point in each.plan.get(STUCK, {})}
+
+
+def loosen(unit: Unit, own: str, point: str) -> None:
+    """What could not be done before this attempt of a round is done."""
+    plan = unit.transactions.get(own).plan
+    if point in (stuck := plan.get(STUCK, {})):
+        left = {name: why for name, why in stuck.items() if name != point}
+        unit.transactions.update(own, plan=plan | {STUCK: left})
+
+
+def told(point: RecoveryPoint) -> Json:
+    """Of one that a round is done with, for the audit."""
+    return {
+        "point": point.transaction_id,
+        "target": point.target,
+        "vm": point.vm_name,
+        "vm_uuid": point.vm_uuid,
+        "bytes": point.size,
+        "taken_at": point.taken_at.isoformat(),
+    }
 
 
 def tier_rules(unit: Unit, slas: Slas, classes: Mapping[str, Classes], now: datetime, *, vm: str = "") -> Rules | None:

@@ -1,28 +1,18 @@
 """What retention does: rules are brought into force, holds are released, and recovery points that are not kept go."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from bot import clocks
 from bot.actions.context import Context
-from bot.errors import (
-    CloudyError,
-    DeniedError,
-    LockedError,
-    PermanentError,
-    RemoteError,
-    Stopped,
-    TransientError,
-)
+from bot.actions.turns import Turns, told
+from bot.errors import CloudyError, PermanentError, TransientError
 from bot.lenient import is_there
 from bot.manifest import key as manifest_key
 from bot.model import Json, Resource, ResourceKind
 from bot.ports import ObjectStore
 from bot.removal import check_free, clear, withdraw
 
-_MOST_FAILURES = 3  # in a row: the others would fare no better
 _GONE = "it is not there any more"
-_MOST_TOLD = 500  # of those that were passed over, with the reason: all of a round, so that the next begins with others
 
 
 def apply(context: Context, _inputs: Json) -> Json:
@@ -39,7 +29,7 @@ def check(context: Context, inputs: Json) -> Json:
     now = clocks.agreed(context.clock, context.target(name))
     passed = context.keeper.passed(inputs["points"], name, context.id, now)
     going = [point for point in inputs["points"] if point not in passed]
-    return {"going": going, "passed": _told(passed), "passed_over": len(passed)}
+    return {"going": going, "passed": told(passed), "passed_over": len(passed)}
 
 
 def expire(context: Context, inputs: Json) -> Json:
@@ -60,63 +50,41 @@ class _Round:
         self._context = context
         self._target = target
         self._removed = 0
-        self._passed: dict[str, str] = {}
-        self._failed: dict[str, str] = {}
-        self._in_a_row = 0
+        self._begun = {each.name for each in context.ledger.open(ResourceKind.OBJECTS)}
         self._seen: dict[str, bool] = {}  # newest good ones, and whether their manifests are there
 
     def remove(self, points: list[str]) -> Json:
         """Give what it came to."""
-        begun = {each.name for each in self._context.ledger.open(ResourceKind.OBJECTS)}
-        for number, point in enumerate(points, start=1):
-            self._context.check()
-            now = clocks.agreed(self._context.clock, self._target)  # a clock may jump while this runs
-            self._try(point, now, is_begun=point in begun)
-            self._context.progress(number, len(points))
-        failed = {self._target.name: self._failure()} if self._failed else {}
-        passed = _told(self._passed)
-        return {"removed": self._removed, "passed": passed, "passed_over": len(self._passed), "failed": failed}
+        turns = Turns(self._context, self._target, "removed from")
+        turns.take(points, self._one)
+        return {"removed": self._removed} | turns.told()
 
-    def _try(self, point: str, now: datetime, *, is_begun: bool) -> None:
-        try:
-            self._one(point, now, is_begun=is_begun)
-            self._in_a_row = 0
-        except Stopped:
-            raise
-        except LockedError as error:
-            self._pass(point, error)
-        except CloudyError as error:
-            self._failed[point] = error.message
-            self._context.keeper.stuck(point, self._context.id, error.message)
-            self._in_a_row += 1
-            if isinstance(error, TransientError):
-                raise
-            if self._in_a_row >= _MOST_FAILURES:
-                raise self._ended(error) from error
-
-    def _one(self, point: str, now: datetime, *, is_begun: bool) -> None:
-        if is_begun and not is_there(self._target, manifest_key(point)):
+    def _one(self, point: str, now: datetime) -> str:
+        """Why it stays; "": it is gone."""
+        if point in self._begun and not is_there(self._target, manifest_key(point)):
             self._finish(point)
-            return
-        if self._passes(point, now):
-            return
-        check_free(self._target, point)  # takes its time: what keeps it may have come meanwhile
-        self._context.ledger.register(ResourceKind.OBJECTS, self._target.name, point, url=self._target.url)
-        if not self._passes(point, now):
+            return ""
+        stays = self._stays(point, now)
+        if stays is None:
+            check_free(self._target, point)  # takes its time: what keeps it may have come meanwhile
+            self._context.ledger.register(ResourceKind.OBJECTS, self._target.name, point, url=self._target.url)
+            stays = self._stays(point, now)
+        if stays is None:
             self._withdraw(point)
             self._finish(point)
+        return stays or ""
 
-    def _passes(self, point: str, now: datetime) -> bool:
-        """Whether it is not to be removed, or is not there any more."""
+    def _stays(self, point: str, now: datetime) -> str | None:
+        """Why it is not to be removed; "": it was, before this process began. None: it goes."""
         claimed = self._context.keeper.claim(point, self._target.name, self._context.id, now)
         if claimed is None and self._context.attempt > 1:
-            self._removed += 1  # before this process began
-            return True
+            self._removed += 1
+            return ""
         why = _GONE if claimed is None else claimed.why or self._lacks(claimed.newest)
-        if why:
-            self._context.catalogue.stands(point, self._target.name)
-            self._passed[point] = why
-        return bool(why)
+        if not why:
+            return None
+        self._context.catalogue.stands(point, self._target.name)
+        return why
 
     def _lacks(self, newest: str) -> str:
         """Why nothing of the VM is to go: what would be left of it is in the catalogue alone; "": it is there."""
@@ -155,27 +123,3 @@ class _Round:
             transaction_id=self._context.id, kind=ResourceKind.OBJECTS, system=name, name=point, detail={}
         )
         self._context.ledger.release(resource)
-
-    def _pass(self, point: str, error: LockedError) -> None:
-        self._context.catalogue.locked(point, self._target.name, error.until)
-        self._passed[point] = error.message
-
-    def _ended(self, error: CloudyError) -> PermanentError:
-        name, points = self._target.name, [*self._failed][-_MOST_FAILURES:]
-        kind = DeniedError if isinstance(error, DeniedError) else PermanentError
-        return kind(
-            f"{len(points)} in a row could not be removed from {name}, so the round ends: {', '.join(points)}."
-            f" The next one takes them last. {error.message}",
-            system=name,
-            operation="expire",
-            code=error.code if isinstance(error, RemoteError) else "",
-        )
-
-    def _failure(self) -> str:
-        point, why = next(iter(self._failed.items()))
-        more = f", and {len(self._failed) - 1} more" if len(self._failed) > 1 else ""
-        return f"{point} could not be removed{more}: {why}"
-
-
-def _told(passed: Mapping[str, str]) -> Json:
-    return dict([*passed.items()][:_MOST_TOLD])

@@ -50,9 +50,9 @@ class _Round:
 
     def move(self, points: list[str]) -> Json:
         """Give what it came to."""
-        turns = Turns(self._context, self._target)
+        turns = Turns(self._context, self._target, "moved in")
         turns.take(points, self._one)
-        return {"moved": dict(self._moved)} | turns.told("moved")
+        return {"moved": dict(self._moved)} | turns.told()
 
     def _one(self, point: str, now: datetime) -> str:
         """Why it stays; "": it has moved, or nothing asks for that any more."""

@@ -5,7 +5,17 @@ from datetime import datetime
 
 from bot import clocks
 from bot.actions.context import Context
-from bot.errors import CloudyError, IntegrityError, LockedError, MissingError, Stopped, TransientError
+from bot.errors import (
+    CloudyError,
+    DeniedError,
+    IntegrityError,
+    LockedError,
+    MissingError,
+    PermanentError,
+    RemoteError,
+    Stopped,
+    TransientError,
+)
 from bot.model import Json
 from bot.ports import ObjectStore
 
@@ -17,15 +27,17 @@ _ITS_OWN = (IntegrityError, MissingError)  # say something of one recovery point
 class Turns:
     """What fails with one does not keep the others from their turn; several in a row end the round."""
 
-    def __init__(self, context: Context, target: ObjectStore) -> None:
+    def __init__(self, context: Context, target: ObjectStore, done: str) -> None:
+        """done: what becomes of them, "removed from"."""
         self._context = context
         self._target = target
+        self._done = f"{done} {target.name}"
         self._passed: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._in_a_row = 0
 
     def take(self, points: Sequence[str], one: Callable[[str, datetime], str]) -> None:
-        """Take each. one: gives why it was passed over; ""; it was not. What is locked is passed over, with its date.
+        """Take each. one: gives why it was passed over; "": it was not. What is locked is passed over, with its date.
 
         What `one` raises ends the round at once where the target does not answer, else after three in a row.
         PermanentError: our clock and the target's are so far apart that nobody can say how old anything is.
@@ -35,11 +47,10 @@ class Turns:
             self._try(point, clocks.agreed(self._context.clock, self._target), one)  # a clock may jump while this runs
             self._context.progress(number, len(points))
 
-    def told(self, verb: str) -> Json:
-        """What was passed over and what failed, as outputs of a step. verb: "moved"."""
-        failed = {self._target.name: self._failure(verb)} if self._failed else {}
-        passed = self._passed | self._failed  # the next round begins with others than these
-        return {"passed": told(passed), "passed_over": len(passed), "failed": failed}
+    def told(self) -> Json:
+        """What was passed over and what failed, as outputs of a step."""
+        failed = {self._target.name: self._failure()} if self._failed else {}
+        return {"passed": told(self._passed), "passed_over": len(self._passed), "failed": failed}
 
     def _try(self, point: str, now: datetime, one: Callable[[str, datetime], str]) -> None:
         try:
@@ -53,14 +64,28 @@ class Turns:
             self._passed[point] = error.message
         except CloudyError as error:
             self._failed[point] = error.message
+            self._context.keeper.stuck(point, self._context.id, error.message)
             self._in_a_row += not isinstance(error, _ITS_OWN)
-            if isinstance(error, TransientError) or self._in_a_row >= _MOST_FAILURES:
+            if isinstance(error, TransientError):
                 raise
+            if self._in_a_row >= _MOST_FAILURES:
+                raise self._ended(error) from error
 
-    def _failure(self, verb: str) -> str:
+    def _ended(self, error: CloudyError) -> PermanentError:
+        points = [*self._failed][-_MOST_FAILURES:]
+        kind = DeniedError if isinstance(error, DeniedError) else PermanentError
+        return kind(
+            f"{len(points)} in a row could not be {self._done}, so the round ends: {', '.join(points)}."
+            f" The next one takes them last. {error.message}",
+            system=self._target.name,
+            operation=self._context.transaction.workflow,
+            code=error.code if isinstance(error, RemoteError) else "",
+        )
+
+    def _failure(self) -> str:
         point, why = next(iter(self._failed.items()))
         more = f", and {len(self._failed) - 1} more" if len(self._failed) > 1 else ""
-        return f"{point} could not be {verb}{more}: {why}"
+        return f"{point} could not be {self._done.split()[0]}{more}: {why}"
 
 
 def told(passed: Mapping[str, str]) -> Json:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Lookup, Purpose, failed_step, took
-from bot.purposes.rounds import capital, count, of_vms, passed
+from bot.purposes.rounds import capital, count, of_vms, passed, stuck
 from bot.words import size_text
-
-_MOST_STUCK = 3
 
 
 def _asked(transaction: Transaction) -> str:
@@ -42,20 +40,13 @@ def _heads(transaction: Transaction) -> Facts:
     ]
 
 
-def _stuck(transaction: Transaction) -> str:
-    told: Json = transaction.plan.get("stuck", {})
-    lines = [f"{point}: {why}" for point, why in [*told.items()][:_MOST_STUCK]]
-    more = [f"and {len(told) - len(lines)} more"] if len(told) > len(lines) else []
-    return "; ".join([*lines, *more, "the next round takes these last"]) if told else ""
-
-
 def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
     return [
         ["Removed", count(int(transaction.plan.get("gone", 0)))],
         ["Freed", size_text(int(transaction.plan.get("freed", 0)))],
         ["Saves", str(transaction.plan.get("saves", "")).removeprefix("saves ")],
         ["Passed over", passed(steps, ("check", "expire"))],
-        ["Not removed", _stuck(transaction)],
+        ["Not removed", stuck(transaction)],
         ["Stays", str(transaction.plan.get("kept", ""))],
         ["Next round", count(int(transaction.plan["later"])) if transaction.plan.get("later") else ""],
         ["Took", took(transaction)],

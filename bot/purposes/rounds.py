@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from bot.model import Step
+from bot.model import Json, Step, Transaction
 from bot.purposes.purpose import outputs_of
 
 _MOST_TOLD = 5
+_MOST_STUCK = 3
 
 
 def count(number: int) -> str:
@@ -31,3 +32,11 @@ def passed(steps: Sequence[Step], names: Sequence[str]) -> str:
     lines = [f"{point}: {why}" for point, why in [*told.items()][:_MOST_TOLD]]
     more = [f"and {number - len(lines)} more"] if number > len(lines) else []
     return "; ".join([*lines, *more])
+
+
+def stuck(transaction: Transaction) -> str:
+    """What it could not do, and why; "": nothing."""
+    told: Json = transaction.plan.get("stuck", {})
+    lines = [f"{point}: {why}" for point, why in [*told.items()][:_MOST_STUCK]]
+    more = [f"and {len(told) - len(lines)} more"] if len(told) > len(lines) else []
+    return "; ".join([*lines, *more, "the next round takes these last"]) if told else ""

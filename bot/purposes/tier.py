@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.model import Json, State, Step, Tier, Transaction
 from bot.prices import a_month
 from bot.purposes.purpose import Facts, Lookup, Purpose, failed_step, took
-from bot.purposes.rounds import capital, count, of_vms, passed
+from bot.purposes.rounds import capital, count, of_vms, passed, stuck
 from bot.words import size_text
 
 
@@ -57,6 +57,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
         ["Moved", _where(plan.get("moved", {})) or "nothing"],
         ["Saves", saves],
         ["Passed over", passed(steps, ("check", "move"))],
+        ["Not moved", stuck(transaction)],
         ["Stays", str(plan.get("stays", ""))],
         ["Next round", count(int(plan["later"])) if plan.get("later") else ""],
         ["Took", took(transaction)],

@@ -355,6 +355,7 @@ def test_a_target_that_moves_nothing_ends_the_round_after_three_and_keeps_all_wh
     done = house.read(done.id)
     assert done.state is State.FAILED
     assert done.failure is not None
+    assert "3 in a row could not be moved in s3, so the round ends" in done.failure.what
     assert "s3 proves no copy" in done.failure.what
     assert len(asked) == 3
     assert set(tiers(house)) == {None}
