@@ -38,6 +38,11 @@ _TITLES = {  # of one, of several
     Topic.ORPHANS: ("thing was left behind", "things were left behind"),
 }
 _PATIENT = frozenset({Topic.UNPROVEN, Topic.GROWTH, Topic.UNSCHEDULED, Topic.ORPHANS})
+_COUNTED = {  # what has no past of its own: of one, of several
+    "expire": ("round of expire", "rounds of expire"),
+    "retention": ("change of retention", "changes of retention"),
+    "tier": ("round of tiers", "rounds of tiers"),
+}
 _PAST = {"protect": "protected", "verify": "verified", "restore": "restored", "drill": "drilled", "delete": "deleted"}
 
 
@@ -148,6 +153,8 @@ def headline(digest: Digest) -> str:
     if not tally.total:
         return "No VM of yours is known yet." if digest.owner else "No VM is known yet: the VMstores were not listed."
     rpo = f"within RPO ({digest.rpo})" if digest.rpo else "within RPO"
+    if tally.protected == tally.total == 1:
+        return f"The one VM is {rpo}; {_proof(digest)}."
     if tally.protected == tally.total:
         return f"All {_number(tally.total, 'VM')} {rpo}; {_proof(digest)}."
     unwell = [f"{count:,} {what}" for count, what in ((tally.late, "late"), (tally.never, "unprotected")) if count]
@@ -211,20 +218,27 @@ def _proof(digest: Digest) -> str:
 
 
 def _ran(digest: Digest) -> str:
-    parts = [part for ran in digest.ran for part in _ended(ran)]
+    in_order = sorted(digest.ran, key=lambda ran: ran.workflow in _COUNTED)  # what was done for VMs first
+    parts = [part for ran in in_order for part in _ended(ran)]
     return f"Ran: {', '.join(parts)}." if parts else "Ran: nothing."
 
 
 def _ended(ran: Ran) -> Iterator[str]:
-    past = _PAST.get(ran.workflow, ran.workflow)
     if ran.well:
-        yield f"{ran.well:,} {past}"
+        yield _past(ran, ran.well)
     if ran.partly:
-        yield f"{ran.partly:,} {past} in part"
+        yield f"{_past(ran, ran.partly)} in part"
     if ran.failed:
-        yield f"{ran.failed:,} {ran.workflow} failed"
+        yield f"{_past(ran, ran.failed) if ran.workflow in _COUNTED else f'{ran.failed:,} {ran.workflow}'} failed"
     if ran.stopped:
-        yield f"{ran.stopped:,} {ran.workflow} stopped"
+        yield f"{_past(ran, ran.stopped) if ran.workflow in _COUNTED else f'{ran.stopped:,} {ran.workflow}'} stopped"
+
+
+def _past(ran: Ran, count: int) -> str:
+    """ "3 protected", "1 round of expire"."""
+    if ran.workflow in _COUNTED:
+        return f"{count:,} {_COUNTED[ran.workflow][count != 1]}"
+    return f"{count:,} {_PAST.get(ran.workflow, ran.workflow)}"
 
 
 def _drills(digest: Digest) -> str:

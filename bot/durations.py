@@ -1,11 +1,11 @@
-"""Durations as people write them: "90s", "30m", "24h", "7d", "2w"; and a day, "2026-11-01"."""
+"""Durations as people write them: "90s", "30m", "24h", "7d", "2w", "3 days"; and a day, "2026-11-01"."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DURATION = re.compile(r"([0-9]{1,5}) ?([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,5}) ?(?:([smhdw])|(second|minute|hour|day|week)s?)")
 
 
 def parse(text: str) -> timedelta:
@@ -13,7 +13,7 @@ def parse(text: str) -> timedelta:
     found = _DURATION.fullmatch(text.strip().casefold())
     if found is None or not int(found[1]):
         raise ValueError(f"{text!r} is not a duration like 30m, 24h or 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_UNITS[(found[2] or found[3])[0]]: int(found[1])})
 
 
 def since(text: str, now: datetime) -> datetime:

@@ -33,7 +33,7 @@ def promise(sla: Sla) -> str:
     """What it promises, in one line."""
     if sla.is_exempt:
         return "exempt: no protection is needed"
-    where = f" in each of {', '.join(sla.targets)}" if sla.targets else ""
+    where = f" in {'each of ' if len(sla.targets) > 1 else ''}{', '.join(sla.targets)}" if sla.targets else ""
     drills = f"a drill every {durations.said(sla.drill_every)}" if sla.drill_every else "no drills"
     ages = {"cold": sla.tiering.cold_after, "archive": sla.tiering.archive_after}
     tiers = "".join(f", {tier} after {durations.said(age)}" for tier, age in ages.items() if age)

@@ -17,7 +17,9 @@ USAGES = {SUMMARY: SUMMARY_USAGE, SNOOZE: SNOOZE_USAGE, ASSIGN: ASSIGN_USAGE}
 OVER = "over"
 
 _SUMMARY = re.compile(r"(?:(?P<span>day|daily|week|weekly)(?: |$))?(?P<me>for me|mine)?", re.IGNORECASE)
-_SNOOZE = re.compile(r'"?(?P<what>.+?)"? +(?:until +|for +)?(?P<until>\S+) +because +(?P<why>.+)', re.IGNORECASE)
+_SNOOZE = re.compile(
+    r'"?(?P<what>.+?)"? +(?:until +|for +)?(?P<until>[0-9]+ [a-z]+|\S+) +because +(?P<why>.+)', re.IGNORECASE
+)
 _OVER = re.compile(r'"?(?P<what>.+?)"? +over', re.IGNORECASE)
 _ASSIGN = re.compile(
     r'"?(?P<what>.+?)"? +to +(?:<@(?P<user>[UW][A-Z0-9_]{1,40})(?:\|[^<>]*)?>|@?(?P<name>[^\s<>]{1,80}))'

@@ -53,7 +53,7 @@ def open_edit(service: Service, client: WebClient, trigger: str, origin: Origin,
         zone = recurrence(schedule.asked.recurrence).zone
         return _form(service, channel, zone, schedule.id, schedule.asked)
 
-    usage = f"/schedule edit {which} <what and when anew>"
+    usage = f"/schedule edit {which} <when, or all of it anew>"
     form = modals.Form(title=drawn.EDIT_TITLE, command="schedule", usage=usage, draw=draw)
     modals.open_form(service, client, trigger, origin, form)
 

@@ -84,6 +84,7 @@ def _added(service: Service, order: Scheduling, origin: Origin) -> Listing:
 
 
 def _edited(service: Service, order: Scheduling, origin: Origin) -> Listing:
+    order = order.changed(service.schedules.get(order.id).schedule.asked)
     return edit(service, order.id, order.request(service.schedules.zone), origin)
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bot import durations, keeping
+from bot.errors import UsageError
 from bot.model import CatchUp, Json, ScheduleRequest
 from bot.recurrence import EXAMPLES, parse
 from handlers import clauses
@@ -68,6 +69,12 @@ class Scheduling:
         """What is to be kept, in that zone where the phrase names none. UsageError."""
         assert self.asked is not None  # noqa: S101 - read gives one with these acts
         return replace(self.asked, recurrence=str(parse(self.asked.recurrence, zone)))
+
+    def changed(self, before: ScheduleRequest) -> "Scheduling":
+        """With what a schedule starts, where an edit says only when."""
+        if self.asked is None or self.asked.workflow:
+            return self
+        return replace(self, asked=replace(before, recurrence=self.asked.recurrence))
 
     def ends(self, now: datetime, zone: str) -> datetime | None:
         """Until when to pause; None: until somebody resumes it."""
@@ -148,12 +155,21 @@ def _of_one(act: Act, words: Sequence[Word]) -> Scheduling:
         raise ValueError(f"Say which schedule to {act}: its id is in /schedules.")
     order, rest = Scheduling(act=act, id=words[0].text), words[1:]
     if act is Act.EDIT:
-        return replace(order, asked=_asked(rest))
+        return replace(order, asked=_asked_anew(order.id, rest))
     if act is Act.PAUSE:
         return _paused(order, rest)
     if rest:
         raise ValueError(f"“{act} {order.id}” takes nothing after it.")
     return order
+
+
+def _asked_anew(id: str, words: Sequence[Word]) -> ScheduleRequest:
+    """All of it, or only when."""
+    if not words:
+        raise ValueError(f"Say what is changed: /schedule edit {id} every day at 03:00, or all of it anew.")
+    if words[0].says(*_WORKFLOWS):
+        return _asked(words)
+    return ScheduleRequest(workflow="", recurrence=_phrase(words))
 
 
 def _paused(order: Scheduling, words: Sequence[Word]) -> Scheduling:
@@ -191,17 +207,38 @@ def _moment(said: Sequence[str]) -> datetime | None:
 def _asked(words: Sequence[Word]) -> ScheduleRequest:
     word = words[0].text.casefold() if words and words[0].kind == "word" else ""
     reader = _WORKFLOWS.get(word)
+    if reader is None and _says_when(words):
+        raise ValueError("Say what first, and then when: /schedule protect <vm> to <target> every day at 02:00.")
     if reader is None:
         near = get_close_matches(word, (*_WORKFLOWS, *_OF_ONE), n=1)
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(_WORKFLOWS)}."
         raise ValueError(f"Nothing called “{word[:40]}” can be scheduled.{hint}")
     asked, rest = _caught_up(ScheduleRequest(workflow=word, recurrence=""), list(words[1:]))
     asked, rest = reader(asked, rest)
-    if any(word.kind == "quoted" for word in rest):
-        raise ValueError("There is something in quotes that is no name. Of the words for when none is quoted.")
-    phrase = " ".join(word.text for word in rest).replace(" ,", ",")
+    return replace(asked, recurrence=_phrase(rest))
+
+
+def _phrase(words: Sequence[Word]) -> str:
+    """The words for when. ValueError, UsageError: they are not understood."""
+    if any(word.kind == "quoted" for word in words):
+        raise ValueError("There is something in quotes that is no name. When it comes is said without quotes.")
+    phrase = " ".join(word.text for word in words).replace(" ,", ",")
     parse(phrase)
-    return replace(asked, recurrence=phrase)
+    return phrase
+
+
+def _says_when(words: Sequence[Word]) -> bool:
+    """Whether it begins with a time."""
+    begin = [word.text for word in words[:4]]
+    return any(_is_phrase(" ".join(begin[:many])) for many in range(1, len(begin) + 1))
+
+
+def _is_phrase(text: str) -> bool:
+    try:
+        parse(text)
+    except UsageError:
+        return False
+    return True
 
 
 _Read = tuple[ScheduleRequest, list[Word]]
@@ -250,6 +287,8 @@ def _from(asked: ScheduleRequest, words: list[Word]) -> _Read:
 
 
 def _summary(asked: ScheduleRequest, words: list[Word]) -> _Read:
+    if words and words[0].says("weekly"):  # and not the day's, once a week
+        asked = replace(asked, options={"period": PERIODS[1]})
     if words and words[0].says(*PERIODS):
         asked, words = replace(asked, options={"period": words[0].text.casefold()}), words[1:]
     if len(words) > 1 and words[0].says("for") and words[1].says("me", "owners"):
@@ -260,10 +299,12 @@ def _summary(asked: ScheduleRequest, words: list[Word]) -> _Read:
 def _caught_up(asked: ScheduleRequest, words: list[Word]) -> _Read:
     for at, word in enumerate(words):
         after = [each.text.casefold() for each in words[at + 1 : at + 3]]
-        if word.says("catch") and after[:1] == ["up"]:
-            if after[1:] not in ([each.value] for each in CatchUp):
+        size = 1 if word.says("catch-up", "catchup") else 2 if word.says("catch") and after[:1] == ["up"] else 0
+        if size:
+            which = after[size - 1 : size]
+            if which not in ([each.value] for each in CatchUp):
                 raise ValueError(f"What is caught up with can be {', '.join(CatchUp)}: catch up latest.")
-            return _caught_up(replace(asked, catch_up=CatchUp(after[1])), [*words[:at], *words[at + 3 :]])
+            return _caught_up(replace(asked, catch_up=CatchUp(which[0])), [*words[:at], *words[at + size + 1 :]])
         if word.says("grace"):
             try:
                 grace = durations.parse(after[0] if after else "")

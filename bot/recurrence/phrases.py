@@ -70,8 +70,13 @@ def parse(text: str, zone: str = "UTC") -> Recurrence:
     except ValueError as error:
         raise _unclear(text, str(error)) from None
     if not found.comes:
-        raise UsageError(f"“{_short(text)}” would never come.", USAGE)
+        raise UsageError(f"“{_short(text)}” would never come.{_instead(said)}", USAGE)
     return found
+
+
+def _instead(said: Said) -> str:
+    is_left_out = any(not each.postpones for each in said.blackouts)
+    return " “but after it” behind “not between” lets it come when that ends." if is_left_out else ""
 
 
 def nearest(text: str) -> str:
@@ -232,4 +237,6 @@ def _short(text: str) -> str:
 
 
 def _unclear(text: str, why: str) -> UsageError:
+    if _comes(text):  # only the zone that was said beside it is not known
+        return UsageError(why, USAGE)
     return UsageError(f"{why} The nearest that I understand: {nearest(text)}", USAGE)

@@ -582,14 +582,14 @@ def test_all_slas_are_told_with_their_counts(world: World) -> None:
     assert "What is promised for which VMs" in world.typed("/cloudy sla")
     shown = [[cell["text"] for cell in row] for row in world.table()["rows"]]
     assert [row[0] for row in shown] == ["SLA", "gold", "none", "default"]
-    assert shown[1][1:] == ["1: @data", "RPO 3d in each of s3, a drill every 30d", "1", "0", "0"]
+    assert shown[1][1:] == ["1: @data", "RPO 3d in s3, a drill every 30d", "1", "0", "0"]
 
 
 def test_one_vm_is_told_with_its_sla_and_what_needs_a_look(world: World) -> None:
     promised(world)
     assert "How db1 stands" in world.typed("/cloudy sla db1")
     shown = dict([cell["text"] for cell in row] for row in world.table()["rows"])
-    assert shown["SLA"] == 'gold (by "db*" of the group @data): RPO 3d in each of s3, a drill every 30d'
+    assert shown["SLA"] == 'gold (by "db*" of the group @data): RPO 3d in s3, a drill every 30d'
     assert shown["State"] == "protected"
     assert shown["Needs a look"] == "db1: never proven by a drill"
     assert "No VMstore has a VM called db9, so no SLA is for it. Did you mean db1" in world.typed("/cloudy sla db9")

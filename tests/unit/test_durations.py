@@ -23,10 +23,15 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
         assert durations.parse(text) > timedelta(0)
 
 
-@pytest.mark.parametrize("text", ["", "0h", "24", "h", "1.5h", "-3d", "3 days", "999999d", "٣d"])
+@pytest.mark.parametrize("text", ["", "0h", "24", "h", "1.5h", "-3d", "3 dayss", "3 months", "999999d", "٣d"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         durations.parse(text)
+
+
+def test_units_are_understood_as_words_too() -> None:
+    said = ("1 second", "90 minutes", "24 hours", "3 Days", "2weeks")
+    assert [durations.said(durations.parse(text)) for text in said] == ["1s", "90m", "1d", "3d", "2w"]
 
 
 def test_the_largest_unit_that_divides_it_is_said() -> None:

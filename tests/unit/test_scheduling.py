@@ -155,7 +155,10 @@ def test_each_phrase_that_is_understood_is_so_behind_a_protect(example: str) -> 
         ("pause", "Say which schedule to pause"),
         ("pause abc tomorrow", "until 2026-12-24"),
         ("resume abc now", "takes nothing after it"),
-        ("edit abc", "There are: protect"),
+        ("edit abc", "/schedule edit abc every day at 03:00"),
+        ("edit abc every dya", "The nearest that I understand: every day"),
+        ("every day at 02:00 protect vm01 to s3", "Say what first, and then when"),
+        ("2am protect vm01", "Say what first, and then when"),
         ("protect vm01 to s3 daily from 9999-12-31", "“from 9999-12-31” is not understood"),
         ("protect vm01 to s3 daily from 0001-01-01", "“from 0001-01-01” is not understood"),
         ("pause abc until 9999-12-31", "until 2026-12-24"),
@@ -166,6 +169,29 @@ def test_what_is_not_understood_is_told(text: str, words: str) -> None:
     with pytest.raises(UsageError) as raised:
         schedule(text)
     assert words in raised.value.message
+
+
+def test_an_edit_may_say_only_when() -> None:
+    order = schedule("edit abc weekdays at 22:30 Europe/Berlin")
+    before = asked("protect vm01 to s3 daily keep for 30d grace 6h")
+    assert order.changed(before).asked == replace(before, recurrence="weekdays at 22:30 Europe/Berlin")
+    whole = schedule("edit abc verify vm02 weekly")
+    assert whole.changed(before) == whole
+
+
+def test_catch_up_may_be_one_word() -> None:
+    for said in ("catch up all", "catch-up all", "catchup all"):
+        assert asked(f"protect vm01 to s3 daily {said}").catch_up is CatchUp.ALL
+
+
+def test_a_weekly_summary_is_of_the_week() -> None:
+    assert asked("summary weekly on monday at 07:00").options == {"period": "week"}
+    assert asked("summary day weekly on monday").options == {"period": "day"}
+    assert asked("summary daily at 07:00").options == {}
+
+
+def test_a_pause_may_say_its_days_in_words() -> None:
+    assert schedule("pause abc for 3 days because of a move").ends(NOW, "UTC") == NOW + timedelta(days=3)
 
 
 def test_a_pause_ends_when_it_says() -> None:
