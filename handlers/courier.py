@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from copy import copy
 from datetime import timedelta
 
 from slack_sdk import WebClient
@@ -17,7 +16,7 @@ from handlers.asked import Inquiry
 from handlers.blocks import quiet
 from handlers.keepingwords import RETENTION
 from handlers.pace import waits
-from handlers.webapi import File, Kind, Outcome, WebApi
+from handlers.webapi import File, Kind, Outcome, WebApi, waiting
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +35,7 @@ class Courier:
         self._service = service
         self._handouts = service.handouts
         self._questions = service.questions
-        patient = copy(client)
-        patient.timeout = _TIMEOUT_S
-        self._api = WebApi(patient)
+        self._api = WebApi(waiting(client, _TIMEOUT_S))
         self._clock = clock
 
     def run(self, stop: threading.Event) -> None:

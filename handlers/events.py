@@ -5,7 +5,6 @@ is carried out in a middleware, which comes before both, and the listener tells 
 """
 
 from collections.abc import Callable
-from copy import copy
 from functools import partial
 from http.client import HTTPException
 
@@ -18,6 +17,7 @@ from bot.service import Service
 from handlers import parse
 from handlers.orders import carry_out
 from handlers.origin import of_mention
+from handlers.webapi import waiting
 from handlers.whisper import tell_once
 
 _NAME_S = 1  # Slack waits 3 s for the acknowledgement, and without a name the id does
@@ -55,9 +55,7 @@ def answered(service: Service, client: WebClient, context: BoltContext) -> None:
 
 def _name_of(client: WebClient, user: str) -> str:
     """The name as slash commands have it; the id where Slack does not tell (no users:read scope, no connection)."""
-    quick = copy(client)
-    quick.timeout = _NAME_S
     try:
-        return str(quick.users_info(user=user)["user"]["name"])
+        return str(waiting(client, _NAME_S).users_info(user=user)["user"]["name"])
     except (SlackClientError, OSError, HTTPException, KeyError, TypeError):
         return user

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -17,6 +16,7 @@ from bot.service import Service
 from handlers import answers, failures, views
 from handlers.cards import Card
 from handlers.origin import Origin
+from handlers.webapi import waiting
 from handlers.whisper import whisper
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def open_form(service: Service, client: WebClient, trigger: str, origin: Origin,
 
     Call it after the acknowledgement. Never raises for Slack's sake; a form that did not open is told.
     """
-    opened = called(lambda: _quick(client).views_open(trigger_id=trigger, view=views.loading(form.title)))
+    opened = called(lambda: waiting(client, _OPEN_S).views_open(trigger_id=trigger, view=views.loading(form.title)))
     if isinstance(opened, str):
         if opened != "exchanged_trigger_id":  # the same key press, delivered twice: the form is open
             whisper(client, origin, _too_late(form))
@@ -130,9 +130,3 @@ def _direct(client: WebClient, user: str) -> str:
     """Id of the conversation with a user; "" where Slack does not give it."""
     opened = called(lambda: client.conversations_open(users=user))
     return "" if isinstance(opened, str) else str(opened["channel"]["id"])
-
-
-def _quick(client: WebClient) -> WebClient:
-    quick = copy(client)
-    quick.timeout = _OPEN_S
-    return quick

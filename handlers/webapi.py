@@ -5,6 +5,7 @@ A call either surely happened, surely did not, or nobody knows; the sender acts 
 
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -34,6 +35,13 @@ _LOCKED_OUT = frozenset(
 _WORD = re.compile("[a-z][a-z0-9_]*")
 _DEFAULT_WAIT_S = 30.0
 _PAGE, _MOST_PAGES = 200, 10
+
+
+def waiting(client: WebClient, seconds: int) -> WebClient:
+    """The same client, that waits so long for an answer."""
+    other = copy(client)
+    other.timeout = seconds
+    return other
 
 
 class Kind(Enum):
