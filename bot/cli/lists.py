@@ -62,13 +62,12 @@ def points(
         return
     if len(found.uuids) > 1:
         print(f"{len(found.uuids)} VMs are or were called so; the uuid tells them apart", file=sys.stderr)
-    table = Table(
-        "taken", "target", "transaction", "size", "consistency", "tier", "verified", "proven", "locked until", "VM"
-    )
+    table = Table("taken", "target", "transaction", "size", "consistency", "verified", "proven", "locked until", "VM")
     for point in found.page.rows:
         standing = known.get((point.transaction_id, point.target), Standing())
         vm = f"{point.vm_name} {point.vm_uuid}" if len(found.uuids) > 1 else point.vm_name
-        row = (point.target, point.transaction_id, size_text(point.size), point.consistency, point.tier or "")
+        where = f"{point.target} ({point.tier})" if point.tier else point.target
+        row = (where, point.transaction_id, size_text(point.size), point.consistency)
         table.add_row(
             *_plain(_time(point.taken_at), *row, _verified(standing), _proven(standing), _time(point.locked_until), vm)
         )
