@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bot.model import Json, State, Step, Transaction
-from bot.purposes.purpose import Facts, Lookup, Purpose, failed_step, took
-from bot.purposes.rounds import capital, count, of_vms, passed, stuck
+from bot.model import Json, Step, Transaction
+from bot.purposes.purpose import Facts, Lookup, Purpose, took
+from bot.purposes.rounds import count, endings, of_vms, passed, stuck
 from bot.words import size_text
 
 
@@ -68,12 +68,7 @@ PURPOSE = Purpose(
     asked=_asked,
     again=lambda _t, _targets: "cloudy expire",
     stopping="Nothing new is begun; what has lost its manifest is still removed.",
-    endings={
-        State.SUCCEEDED: lambda t: capital(_outcome(t)),
-        State.PARTIAL: lambda t: f"Done in part: {_outcome(t)}",
-        State.FAILED: lambda t: f"{failed_step(t)} failed: {_outcome(t)}",
-        State.STOPPED: lambda t: f"Stopped by {t.stop_asked_by or 'request'}: {_outcome(t)}",
-    },
+    endings=endings(_outcome),
     is_round=True,
     counts=_counts,
     heads=_heads,

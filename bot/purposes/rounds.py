@@ -1,9 +1,9 @@
 """What rounds over the recovery points of a target say alike. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bot.model import Json, Step, Transaction
-from bot.purposes.purpose import outputs_of
+from bot.model import Json, State, Step, Transaction
+from bot.purposes.purpose import failed_step, outputs_of, stopped
 
 _MOST_TOLD = 5
 _MOST_STUCK = 3
@@ -20,8 +20,17 @@ def of_vms(names: Iterable[str]) -> str:
     return f"of {vms:,} {'VM' if vms == 1 else 'VMs'}"
 
 
-def capital(words: str) -> str:
-    """As a sentence begins."""
+def endings(outcome: Callable[[Transaction], str]) -> Mapping[State, Callable[[Transaction], str]]:
+    """How a round ends; outcome: what the catalogue says that it did, in lower case."""
+    return {
+        State.SUCCEEDED: lambda t: _capital(outcome(t)),
+        State.PARTIAL: lambda t: f"Done in part: {outcome(t)}",
+        State.FAILED: lambda t: f"{failed_step(t)} failed: {outcome(t)}",
+        State.STOPPED: lambda t: f"{stopped(t)}: {outcome(t)}",
+    }
+
+
+def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
 
 
