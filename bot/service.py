@@ -75,37 +75,32 @@ class Service(Recorder):
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """policy, configured: None: the default ones; wake: see Recorder."""
-        configured = configured or Configured()
-        super().__init__(db, clock, Rights(policy or Policy(), clock), wake=wake)
+        own, rights = configured or Configured(), Rights(policy or Policy(), clock)
+        super().__init__(db, clock, rights, wake=wake)
         self._vmstores = vmstores
         self._targets = targets
-        self._approvals = Approvals(self._rights, clock)
+        self._approvals = Approvals(rights, clock)
         self._status = Together(partial(standing, db, clock, vmstores, targets))
-        self.again = Again(db, clock, self._rights, wake=wake, anew=self._anew)
-        self.restores = Restores(
-            db, clock, self._rights, vmstores=vmstores, targets=targets, configured=configured, wake=wake
-        )
+        self.again = Again(db, clock, rights, wake=wake, anew=self._anew)
+        self.restores = Restores(db, clock, rights, vmstores=vmstores, targets=targets, configured=own, wake=wake)
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
-        self.drills = Drills(
-            db, clock, self._rights, vmstores=vmstores, targets=targets, configured=configured, wake=wake
-        )
-        known = Known(targets=targets, vmstores=vmstores, drillable=configured.drillable, prices=configured.prices)
-        self.summaries = Summaries(db, clock, known, lambda: self.questions.slas)
-        self.retaining = Retaining(
-            db, clock, self._rights, slas=lambda: self.questions.slas, targets=targets, configured=configured, wake=wake
-        )
+        self.drills = Drills(db, clock, rights, vmstores=vmstores, targets=targets, configured=own, wake=wake)
+        known = Known(targets=targets, vmstores=vmstores, drillable=own.drillable, prices=own.prices)
+        slas = lambda: self.questions.slas  # noqa: E731 - these are made last
+        self.summaries = Summaries(db, clock, known, slas)
+        self.retaining = Retaining(db, clock, rights, slas=slas, targets=targets, configured=own, wake=wake)
         tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
         keeps = {EXPIRE: expiring(self.retaining)}
-        accounts = Accounts(Firer(self._rights, startables(self.drills) | tells | keeps, configured.schedules, targets))
-        self.schedules = Schedules(db, clock, self._rights, accounts, targets=targets, wake=wake)
+        accounts = Accounts(Firer(rights, startables(self.drills) | tells | keeps, own.schedules, targets))
+        self.schedules = Schedules(db, clock, rights, accounts, targets=targets, wake=wake)
         fires = Upcoming(db, accounts.firer)
         self.summaries.fires = fires  # late: a summary tells of schedules, and is started by one
-        self.questions = Questions(db, clock, slas=configured.slas, fires=fires)
-        upkeep = Upkeep(db, clock, self._rights, wake=wake)
+        self.questions = Questions(db, clock, slas=own.slas, fires=fires)
+        upkeep = Upkeep(db, clock, rights, wake=wake)
         self.verify, self.delete = upkeep.verify, upkeep.delete
         self.handouts = Handouts(db)
-        self.sweeps = Sweeps(db, clock, self._rights, wake=wake)
-        self.concerns = Concerns(db, clock, self._rights, wake=wake)
+        self.sweeps = Sweeps(db, clock, rights, wake=wake)
+        self.concerns = Concerns(db, clock, rights, wake=wake)
         self.open_questions = OpenQuestions(db, clock)
 
     @property
