@@ -191,6 +191,10 @@ class _Plain:
         first = [f"{mark} {title}".strip()] if title else []
         return _section("\n".join([*first, *lines]))
 
+    def topic(self, heading: str, rest: str) -> Json:
+        """What some entries are about, told apart from them without markup."""
+        return self.heading("▸", heading, _lines([rest] if rest else []))
+
     def tasks(self, card: Card) -> Iterator[Json]:
         """The checklist as lines, under title and line."""
         yield self.heading(card.mark, cut(one_line(card.title), _TITLE), _lines(card.lines))
@@ -217,6 +221,9 @@ class _Rich(_Plain):
             *([_span(f"\n{said}" if title else said)] if said else []),
         ]
         return _rich_text({"type": "rich_text_section", "elements": elements or [_span("–")]})
+
+    def topic(self, heading: str, rest: str) -> Json:
+        return self.heading("", heading, _lines([rest] if rest else []))
 
     def tasks(self, card: Card) -> Iterator[Json]:
         yield {
@@ -264,7 +271,7 @@ def _pick(pick: Pick) -> Json:
 
 def _matter(matter: Matter, draw: _Plain) -> Iterator[Json]:
     """Each entry with its buttons under it; what is not shown stands with the heading."""
-    yield draw.heading("", cut(one_line(matter.heading), _TITLE), _lines([matter.rest] if matter.rest else []))
+    yield draw.topic(cut(one_line(matter.heading), _TITLE), matter.rest)
     for entry in matter.entries:
         yield _section(cut(one_line(entry.text), _ENTRY))
         if entry.keys:
