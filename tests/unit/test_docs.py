@@ -141,8 +141,15 @@ def refused(name: str, rest: str) -> str:
 def test_every_setting_exists(page: Path) -> None:
     tables = [tomllib.loads(text) for kind, text in _FENCE.findall(page.read_text()) if kind == "toml"]
     assert [key for table in tables for key in unknown_keys(Settings, table)] == []
-    variables = set(re.findall(r"\bCLOUDY_([A-Z0-9]+)__", page.read_text())) - {"SLAK"}  # mistyped on purpose
-    assert [name for name in variables if name.lower() not in Settings.model_fields] == []
+    variables = re.findall(r"\bCLOUDY_([A-Z0-9]+)__(?:<?[A-Z0-9_]+?>?__)?([A-Z0-9_]*[A-Z0-9])\b", page.read_text())
+    meant = [(section.lower(), name.lower()) for section, name in variables if section != "SLAK"]  # so on purpose
+    assert [(section, name) for section, name in meant if name not in names_in(section)] == []
+
+
+def names_in(section: str) -> set[str]:
+    field = Settings.model_fields.get(section)
+    models = [each for each in _within(field.annotation) if issubclass(each, BaseModel)] if field else []
+    return {name for model in models for name in model.model_fields}
 
 
 def unknown_keys(model: type[BaseModel], table: Mapping[str, Any], above: str = "") -> Iterator[str]:
