@@ -28,6 +28,7 @@ from bot.model import (
     Json,
     Place,
     ProtectRequest,
+    Slas,
     State,
     Step,
     StoredFile,
@@ -86,10 +87,9 @@ class Service(Recorder):
         self.recoverable = Recoverable(db, vmstores=vmstores, targets=targets)
         self.drills = Drills(db, clock, rights, vmstores=vmstores, targets=targets, configured=own, wake=wake)
         known = Known(targets=targets, vmstores=vmstores, drillable=own.drillable, prices=own.prices)
-        slas = lambda: self.questions.slas  # noqa: E731 - these are made last
-        self.summaries = Summaries(db, clock, known, slas)
-        self.retaining = Retaining(db, clock, rights, slas=slas, targets=targets, configured=own, wake=wake)
-        tells = {summing.WORKFLOW: summing.startable(self.summaries, lambda: accounts.firer.rules.admin_channel)}
+        self.summaries = Summaries(db, clock, known, self._slas)
+        self.retaining = Retaining(db, clock, rights, slas=self._slas, targets=targets, configured=own, wake=wake)
+        tells = {summing.WORKFLOW: summing.startable(self.summaries, self._admin_channel)}
         keeps = {EXPIRE: expiring(self.retaining)}
         accounts = Accounts(Firer(rights, startables(self.drills) | tells | keeps, own.schedules, targets))
         self.schedules = Schedules(db, clock, rights, accounts, targets=targets, wake=wake)
@@ -102,6 +102,12 @@ class Service(Recorder):
         self.sweeps = Sweeps(db, clock, rights, wake=wake)
         self.concerns = Concerns(db, clock, rights, wake=wake)
         self.open_questions = OpenQuestions(db, clock)
+
+    def _slas(self) -> Slas:
+        return self.questions.slas
+
+    def _admin_channel(self) -> str:
+        return self.schedules.accounts.firer.rules.admin_channel
 
     @property
     def target_names(self) -> tuple[str, ...]:
