@@ -78,10 +78,14 @@ def test_what_a_form_says_is_what_a_command_would_say(world: World) -> None:
 
 
 def offered(world: World, label: str, part: str = "text") -> list[str]:
-    """The options of a menu of the view that was drawn last."""
-    view = [row["args"]["view"] for row in rows(world.slack, "call") if row["method"] == "views.update"][-1]
-    blocks = [block for block in view["blocks"] if (block.get("label") or {}).get("text") == label]
-    return [option[part]["text"] for option in blocks[0]["element"]["options"]]
+    """The options of a menu of the view that was drawn last, which is recorded a moment after it is shown."""
+
+    def menus() -> list[Json]:
+        drawn = [row["args"]["view"]["blocks"] for row in rows(world.slack, "call") if row["method"] == "views.update"]
+        return [block for block in (drawn or [[]])[-1] if (block.get("label") or {}).get("text") == label]
+
+    until(menus, f"a menu {label}")
+    return [option[part]["text"] for option in menus()[0]["element"]["options"]]
 
 
 def test_a_vm_that_is_gone_can_be_chosen_by_any_name_that_it_had_and_without_a_point_it_is_the_newest(
