@@ -66,11 +66,16 @@ def point_meant(unit: Unit, text: str) -> tuple[Transaction | None, Point]:
     return transaction, _point(unit, str(transaction.request.get("point", "")) or transaction.id)
 
 
+def _what(maker: Transaction | None) -> str:
+    """ " (retention: succeeded)": why it has none."""
+    return f" ({maker.workflow}: {maker.state})" if maker else ""
+
+
 def _point(unit: Unit, made: str) -> Point:
     maker = unit.transactions.find(made)
     kept = {point.target: point for point in unit.points.containing(made) if point.transaction_id == made}
     if not kept:
-        raise RequesterError(f"{made} has no recovery point{f': {maker.state}' if maker else ''}.")
+        raise RequesterError(f"{made}{_what(maker)} has no recovery point. /recovery-points <vm> lists them.")
     order = maker.targets if maker else ()
     one = next(iter(kept.values()))
     return Point(

@@ -92,7 +92,8 @@ class Firer:
         for vm, _ in (each for each in verdicts if each[1].allowed):
             moment = self._moment(fire, firing, entry, vm.uuid)
             if vm.uuid in busy:
-                passed.append(f"{vm.name}: {busy[vm.uuid]}, which this schedule started before, is still running")
+                still = _still(unit, busy[vm.uuid], firing.now) if len(passed) < MOST_TOLD else ""
+                passed.append(f"{vm.name}: {busy[vm.uuid]}, which this schedule started before, {still}")
             elif isinstance(moment, str):
                 passed.append(f"{vm.name}: {moment}")
             else:
@@ -130,6 +131,13 @@ def _once(vms: Sequence[SeenVm]) -> tuple[Sequence[SeenVm], list[str]]:
     return kept, [
         f"{vm.name}: {vm.vmstore} has it as well, and {last[vm.uuid].vmstore} has shown it last" for vm in others
     ]
+
+
+def _still(unit: Unit, transaction: str, now: datetime) -> str:
+    """What one that has not ended does: it runs, or waits for the end of a blackout, say."""
+    found = unit.transactions.find(transaction)
+    moment = found.awaits(now) if found else None
+    return f"waits until {moment:%Y-%m-%d %H:%M} UTC" if moment else "is still running"
 
 
 def _later(moment: datetime, now: datetime) -> datetime | None:

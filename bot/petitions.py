@@ -133,6 +133,8 @@ def label(name: str) -> str:
 def _said(name: str, value: object) -> str:
     if name == "last_of_vm":
         return "it is the last recovery point of this VM" if value else ""
+    if name == "recovery_points" and isinstance(value, str):
+        return value[:12]  # as the plan's own; the approval is bound to all of it
     if name in _SIZES and isinstance(value, int):
         return size_text(value)
     if name == "old" and isinstance(value, list):  # each of them has commas

@@ -248,6 +248,18 @@ def test_a_blackout_delays_or_skips_a_start_and_holds_no_run_by_hand(world: Sche
     assert world.service.schedules.begin(fire).started == 1
 
 
+def test_one_that_waits_for_a_blackouts_end_is_not_told_as_running(world: ScheduleWorld) -> None:
+    lunch = BlackoutSettings.model_validate({"name": "lunch", "from": "12:30", "until": "14:30", "days": "mon-fri"})
+    world.rule(rules_of(SchedulesSettings(blackouts=(lunch,)), {}, ""))
+    schedule = world.add(HOURLY)
+    world.look(HOUR)
+    world.look(HOUR)
+    assert (
+        f"which this schedule started before, waits until {at(14):%Y-%m-%d} 14:30 UTC"
+        in (world.fires(schedule)[at(14)].passed[0])
+    )
+
+
 def test_a_pause_skips_its_times_and_ends_by_itself(world: ScheduleWorld) -> None:
     schedule = world.add(HOURLY)
     world.service.schedules.pause(

@@ -133,7 +133,9 @@ def test_a_transaction_without_a_recovery_point_is_refused_in_words(house: House
     asked = house.ask()
     with pytest.raises(RequesterError) as error:
         house.service.verify("last", BOB, request_key="v", place=OPS)
-    assert error.value.message == f"{asked.id} has no recovery point: planning."
+    assert error.value.message == (
+        f"{asked.id} (protect: planning) has no recovery point. /recovery-points <vm> lists them."
+    )
 
 
 def test_a_stop_ends_a_verify_and_nothing_is_said_of_the_vm_being_protected(house: House) -> None:
