@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
+from slack_bolt import App
 
 from bot.store import Database, database
 from integrations.simulators.slack import LocalSlack, triggers
@@ -45,10 +46,11 @@ def quick_databases() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_slack() -> Iterator[None]:
-    """Slack waits three seconds for an app, which is a person's patience; a busy machine needs more, now and then."""
+    """Slack, and Bolt with it, waits three seconds for an app; a busy machine needs more, now and then."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LocalSlack.__init__.__kwdefaults__ or {}, "ack_deadline_s", 60.0)
         patch.setattr(triggers, "_VALID_S", 60.0)
+        patch.setattr(App._register_listener, "__defaults__", (False, 60))  # its auto_acknowledge and ack_timeout
         yield
 
 

@@ -54,7 +54,11 @@ class Answers:
         return f"{self._workspace.url}hooks/response/{key}"
 
     def take(self, key: str, payload: Any) -> tuple[int, str]:
-        """What was sent to a response_url; returns HTTP status and body."""
+        """What was sent to a response_url; returns HTTP status and body. Who sees it finds it in the record."""
+        with self._workspace.lock:
+            return self._take(key, payload)
+
+    def _take(self, key: str, payload: Any) -> tuple[int, str]:
         try:
             self.show(self._spend(key), payload)
             answer = (200, "ok")

@@ -1,6 +1,7 @@
 """What Slack sends to the app, whichever way it goes: requests that want an answer in time."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,14 +43,15 @@ class Request:
         """Events are sent again until they are acknowledged, all else is sent once."""
         return self.kind == EVENT
 
-    def settle(self, outcome: Outcome) -> bool:
-        """End it; False if it had ended before, and then nothing changes."""
+    def settle(self, outcome: Outcome, tell: Callable[[bool], None] = lambda _: None) -> bool:
+        """End it; False if it had ended before, and then nothing changes. tell hears which before whoever waits."""
         with self._lock:
-            if self._settled.is_set():
-                return False
-            self._outcome = outcome
-            self._settled.set()
-            return True
+            in_time = not self._settled.is_set()
+            tell(in_time)
+            if in_time:
+                self._outcome = outcome
+                self._settled.set()
+            return in_time
 
     def wait(self, seconds: float) -> Outcome:
         """Wait for the acknowledgement. Too late is operation_timeout, and final unless it is an event."""

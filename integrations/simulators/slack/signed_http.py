@@ -101,10 +101,16 @@ class SignedHttp:
             outcome = Outcome(error=_SHOWN.get(answer.why, "dispatch_unknown_error"))
         request.reason = answer.why or request.reason
         is_final = not answer.why or not request.is_event or answer.headers.get("x-slack-no-retry") == "1"
-        in_time = is_final and request.settle(outcome)
         shown = {"status": answer.status, "body": answer.body[:10_000]}
-        kind = "failure" if answer.why else "ack"
-        self._record.add(kind, request.kind, answer=shown, in_time=in_time, reason=answer.why, attempt=attempt)
+
+        def tell(in_time: bool) -> None:
+            kind = "failure" if answer.why else "ack"
+            self._record.add(kind, request.kind, answer=shown, in_time=in_time, reason=answer.why, attempt=attempt)
+
+        if is_final:
+            request.settle(outcome, tell)
+        else:
+            tell(False)
 
     def _retry_later(self, request: Request, attempt: int) -> None:
         if attempt < len(self._event_retry_s):

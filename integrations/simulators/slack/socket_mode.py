@@ -193,9 +193,11 @@ class SocketMode:
         if request is None:
             self._record.add("ack", "unknown", args={"received": text[:1000]}, connection=connection.number)
             return
-        in_time = request.settle(Outcome(payload=payload if isinstance(payload, dict) else None))
-        args = {"envelope_id": envelope_id}
-        self._record.add("ack", request.kind, args=args, answer=payload, in_time=in_time, connection=connection.number)
+        about = {"args": {"envelope_id": envelope_id}, "answer": payload, "connection": connection.number}
+        request.settle(
+            Outcome(payload=payload if isinstance(payload, dict) else None),
+            lambda in_time: self._record.add("ack", request.kind, in_time=in_time, **about),
+        )
 
     def _close_all(self) -> None:
         for connection in self._connections:

@@ -134,13 +134,15 @@ class Surfaces:
 
     def home(self, user: str) -> str | None:
         """What the App Home shows to a user; None where the app has published none."""
-        view = self._views.home(self._asking.actor(user).id)
-        return self._views.shown(view) if view else None
+        with self._workspace.lock:
+            view = self._views.home(self._asking.actor(user).id)
+            return self._views.shown(view) if view else None
 
     def modal(self, user: str) -> str | None:
         """The open modal as the user sees it; None where none is open."""
-        view = self._views.top(self._asking.actor(user).id)
-        return self._views.shown(view) if view else None
+        with self._workspace.lock:
+            view = self._views.top(self._asking.actor(user).id)
+            return self._views.shown(view) if view else None
 
     def shortcut(self, user: str, callback_id: str, channel: str = "", ts: str = "") -> Ack:
         """Use a global shortcut, or with channel and ts a message's. LookupError: there is no such message."""

@@ -73,7 +73,11 @@ class WebApi:
         return name in self._methods
 
     def answer(self, request: Envelope) -> Reply:
-        """Carry one call out and record it."""
+        """Carry one call out and record it; who sees what it did finds it in the record."""
+        with self._workspace.lock:
+            return self._answer(request)
+
+    def _answer(self, request: Envelope) -> Reply:
         outage = self._faults.outage
         fault = None if outage else self._faults.take(request.method)
         args: Json = {}
