@@ -59,7 +59,7 @@ class _Round:
         shift = self._mover.shift(point, now)
         if shift.why or shift.tier is None:
             return shift.why
-        is_archived = False
+        is_archived, locks = False, list[datetime]()
         for file in read_manifest(self._target, point)[0].files:
             if file.size < SMALLEST:
                 continue
@@ -69,7 +69,10 @@ class _Round:
                 if why := self._mover.promise(point, file.key, self._target.url, now):
                     return why
                 info = self._retier(info, shift.tier)
-            is_archived = is_archived or info.is_archived
+            is_archived = is_archived or self._is_archived(info)
+            locks += [info.locked_until] if info.locked_until else []
+        if locks:  # a bucket that locks all that is made in it has begun anew
+            self._context.catalogue.locked(point, self._target.name, max(locks))
         self._mover.moved(point, Tier.ARCHIVE if is_archived else shift.tier)
         self._moved[Tier.ARCHIVE if is_archived else shift.tier] += 1
         return ""
@@ -90,11 +93,12 @@ class _Round:
     def _is_to_move(self, info: ObjectInfo, tier: Tier) -> bool:
         """What is archived stays, whoever brought it there. LockedError: it cannot be moved before.
 
-        What a death left in its class goes on, since an older version of it may still be there.
+        What lies in its class already goes on, also in a later round, if an older version of it may still be there,
+        which would be paid for beside it.
         """
         if info.storage_class == self._target.class_of(tier):
-            return info.key in self._begun
-        if info.is_archived:
+            return info.key in self._begun or bool(info.version_id)
+        if self._is_archived(info):
             return False
         if info.locked_until or info.is_held:
             until = f"until {info.locked_until:%Y-%m-%d %H:%M} UTC" if info.locked_until else "by a legal hold"
@@ -106,3 +110,7 @@ class _Round:
                 is_held=info.is_held,
             )
         return True
+
+    def _is_archived(self, info: ObjectInfo) -> bool:
+        """Also one that was brought back, which can be read for some days."""
+        return info.is_archived or info.storage_class == self._target.class_of(Tier.ARCHIVE)

@@ -341,6 +341,62 @@ def test_what_was_left_half_moved_goes_on_with_the_next_round(tmp_path: Path) ->
     assert tiers(house) == [None, Tier.ARCHIVE]
 
 
+def test_where_versions_are_kept_the_next_round_removes_the_older_one_that_a_round_left(tmp_path: Path) -> None:
+    """The new object lay there, the old one could not be removed, and the round gave up: both would be paid for."""
+    house, points = house_of(tmp_path, 1, 40)
+    store = house.targets["s3"]
+    head, retier = store.head, store.retier
+    older: set[str] = set()
+
+    def moving(info: ObjectInfo, storage_class: str, *, check: Callable[[], None] = lambda: None) -> ObjectInfo:
+        moved = retier(info, storage_class, check=check)
+        if len(store.moved) == 1 and not older:
+            older.add(info.key)
+            raise PermanentError("the older version could not be removed", system="s3", operation="remove")
+        older.discard(info.key)
+        return moved
+
+    store.head = lambda key: replace(head(key), version_id="v")  # type: ignore[method-assign]
+    store.retier = moving  # type: ignore[method-assign]
+    first = begin(house)
+    house.engine.run_all()
+    assert (house.read(first.id).state, tiers(house)) == (State.PARTIAL, [None, None])
+    assert older == {f"{points[1].transaction_id}/vm01/{BIG[0]}"}
+    second = begin(house, "e2")
+    house.engine.run_all()
+    assert (house.read(second.id).state, tiers(house)) == (State.SUCCEEDED, [None, Tier.COLD])
+    assert older == set()
+    assert open_promises(house) == ()
+
+
+def test_what_was_brought_back_for_some_days_stays_in_its_archive(tmp_path: Path) -> None:
+    house, points = house_of(tmp_path, 1, 40)
+    store = house.targets["s3"]
+    store.classes[f"{points[1].transaction_id}/vm01/{BIG[0]}"] = "GLACIER"  # and it can be read just now
+    done = begin(house)
+    house.engine.run_all()
+    assert house.read(done.id).state is State.SUCCEEDED
+    assert tiers(house) == [None, Tier.ARCHIVE]
+    assert classes(house, points[1]) == {"GLACIER", "GLACIER_IR"}
+
+
+def test_what_the_bucket_itself_locks_anew_is_told_with_its_date(tmp_path: Path) -> None:
+    house, points = house_of(tmp_path, 1, 40)
+    store, until = house.targets["s3"], house.clock.now() + timedelta(days=30)
+    retier = store.retier
+
+    def locking(info: ObjectInfo, storage_class: str, *, check: Callable[[], None] = lambda: None) -> ObjectInfo:
+        return replace(retier(info, storage_class, check=check), locked_until=until)
+
+    store.retier = locking  # type: ignore[method-assign]
+    begin(house)
+    house.engine.run_all()
+    with house.db.read() as unit:
+        known = unit.points.get(points[1].transaction_id, "s3")
+    assert known is not None
+    assert (known.tier, known.locked_until) == (Tier.COLD, until)
+
+
 def test_a_target_that_moves_nothing_ends_the_round_after_three_and_keeps_all_whole(tmp_path: Path) -> None:
     house, _points = house_of(tmp_path, 1, *range(40, 46))
     asked: list[str] = []
