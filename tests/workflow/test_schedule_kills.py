@@ -74,7 +74,7 @@ class Life:
                 unit.transactions.update(transaction.id, state=State.SUCCEEDED)
 
     def await_fires(self, number: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while time.monotonic() < deadline:
             with self.db.read() as unit:
                 if len(unit.fires.of(self.schedule.id, limit=number)) >= number:
