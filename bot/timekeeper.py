@@ -130,9 +130,9 @@ class Timekeeper:
 
     def _tried(self, alarm: Alarm) -> bool:
         try:
-            schedules = self.look()
             now = self._clock.now()
-            coming = ((schedule.id, self._accounts.next(schedule)) for schedule in schedules)
+            coming = ((schedule.id, self._accounts.next(schedule)) for schedule in self.look())
+            # What has come while it looked rings at once; what that look could not account for waits for the next one.
             alarm.set({name: at for name, at in coming if at is not None and at > now})
         except (BusyError, DatabaseError) as error:
             log.warning("no look at the schedules", extra={"action": "database", "error": error.message})

@@ -1,5 +1,7 @@
 """What an administrator's year brings: schedules that are changed while times wait, clocks of nowhere, odd VMs."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from bot.accounting import Accounted
 from bot.errors import RequesterError
 from bot.hours import parse as span
-from bot.model import CatchUp, FireState, ScheduleRequest, Vm
+from bot.model import CatchUp, FireState, Schedule, ScheduleRequest, Vm
 from bot.moments import NamedBlackout, ScheduleRules
 from bot.recurrence import Blackout
 from bot.service import Service
@@ -178,3 +180,32 @@ def test_a_mistake_of_ours_at_one_schedule_is_told_once_and_keeps_no_other_from_
         assert "hunter2" not in stuck[0]
     world.look(MINUTE)
     assert len(world.states(broken)) == 3  # nothing was lost meanwhile
+
+
+def test_a_time_that_comes_while_it_looks_is_not_left_until_the_next_minute(
+    world: ScheduleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """APScheduler has its own clock, for which the time of this world has long come."""
+    world.clock.at = datetime(2026, 1, 5, 1, tzinfo=UTC)
+    schedule = world.add(DAILY)
+    due, real = world.clock.at + HOUR, world.keeper.look
+
+    def slow() -> tuple[Schedule, ...]:
+        looked = real()
+        world.clock.at = due + timedelta(seconds=1)
+        return looked
+
+    monkeypatch.setattr(world.keeper, "look", slow)
+    monkeypatch.setattr("bot.timekeeper.LOOK_S", 600.0)
+    stop = threading.Event()
+    keeping = threading.Thread(target=world.keeper.run, args=(stop,))
+    keeping.start()
+    try:
+        deadline = time.monotonic() + 60
+        while due not in world.fires(schedule) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        world.keeper.wake.set()
+        keeping.join()
+    assert [*world.fires(schedule)] == [due]
