@@ -1,4 +1,6 @@
-"""Numbers in words for people: bytes, seconds, what was moved. Pure."""
+"""Words for people: bytes, seconds, what was moved, names as they are typed. Pure."""
+
+import re
 
 from bot.model import Bytes, Carried
 
@@ -45,6 +47,11 @@ def money_text(amount: float, currency: str) -> str:
     if 0 < amount < 0.01:
         return f"less than 0.01 {currency}"
     return f"{amount:,.0f} {currency}" if amount >= 100 else f"{amount:.2f} {currency}"
+
+
+def typed(name: str) -> str:
+    """A name as it is typed in a command: in quotes where it would be read as several words otherwise."""
+    return f'"{name}"' if re.search(r"[\s,]", name) else name
 
 
 def moved_text(moved: Bytes) -> str:

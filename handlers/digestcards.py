@@ -6,6 +6,7 @@ from typing import Any
 
 from bot import digest
 from bot.model import Act, Chapter, Digest, DigestLine, Json
+from bot.words import typed
 from handlers import ids
 from handlers.cards import Card, Entry, Key, Matter, one_line
 
@@ -53,15 +54,17 @@ def _keys(line: DigestLine) -> Iterator[Key]:
 
 def _act(line: DigestLine, act: Act) -> Key:
     if act is Act.PROTECT and len(value := _value(line, line.targets)) <= _MOST_VALUE:
-        said = f"/protect {line.vm} to {', '.join(line.targets)}"
+        said = f"/protect {typed(line.vm)} to {', '.join(line.targets)}"
         return Key(label="Protect now", action_id=ids.SUMMARY_PROTECT, value=value, style="primary", typed=said)
     if act is Act.SCHEDULE:
         value = _value(line, line.targets) if len(_value(line, line.targets)) <= _MOST_VALUE else _value(line, ())
-        said = f"/schedule protect {line.vm} to <target> every day at 02:00"
+        said = f"/schedule protect {typed(line.vm)} to <target> every day at 02:00"
         return Key(label="Schedule…", action_id=ids.SUMMARY_SCHEDULE, value=value, typed=said)
     if act in (Act.PROTECT, Act.CHOOSE):
         value = _value(line, ())
-        return Key(label="Protect…", action_id=ids.SUMMARY_CHOOSE, value=value, typed=f"/protect {line.vm} to <target>")
+        return Key(
+            label="Protect…", action_id=ids.SUMMARY_CHOOSE, value=value, typed=f"/protect {typed(line.vm)} to <target>"
+        )
     label, action_id, said = _BUTTONS[act]
     value = line.id if act is Act.DETAILS else line.concern
     return Key(label=label, action_id=action_id, value=value, typed=f"{said} {one_line(line.id)}")

@@ -7,7 +7,7 @@ from bot import estimated, keeping
 from bot.losses import said
 from bot.model import Json, State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, removed, step_of, stopped, took
-from bot.words import files_text, moved_text, size_text
+from bot.words import files_text, moved_text, size_text, typed
 
 
 def _protected(transaction: Transaction) -> str:
@@ -109,7 +109,7 @@ def _facts(transaction: Transaction, steps: Sequence[Step]) -> Facts:
 PURPOSE = Purpose(
     being="protected",
     asked=lambda t: f"protect {t.vm} to {' and '.join(t.targets)}",
-    again=lambda t, targets: f"/protect {t.vm} to {' and '.join(targets)}",
+    again=lambda t, targets: f"/protect {typed(t.vm)} to {' and '.join(targets)}",
     stopping="Nothing new is begun; what was made is being removed.",
     buttons=("verify", "restore"),
     can_retry=True,

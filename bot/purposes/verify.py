@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.model import State, Step, Transaction
 from bot.purposes.purpose import Facts, Purpose, failed_step, outputs_of, step_of, stopped, took
-from bot.words import size_text
+from bot.words import size_text, typed
 
 
 def _failed(transaction: Transaction) -> str:
@@ -63,7 +63,7 @@ PURPOSE = Purpose(
     asked=lambda t: f"verify {t.vm} in {' and '.join(t.targets)}{', every byte of it' if _is_deep(t) else ''}",
     again=lambda t, _targets: f"/cloudy verify {t.request.get('point', '')}{' deep' if _is_deep(t) else ''}",
     after_damage=lambda t: (
-        f"Do not restore from it, and have the target looked at. Protect the VM anew: /protect {t.vm}"
+        f"Do not restore from it, and have the target looked at. Protect the VM anew: /protect {typed(t.vm)}"
         f" to {' and '.join(t.targets)}"
     ),
     endings={
