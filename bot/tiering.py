@@ -25,6 +25,9 @@ _LEAST_DAYS: Mapping[str, int] = {
     "COLD": 90,
     "ARCHIVE": 180,
 }
+# A move in S3 is a copy, which reads: AWS's price page, us-east-1, as of 2026-11, has 0.03 USD a GB for what is read
+# out of GLACIER_IR, and GLACIER saves 0.0004 a month. Azure reads nothing when it sets a tier.
+_DEAR = {("GLACIER_IR", "GLACIER"): "6 years"}
 _STAYS = (Reason.NEWEST, Reason.USED, Reason.LOCKED, Reason.FOREIGN, Reason.MISDATED)
 _DATED = frozenset({Reason.YOUNG, Reason.WISH, Reason.HOLD})  # reasons to keep one that have an end
 _DOUBTED = "it is damaged, or about to be removed"
@@ -123,6 +126,8 @@ def _costs_more(verdict: Verdict, tier: Tier, rules: Rules, known: Facts) -> str
     if goes is not None and goes < paid_until:
         return f"retention removes it on {goes:%Y-%m-%d}, and {paid}"
     later = rules.tiering[point.vm_uuid].archive_after
+    if point.tier is Tier.COLD and (years := _DEAR.get((classes[Tier.COLD], classes[tier]))):
+        return f"reading it out of {classes[Tier.COLD]} costs what {classes[tier]} saves in {years}"
     if tier is Tier.ARCHIVE or later is None:
         return ""
     moves = point.taken_at + later

@@ -19,6 +19,7 @@ EVERYTHING = Retention()
 DAY = timedelta(days=1)
 BOTH = Tiering(cold_after=30 * DAY, archive_after=180 * DAY)
 CLASSES = {Tier.COLD: "GLACIER_IR", Tier.ARCHIVE: "GLACIER"}
+DEEP = {Tier.COLD: "GLACIER_IR", Tier.ARCHIVE: "DEEP_ARCHIVE"}
 
 
 def found(
@@ -65,7 +66,8 @@ def test_nothing_comes_back_from_a_tier_and_what_lies_there_stays() -> None:
         replace(each, tier=tier)
         for each, tier in zip(points, (None, Tier.COLD, Tier.ARCHIVE, None, Tier.ARCHIVE), strict=True)
     ]
-    assert moved(found(points)) == {points[1].transaction_id: "archive", points[3].transaction_id: "archive"}
+    both = {points[1].transaction_id: "archive", points[3].transaction_id: "archive"}
+    assert moved(found(points, classes=DEEP)) == both
     only_cold = Tiering(cold_after=30 * DAY)
     assert moved(found(points, only_cold)) == {points[3].transaction_id: "cold"}
 
@@ -137,10 +139,18 @@ def test_what_is_too_late_for_the_archive_may_still_be_cold() -> None:
     for kept, tier in ((300, "archive"), (289, "")):
         turned = found(points, retention=Retention(minimum_age=kept * DAY))
         assert moved(turned).get(points[1].transaction_id, "") == tier
-    deep = {Tier.COLD: "GLACIER_IR", Tier.ARCHIVE: "DEEP_ARCHIVE"}
-    assert moved(found(points, retention=Retention(minimum_age=300 * DAY), classes=deep)) == {
+    assert moved(found(points, retention=Retention(minimum_age=300 * DAY), classes=DEEP)) == {
         points[1].transaction_id: "cold"
     }
+
+
+def test_what_costs_more_to_read_out_of_its_cold_class_than_the_archive_saves_stays_cold() -> None:
+    """A copy in S3 reads: 0.03 USD a GB out of GLACIER_IR, and GLACIER saves 0.0004 a month."""
+    points = of_age(1, 200, 300)
+    points[1] = replace(points[1], tier=Tier.COLD)
+    turned = found(points)
+    assert moved(turned) == {points[2].transaction_id: "archive"}
+    assert turned[0].stays == "reading it out of GLACIER_IR costs what GLACIER saves in 6 years"
 
 
 def test_a_class_that_nobody_told_us_of_is_paid_for_no_longer_than_it_is_used() -> None:
@@ -150,7 +160,12 @@ def test_a_class_that_nobody_told_us_of_is_paid_for_no_longer_than_it_is_used() 
 
 _ages = st.sampled_from([None, 7 * DAY, 30 * DAY, 180 * DAY])
 _classes = st.sampled_from(
-    [CLASSES, {Tier.COLD: "Cool", Tier.ARCHIVE: "Archive"}, {Tier.COLD: "STANDARD_IA", Tier.ARCHIVE: "DEEP_ARCHIVE"}]
+    [
+        CLASSES,
+        DEEP,
+        {Tier.COLD: "Cool", Tier.ARCHIVE: "Archive"},
+        {Tier.COLD: "STANDARD_IA", Tier.ARCHIVE: "DEEP_ARCHIVE"},
+    ]
 )
 
 
@@ -181,7 +196,7 @@ def test_any_set_of_recovery_points_is_moved_as_the_oracle_moves_it(
     tiering = Tiering(cold_after=cold, archive_after=archive)
     paid = {tier.value: least(name) for tier, name in classes.items()}
     turned = found(points, tiering, retention, known, classes)
-    assert moved(turned) == by_hand(points, retention, tiering, paid, known)
+    assert moved(turned) == by_hand(points, retention, tiering, paid, known, is_dear=classes == CLASSES)
     assert moved(turned) == moved(found(dice.sample(points, len(points)), tiering, retention, known, classes))
 
 
@@ -192,7 +207,7 @@ def test_a_year_of_days_moves_each_once_to_each_tier_and_pays_nothing_for_leavin
     for day in range(0, 500, 5):
         now = NOW + day * DAY
         have.append(point(now, day))
-        for each in found(have, facts=Facts(now=now)):
+        for each in found(have, facts=Facts(now=now), classes=DEEP):
             name, tier = each.point.transaction_id, each.tier
             if each.stays:
                 continue

@@ -12,11 +12,18 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def by_hand(
-    points: Sequence[RecoveryPoint], retention: Retention, tiering: Tiering, paid: Mapping[str, timedelta], facts: Facts
+    points: Sequence[RecoveryPoint],
+    retention: Retention,
+    tiering: Tiering,
+    paid: Mapping[str, timedelta],
+    facts: Facts,
+    *,
+    is_dear: bool,
 ) -> dict[str, str]:
     """Of one VM in one target, by id: to which tier each moves now.
 
-    paid: how long at least, by tier. If nothing came any more, would it still be there on the last day that is paid?
+    paid: how long at least, by tier; is_dear: from cold to the archive costs more than that saves.
+    If nothing came any more, would it still be there on the last day that is paid?
     """
     apart = {name for name, _target in facts.used | facts.doubted | facts.foreign} | _newest(points, facts)
     stays = brute_force(points, retention, facts)
@@ -25,7 +32,8 @@ def by_hand(
         is_locked = each.locked_until is not None and each.locked_until > facts.now
         if each.transaction_id in stays - apart and not is_locked:
             found[each.transaction_id] = _tier(each, _Days(points, retention, facts), tiering, paid)
-    return {name: tier for name, tier in found.items() if tier}
+    cold = {each.transaction_id for each in points if each.tier == "cold"} if is_dear else set()
+    return {name: tier for name, tier in found.items() if tier and name not in cold}
 
 
 class _Days:
