@@ -12,8 +12,8 @@ from tests.e2e.chat import Chat
 from tests.e2e.demo import Demo, cloudy, environment
 from tests.e2e.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-LONG_MS = 60_000
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+LONG_MS = 180_000
 URL = r"Open it in a browser: +(http://127\.0\.0\.1:\d+/)"
 KILLED = """
 world slow s3 20MiB/s
