@@ -85,7 +85,8 @@ def connected(slack: LocalSlack, app: App) -> Iterator[SocketModeHandler]:
         yield handler
     finally:
         handler.client.auto_reconnect_enabled = False
-        threading.Thread(target=handler.close, daemon=True).start()  # it takes seconds, and nothing waits for it
+        # It takes seconds, and for ever when it comes while the SDK begins to read; nothing waits for it.
+        threading.Thread(target=handler.close, daemon=True).start()
 
 
 @contextmanager

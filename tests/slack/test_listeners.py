@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from slack_bolt import Ack, App, BoltRequest
-from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 import handlers
@@ -26,6 +25,7 @@ from bot.store import Database
 from handlers.notifier import Sender
 from handlers.whisper import after_ack_safe
 from integrations.simulators.slack import LocalSlack
+from tests.slack.local import connected
 
 Json = dict[str, Any]
 
@@ -116,11 +116,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         client = WebClient(token=slack.bot_token, base_url=slack.url, retry_handlers=[], timeout=10)
         app = App(client=client, token_verification_enabled=False, listener_executor=ThreadPoolExecutor(20))
         handlers.register(app, service)
-        socket = SocketModeHandler(app, slack.app_token)
-        socket.connect()  # type: ignore[no-untyped-call]
-        assert slack.ready()
-        yield World(db, slack, service, app)
-        socket.close()  # type: ignore[no-untyped-call]
+        with connected(slack, app):
+            yield World(db, slack, service, app)
     db.close()
 
 

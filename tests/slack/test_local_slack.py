@@ -252,7 +252,8 @@ def test_an_event_waits_for_the_app_and_comes_once(slack: LocalSlack) -> None:
     until(lambda: bot.got, "the mention that waited")
     envelopes = [row for row in slack.record if row["type"] == "envelope"]
     assert len(envelopes) == 1
-    bot.handler.client.close()
+    bot.handler.client.auto_reconnect_enabled = False
+    bot.handler.client.disconnect()
 
 
 def test_an_unacknowledged_event_is_sent_again_when_its_connection_ends(slack: LocalSlack) -> None:
