@@ -106,7 +106,7 @@ def killed(life: Life, kills: int, chance: random.Random) -> None:
         pid = life.start(deaths=DEATHS[number % len(DEATHS)])
         life.end_runs()
         to_second = 1 - datetime.now(UTC).microsecond / 1e6
-        time.sleep(to_second + chance.uniform(-0.02, 0.08))
+        time.sleep(max(0.0, to_second + chance.uniform(-0.02, 0.08)))
         life.kill(pid)
 
 
