@@ -22,7 +22,7 @@ def test_a_seed_decides_the_same_again() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rounds", "deaths"), [(2, 8), pytest.param(8, 40, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("rounds", "deaths"), [(3, 12), pytest.param(8, 40, marks=pytest.mark.long)])
 def test_deaths_break_nothing(tmp_path: Path, rounds: int, deaths: int) -> None:
     told: list[str] = []
     tally = run(range(rounds), SEED, told.append, folder=tmp_path / "chaos")

@@ -241,7 +241,7 @@ def _sent(store: S3Store, key: str, content: bytes) -> str:
     return store.complete_upload(upload, parts, size=len(content), crc64=crc64(content), metadata={}).etag
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_small_run_measures_and_judges(sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cloudy alone, so that nothing is fetched; whether the aims are reached is nothing that a test may say."""
     words = ["--rows", "changed,unchanged,kill", "--clients=", "--places", "sink", "--scale", "0.02", "--times", "1"]
